@@ -1,0 +1,67 @@
+# Every command of this repository. It needs git, make and Python >= 3.10; the rest is fetched from PyPI into this folder.
+PYTHON ?= python3
+UV ?= .uv/bin/uv
+RUN = $(UV) run --no-sync
+
+# The machine's Python is used, never one that would have to be downloaded.
+export UV_PYTHON_DOWNLOADS = never
+export UV_PYTHON = $(PYTHON)
+
+PACKAGES = singer-adtech simulators target-duckdb-arrow tap-ispot
+
+.DEFAULT_GOAL := help
+.PHONY: help setup environment plugins demo test lint format types unit pythons meltano-test pins clean
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: environment plugins ## the environment and the Meltano plugins, nothing run
+
+environment: $(UV)
+	@$(UV) sync --quiet
+
+plugins: environment
+	@$(RUN) python scripts/install_plugins.py
+
+demo: setup ## run all taps against simulated vendors, through Meltano, into DuckDB, twice
+	@$(RUN) python scripts/demo.py
+
+test: setup lint types unit pythons meltano-test ## lint, types and every test of every package
+
+lint: environment ## style, and what ruff finds
+	@$(RUN) ruff check .
+	@$(RUN) ruff format --check .
+
+format: environment ## put the sources in order
+	@$(RUN) ruff check --fix .
+	@$(RUN) ruff format .
+
+types: environment ## mypy, strict
+	@set -e; for package in $(PACKAGES); do \
+	  for folder in $$(echo $$package | tr - _) vendor_simulators tests; do \
+	    if [ -d $$package/$$folder ]; then $(RUN) mypy $$package/$$folder; fi; \
+	  done; \
+	done; \
+	$(RUN) mypy scripts; $(RUN) mypy tests; $(RUN) mypy benchmarks
+
+unit: environment ## the tests of every package, on this Python
+	@$(RUN) pytest -m "not meltano"
+
+pythons: environment ## the taps' and the library's tests on the oldest and newest supported Python, where there is one
+	@$(RUN) python scripts/other_pythons.py $(UV)
+
+meltano-test: setup ## the repository's promises: install alone, settings in step, Meltano end to end
+	@$(RUN) pytest -m meltano
+
+pins: $(UV) ## take the newest versions and pin them
+	@rm -f uv.lock; sed -i '/# pins: begin/,/# pins: end/{/# pins:/!d}' pyproject.toml
+	@$(UV) run python scripts/pins.py $(UV)
+
+clean: ## remove what was fetched and made
+	rm -rf .venv .venvs .uv .meltano output uv.lock
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Python 3.10 or newer is needed: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@echo "fetching uv from PyPI into .uv"
+	@$(PYTHON) -m venv .uv
+	@.uv/bin/pip install --quiet --disable-pip-version-check uv==0.13.9

@@ -1,0 +1,290 @@
+"""The main job on a machine without accounts: simulated vendors, Meltano, DuckDB; twice, then what came of it.
+
+The second run reads what a scheduled run would: the vendors have restated some rows in between, and only the look-back
+is read again.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parent.parent
+OUTPUT = ROOT / "output"
+WAREHOUSE = OUTPUT / "warehouse.duckdb"
+WORK = OUTPUT / "demo"
+BIN = Path(sys.executable).parent
+DAYS = 30
+
+
+@dataclass(frozen=True)
+class Vendor:
+    """A vendor of the demo: its simulator, its tap, and how big a day is."""
+
+    simulator: str
+    tap: str
+    rows_per_day: int
+    time_zone: str
+    settings: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def schema(self) -> str:
+        """The schema of the warehouse that the tap loads into."""
+        return self.tap.replace("-", "_")
+
+
+VENDORS = (Vendor("ispot", "tap-ispot", 1000, "America/New_York", {"lookback_days": "3"}),)
+
+QUESTIONS = (
+    (
+        "Which brands spent most on national TV in the last seven days?",
+        """
+        select brand_name as brand, count(*) as airings,
+               round(sum(airing_spend_estimated), 2)::decimal(18, 2) as spend_usd,
+               sum(audience_impressions)::hugeint as impressions
+        from tap_ispot.audience_airings
+        where airing_aired_at_et >= (select max(airing_aired_at_et) - interval 7 days from tap_ispot.audience_airings)
+        group by brand_name order by spend_usd desc limit 5
+        """,
+    ),
+    (
+        "Which networks give the most impressions for a dollar, among those with at least 100 airings?",
+        """
+        select a.network_name as network, n.language, count(*) as airings,
+               round(sum(a.audience_impressions) / nullif(sum(a.airing_spend_estimated), 0), 1) as impressions_per_usd
+        from tap_ispot.audience_airings a join tap_ispot.networks n on n.id = a.network_id
+        group by all having count(*) >= 100 order by impressions_per_usd desc nulls last limit 5
+        """,
+    ),
+)
+
+
+@dataclass
+class Run:
+    """What one run of one tap did, stream by stream."""
+
+    rows: dict[str, int] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    requests: dict[str, int] = field(default_factory=dict)
+
+    def note(self, metric: str, stream: str, value: float) -> None:
+        """Take in one of singer-sdk's metrics."""
+        if metric == "sync_duration":
+            self.seconds[stream] = self.seconds.get(stream, 0) + value
+            print(".", end="", flush=True)
+        elif metric == "http_request_count":
+            self.requests[stream] = self.requests.get(stream, 0) + int(value)
+
+
+@contextmanager
+def simulated(vendors: tuple[Vendor, ...]) -> Iterator[dict[str, dict[str, Any]]]:
+    """Run the vendors' simulators on free ports; they are stopped whatever happens."""
+    servers: list[subprocess.Popen[bytes]] = []
+    try:
+        for vendor in vendors:
+            port_file = WORK / f"{vendor.simulator}.json"
+            command = [sys.executable, "-m", "vendor_simulators", vendor.simulator, "--port-file", str(port_file)]
+            command += ["--days", str(DAYS), "--rows-per-day", str(vendor.rows_per_day)]
+            log = (WORK / f"{vendor.simulator}.log").open("wb")
+            with log:
+                servers.append(subprocess.Popen(command, stdout=log, stderr=log))  # noqa: S603 - our own simulators
+        yield {vendor.tap: _wait_for(WORK / f"{vendor.simulator}.json") for vendor in vendors}
+    finally:
+        for server in servers:
+            server.terminate()
+        for server in servers:
+            server.wait()
+
+
+def _wait_for(port_file: Path) -> dict[str, Any]:
+    for _ in range(600):
+        if port_file.exists():
+            ready: dict[str, Any] = json.loads(port_file.read_text())
+            return ready
+        time.sleep(0.1)
+    raise SystemExit(f"{port_file.stem}: the simulator did not start; see {WORK / port_file.stem}.log")
+
+
+def ask(url: str, payload: dict[str, Any]) -> None:
+    """Tell a simulator to do something."""
+    request = urllib.request.Request(url, json.dumps(payload).encode(), {"Content-Type": "application/json"})  # noqa: S310 - local
+    urllib.request.urlopen(request).close()  # noqa: S310 - our own simulator
+
+
+def run_tap(vendor: Vendor, number: int, settings: dict[str, str]) -> Run:
+    """Run one tap into the warehouse through Meltano, with a word of progress for each stream."""
+    environment = {
+        **os.environ,
+        # A state of its own: a second demo starts clean, and your own runs are not touched.
+        "MELTANO_DATABASE_URI": f"sqlite:///{WORK / 'meltano.db'}",
+        **{f"{vendor.schema.upper()}_{name.upper()}": value for name, value in settings.items()},
+    }
+    command = [str(BIN / "meltano"), "--log-format=json", "--environment=demo", "run", vendor.tap, "target-duckdb"]
+    run = Run()
+    log_path = WORK / f"{vendor.tap}-run-{number}.log"
+    with log_path.open("w") as log:
+        process = subprocess.Popen(  # noqa: S603 - Meltano of this environment
+            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        try:
+            for line in process.stdout or ():
+                log.write(_note(line, run))
+        except BaseException:
+            process.send_signal(signal.SIGTERM)
+            raise
+        finally:
+            code = process.wait()
+    if code != 0:
+        tail = "".join(log_path.read_text().splitlines(keepends=True)[-15:])
+        raise SystemExit(f"\n{vendor.tap}: run {number} failed; its log ends with\n{tail}(all of it: {log_path})")
+    return run
+
+
+def _note(line: str, run: Run) -> str:
+    """Read singer-sdk's metrics from one of Meltano's JSON log lines; returns the line for a reader."""
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return line
+    point = entry.get("metric_info")
+    if point is None:
+        return f"{entry['timestamp']} {entry['level']:8} {entry.get('name', 'meltano')}: {entry['event']}\n"
+    stream = point["tags"].get("stream", "")
+    if entry["name"].startswith("tap-"):  # the loader has counters of its own
+        run.note(point["metric"], stream, point["value"])
+    return f"{entry['timestamp']} {entry['level']:8} {entry['name']}: {point['metric']} {stream} {point['value']}\n"
+
+
+def tables(vendor: Vendor) -> dict[str, int]:
+    """Count the rows of each table of a tap."""
+    with duckdb.connect(str(WAREHOUSE), read_only=True) as warehouse:
+        names = warehouse.execute(
+            "select table_name from information_schema.tables where table_schema = ? order by 1", [vendor.schema]
+        ).fetchall()
+        return {
+            name: (warehouse.execute(f'select count(*) from "{vendor.schema}"."{name}"').fetchone() or (0,))[0]  # noqa: S608
+            for (name,) in names
+        }
+
+
+def days(vendor: Vendor, table: str) -> tuple[str, str]:
+    """Return the first and the last day in a table that has one, in the vendor's zone."""
+    with duckdb.connect(str(WAREHOUSE), read_only=True) as warehouse:
+        warehouse.execute(f"set TimeZone = '{vendor.time_zone}'")
+        columns = warehouse.execute(
+            "select column_name, data_type from information_schema.columns where table_schema = ? and table_name = ? "
+            "order by ordinal_position",
+            [vendor.schema, table],
+        ).fetchall()
+        dated = [name for name, kind in columns if kind == "DATE" or kind.startswith("TIMESTAMP")]
+        if not dated:
+            return "", ""
+        first, last = warehouse.execute(
+            f'select min("{dated[0]}"::date), max("{dated[0]}"::date) from "{vendor.schema}"."{table}"'  # noqa: S608
+        ).fetchone() or (None, None)
+        return str(first or ""), str(last or "")
+
+
+def show(headings: list[str], rows: list[list[Any]]) -> None:
+    """Print a table; numbers to the right."""
+    texts = [[_text(value) for value in row] for row in rows]
+    widths = [max(len(text) for text in column) for column in zip(headings, *texts, strict=True)]
+    right = [
+        bool(rows) and all(isinstance(row[i], (int, float)) or row[i] is None for row in rows)
+        for i in range(len(headings))
+    ]
+    for line in [headings, ["-" * width for width in widths], *texts]:
+        cells = (
+            text.rjust(width) if aligned else text.ljust(width)
+            for text, width, aligned in zip(line, widths, right, strict=True)
+        )
+        print("  " + "  ".join(cells).rstrip())
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:,.1f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def main() -> None:
+    """Run the demo."""
+    shutil.rmtree(WORK, ignore_errors=True)
+    for old in OUTPUT.glob("warehouse.duckdb*"):
+        old.unlink()
+    WORK.mkdir(parents=True, exist_ok=True)
+    # A stop from outside goes through the `finally` blocks, so that the simulators stop too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    began = time.monotonic()
+    start = dt.datetime.now(tz=dt.timezone.utc).date() - dt.timedelta(days=DAYS)
+    print(f"Simulated vendors: {', '.join(vendor.simulator for vendor in VENDORS)}; {DAYS} days from {start}")
+    runs: dict[tuple[str, int], Run] = {}
+    with simulated(VENDORS) as ready:
+        for number in (1, 2):
+            for vendor in VENDORS:
+                print(f"run {number}: meltano run {vendor.tap} target-duckdb ", end="", flush=True)
+                started = time.monotonic()
+                run = run_tap(vendor, number, {**ready[vendor.tap]["settings"], **vendor.settings})
+                run.rows = tables(vendor)
+                runs[vendor.tap, number] = run
+                print(f" {time.monotonic() - started:.0f} s")
+                if number == 1:
+                    ask(f"{ready[vendor.tap]['url']}/__simulator__/restate", {"seed": 1})
+    report(runs)
+    print(f"\nThe warehouse is {WAREHOUSE.relative_to(ROOT)}; the logs are in {WORK.relative_to(ROOT)}/.")
+    print(f"All of it took {time.monotonic() - began:.0f} s.")
+
+
+def report(runs: dict[tuple[str, int], Run]) -> None:
+    """Print what is in the warehouse, and what an analyst would ask."""
+    for vendor in VENDORS:
+        first, second = runs[vendor.tap, 1], runs[vendor.tap, 2]
+        print(f"\n{vendor.tap}\n")
+        show(
+            ["stream", "rows 1", "rows 2", "first day", "last day", "s 1", "s 2", "requests 1", "requests 2"],
+            [
+                [
+                    stream,
+                    first.rows.get(stream, 0),
+                    second.rows[stream],
+                    *days(vendor, stream),
+                    first.seconds.get(stream),
+                    second.seconds.get(stream),
+                    first.requests.get(stream),
+                    second.requests.get(stream),
+                ]
+                for stream in second.rows
+            ],
+        )
+    with duckdb.connect(str(WAREHOUSE), read_only=True) as warehouse:
+        warehouse.execute("set TimeZone = 'UTC'")
+        for question, sql in QUESTIONS:
+            print(f"\n{question}\n")
+            answer = warehouse.execute(sql)
+            headings = [column[0] for column in answer.description or ()]
+            show(headings, [list(row) for row in answer.fetchall()])
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

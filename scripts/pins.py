@@ -1,0 +1,49 @@
+"""Write the versions of today's set-up into pyproject.toml, without addresses.
+
+`uv.lock` would name the registry's host, so it is not committed; `constraint-dependencies` binds the same versions, in
+the plugin environments that Meltano makes as well. Run it to take newer versions: `make pins`.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+EXPORT = ["--all-groups", "--no-hashes", "--no-annotate", "--no-header", "--no-emit-workspace", "--quiet"]
+UNCONSTRAINED = frozenset({"jsonschema", "pytz", "simplejson", "singer-sdk"})
+"""What some loader needs in another version; the group `pins` and Meltano's `pip_url` pin it for our own packages."""
+
+
+def main() -> None:
+    """Replace the list between the marks in pyproject.toml."""
+    uv = sys.argv[1]
+    exported = subprocess.run(  # noqa: S603 - the uv that the Makefile installed
+        [uv, "export", "--format", "requirements-txt", *EXPORT], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
+    pins = [
+        line
+        for line in exported.splitlines()
+        if re.match(r"[A-Za-z0-9]", line) and re.split(r"[=\[ ;]", line, maxsplit=1)[0] not in UNCONSTRAINED
+    ]
+    path = ROOT / "pyproject.toml"
+    listed = "".join(f'    "{_single_quoted(pin)}",\n' for pin in pins)
+    text = re.sub(
+        r"(# pins: begin.*?\n).*?(    # pins: end)",
+        lambda marks: marks[1] + listed + marks[2],
+        path.read_text(),
+        flags=re.DOTALL,
+    )
+    path.write_text(text)
+    print(f"{len(pins)} pins written")
+
+
+def _single_quoted(pin: str) -> str:
+    """Spell a marker's strings so that the pin can stand in a TOML string."""
+    return pin.replace('"', "'")
+
+
+if __name__ == "__main__":
+    main()
