@@ -1,0 +1,199 @@
+"""The fault plan over real sockets, with iSpot as the vendor."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from vendor_simulators.calls import Reply, call
+from vendor_simulators.faults import Fault
+
+if TYPE_CHECKING:
+    from vendor_simulators.ispot import ISpotSimulator
+
+
+def brands(simulator: ISpotSimulator, **params: object) -> Reply:
+    headers = {"Authorization": f"Bearer {simulator.tokens.issue()}"}
+    return call(simulator.url, "/v4/brands", params={"sort": "id", **params}, headers=headers)
+
+
+def test_fault_meets_the_nth_matching_request_and_so_many_after_it(ispot: ISpotSimulator) -> None:
+    # Given a fault for the second and third request
+    fault = Fault(
+        path="/v4/brands", nth=2, times=2, status=429, headers={"Retry-After": "1"}, body='{"title": "Too many"}'
+    )
+    ispot.faults.add(fault)
+
+    # When there are four, and one to another path between them
+    statuses = [brands(ispot).status]
+    headers = {"Authorization": f"Bearer {ispot.tokens.issue()}"}
+    assert call(ispot.url, "/v4/networks", headers=headers).status == 200
+    second = brands(ispot)
+    statuses += [second.status, brands(ispot).status, brands(ispot).status]
+
+    # Then these two went wrong, as the plan says, and the journal has what was answered
+    assert statuses == [200, 429, 429, 200]
+    assert second.headers["Retry-After"] == "1"
+    assert second.headers["Content-Type"] == "application/json"
+    assert second.json() == {"title": "Too many"}
+    assert [entry.status for entry in ispot.journal.matching("/v4/brands")] == [200, 429, 429, 200]
+    assert (fault.seen, fault.fired) == (4, 2)
+
+
+def test_fault_matches_method_pattern_and_parameters(ispot: ISpotSimulator) -> None:
+    # Given a fault for page 2 of anything below /v4, for ever
+    ispot.faults.add(
+        Fault(path="/v4/*", method="get", params={"page[number]": 2}, times=None, status=503, body="maintenance")
+    )
+
+    # When pages 1 and 2 are asked for
+    first = brands(ispot, **{"page[size]": 20, "page[number]": 1})
+    second = brands(ispot, **{"page[size]": 20, "page[number]": 2})
+    again = brands(ispot, **{"page[size]": 20, "page[number]": 2})
+
+    # Then page 2 fails, each time
+    assert [first.status, second.status, again.status] == [200, 503, 503]
+    assert (second.body, second.headers["Content-Type"]) == (b"maintenance", "text/plain; charset=utf-8")
+
+
+def test_first_fault_due_wins_and_all_that_match_count(ispot: ISpotSimulator) -> None:
+    # Given two faults, both due at the first request and the second one also at the next
+    ispot.faults.add(Fault(status=500), Fault(status=502, times=2))
+
+    # When three requests come
+    statuses = [brands(ispot).status for _ in range(3)]
+
+    # Then the second fault has spent its first time on the request the first one took
+    assert statuses == [500, 502, 200]
+
+
+def test_fault_plan_can_be_cleared(ispot: ISpotSimulator) -> None:
+    # Given a fault for ever
+    ispot.faults.add(Fault(times=None))
+    assert brands(ispot).status == 500
+
+    # When the plan is cleared
+    ispot.faults.clear()
+
+    # Then all is well
+    assert brands(ispot).status == 200
+
+
+def test_html_fault(ispot: ISpotSimulator) -> None:
+    # Given pages of HTML, one as an error and one as a success
+    ispot.faults.add(Fault(action="html"), Fault(action="html", nth=2, status=200))
+
+    # When two requests come
+    replies = [brands(ispot), brands(ispot)]
+
+    # Then both are HTML
+    assert [reply.status for reply in replies] == [502, 200]
+    for reply in replies:
+        assert reply.headers["Content-Type"] == "text/html; charset=utf-8"
+        assert reply.body.startswith(b"<!DOCTYPE html>")
+
+
+def test_cut_fault_promises_more_than_it_sends(ispot: ISpotSimulator) -> None:
+    # Given a whole answer, and a fault
+    whole = brands(ispot).body
+    ispot.faults.add(Fault(action="cut"))
+
+    # When the body is cut
+    with pytest.raises(http.client.IncompleteRead) as caught:
+        brands(ispot)
+
+    # Then half of it came, and the rest was promised
+    assert caught.value.partial == whole[: len(whole) // 2]
+    assert caught.value.expected == len(whole) - len(whole) // 2
+    assert ispot.journal[-1].status == 200
+
+
+def test_drop_fault_sends_nothing(ispot: ISpotSimulator) -> None:
+    # Given a fault
+    ispot.faults.add(Fault(action="drop"))
+
+    # When the connection is dropped
+    with pytest.raises(http.client.RemoteDisconnected):
+        brands(ispot)
+
+    # Then the request was seen and not answered, and the next one is
+    assert ispot.journal[-1].status == 0
+    assert brands(ispot).status == 200
+
+
+def test_slow_fault_waits_and_answers(ispot: ISpotSimulator) -> None:
+    # Given a fault of a fifth of a second
+    ispot.faults.add(Fault(action="slow", delay=0.2))
+
+    # When the request comes
+    began = time.monotonic()
+    reply = brands(ispot)
+
+    # Then the answer is right and late
+    assert reply.status == 200
+    assert time.monotonic() - began >= 0.2
+    entry = ispot.journal[-1]
+    assert entry.finished - entry.at >= 0.2
+
+
+def test_broken_json_fault_has_a_right_length(ispot: ISpotSimulator) -> None:
+    # Given a whole answer, and a fault
+    whole = brands(ispot).body
+    ispot.faults.add(Fault(action="broken_json"))
+
+    # When the request comes
+    reply = brands(ispot)
+
+    # Then it ends in the middle, though HTTP sees nothing wrong
+    assert (reply.status, reply.headers["Content-Length"]) == (200, str(len(whole) // 2))
+    assert reply.body == whole[: len(whole) // 2]
+    with pytest.raises(json.JSONDecodeError):
+        reply.json()
+    assert brands(ispot).body == whole
+
+
+def test_redirect_fault_points_to_another_host(ispot: ISpotSimulator) -> None:
+    # Given one redirect as it comes, and one to a chosen address
+    ispot.faults.add(
+        Fault(action="redirect"), Fault(action="redirect", nth=2, status=307, headers={"location": "http://other/"})
+    )
+
+    # When requests come
+    replies = [brands(ispot), brands(ispot)]
+
+    # Then each has one Location
+    assert [reply.status for reply in replies] == [302, 307]
+    assert [reply.headers["Location"] for reply in replies] == ["http://elsewhere.invalid/", "http://other/"]
+
+
+def test_expire_token_fault_makes_all_tokens_invalid(ispot: ISpotSimulator) -> None:
+    # Given a token that works
+    headers = {"Authorization": f"Bearer {ispot.tokens.issue()}"}
+    assert call(ispot.url, "/v4/brands", headers=headers).status == 200
+    ispot.faults.add(Fault(action="expire_token"))
+
+    # When it dies just before a request
+    statuses = [call(ispot.url, "/v4/brands", headers=headers).status for _ in range(2)]
+
+    # Then it stays dead, a new one works, and nothing of this is the client's fault
+    assert statuses == [401, 401]
+    assert brands(ispot).status == 200
+    assert ispot.violations == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"action": "explode"}, "allowed are status, html"),
+        ({"nth": 0}, "count from 1"),
+        ({"times": 0}, "count from 1"),
+        ({"action": "slow"}, "needs a delay"),
+    ],
+)
+def test_fault_refuses_what_makes_no_sense(fields: dict[str, object], message: str) -> None:
+    # When a fault cannot be meant, then it says why
+    with pytest.raises(ValueError, match=message):
+        Fault(**fields)  # type: ignore[arg-type]  # wrong on purpose

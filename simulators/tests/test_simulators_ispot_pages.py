@@ -1,0 +1,304 @@
+"""iSpot: pages, filters, order, request limits, rights."""
+
+from __future__ import annotations
+
+import time
+from datetime import date
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import pytest
+from vendor_simulators.calls import Reply, call
+from vendor_simulators.faults import Fault
+from vendor_simulators.ispot import ISpotSimulator
+from vendor_simulators.limits import Rule
+
+if TYPE_CHECKING:
+    from vendor_simulators.pytest_plugin import Simulate
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+AIRINGS = "/v4/metrics/audience/airings"
+DAY = {"filter[start_date]": "2024-03-10", "filter[end_date]": "2024-03-10"}
+
+
+def log_in(simulator: ISpotSimulator, **changes: str) -> Reply:
+    fields = {"client_id": simulator.client_id, "client_secret": simulator.client_secret}
+    body = urlencode({**fields, "grant_type": "client_credentials", **changes})
+    return call(simulator.url, "/v4/oauth2/token", "POST", headers=FORM, body=body)
+
+
+def get(simulator: ISpotSimulator, path: str, params: dict[str, Any] | None = None, **headers: str) -> Reply:
+    authorization = {"Authorization": f"Bearer {simulator.tokens.issue()}"}
+    return call(simulator.url, path, params=params, headers={**authorization, **headers})
+
+
+def airing_ids(reply: Reply) -> list[int]:
+    return [int(row["airing"]["data"]["id"]) for row in reply.json()["data"]]
+
+
+def test_pages_join_to_the_whole_and_tell_of_each_other(ispot: ISpotSimulator) -> None:
+    # Given 40 airings of one day in pages of 15
+    params = {**DAY, "sort": "airing_date_et,id", "page[size]": 15}
+    whole = get(ispot, AIRINGS, {**params, "page[size]": 10000})
+
+    # When the three pages are read
+    pages = [get(ispot, AIRINGS, {**params, "page[number]": number}).json() for number in (1, 2, 3)]
+
+    # Then they are the whole, and meta is as documented
+    assert [row for page in pages for row in page["data"]] == whole.json()["data"]
+    assert whole.json()["meta"] == {
+        "pagination": {
+            "total": 40,
+            "count": 40,
+            "per_page": 10000,
+            "current_page": 1,
+            "total_pages": 1,
+            "links": {},
+        }
+    }
+    found = [page["meta"]["pagination"] for page in pages]
+    links = [found_page.pop("links") for found_page in found]
+    assert found == [
+        {"total": 40, "count": count, "per_page": 15, "current_page": number, "total_pages": 3}
+        for number, count in ((1, 15), (2, 15), (3, 10))
+    ]
+    assert [sorted(page_links) for page_links in links] == [["next"], ["next", "previous"], ["previous"]]
+    parts = urlsplit(links[0]["next"])
+    assert f"{parts.scheme}://{parts.netloc}{parts.path}" == f"{ispot.url}{AIRINGS}"
+    assert dict(parse_qsl(parts.query)) == {**{k: str(v) for k, v in params.items()}, "page[number]": "2"}
+
+
+def test_page_size_is_100_unless_asked(ispot: ISpotSimulator) -> None:
+    # When a long list is asked for without a size, then a page has 100 rows
+    pagination = get(ispot, "/v4/episodes").json()["meta"]["pagination"]
+    assert (pagination["count"], pagination["per_page"]) == (100, 100)
+
+
+@pytest.mark.parametrize(
+    ("options", "links", "total_pages"),
+    [
+        ({}, {"links": {}}, 1),
+        ({"links": "empty_list", "empty_total_pages": 0}, {"links": []}, 0),
+        ({"links": "null"}, {"links": None}, 1),
+        ({"links": "absent"}, {}, 1),
+    ],
+)
+def test_an_empty_list_in_each_variant(
+    simulate: Simulate, options: dict[str, Any], links: dict[str, Any], total_pages: int
+) -> None:
+    # Given a day without airings
+    simulator = simulate(ISpotSimulator(days=1, rows_per_day=5, **options))
+
+    # When it is read
+    body = get(simulator, AIRINGS, DAY).json()
+
+    # Then page 1 is there and empty
+    expected = {"total": 0, "count": 0, "per_page": 100, "current_page": 1, "total_pages": total_pages, **links}
+    assert body == {"data": [], "meta": {"pagination": expected}}
+    assert simulator.violations == []
+
+
+def test_pagination_may_be_absent_and_pages_clamped(simulate: Simulate) -> None:
+    # Given either variant
+    without = simulate(ISpotSimulator(days=1, pagination="absent"))
+    clamped = simulate(ISpotSimulator(days=1, clamp_page_size=50))
+
+    # When a list is read
+    bare = get(without, "/v4/episodes", {"page[size]": 1000}).json()
+    last = get(clamped, "/v4/episodes", {"page[size]": 1000, "page[number]": 7, "sort": "id"}).json()
+
+    # Then there is no meta, or the one that fits the smaller page
+    assert list(bare) == ["data"]
+    assert last["meta"]["pagination"]["per_page"] == 50
+    assert last["meta"]["pagination"]["total_pages"] == 7
+    assert len(last["data"]) == last["meta"]["pagination"]["count"] == last["meta"]["pagination"]["total"] - 300
+
+
+def test_dates_are_inclusive_and_days_do_not_share_rows(ispot: ISpotSimulator) -> None:
+    # When a range and its days are read
+    days = [
+        airing_ids(get(ispot, AIRINGS, {"filter[start_date]": day, "filter[end_date]": day}))
+        for day in ("2024-03-09", "2024-03-10", "2024-03-11")
+    ]
+    both = {"filter[start_date]": "2024-03-09", "filter[end_date]": "2024-03-11", "page[size]": 200}
+
+    # Then the range is the days together
+    assert [len(ids) for ids in days] == [40, 40, 40]
+    assert sorted(airing_ids(get(ispot, AIRINGS, both))) == sorted(days[0] + days[1] + days[2])
+
+
+def test_filters_are_applied(simulate: Simulate) -> None:
+    # Given a day of all kinds
+    simulator = simulate(ISpotSimulator(first_day=date(2024, 3, 10), days=1, rows_per_day=500))
+    everything = {"airing_types": (), "national_only": False}
+    query = {**DAY, "page[size]": 1000}
+
+    def ids(**settings: Any) -> list[int]:
+        return sorted(int(r["airing_id"]) for r in simulator.truth("tv_airings", **{**everything, **settings}))
+
+    # When each filter is sent, then the rows are those
+    for filters, settings in (
+        ({}, {}),
+        ({"filter[airing_type]": "R"}, {"airing_types": ("R",)}),
+        ({"filter[airing_type]": "SC,NS"}, {"airing_types": ("SC", "NS")}),
+        ({"filter[national_only]": 1}, {"national_only": True}),
+        ({"filter[brand]": "2002,2100"}, {"brand_ids": (2002, 2100)}),
+        ({"filter[industry]": 119}, {"industry_ids": (119,)}),
+        ({"filter[network]": 305}, {"network_ids": (305,)}),
+    ):
+        expected = ids(**settings)
+        assert sorted(airing_ids(get(simulator, AIRINGS, {**query, **filters}))) == expected
+        assert 0 < len(expected) <= 500 if not settings else 0 < len(expected) < 500
+
+    # And what the account has no access to is left out of lists, spots by advertiser too
+    brands = get(simulator, "/v4/brands", {"filter[access]": 1}).json()["meta"]["pagination"]["total"]
+    assert brands == get(simulator, "/v4/brands").json()["meta"]["pagination"]["total"] - 4
+    spots = get(simulator, "/v4/spots", {"filter[brand]": 2002, "include": "brand"}).json()["data"]
+    assert {row["brand"]["data"]["id"] for row in spots} == {2002}
+    online = {r["id"] for r in simulator.truth("brands", accessible_only=False) if r["industry_id"] == 119}
+    by_industry = get(simulator, "/v4/spots", {"filter[industry]": 119, "include": "brand"}).json()["data"]
+    assert {row["brand"]["data"]["id"] for row in by_industry} == online
+    assert {2001, 2002} < online
+
+
+def test_includes_are_what_rows_have(ispot: ISpotSimulator) -> None:
+    # When some are asked for, then the airing, the spot and the metrics come unasked
+    def names(path: str, include: str | None) -> list[set[str]]:
+        params = {**DAY, **({"include": include} if include else {})}
+        return [set(row) for row in get(ispot, path, params).json()["data"]]
+
+    assert names("/v4/metrics/tv/airings", None) == [{"airing", "spot"}] * 40
+    assert names(AIRINGS, "brand.parent,episode") == [{"airing", "spot", "brand", "episode", "audience"}] * 40
+    assert (
+        names("/v4/metrics/attention/airings", "spot")
+        == [{"airing", "spot", "audience", "attention", "view_completion_rate"}] * 40
+    )
+    assert names("/v4/airings", "industry") == [{"airing", "spot", "industry"}] * 40
+    brands = get(ispot, "/v4/brands", {"include": "parent"}).json()["data"]
+    assert {frozenset(row) for row in brands} == {frozenset({"id", "name", "slug", "parent"})}
+
+
+def test_sort_is_applied_and_ties_move_between_calls(ispot: ISpotSimulator) -> None:
+    # Given the same day in several orders
+    def order(sort: str) -> list[int]:
+        return airing_ids(get(ispot, AIRINGS, {**DAY, "sort": sort}))
+
+    # When sorted by spend downwards, then it is
+    rows = get(ispot, AIRINGS, {**DAY, "sort": "-est_spend,id"}).json()["data"]
+    amounts = [float(row["airing"]["data"]["spend_estimated"]) for row in rows]
+    assert amounts == sorted(amounts, reverse=True)
+
+    # When sorted by time and id, then the order is always the same; by date alone, ties move; no row is lost
+    total = order("airing_date_et,id")
+    assert all(order("airing_date_et,id") == total for _ in range(3))
+    loose = [order("date") for _ in range(3)]
+    assert loose[0] != loose[1]
+    assert all(sorted(ids) == sorted(total) for ids in loose)
+    assert sorted(total) == order("id") == order("-id")[::-1]
+
+
+def test_ties_may_be_stable(simulate: Simulate) -> None:
+    # Given the other choice, when sorted by date alone, then the order is always the same
+    simulator = simulate(ISpotSimulator(first_day=date(2024, 3, 10), days=1, rows_per_day=40, ties="stable"))
+    orders = [airing_ids(get(simulator, AIRINGS, {**DAY, "sort": "date"})) for _ in range(3)]
+    assert orders[0] == orders[1] == orders[2]
+
+
+def test_limits_are_enforced_when_asked(simulate: Simulate) -> None:
+    # Given the documented limit of 25 in 10 seconds
+    simulator = simulate(ISpotSimulator(first_day=date(2024, 3, 10), days=1, rows_per_day=5, enforce_limits=True))
+
+    # When 26 requests come, and one of another family
+    replies = [get(simulator, AIRINGS, DAY) for _ in range(26)]
+
+    # Then the last is refused as a problem without Retry-After, and the headers have counted down
+    assert [reply.status for reply in replies] == [200] * 25 + [429]
+    assert [int(reply.headers["X-RateLimit-Remaining"]) for reply in replies] == [*range(24, -1, -1), 0]
+    assert {reply.headers["X-RateLimit-Limit"] for reply in replies} == {"25"}
+    assert replies[-1].headers["Content-Type"] == "application/problem+json"
+    assert "Retry-After" not in replies[-1].headers
+    assert 0 <= int(replies[-1].headers["X-RateLimit-Reset"]) - time.time() <= 11
+    assert get(simulator, "/v4/brands").status == 200
+
+
+def test_limits_are_told_but_not_enforced_by_default(simulate: Simulate) -> None:
+    # Given a limit of two
+    simulator = simulate(ISpotSimulator(days=1))
+    simulator.limits.rules["brands"] = [Rule(2, 60)]
+
+    # When four requests come, then all are answered and none is told that nothing is left
+    replies = [get(simulator, "/v4/brands") for _ in range(4)]
+    assert [(reply.status, reply.headers["X-RateLimit-Remaining"]) for reply in replies] == [(200, "1")] * 4
+
+
+@pytest.mark.parametrize(
+    ("options", "prefix", "epoch", "body_type", "retry_after"),
+    [
+        (
+            {"limit_headers": "delta", "too_many": "retry_after"},
+            "X-RateLimit-",
+            False,
+            "application/problem+json",
+            "60",
+        ),
+        ({"limit_headers": "dashed", "too_many": "text"}, "X-Rate-Limit-", True, "text/plain; charset=utf-8", None),
+        ({"limit_headers": "standard"}, "RateLimit-", False, "application/problem+json", None),
+        ({"limit_headers": "none"}, None, False, "application/problem+json", None),
+    ],
+)
+def test_limit_headers_and_429_in_each_variant(  # noqa: PLR0913, PLR0917 - the columns of the table
+    simulate: Simulate,
+    options: dict[str, Any],
+    prefix: str | None,
+    epoch: bool,  # noqa: FBT001 - a column of the table
+    body_type: str,
+    retry_after: str | None,
+) -> None:
+    # Given a limit of one, enforced
+    simulator = simulate(ISpotSimulator(days=1, enforce_limits=True, **options))
+    simulator.limits.rules["brands"] = [Rule(1, 60)]
+
+    # When the second request comes
+    first, second = get(simulator, "/v4/brands"), get(simulator, "/v4/brands")
+
+    # Then it is refused in this variant
+    assert (first.status, second.status) == (200, 429)
+    assert second.headers["Content-Type"] == body_type
+    assert second.headers.get("Retry-After") == retry_after
+    found = {name for name in second.headers if "limit" in name}
+    assert found == ({f"{prefix}{name}".lower() for name in ("Limit", "Remaining", "Reset")} if prefix else set())
+    if prefix:
+        reset = int(second.headers[f"{prefix}Reset"]) - (time.time() if epoch else 0)
+        assert 55 < reset <= 61
+
+
+def test_products_not_bought_are_refused(simulate: Simulate) -> None:
+    # Given an account with spend alone
+    simulator = simulate(ISpotSimulator(first_day=date(2024, 3, 10), days=1, rights=("spend",)))
+
+    # When each endpoint is asked
+    paths = ("tv", "audience", "attention")
+    statuses = [get(simulator, f"/v4/metrics/{name}/airings", DAY).status for name in paths]
+
+    # Then only spend is given, and asking was no violation
+    assert statuses == [200, 403, 403]
+    assert simulator.violations == []
+
+
+def test_spend_is_missing_without_the_right(simulate: Simulate) -> None:
+    # Given an account without spend, when airings are read, then the field is not there at all
+    simulator = simulate(ISpotSimulator(first_day=date(2024, 3, 10), days=1, rights=("impressions",)))
+    rows = get(simulator, AIRINGS, DAY).json()["data"]
+    assert {"spend_estimated" in row["airing"]["data"] for row in rows} == {False}
+
+
+def test_every_answer_has_a_request_id(ispot: ISpotSimulator) -> None:
+    # Given a fault besides
+    ispot.faults.add(Fault(path="/v4/networks", action="html"))
+
+    # When answers of all kinds come
+    replies = [log_in(ispot), get(ispot, "/v4/brands"), get(ispot, "/v4/networks"), get(ispot, "/v4/unknown")]
+
+    # Then each has an id of its own
+    assert [reply.status for reply in replies] == [200, 200, 502, 404]
+    assert len({reply.headers["X-Request-ID"] for reply in replies}) == 4

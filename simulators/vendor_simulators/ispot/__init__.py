@@ -1,0 +1,8 @@
+"""iSpot.tv v4, imitated."""
+
+from __future__ import annotations
+
+from vendor_simulators.ispot.options import ISpotOptions
+from vendor_simulators.ispot.simulator import ISpotSimulator
+
+__all__ = ["ISpotOptions", "ISpotSimulator"]

@@ -1,0 +1,123 @@
+"""Which rows a query asks for, and in which order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from vendor_simulators.cache import Cache
+from vendor_simulators.seeded import generator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from vendor_simulators.ispot.airings import Airings
+    from vendor_simulators.ispot.entities import Airing, Change
+    from vendor_simulators.ispot.rules import Endpoint, Query
+
+# Lists of rows kept in order, so that the second page of a query does not filter and sort again.
+_KEPT_LISTS = 16
+
+_AIRING_KEYS: Mapping[str, Callable[[Airing], Any]] = {
+    # Assumed: the time and not the date, as the field `aired_at_et`; as an instant, so that the hour that repeats in
+    # November is in order.
+    "airing_date_et": lambda airing: airing.at.timestamp(),
+    "date": lambda airing: airing.at.toordinal(),
+    "id": lambda airing: airing.id,
+    "est_spend": lambda airing: Decimal(airing.spend_estimated),
+    "audience_impressions": lambda airing: Decimal(airing.audience.impressions if airing.audience else "-1"),
+    "audience_impressions_national_linear": lambda airing: Decimal(
+        airing.audience.impressions_national_linear if airing.audience else "-1"
+    ),
+}
+_ENTITY_KEYS: Mapping[str, Callable[[Any], Any]] = {
+    "id": lambda thing: thing.id,
+    "name": lambda thing: getattr(thing, "name", ""),
+    "title": lambda thing: getattr(thing, "title", ""),
+}
+
+
+class Selection:
+    """Rows by query.
+
+    Args:
+        airings: The data.
+        seed: The order of ties depends on it.
+        ties_move: Whether rows equal in every sort name come in another order at each call.
+    """
+
+    def __init__(self, airings: Airings, seed: int, *, ties_move: bool) -> None:
+        self._data = airings
+        self._seed = seed
+        self._ties_move = ties_move
+        self._calls = count()
+        self._lists: Cache[Sequence[Any]] = Cache(_KEPT_LISTS, lambda _: 1)
+
+    def stable(self, endpoint: Endpoint, query: Query) -> bool:
+        """Tell whether the order is the same at every call: it is when the sort is total."""
+        return not self._ties_move or not endpoint.sort or any(name == "id" for name, _ in query.sort)
+
+    def rows(self, endpoint: Endpoint, query: Query) -> Sequence[Any]:
+        """Return all rows of a query in its order, whatever the page: airings, (day, change) pairs or entities."""
+        key = (endpoint, replace(query, number=1, size=1, include=frozenset()), self._data.generation)
+        if self.stable(endpoint, query):
+            return self._lists.get(key, lambda: _ordered(self._found(endpoint, query), endpoint, query))
+        found = list(self._found(endpoint, query))
+        generator("ties", self._seed, next(self._calls)).shuffle(found)
+        return _ordered(found, endpoint, query)
+
+    def airings(self, query: Query) -> list[Airing]:
+        """Return the airings of a query in the order of their instants."""
+        found = self._data.between(query.first_day or date.min, query.last_day or date.max)
+        return [airing for airing in found if _fits(airing, query)]
+
+    def changes(self, query: Query) -> list[tuple[date, Change]]:
+        """Return the corrections of a query with their days; the filters are those of their airings."""
+        found = self._data.changes(query.first_day or date.min, query.last_day or date.max)
+        return [(day, change) for day, change in found if _fits(change.airing, query)]
+
+    def entities(self, kind: str, query: Query) -> Sequence[Any]:
+        """Return the entities of a kind that a query asks for, by id.
+
+        Assumed: the dates of a query for spots pick those that aired in the range; any airing counts.
+        """
+        things: Sequence[Any] = getattr(self._data.catalogue, kind)
+        if query.accessible:
+            things = [thing for thing in things if thing.accessible]
+        if kind == "spots":
+            if query.first_day or query.last_day:
+                aired = self._data.between(query.first_day or date.min, query.last_day or date.max)
+                ids = {airing.spot.id for airing in aired}
+                things = [spot for spot in things if spot.id in ids]
+            if query.brands:
+                things = [spot for spot in things if spot.brand.id in query.brands]
+            if query.industries:
+                things = [spot for spot in things if spot.brand.industry.id in query.industries]
+        return things
+
+    def _found(self, endpoint: Endpoint, query: Query) -> Sequence[Any]:
+        if endpoint.metric:
+            return self.airings(query)
+        return self.entities(endpoint.kind, query) if endpoint.kind else self.changes(query)
+
+
+def _fits(airing: Airing, query: Query) -> bool:
+    return (
+        (not query.airing_types or airing.type in query.airing_types)
+        # About the reach of the advertiser, not of the airing.
+        and (not query.national_only or airing.spot.brand.national)
+        and (not query.brands or airing.spot.brand.id in query.brands)
+        and (not query.industries or airing.spot.brand.industry.id in query.industries)
+        and (not query.networks or airing.network.id in query.networks)
+    )
+
+
+def _ordered(rows: Sequence[Any], endpoint: Endpoint, query: Query) -> Sequence[Any]:
+    keys = _AIRING_KEYS if endpoint.metric else _ENTITY_KEYS
+    # Sorting is stable: the last name first.
+    for name, descending in reversed(query.sort):
+        rows = sorted(rows, key=keys[name], reverse=descending)
+    return rows

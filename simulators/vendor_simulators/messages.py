@@ -1,0 +1,200 @@
+"""What goes over the wire: requests as they arrived, answers as they leave."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import gzip
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import parse_qsl
+
+from typing_extensions import Self, override
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Pairs = list[tuple[str, str]]
+
+# A body below this is sent as it is, even when the client takes gzip: compressing it gains nothing.
+GZIP_FROM_BYTES = 4096
+
+
+class Headers(Mapping[str, str]):
+    """Header fields of a request, by name in any case; a field sent several times is joined with a comma."""
+
+    def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
+        self._items = list(items)
+
+    @override
+    def __getitem__(self, name: str) -> str:
+        values = self.all(name)
+        if not values:
+            raise KeyError(name)
+        return ", ".join(values)
+
+    @override
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys(name.lower() for name, _ in self._items))
+
+    @override
+    def __len__(self) -> int:
+        return len({name.lower() for name, _ in self._items})
+
+    @override
+    def __repr__(self) -> str:
+        return f"Headers({self._items!r})"
+
+    def all(self, name: str) -> list[str]:
+        """Return the values of each field of this name, in the order sent; none when it was not sent."""
+        wanted = name.lower()
+        return [value for key, value in self._items if key.lower() == wanted]
+
+
+@dataclass(eq=False)
+class Request:
+    """One request as it arrived, and how it was answered.
+
+    `path` is percent-decoded and without the query; `params` are the decoded (name, value) pairs of the query in their
+    order, blank values kept; `target` is the request line's target as sent. `at` and `finished` are seconds of
+    `time.monotonic()`: when the body had been read, and when the answer was ready to be sent. `status` is 0 as long as
+    nothing was answered, and stays 0 when the connection is dropped.
+    """
+
+    method: str
+    target: str
+    path: str
+    params: Pairs
+    headers: Headers
+    body: bytes = b""
+    at: float = 0.0
+    status: int = 0
+    finished: float = 0.0
+
+    def param(self, name: str) -> str | None:
+        """Return the first value of a query parameter, or None when it was not sent."""
+        return next((value for key, value in self.params if key == name), None)
+
+    def json(self) -> Any:
+        """Return the body read as JSON.
+
+        Raises:
+            ValueError: When the body is no JSON.
+        """
+        return json.loads(self.body)
+
+    def form_items(self) -> Pairs:
+        """Return the fields of an `application/x-www-form-urlencoded` body in their order; blank values kept."""
+        return parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True)
+
+    def form(self) -> dict[str, str]:
+        """Return the fields of a form body by name; of a repeated one, the last."""
+        return dict(self.form_items())
+
+    def cookies(self) -> Pairs:
+        """Return the (name, value) pairs of every Cookie header, repeated names included."""
+        pairs = [part.partition("=") for line in self.headers.all("Cookie") for part in line.split(";")]
+        return [(name.strip(), value.strip()) for name, _, value in pairs if name.strip()]
+
+    def basic(self) -> tuple[str, str] | None:
+        """Return user name and password of HTTP Basic, or None when the header is absent or malformed."""
+        scheme, _, encoded = self.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "basic":
+            return None
+        try:
+            user, colon, password = base64.b64decode(encoded, validate=True).decode("utf-8").partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            return None
+        return (user, password) if colon else None
+
+    def matches(self, path: str | None, method: str | None, params: Mapping[str, object]) -> bool:
+        """Tell whether the request has this method, this path and these parameters (a subset of those sent).
+
+        `path` may be a pattern of `fnmatch` (`*`, `?`); None matches any. Values are compared as text.
+        """
+        return (
+            (method is None or self.method == method.upper())
+            and (path is None or self.path == path or fnmatchcase(self.path, path))
+            and all((name, str(value)) in self.params for name, value in params.items())
+        )
+
+    def as_json(self) -> dict[str, object]:
+        """Return the entry as JSON values, the body as text."""
+        return {
+            "method": self.method,
+            "path": self.path,
+            "params": [list(pair) for pair in self.params],
+            "headers": dict(self.headers),
+            "body": self.body.decode("utf-8", "replace"),
+            "status": self.status,
+            "at": self.at,
+            "finished": self.finished,
+        }
+
+
+class Content:
+    """The bytes of a body, compressed at most once however often they are sent."""
+
+    def __init__(self, plain: bytes) -> None:
+        self.plain = plain
+        self._zipped: bytes | None = None
+
+    @property
+    def zipped(self) -> bytes:
+        """The bytes as gzip; two threads may compress the same body once each, to the same result."""
+        if self._zipped is None:
+            # Level 1: a simulator shall not be the bottleneck. mtime 0: the same bytes in every run.
+            self._zipped = gzip.compress(self.plain, compresslevel=1, mtime=0)
+        return self._zipped
+
+
+@dataclass
+class Answer:
+    """What is sent back.
+
+    `delivery` says how: `whole`; `cut`, where Content-Length tells the full size and the connection is closed half
+    way; or `drop`, where it is closed before any byte.
+    """
+
+    status: int = 200
+    body: Content = field(default_factory=lambda: Content(b""))
+    content_type: str = "application/json"
+    headers: Pairs = field(default_factory=list)
+    delivery: Literal["whole", "cut", "drop"] = "whole"
+
+    @classmethod
+    def json(cls, value: object, status: int = 200, headers: Sequence[tuple[str, str]] = ()) -> Self:
+        """Return an answer whose body is this value as compact JSON in UTF-8."""
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return cls(status, Content(text.encode("utf-8")), headers=list(headers))
+
+    @classmethod
+    def lines(cls, values: Iterable[object], status: int = 200, content_type: str = "application/x-ndjson") -> Self:
+        """Return an answer of newline-delimited JSON: one value a line, each line ended."""
+        text = "".join(f"{json.dumps(value, ensure_ascii=False, separators=(',', ':'))}\n" for value in values)
+        return cls(status, Content(text.encode("utf-8")), content_type)
+
+    @classmethod
+    def text(cls, text: str, status: int = 200, content_type: str = "text/plain; charset=utf-8") -> Self:
+        """Return an answer whose body is this text in UTF-8."""
+        return cls(status, Content(text.encode("utf-8")), content_type)
+
+    def has(self, name: str) -> bool:
+        """Tell whether a header field of this name is set, in any case."""
+        return any(key.lower() == name.lower() for key, _ in self.headers)
+
+    def default(self, name: str, value: str) -> None:
+        """Set a header field unless it is set already."""
+        if not self.has(name):
+            self.headers.append((name, value))
+
+
+class Refused(Exception):  # noqa: N818 - not an error of the simulator but its answer
+    """Raised anywhere in the handling of a request to answer it at once."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(f"answered with {answer.status}")
+        self.answer = answer

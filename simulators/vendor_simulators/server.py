@@ -1,0 +1,220 @@
+"""HTTP: puts a simulator on a port of this machine, one thread a connection."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
+from socketserver import TCPServer
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from typing_extensions import override
+
+from vendor_simulators.control import PREFIX, control
+from vendor_simulators.messages import GZIP_FROM_BYTES, Answer, Headers, Request
+from vendor_simulators.simulator import SimulatorError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vendor_simulators.simulator import Simulator
+
+# Seconds between two looks whether to stop; what a stop costs a test at most.
+_POLL = 0.01
+_BODILESS = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
+# 419 is in no standard; Magnite sends it when a session has timed out.
+_REASONS = {419: "Authentication Timeout"}
+
+
+class Server(TCPServer):
+    """A simulator on a port.
+
+    Args:
+        simulator: What answers.
+        host: Address to listen on.
+        port: Port; 0 = a free one.
+    """
+
+    # TCPServer and not HTTPServer: the latter looks the host's name up, which takes seconds on some machines.
+    allow_reuse_address = True
+    request_queue_size = 128
+
+    def __init__(self, simulator: Simulator, host: str, port: int) -> None:
+        super().__init__((host, port), _Handler)
+        self.simulator = simulator
+        self.port: int = self.server_address[1]
+        self.url = f"http://{host}:{self.port}"
+        self._open: dict[socket.socket, threading.Thread] = {}
+        self._lock = threading.Lock()
+        self._acceptor = threading.Thread(target=self.serve_forever, args=(_POLL,), name=simulator.name, daemon=True)
+
+    def start(self) -> None:
+        """Answer requests from now on, in threads of their own."""
+        self.simulator.started(self.url)
+        self._acceptor.start()
+
+    def stop(self) -> None:
+        """Close every connection and wait until every thread has ended."""
+        self.simulator.stopped()
+        self.shutdown()
+        self._acceptor.join()
+        with self._lock:
+            connections = dict(self._open)
+        for connection in connections:
+            # Wakes the thread that waits for the next request of a connection kept alive.
+            _shut(connection)
+        for thread in connections.values():
+            thread.join()
+        self.server_close()
+
+    @override
+    def process_request(self, request: Any, client_address: Any) -> None:
+        thread = threading.Thread(target=self._connection, args=(request, client_address), daemon=True)
+        with self._lock:
+            self._open[request] = thread
+        thread.start()
+
+    @override
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        error = sys.exc_info()[1]
+        # A client that goes away in mid-answer is its own business: tests kill taps.
+        if error is not None and not isinstance(error, ConnectionError):
+            self.simulator.errors.append(error)
+
+    def _connection(self, request: socket.socket, client_address: Any) -> None:
+        try:
+            self.finish_request(request, client_address)
+        except Exception:  # noqa: BLE001 - handed on to the test by handle_error
+            self.handle_error(request, client_address)
+        finally:
+            self.shutdown_request(request)
+            with self._lock:
+                del self._open[request]
+
+
+def _shut(connection: socket.socket) -> None:
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        # Already closed by the client or by its own thread.
+        return
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One connection: reads requests, sends what the simulator answers."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: Server
+
+    def _exchange(self) -> None:
+        request = self._read()
+        if request is None:
+            return
+        simulator = self.server.simulator
+        own = request.path.startswith(PREFIX)
+        answer = control(simulator, request) if own else simulator.respond(request)
+        if answer.delivery == "drop":
+            self.close_connection = True
+        else:
+            request.status = answer.status
+        request.finished = time.monotonic()
+        if answer.delivery != "drop":
+            self._send(request, answer)
+
+    # The name the base class looks for is do_ and the method, whatever the method.
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _exchange  # noqa: N815 - names of the base class
+
+    def _read(self) -> Request | None:
+        """Read the rest of the request; None, and answered with 400, when it is malformed."""
+        try:
+            parts = urlsplit(self.path)
+            body = self._read_body()
+        except ValueError:
+            self.close_connection = True
+            self.send_error(HTTPStatus.BAD_REQUEST)
+            return None
+        return Request(
+            method=self.command,
+            target=self.path,
+            path=unquote(parts.path),
+            params=parse_qsl(parts.query, keep_blank_values=True),
+            headers=Headers(self.headers.items()),
+            body=body,
+            at=time.monotonic(),
+        )
+
+    def _read_body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
+            return self._read_chunks()
+        length = int(self.headers.get("Content-Length", "0"))
+        body = self.rfile.read(length)
+        if len(body) < length:
+            raise ValueError("the body is shorter than its Content-Length")
+        return body
+
+    def _read_chunks(self) -> bytes:
+        body = b""
+        while size := int(self.rfile.readline().partition(b";")[0], 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body
+
+    def _send(self, request: Request, answer: Answer) -> None:
+        body = answer.body.plain
+        if answer.status in _BODILESS:
+            body = b""
+        elif len(body) >= GZIP_FROM_BYTES and "gzip" in request.headers.get("Accept-Encoding", ""):
+            body = answer.body.zipped
+            answer.default("Content-Encoding", "gzip")
+            answer.default("Vary", "Accept-Encoding")
+        if answer.status not in _BODILESS:
+            answer.default("Content-Type", answer.content_type)
+            answer.default("Content-Length", str(len(body)))
+        if answer.delivery == "cut":
+            self.close_connection = True
+            body = body[: len(body) // 2]
+        if self.close_connection:
+            answer.default("Connection", "close")
+        try:
+            reason = _REASONS.get(answer.status) or HTTPStatus(answer.status).phrase
+        except ValueError:
+            reason = ""
+        lines = [f"{self.protocol_version} {answer.status} {reason}", f"Date: {self.date_time_string()}"]
+        lines += [f"{name}: {value}" for name, value in answer.headers]
+        head = "\r\n".join([*lines, "\r\n"]).encode("latin-1", "replace")
+        # One call for head and body: two would cost a small answer a round trip.
+        self.wfile.write(head if request.method == "HEAD" else head + body)
+
+    @override
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing: the journal has it."""
+
+
+@contextmanager
+def serve(simulator: Simulator, port: int = 0, host: str = "127.0.0.1") -> Iterator[Server]:
+    """Serve a simulator while the block runs; afterwards no thread and no socket is left.
+
+    Args:
+        simulator: What answers.
+        port: Port; 0 = a free one, see `Server.port` and `Server.url`.
+        host: Address to listen on.
+
+    Raises:
+        SimulatorError: At the end, when the simulator itself failed while answering and the block did not raise.
+    """
+    server = Server(simulator, host, port)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+    if simulator.errors:
+        first, count = simulator.errors[0], len(simulator.errors)
+        raise SimulatorError(f"the {simulator.name} simulator failed {count} times, first: {first!r}") from first
