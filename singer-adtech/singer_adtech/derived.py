@@ -1,0 +1,73 @@
+"""Streams that are made from the records of another stream, without requests of their own.
+
+singer-sdk's parent and child streams are made for requests: each record of the parent would cost a SCHEMA and a STATE
+message of the child. Here the child's rows are written beside the parent's record, whether the parent itself is
+selected or not, and the parent's bookmark covers both.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from typing_extensions import override
+
+from singer_adtech.errors import located
+from singer_adtech.streams import AdTechStream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from singer_sdk.helpers.types import Context, Record
+    from singer_sdk.metrics import Counter
+
+PageToken = TypeVar("PageToken")
+
+
+class DerivedStream(AdTechStream[Any]):
+    """A stream whose `parent_stream_type` is a `DerivingStream`, which writes it."""
+
+    state_partitioning_keys = ()
+
+    @abstractmethod
+    def rows(self, record: Record) -> Iterable[dict[str, Any]]:
+        """Make rows.
+
+        Args:
+            record: A record of the parent with all of its columns, selected or not.
+
+        Returns:
+            Flat names to values; each becomes a record as the schema says.
+        """
+
+    def begin(self) -> Counter:
+        """Write the SCHEMA message; returns a counter of records, not yet running."""
+        self._write_schema_message()
+        return self.get_record_counter()
+
+    def write(self, record: Record, counter: Counter) -> None:
+        """Write the records that follow from one of the parent."""
+        with located(stream=self.name):
+            for row in self.rows(record):
+                self._write_record_message(self.shape.record(row))
+                counter.increment()
+
+
+class DerivingStream(AdTechStream[PageToken]):
+    """A stream with derived ones. It comes before the base class that reads records."""
+
+    @override
+    def get_records(self, context: Context | None) -> Iterable[Record]:
+        derived = [stream for stream in self.child_streams if isinstance(stream, DerivedStream) and stream.selected]
+        with ExitStack() as running:
+            counted = [(stream, running.enter_context(stream.begin())) for stream in derived]
+            for record in super().get_records(context):
+                for stream, counter in counted:
+                    stream.write(record, counter)
+                yield record
+
+    @override
+    def generate_child_contexts(self, record: Record, context: Context | None) -> Iterable[Context | None]:
+        # Nothing is left for singer-sdk to do.
+        return ()

@@ -1,0 +1,33 @@
+"""Log lines that say which stream they are about."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
+    _Adapter = logging.LoggerAdapter[logging.Logger]
+else:
+    # Python 3.10 has no subscript for it at run time.
+    _Adapter = logging.LoggerAdapter
+
+
+class StreamLog(_Adapter):
+    """A logger whose lines begin with the stream: Meltano shows the tap's name only, whatever the logger is called.
+
+    Args:
+        logger: The stream's logger.
+        stream: Name of the stream.
+    """
+
+    def __init__(self, logger: logging.Logger, stream: str) -> None:
+        super().__init__(logger, {})
+        self._prefix = f"stream {stream}"
+
+    @override
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        return f"{self._prefix}: {msg}", kwargs

@@ -1,0 +1,310 @@
+"""Rows as vendors send them, made into records as a schema declares them.
+
+Two steps: `flatten` takes wrappers away and joins names; a `RecordShape`, compiled once for each stream, gives every
+declared column a value of its type and gathers what is not declared in `_extra`. Numbers stay exact: a numeric string
+becomes the `int` or `decimal.Decimal` that it spells, and nothing passes through a float.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any, Literal
+
+from singer_adtech.errors import DataError, quoted
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable, Collection, Iterable
+
+    from singer_sdk.helpers.types import Record
+
+ExtraFields = Literal["keep", "drop", "fail"]
+
+EXTRA = "_extra"
+"""The column of undeclared fields: an object, or null."""
+
+WRAPPER_NAMES = frozenset({"data", "meta", "links"})
+
+_MOST_DIGITS = 4000
+"""Python reads and writes no longer integers, to be safe from those that take minutes."""
+
+_INTEGER = re.compile(rf"[+-]?[0-9]{{1,{_MOST_DIGITS}}}")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
+
+class Misfit(ValueError):  # noqa: N818 - it is no failure of the run: the value goes to `_extra`
+    """A value that does not fit its column."""
+
+
+def unwrap(value: Any) -> Any:
+    """Take wrappers away: an object with `data` and at most `meta` and `links` beside it stands for its `data`."""
+    while isinstance(value, dict) and "data" in value and value.keys() <= WRAPPER_NAMES:
+        value = value["data"]
+    return value
+
+
+def flatten(
+    row: Mapping[str, Any] | Iterable[tuple[str, Any]],
+    *,
+    objects: Collection[str] = (),
+    arrays: Collection[str] = (),
+) -> dict[str, Any]:
+    """Make one level of a nested row; names join with `_`.
+
+    Args:
+        row: A row as sent, or its names and values; nested objects may be wrapped.
+        objects: Columns that hold an object: it is not taken apart.
+        arrays: Columns that hold an array: each item is unwrapped and flattened by itself.
+
+    Returns:
+        Flat names to values. An empty list under any other name means that there is none, and leaves no name; a
+        non-empty one stays under its name. Of two different values for one name the less nested keeps it (the first,
+        if they are equally nested), and the other stands under its dotted path, which no column has.
+    """
+    flat: dict[str, Any] = {}
+    fields = row.items() if isinstance(row, Mapping) else row
+    _flatten(fields, (), frozenset(objects), frozenset(arrays), flat, {})
+    return flat
+
+
+def _flatten(  # noqa: PLR0913, PLR0917 - the state of a walk
+    fields: Iterable[tuple[str, Any]],
+    path: tuple[str, ...],
+    objects: frozenset[str],
+    arrays: frozenset[str],
+    flat: dict[str, Any],
+    paths: dict[str, tuple[str, ...]],
+) -> None:
+    for name, sent in fields:
+        value = unwrap(sent)
+        here = (*path, name)
+        column = "_".join(here)
+        if column in arrays:
+            value = [_item(item) for item in value] if isinstance(value, list) else value
+        elif isinstance(value, dict) and column not in objects:
+            _flatten(value.items(), here, objects, arrays, flat, paths)
+            continue
+        elif value == []:
+            continue
+        taken = paths.get(column)
+        if taken is None or flat[column] == value:
+            flat[column] = value
+            paths[column] = here if taken is None or len(here) < len(taken) else taken
+        elif len(here) < len(taken):
+            flat[".".join(taken)] = flat[column]
+            flat[column] = value
+            paths[column] = here
+        else:
+            flat[".".join(here)] = value
+
+
+def _item(item: Any) -> Any:
+    item = unwrap(item)
+    return flatten(item) if isinstance(item, dict) else item
+
+
+class RecordShape:
+    """What a stream's schema says about its records, compiled once.
+
+    Args:
+        schema: The stream's JSON schema; its top-level properties are the columns.
+        primary_keys: Columns that are never null.
+        extra_fields: What becomes of fields that the schema does not name.
+        logger: Warned once for each undeclared field and each misfit column of a run.
+        private: Columns whose values no message quotes.
+        converters: What makes sent values of these columns into declared ones, in place of what their type says.
+    """
+
+    def __init__(  # noqa: PLR0913 - what a stream knows of its rows
+        self,
+        schema: Mapping[str, Any],
+        *,
+        primary_keys: Collection[str],
+        extra_fields: ExtraFields,
+        logger: logging.Logger | logging.LoggerAdapter[logging.Logger],
+        private: Collection[str] = (),
+        converters: Mapping[str, Callable[[Any], Any]] | None = None,
+    ) -> None:
+        self.columns: Mapping[str, Any] = schema["properties"]
+        self._converters = {name: converter(declared) for name, declared in self.columns.items() if name != EXTRA}
+        self._converters.update(converters or {})
+        kinds = {name: json_type(declared) for name, declared in self.columns.items()}
+        self.objects = frozenset(name for name, kind in kinds.items() if kind == "object")
+        self.arrays = frozenset(name for name, kind in kinds.items() if kind == "array")
+        self._empty = dict.fromkeys(self.columns)
+        self._keys = tuple(primary_keys)
+        # Without the column there is nowhere to keep them.
+        self._extra_fields = "drop" if extra_fields == "keep" and EXTRA not in self.columns else extra_fields
+        self._logger = logger
+        self._warned: set[str] = set()
+        self._private = frozenset(private)
+
+    def record(self, flat: Mapping[str, Any]) -> Record:
+        """Give every column its value.
+
+        Args:
+            flat: Flat names to values as sent.
+
+        Returns:
+            A record with every declared column, null where nothing was sent.
+
+        Raises:
+            DataError: A key is missing or null, or a field is undeclared and `extra_fields` is `fail`.
+        """
+        record: Record = self._empty.copy()
+        extra: dict[str, Any] = {}
+        for name, value in flat.items():
+            if value is None:
+                continue
+            convert = self._converters.get(name)
+            if convert is None:
+                self._note_undeclared(name)
+                extra[name] = value
+            else:
+                try:
+                    record[name] = convert(value)
+                except Misfit:
+                    self._note_misfit(name, value)
+                    extra[name] = value
+        if self._extra_fields == "keep":
+            record[EXTRA] = extra or None
+        for key in self._keys:
+            if record.get(key) is None:
+                sent = self._quoted(key, flat[key]) if flat.get(key) is not None else "no value"
+                raise DataError(f"a row has {sent} for its key `{key}`", "report this with the request's time")
+        return record
+
+    def _quoted(self, name: str, value: Any) -> str:
+        return "a value" if name in self._private else f"the value {quoted(repr(value), 80)}"
+
+    def _note_undeclared(self, name: str) -> None:
+        if self._extra_fields == "fail":
+            raise DataError(
+                f"the vendor sent the field `{name}`, which the schema does not declare",
+                "set `extra_fields` to `keep` or `drop`",
+            )
+        if name not in self._warned:
+            self._warned.add(name)
+            fate = "kept in `_extra`" if self._extra_fields == "keep" else "dropped"
+            self._logger.warning("The field `%s` is not in the schema: %s", name, fate)
+
+    def _note_misfit(self, name: str, value: Any) -> None:
+        if self._extra_fields == "fail":
+            raise DataError(
+                f"the field `{name}` has {self._quoted(name, value)}, which does not fit the schema",
+                "set `extra_fields` to `keep` or `drop`",
+            )
+        if name not in self._warned:
+            self._warned.add(name)
+            fate = "the value is in `_extra`" if self._extra_fields == "keep" else "the value is dropped"
+            self._logger.warning(
+                "The field `%s` has a value that does not fit the schema (a JSON %s): null, and %s",
+                name,
+                _json_kind(value),
+                fate,
+            )
+
+
+def converter(declared: Mapping[str, Any]) -> Callable[[Any], Any]:
+    """Return what makes a sent value into one of a declared type.
+
+    Args:
+        declared: A property of a JSON schema with a `type`.
+
+    Returns:
+        A function that raises `Misfit` for a value that the type cannot hold. It is not asked about null.
+    """
+    return _CONVERTERS[json_type(declared)]
+
+
+def json_type(declared: Mapping[str, Any]) -> str:
+    """Return the one type of a property that is not `null`."""
+    types = declared["type"]
+    return next(name for name in ([types] if isinstance(types, str) else types) if name != "null")
+
+
+def to_integer(value: Any) -> int | None:
+    """Read an integer of any size from an integer, a whole number or a string of digits; `""` is null."""
+    if type(value) is int:
+        return value
+    if isinstance(value, str):
+        text = value.strip()
+        if not text:
+            return None
+        if _INTEGER.fullmatch(text):
+            return int(text)
+    elif isinstance(value, Decimal) and value.adjusted() < _MOST_DIGITS and value == value.to_integral_value():
+        return int(value)
+    raise Misfit(value)
+
+
+def to_number(value: Any) -> int | Decimal | None:
+    """Read an exact number from a number or a numeric string; `""` is null."""
+    if type(value) is int or type(value) is Decimal:
+        return value
+    if isinstance(value, str):
+        text = value.strip()
+        if not text:
+            return None
+        if _INTEGER.fullmatch(text):
+            return int(text)
+        if _NUMBER.fullmatch(text):
+            with suppress(InvalidOperation):  # an exponent beyond all reason
+                return Decimal(text)
+    raise Misfit(value)
+
+
+def to_text(value: Any) -> str:
+    """Read a text from a string or a number, which becomes its digits."""
+    if type(value) is str:
+        return value
+    if type(value) is int or type(value) is Decimal:
+        return str(value)
+    raise Misfit(value)
+
+
+def to_boolean(value: Any) -> bool | None:
+    """Read a boolean from true, false, 0, 1 or their spelling as text; a blank text is null."""
+    if type(value) is bool:
+        return value
+    if type(value) is int and value in (0, 1):
+        return bool(value)
+    if isinstance(value, str):
+        text = value.strip().lower()
+        if not text:
+            return None
+        if text in {"true", "false", "0", "1"}:
+            return text in {"true", "1"}
+    raise Misfit(value)
+
+
+def to_array(value: Any) -> list[Any]:
+    """Take an array as it is."""
+    if isinstance(value, list):
+        return value
+    raise Misfit(value)
+
+
+def to_object(value: Any) -> dict[str, Any]:
+    """Take an object as it is."""
+    if isinstance(value, dict):
+        return value
+    raise Misfit(value)
+
+
+_CONVERTERS: dict[str, Callable[[Any], Any]] = {
+    "integer": to_integer,
+    "number": to_number,
+    "string": to_text,
+    "boolean": to_boolean,
+    "array": to_array,
+    "object": to_object,
+}
+
+
+def _json_kind(value: Any) -> str:
+    kinds = {bool: "boolean", int: "number", Decimal: "number", str: "string", list: "array", dict: "object"}
+    return kinds.get(type(value), type(value).__name__)

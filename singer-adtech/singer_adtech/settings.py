@@ -1,0 +1,255 @@
+"""Settings that mean the same in every tap, and the one line that a bad value gets."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any, cast
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from singer_sdk import typing as th
+
+from singer_adtech.errors import SettingError, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jsonschema import ValidationError
+
+
+def api_url(default: str) -> th.Property[str]:
+    """Base address of the vendor's API."""
+    return th.Property(
+        "api_url",
+        th.StringType(pattern=r"^https?://[^\s/?#@]+[^\s?#@]*$"),
+        default=default,
+        title="API address",
+        description="Base address of the vendor's API: http or https, without query or user.",
+    )
+
+
+def start_date(day: str) -> th.Property[str]:
+    """First day to read; `day` says which zone's."""
+    return th.Property(
+        "start_date",
+        th.StringType,
+        required=True,
+        title="Start date",
+        description=f"First day to read, ISO 8601 (`2024-03-01`), {day}. Nothing before it is read.",
+    )
+
+
+def end_date(day: str) -> th.Property[str]:
+    """Last day to read; `day` says which zone's."""
+    return th.Property(
+        "end_date",
+        th.StringType,
+        title="End date",
+        description=f"Last day to read, inclusive, ISO 8601, {day}. Without it, or in the future: today.",
+    )
+
+
+def lookback_days(default: int, most: int, why: str) -> th.Property[int]:
+    """Days re-read before the bookmark."""
+    return th.Property(
+        "lookback_days",
+        th.IntegerType(minimum=0, maximum=most),
+        default=default,
+        title="Look-back in days",
+        description=f"Days before the bookmark that are read again after the first run, {why} (0 to {most}).",
+    )
+
+
+def window_days(default: int, most: int) -> th.Property[int]:
+    """Days asked for in one request window."""
+    return th.Property(
+        "window_days",
+        th.IntegerType(minimum=1, maximum=most),
+        default=default,
+        title="Window in days",
+        description=f"Days asked for at once; the bookmark moves by windows (1 to {most}).",
+    )
+
+
+def page_size(default: int, most: int, of: str) -> th.Property[int]:
+    """Rows a page."""
+    return th.Property(
+        "page_size",
+        th.IntegerType(minimum=1, maximum=most),
+        default=default,
+        title="Page size",
+        description=f"Rows a page of {of} (1 to {most}).",
+    )
+
+
+def parallel_requests(default: int, most: int, of: str) -> th.Property[int]:
+    """Requests in flight at once."""
+    return th.Property(
+        "parallel_requests",
+        th.IntegerType(minimum=1, maximum=most),
+        default=default,
+        title="Parallel requests",
+        description=f"Requests in flight at once: {of} (1 to {most}).",
+    )
+
+
+def request_timeout() -> th.Property[int]:
+    """Seconds without an answer."""
+    return th.Property(
+        "request_timeout",
+        th.IntegerType(minimum=1, maximum=3600),
+        default=300,
+        title="Request timeout",
+        description="Seconds without an answer before a request is tried again (1 to 3600).",
+    )
+
+
+def extra_fields() -> th.Property[str]:
+    """What becomes of undeclared fields."""
+    return th.Property(
+        "extra_fields",
+        th.StringType(allowed_values=["keep", "drop", "fail"]),
+        default="keep",
+        title="Undeclared fields",
+        description="Fields that the schema does not name: `keep` them in the column `_extra`, `drop` them, or `fail`.",
+    )
+
+
+def row_count_check() -> th.Property[str]:
+    """What happens when rows and the vendor's total differ."""
+    return th.Property(
+        "row_count_check",
+        th.StringType(allowed_values=["fail", "warn", "off"]),
+        default="warn",
+        title="Row count check",
+        description="When the rows read and the vendor's own total differ: `fail`, `warn`, or `off`.",
+    )
+
+
+def user_agent(tap_name: str) -> th.Property[str]:
+    """The User-Agent header."""
+    return th.Property(
+        "user_agent",
+        th.StringType(min_length=1, pattern=r"^[\x20-\x7e]+$"),
+        title="User agent",
+        description=f"Sent with each request; `{tap_name}/<version>` by default.",
+    )
+
+
+def non_empty_list(items: th.JSONTypeHelper[Any]) -> th.CustomType:
+    """Return the type of a list with at least one item."""
+    return th.CustomType({"type": ["array"], "items": items.to_dict(), "minItems": 1})
+
+
+def zone(name: str, setting: str = "time_zone") -> ZoneInfo:
+    """Return a time zone.
+
+    Args:
+        name: IANA name.
+        setting: The setting it comes from, for the message.
+
+    Raises:
+        SettingError: There is no such zone.
+    """
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise SettingError(
+            f"setting `{setting}`: {name!r} is no time zone", "give an IANA name such as `Europe/Berlin`"
+        ) from None
+
+
+def instant(text: str, setting: str, day_zone: ZoneInfo | dt.timezone) -> dt.datetime:
+    """Read a date or date-time setting.
+
+    Args:
+        text: ISO 8601; a date means its midnight, a date-time without offset is in `day_zone`.
+        setting: The setting it comes from, for the message.
+        day_zone: The zone whose days the tap reads.
+
+    Returns:
+        The instant, in `day_zone`.
+
+    Raises:
+        SettingError: The text is neither.
+    """
+    try:
+        moment = dt.datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
+        return moment.replace(tzinfo=day_zone) if moment.tzinfo is None else moment.astimezone(day_zone)
+    except (ValueError, OverflowError):
+        raise SettingError(
+            f"setting `{setting}`: {quoted(repr(text), 80)} is not allowed", "give an ISO 8601 date such as 2024-03-01"
+        ) from None
+
+
+def date_range(
+    config: Mapping[str, Any], day_zone: ZoneInfo | dt.timezone, now: dt.datetime
+) -> tuple[dt.date, dt.date]:
+    """Read `start_date` and `end_date` as days.
+
+    Args:
+        config: The settings.
+        day_zone: The zone whose days the tap reads; an instant means the day it falls in there.
+        now: The present instant; today is the last day at most.
+
+    Returns:
+        The first and the last day, both included; the last may be before the first if all lies in the future.
+
+    Raises:
+        SettingError: One is unreadable, or the last is before the first.
+    """
+    today = now.astimezone(day_zone).date()
+    first = instant(config["start_date"], "start_date", day_zone).date()
+    if not config.get("end_date"):
+        return first, today
+    last = instant(config["end_date"], "end_date", day_zone).date()
+    if last < first:
+        raise SettingError(
+            f"setting `end_date`: {config['end_date']!r} is before `start_date` {config['start_date']!r}",
+            "give a later day, or leave it out to read up to today",
+        )
+    return first, min(last, today)
+
+
+def explain(error: ValidationError, properties: Mapping[str, Any]) -> str:
+    """Say in one line which setting is wrong and what is allowed.
+
+    Args:
+        error: What JSON Schema found.
+        properties: The settings' schema; secrets are marked in it.
+
+    Returns:
+        `setting page_size: 20000 is not allowed: an integer from 1 to 10000`, never with a secret value.
+    """
+    if error.validator == "required" and not error.path:
+        name = error.message.split("'")[1]
+        return f"setting `{name}` is missing"
+    if not error.path:
+        return quoted(error.message)
+    setting = str(error.path[0])
+    declared = properties.get(setting, {})
+    where = setting + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in list(error.path)[1:])
+    shown = "the value" if declared.get("secret") or declared.get("writeOnly") else quoted(repr(error.instance), 80)
+    return f"setting `{where}`: {shown} is not allowed: {allowed(cast('Mapping[str, Any]', error.schema))}"
+
+
+def allowed(declared: Mapping[str, Any] | bool) -> str:  # noqa: FBT001 - a JSON schema may be a boolean
+    """Describe in words what a JSON schema allows."""
+    if isinstance(declared, bool):
+        return "anything" if declared else "nothing"
+    if "enum" in declared:
+        return "one of " + ", ".join(str(value) for value in declared["enum"])
+    types = declared.get("type", "value")
+    kind = next((name for name in ([types] if isinstance(types, str) else types) if name != "null"), "null")
+    text = f"{'an' if kind[0] in 'aeio' else 'a'} {kind}"
+    low, high = declared.get("minimum"), declared.get("maximum")
+    if kind == "array" and isinstance(declared.get("items"), dict):
+        size = "not empty, " if declared.get("minItems") else ""
+        size += f"of at most {declared['maxItems']}, " if "maxItems" in declared else ""
+        text = f"a list, {size}each item {allowed(declared['items'])}"
+    elif low is not None:
+        text += f" from {low} to {high}" if high is not None else f" of at least {low}"
+    elif "pattern" in declared:
+        text = declared.get("description") or f"{text} like {declared['pattern']}"
+    elif declared.get("minLength"):
+        text += " that is not empty"
+    return text

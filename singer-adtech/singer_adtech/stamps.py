@@ -1,0 +1,110 @@
+"""Instants as a vendor writes them: compared by what they mean, and handed back in the vendor's own spelling.
+
+A filter is understood best in the spelling that the rows themselves have, and a fraction of a second must not be cut
+on the way: two rows of one millisecond are ordered by it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from dataclasses import dataclass, field
+from functools import total_ordering
+
+from typing_extensions import Self, override
+
+_STAMP = re.compile(
+    r"(?P<day>\d{4}-\d{2}-\d{2})"
+    r"(?:(?P<between>[Tt ])(?P<time>\d{2}:\d{2}(?::\d{2})?)(?P<fraction>[.,]\d{1,30})?"
+    r"\s?(?P<zone>[Zz]|UTC|[+-]\d{2}:?\d{2})?)?"
+)
+
+
+@total_ordering
+@dataclass(frozen=True, eq=False)
+class Stamp:
+    """An instant.
+
+    Args:
+        text: As the vendor writes it: ISO 8601, a blank in place of the `T` allowed. Without a zone it is UTC.
+
+    Raises:
+        ValueError: The text is no instant.
+    """
+
+    text: str
+    _wall: dt.datetime = field(init=False, repr=False)
+    _parts: re.Match[str] = field(init=False, repr=False)
+    _instant: tuple[dt.datetime, str] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        parts = _STAMP.fullmatch(self.text.strip())
+        if parts is None:
+            raise ValueError(f"{self.text!r} is no date-time")
+        wall = dt.datetime.fromisoformat(f"{parts['day']}T{parts['time'] or '00:00'}")
+        # Compared as text, so that no digit is lost: trailing zeros mean nothing.
+        fraction = (parts["fraction"] or "")[1:].rstrip("0")
+        object.__setattr__(self, "_parts", parts)
+        object.__setattr__(self, "_wall", wall)
+        object.__setattr__(self, "_instant", (wall - _offset(parts["zone"]), fraction))
+
+    def earlier(self, by: dt.timedelta) -> Self:
+        """Return the instant so much earlier, whole seconds, in the same spelling."""
+        wall = self._wall - by
+        parts = self._parts
+        if parts["time"] is None:
+            return type(self)(f"{wall:%Y-%m-%dT%H:%M:%S}")
+        seconds = f"{wall:%H:%M:%S}"
+        return type(self)(f"{wall:%Y-%m-%d}{parts['between']}{seconds}{parts['fraction'] or ''}{parts['zone'] or ''}")
+
+    @property
+    def instant(self) -> dt.datetime:
+        """The instant in UTC, to the microsecond."""
+        moment, fraction = self._instant
+        return moment.replace(microsecond=int(fraction[:6].ljust(6, "0")), tzinfo=dt.timezone.utc)
+
+    @property
+    def rfc3339(self) -> str:
+        """The instant as RFC 3339 demands it, with all digits of its fraction."""
+        parts = self._parts
+        zone = parts["zone"] or "Z"
+        if zone in {"z", "UTC"}:
+            zone = "Z"
+        elif len(zone) == len("+0000"):
+            zone = f"{zone[:3]}:{zone[3:]}"
+        return f"{self._wall:%Y-%m-%dT%H:%M:%S}{(parts['fraction'] or '').replace(',', '.')}{zone}"
+
+    @override
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Stamp) and self._instant == other._instant
+
+    @override
+    def __hash__(self) -> int:
+        return hash(self._instant)
+
+    def __lt__(self, other: Stamp) -> bool:
+        return self._instant < other._instant
+
+    @override
+    def __str__(self) -> str:
+        return self.text
+
+
+class StampBookmark:
+    """A bookmark in the spelling of the row that it was taken from."""
+
+    def read(self, text: str) -> Stamp:
+        """Read an instant; raises `ValueError` if the text is none."""
+        return Stamp(text)
+
+    def write(self, position: Stamp) -> str:
+        """Write an instant."""
+        return position.text
+
+
+def _offset(zone: str | None) -> dt.timedelta:
+    if zone is None or zone in {"Z", "z", "UTC"}:
+        return dt.timedelta()
+    digits = zone.replace(":", "")
+    size = dt.timedelta(hours=int(digits[1:3]), minutes=int(digits[3:5]))
+    return -size if zone[0] == "-" else size

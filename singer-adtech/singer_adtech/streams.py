@@ -1,0 +1,398 @@
+"""Base classes of streams: singer-sdk's REST stream, with this library's requests, windows and bookmarks."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import sys
+from abc import abstractmethod
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+
+import requests
+from singer_sdk.streams.rest import HTTPRequest, PageContext, RESTStream
+from typing_extensions import override
+
+from singer_adtech.ahead import read_ahead
+from singer_adtech.bookmarks import Bookmark, DayBookmark, InstantBookmark
+from singer_adtech.errors import located
+from singer_adtech.logs import StreamLog
+from singer_adtech.pages import read_pages
+from singer_adtech.records import RecordShape, flatten
+from singer_adtech.requester import check_json, check_status
+from singer_adtech.row_counts import check_row_count
+from singer_adtech.signatures import check_signature
+from singer_adtech.windows import DayWindow, InstantWindow, day_windows, first_day, instant_windows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from singer_sdk.helpers.types import Context, Record
+    from singer_sdk.pagination import BaseAPIPaginator
+
+    from singer_adtech.auth import Authenticator
+    from singer_adtech.bookmarks import BookmarkKind
+    from singer_adtech.tap import AdTechTap
+
+PageToken = TypeVar("PageToken")
+
+
+@dataclass
+class WindowedPage(PageContext[Any]):
+    """What `get_http_request` is asked for: a page of a window, or of a whole list where `window` is None.
+
+    A window is a `DayWindow` or an `InstantWindow`, as the stream cuts them.
+    """
+
+    window: Any = None
+
+
+class AdTechStream(RESTStream[PageToken]):
+    """A stream of one endpoint, read whole.
+
+    A subclass declares name, path, keys and schema as attributes, and its vendor's base class says how a page is asked
+    for (`get_http_request`), how pages follow each other (`get_new_paginator`), and where an answer has its rows
+    (`parse_response`) and its total (`total_rows`).
+    """
+
+    equal_rows_are_one: bool = False
+    """Whether the vendor counts rows that are one here: a key made from a row's content is the same for equal rows."""
+
+    STATE_MSG_FREQUENCY = sys.maxsize
+    """No STATE within a window: only whole windows move a bookmark."""
+
+    private_columns: ClassVar[tuple[str, ...]] = ()
+    """Columns whose values no message quotes: capabilities, code, personal data."""
+
+    @property
+    def tap(self) -> AdTechTap:
+        """The tap of this stream."""
+        return cast("AdTechTap", self._tap)
+
+    @property
+    @override
+    def url_base(self) -> str:
+        return self.tap.api_url
+
+    @property
+    @override
+    def authenticator(self) -> Authenticator:
+        return self.tap.authenticator
+
+    @property
+    @override
+    def requests_session(self) -> requests.Session:
+        return self.tap.session.requests_session
+
+    @cached_property
+    def log_lines(self) -> StreamLog:
+        """The logger whose lines name this stream."""
+        return StreamLog(self.logger, self.name)
+
+    @cached_property
+    def shape(self) -> RecordShape:
+        """The stream's schema, compiled."""
+        return RecordShape(
+            self.schema,
+            primary_keys=(*self.primary_keys, *self.schema.get("required", ())),
+            extra_fields=self.config.get("extra_fields", "keep"),
+            logger=self.log_lines,
+            private=self.private_columns,
+            converters=self.converters,
+        )
+
+    @property
+    def converters(self) -> Mapping[str, Callable[[Any], Any]]:
+        """What makes sent values of some columns into declared ones, where the type alone does not say."""
+        return {}
+
+    # What a vendor's base class gives
+
+    def total_rows(self, response: requests.Response) -> int | None:  # noqa: ARG002 - for vendors that tell
+        """Return the vendor's total of rows in the window or list, if an answer tells it."""
+        return None
+
+    def flat_row(self, row: dict[str, Any], window: Any) -> dict[str, Any]:  # noqa: ARG002 - for subclasses
+        """Make a row as sent, of a window or a whole list, into flat names and values."""
+        return flatten(row, objects=self.shape.objects, arrays=self.shape.arrays)
+
+    def digest(self, record: Record) -> object:  # noqa: ARG002 - for streams whose keys might not tell rows apart
+        """Return what tells two records of one key apart; None where such records are one row that was sent twice."""
+        return None
+
+    def repeated(self, record: Record, *, same: bool) -> None:
+        """Note that a key came again in a window or list; its first record stands.
+
+        Args:
+            record: The later record.
+            same: Whether both have one digest.
+        """
+
+    def check_body(self, response: requests.Response) -> None:
+        """Refuse an answer whose body is not whole, so that it is asked for again.
+
+        Raises:
+            TransientError: The body is no JSON in UTF-8, or breaks off.
+        """
+        check_json(response)
+
+    @override
+    def validate_response(self, response: requests.Response) -> None:
+        check_status(response)
+
+    @property
+    def parallel_pages(self) -> int:
+        """Requests of one list or window in flight at once."""
+        return cast("int", self.config.get("parallel_requests", 1))
+
+    # How pages and rows are read
+
+    def place(self, window: Any) -> str:
+        """Return what log lines say of a request beside the stream's name."""
+        return f", window {window}" if window is not None else ""
+
+    def fetch(self, request: HTTPRequest, *, label: str = "", counted_as: str | None = None) -> requests.Response:
+        """Send a request of this stream.
+
+        Args:
+            request: What `get_http_request` made.
+            label: What log lines say of it beside the stream's name.
+            counted_as: The path for which budgets count it, if it is not its own.
+
+        Returns:
+            A whole, successful answer.
+        """
+        data = {"json": request.data} if self.payload_as_json else {"data": request.data}
+        query = request.encode_params()
+        return self.tap.requester.send(
+            requests.Request(
+                request.method,
+                f"{request.url}?{query}" if query else request.url,
+                headers=dict(request.headers),
+                **data,
+            ),
+            auth=self.authenticator,
+            check_status=self.validate_response,
+            check_body=self.check_body,
+            label=f"stream {self.name}{label}",
+            counted_as=counted_as,
+        )
+
+    def pages(self, context: Context | None, window: Any = None) -> Iterator[requests.Response]:
+        """Fetch the pages of a window, or of the whole list, in order."""
+        label = self.place(window)
+        # A connection test reads one record: nothing is fetched ahead for it.
+        parallel = 1 if self.ABORT_AT_RECORD_COUNT else self.parallel_pages
+        paginator = cast("BaseAPIPaginator[Any]", self.get_new_paginator())
+
+        def fetch(token: object) -> requests.Response:
+            page = WindowedPage(stream_context=context, next_page_token=token, window=window)
+            return self.fetch(self.get_http_request(page=page), label=label)
+
+        with self.get_http_request_counter() as counter:
+            counter.with_context(context)
+            for response in read_pages(paginator, fetch, parallel=parallel):
+                counter.increment()
+                yield response
+
+    def read_records(
+        self, context: Context | None, window: Any = None, pages: Iterable[requests.Response] | None = None
+    ) -> Iterator[Record]:
+        """Read a window, or the whole list: each key once, and the rows held against the vendor's total.
+
+        This is the one place where a page of rows becomes records.
+
+        Args:
+            context: The stream's context.
+            window: The window, or None for a whole list.
+            pages: Its pages, where they are being fetched already.
+        """
+        seen: dict[Any, object] = {}
+        sent = 0
+        told: int | None = None
+        keys = tuple(self.primary_keys)
+        for response in self.pages(context, window) if pages is None else pages:
+            total = self.total_rows(response)
+            if total is not None:
+                told = total if told is None else max(told, total)
+            for row in self.parse_response(response):
+                sent += 1
+                record = self.shape.record(self.flat_row(row, window))
+                # A catalog may name no key: then rows cannot be told apart, and each counts.
+                key = record[keys[0]] if len(keys) == 1 else tuple(record[name] for name in keys) or len(seen)
+                if key not in seen:
+                    seen[key] = self.digest(record)
+                    yield record
+                else:
+                    self.repeated(record, same=seen[key] == self.digest(record))
+        self.log_lines.info("%s%d rows", f"window {window}: " if window else "", len(seen))
+        check_row_count(
+            read=sent if self.equal_rows_are_one else len(seen),
+            told=told,
+            mode=self.config.get("row_count_check", "off"),
+            logger=self.log_lines,
+            window=window,
+        )
+
+    @override
+    def get_records(self, context: Context | None) -> Iterable[Record]:
+        with located(stream=self.name):
+            yield from self.read_records(context)
+
+    # singer-sdk's own bookkeeping by record, which this library replaces (see `bookmarks`)
+
+    @override
+    def get_replication_key_signpost(self, context: Context | None = None) -> None:
+        return None
+
+    @override
+    def _write_state_message(self) -> None:
+        super()._write_state_message()
+        # No STATE is written that equals the last one; the records before it must go out nevertheless.
+        self.tap.flush()
+
+    @override
+    def _write_starting_replication_value(self, context: Context | None) -> None:
+        """Leave the state as it is: singer-sdk would write `start_date` into it, and compare bookmarks as text."""
+
+    @override
+    def _increment_stream_state(self, latest_record: Record, *, context: Context | None = None) -> None:
+        """Leave the bookmark where it is: it moves by windows, not by records."""
+
+
+class WindowStream(AdTechStream[PageToken]):
+    """An incremental stream that is read in windows, of which each moves the bookmark once it is read whole."""
+
+    @property
+    @abstractmethod
+    def bookmark_kind(self) -> BookmarkKind:
+        """How the bookmark is written."""
+
+    @abstractmethod
+    def windows(self, bookmark: Bookmark) -> Iterator[Any]:
+        """Return the windows of this run, in order."""
+
+    @abstractmethod
+    def position_after(self, window: Any) -> Any:
+        """Return the bookmark of a window read whole."""
+
+    @property
+    def signature(self) -> dict[str, Any]:
+        """What changes the meaning of rows, kept with the bookmark: names and JSON values; see `signatures`."""
+        return {}
+
+    def check_state(self) -> None:
+        """Refuse a state that was made with another signature; called before the first request.
+
+        Raises:
+            StateError: What the state was made with, and what the settings say now.
+        """
+        check_signature(self)
+
+    @property
+    def parallel_windows(self) -> int:
+        """Windows that are read side by side; records and bookmarks keep their order."""
+        return 1
+
+    @property
+    @override
+    def parallel_pages(self) -> int:
+        return 1 if self.parallel_windows > 1 else super().parallel_pages
+
+    def pages_ahead(self, context: Context | None, window: Any) -> Iterator[requests.Response]:
+        """Fetch the pages of a window, perhaps before its turn and in another thread.
+
+        A window that may be asked for only in its turn gives none here, and `read_records` fetches them.
+        """
+        return self.pages(context, window)
+
+    @override
+    def get_records(self, context: Context | None) -> Iterable[Record]:
+        with located(stream=self.name):
+            bookmark = Bookmark(self, self.bookmark_kind)
+            ordered, asked = itertools.tee(self.windows(bookmark))
+            # A connection test reads one record: nothing is fetched ahead for it.
+            parallel = 1 if self.ABORT_AT_RECORD_COUNT else self.parallel_windows
+            # Made before threads ask for them: two threads that are the first would make two, and log in twice.
+            _ = self.authenticator, self.tap.requester
+            sources = (partial(self.pages_ahead, context, window) for window in asked)
+            # Closed whatever happens, so that no thread goes on asking for windows that nobody will take.
+            with closing(read_ahead(sources, parallel=parallel)) as readers:
+                for window, pages in zip(ordered, readers, strict=False):
+                    with located(window=window):
+                        yield from self.read_records(context, window, pages)
+                        bookmark.advance(self.position_after(window))
+
+
+class DayWindowStream(WindowStream[PageToken]):
+    """Windows of calendar days."""
+
+    @abstractmethod
+    def day_range(self) -> tuple[dt.date, dt.date]:
+        """Return the first and the last day that the settings ask for; see `settings.date_range`."""
+
+    @property
+    @override
+    def bookmark_kind(self) -> BookmarkKind:
+        return DayBookmark()
+
+    @property
+    def days_per_window(self) -> int:
+        """Days asked for at once."""
+        return cast("int", self.config["window_days"])
+
+    @property
+    def lookback(self) -> int:
+        """Days before the bookmark that are read again."""
+        return cast("int", self.config["lookback_days"])
+
+    def bookmark_day(self, position: Any) -> dt.date:
+        """Return the first day that a bookmark says is not read yet."""
+        return cast("dt.date", position)
+
+    @override
+    def position_after(self, window: DayWindow) -> Any:
+        return window.next_day
+
+    @override
+    def windows(self, bookmark: Bookmark) -> Iterator[DayWindow]:
+        start, last = self.day_range()
+        position = bookmark.position
+        first = first_day(start, None if position is None else self.bookmark_day(position), self.lookback)
+        return day_windows(first, last, self.days_per_window)
+
+
+class InstantWindowStream(WindowStream[PageToken]):
+    """Windows of equal length between two instants."""
+
+    @abstractmethod
+    def instant_range(self) -> tuple[dt.datetime, dt.datetime]:
+        """Return the first instant that the settings ask for, and the first that is not read any more."""
+
+    @property
+    @abstractmethod
+    def window_length(self) -> dt.timedelta:
+        """Time asked for at once."""
+
+    @property
+    @abstractmethod
+    def lookback(self) -> dt.timedelta:
+        """Time before the bookmark that is read again."""
+
+    @property
+    @override
+    def bookmark_kind(self) -> BookmarkKind:
+        return InstantBookmark(dt.timezone.utc)
+
+    @override
+    def position_after(self, window: InstantWindow) -> dt.datetime:
+        return window.end
+
+    @override
+    def windows(self, bookmark: Bookmark) -> Iterator[InstantWindow]:
+        start, end = self.instant_range()
+        if bookmark.position is not None:
+            start = max(start, bookmark.position - self.lookback)
+        return instant_windows(start, end, self.window_length)

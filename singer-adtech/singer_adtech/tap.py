@@ -1,0 +1,278 @@
+"""The base class of a tap: settings checked before the first request, one requester for the whole run."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from abc import abstractmethod
+from decimal import Decimal
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from singer_sdk import Tap
+from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
+from singer_sdk.plugin_base import JSONSchemaValidator
+from singer_sdk.tap_base import CliTestOptionValue
+from typing_extensions import override
+
+from singer_adtech.budgets import Budgets, Family
+from singer_adtech.cli import SIGNAL_BASE, TapCommand
+from singer_adtech.clock import Clock
+from singer_adtech.emitting import MessageWriter
+from singer_adtech.errors import SettingError, located
+from singer_adtech.redaction import REDACTOR
+from singer_adtech.requester import Requester
+from singer_adtech.retries import RetryPolicy
+from singer_adtech.sessions import Session
+from singer_adtech.settings import explain
+from singer_adtech.streams import WindowStream
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterable, Iterator
+    from types import FrameType
+
+    import click
+    from singer_sdk.streams import Stream
+
+    from singer_adtech.auth import Authenticator
+
+
+class AdTechTap(Tap):
+    """A tap whose streams share a session, an authenticator and budgets.
+
+    A tap gives its settings in `config_jsonschema`, what JSON Schema cannot say of them in `check_settings`, its
+    request limits in `families`, its patience in `retry_policy`, and its credentials in `make_authenticator`.
+    """
+
+    message_writer_class = MessageWriter
+    capabilities: ClassVar[list[CapabilitiesEnum]] = [
+        # BATCH files would bypass selection and stream maps (singer-sdk 0.54), so the capability is not offered.
+        capability
+        for capability in Tap.capabilities
+        if capability is not PluginCapabilities.BATCH
+    ]
+
+    families: ClassVar[tuple[Family, ...]] = ()
+    """The vendor's request limits."""
+
+    retry_policy: ClassVar[RetryPolicy] = RetryPolicy()
+    """When requests are repeated."""
+
+    follow_redirects: ClassVar[bool] = True
+    """Whether a redirect within the vendor's host is followed."""
+
+    clock: ClassVar[Clock] = Clock()
+    """Where time comes from."""
+
+    connection_test: ClassVar[tuple[str, ...] | None] = None
+    """Names of the streams that a connection test reads; None for those that it would read anyway."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        REDACTOR.install()
+        self._closing = False
+        try:
+            super().__init__(*args, **kwargs)
+        except BaseException:
+            # Discovery, which a run begins with, may have asked the vendor something.
+            with self._run():
+                raise
+
+    @abstractmethod
+    def make_authenticator(self) -> Authenticator:
+        """Make the authenticator that all streams of the run share."""
+
+    def check_settings(self) -> None:
+        """Refuse settings that JSON Schema cannot judge.
+
+        Raises:
+            SettingError: With one line that names the setting, the value (never a secret) and what is allowed.
+        """
+
+    def close(self) -> None:
+        """Take leave of the vendor, such as by logging out: called once when a run, a test or a discovery ends.
+
+        It is called however that ends (an error and a signal too), after running jobs were cancelled, and may be called
+        before anything was asked for. It must be quick; its errors are ignored.
+        """
+
+    @contextlib.contextmanager
+    def _run(self) -> Iterator[None]:
+        """Close at the end, whatever the end is."""
+        try:
+            yield
+        finally:
+            # Ctrl-C reaches a tap twice, from the terminal and from Meltano: the second must not cut this short.
+            self._closing = True
+            try:
+                self.close()
+            except Exception as error:  # noqa: BLE001 - what ended the run is what the user shall read
+                self.logger.info("The connection could not be closed: %s", error)
+            finally:
+                self._closing = False
+
+    @override  # type: ignore[misc]  # final in singer-sdk, which has no hook at the end of a run
+    def sync_all(self) -> None:
+        with self._run():
+            super().sync_all()
+
+    @override  # type: ignore[misc]  # as above
+    def run_sync_dry_run(self, dry_run_record_limit: int | None = 1, streams: Iterable[Stream] | None = None) -> bool:
+        with self._run():
+            return super().run_sync_dry_run(dry_run_record_limit, streams)
+
+    @override  # type: ignore[misc]  # as above
+    def run_connection_test(self) -> bool:
+        return self.run_sync_dry_run(1, self._tested(list(self.streams.values())))
+
+    def _tested(self, streams: list[Stream]) -> list[Stream]:
+        """Return the streams that a connection test reads, of those that it would read anyway."""
+        return streams if self.connection_test is None else [self.streams[name] for name in self.connection_test]
+
+    @override  # type: ignore[misc]  # as above
+    def write_schemas(self) -> None:
+        with self._run():
+            super().write_schemas()
+
+    @override
+    def run_discovery(self) -> str:
+        with self._run():
+            return super().run_discovery()
+
+    @property
+    def api_url(self) -> str:
+        """The vendor's base address, without a slash at its end."""
+        url: str = self.config["api_url"]
+        return url.rstrip("/")
+
+    @cached_property
+    def run_start(self) -> dt.datetime:
+        """When the run began, in UTC; all streams of a run mean the same by "now"."""
+        return self.clock.now()
+
+    @cached_property
+    def authenticator(self) -> Authenticator:
+        """The authenticator of this run."""
+        return self.make_authenticator()
+
+    @cached_property
+    def session(self) -> Session:
+        """The connections of this run."""
+        return Session(
+            self.api_url,
+            connections=self.config.get("parallel_requests", 1) + 1,
+            timeout=self.config["request_timeout"],
+            follow_redirects=self.follow_redirects,
+        )
+
+    def request_limits(self) -> tuple[Family, ...]:
+        """Return the request limits of this run; `families`, unless settings have a say."""
+        return self.families
+
+    @cached_property
+    def requester(self) -> Requester:
+        """What sends the requests of this run."""
+        return Requester(
+            self.api_url,
+            session=self.session,
+            budgets=Budgets(self.request_limits(), self.clock),
+            policy=self.retry_policy,
+            clock=self.clock,
+            user_agent=self.config.get("user_agent") or f"{self.name}/{self.plugin_version}",
+            logger=self.logger,
+        )
+
+    @property
+    def states_written(self) -> int:
+        """STATE messages written so far."""
+        return getattr(self.message_writer, "states_written", 0)
+
+    def flush(self) -> None:
+        """Write the records that the message writer has gathered."""
+        if isinstance(self.message_writer, MessageWriter):
+            self.message_writer.flush()
+
+    @override
+    def _reset_state_progress_markers(self) -> None:
+        # singer-sdk's own preparation of the state, before anything is asked for or written.
+        for stream in self.streams.values():
+            if stream.selected and isinstance(stream, WindowStream):
+                with located(stream=stream.name):
+                    stream.check_state()
+        super()._reset_state_progress_markers()
+
+    @override
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        """Judge the settings; singer-sdk's own messages would quote secrets and take several lines."""
+        schema = self.config_jsonschema
+        self.append_builtin_config(schema)
+        properties = schema.get("properties", {})
+        # A setting that is null is not set: its default holds.
+        for name in [name for name, value in self._config.items() if value is None]:
+            del self._config[name]
+        REDACTOR.add(
+            *(_text(self._config.get(name)) for name, declared in properties.items() if declared.get("secret"))
+        )
+        # The environment gives numbers as text, which singer-sdk turns into integers but not into other numbers; a file
+        # gives them as decimals, which are below a limit of the same digits and cannot be multiplied with floats.
+        for name, declared in properties.items():
+            if "number" in declared.get("type", ()) and isinstance(self._config.get(name), (str, Decimal)):
+                with contextlib.suppress(ValueError):
+                    self._config[name] = float(self._config[name])
+        problems = [explain(error, properties) for error in JSONSchemaValidator(schema).iter_errors(self._config)]
+        if not problems:
+            try:
+                self.check_settings()
+            except SettingError as error:
+                problems.append(str(error))
+        if problems and raise_errors:
+            raise ConfigValidationError("Config validation failed", errors=problems)
+        return problems
+
+    @override
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
+        """Stop at a signal with its exit code; singer-sdk would exit with 0, as if all had been read.
+
+        No STATE is written here: each window read whole has had its own.
+        """
+        if self._closing:
+            return
+        code = SIGNAL_BASE + signum
+        writer = self.message_writer
+        if isinstance(writer, MessageWriter) and writer.writing and writer.stop_after_writing is None:
+            writer.stop_after_writing = code
+            return
+        sys.exit(code)
+
+    @override
+    @classmethod
+    def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
+        """Test what a user would read: the streams that are on by default.
+
+        singer-sdk would test all, and so fail for every product that an account did not buy.
+        """
+        if value != CliTestOptionValue.All.value:
+            super().cb_test(ctx, param, value)
+            return
+        config = ctx.params["config"]
+        tap = cls(config=config.config, parse_env_config=config.parse_env, validate_config=True)
+        tap.run_sync_dry_run(1, tap._tested([stream for stream in tap.streams.values() if stream.selected_by_default]))
+        ctx.exit()
+
+    @override
+    @classmethod
+    def get_singer_command(cls) -> click.Command:
+        command = super().get_singer_command()
+        return TapCommand(
+            name=command.name,
+            callback=command.callback,
+            context_settings=command.context_settings,
+            params=command.params,
+            help=command.help,
+            logger=cls.logger,
+        )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

@@ -1,0 +1,103 @@
+"""Ranges of calendar days or of instants, cut into windows without gap or overlap.
+
+Days are calendar days of a zone: the day on which clocks change is one whole day of 23 or 25 hours. So windows of days
+are counted by the calendar and never by 24 hours.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from typing_extensions import override
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from zoneinfo import ZoneInfo
+
+DAY = dt.timedelta(days=1)
+
+
+@dataclass(frozen=True, order=True)
+class DayWindow:
+    """Days from `first` to `last`, both included."""
+
+    first: dt.date
+    last: dt.date
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.first}..{self.last}"
+
+    @property
+    def next_day(self) -> dt.date:
+        """The first day that is not in the window."""
+        return self.last + DAY
+
+
+@dataclass(frozen=True, order=True)
+class InstantWindow:
+    """Instants from `start` (included) to `end` (not included)."""
+
+    start: dt.datetime
+    end: dt.datetime
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.start.isoformat()}..{self.end.isoformat()}"
+
+
+def day_windows(first: dt.date, last: dt.date, days: int) -> Iterator[DayWindow]:
+    """Cut a range of days into windows.
+
+    Args:
+        first: The first day.
+        last: The last day, included; before `first` for an empty range.
+        days: Days in each window; the last window may have fewer.
+
+    Yields:
+        Windows that cover each day of the range once, in order.
+    """
+    while first <= last:
+        end = min(first + (days - 1) * DAY, last)
+        yield DayWindow(first, end)
+        first = end + DAY
+
+
+def instant_windows(start: dt.datetime, end: dt.datetime, step: dt.timedelta) -> Iterator[InstantWindow]:
+    """Cut a range of instants into windows of equal length.
+
+    Args:
+        start: The first instant, with a zone.
+        end: The first instant that is not read; not after `start` for an empty range.
+        step: Length of a window; the last one may be shorter.
+
+    Yields:
+        Windows that cover the range once, in order.
+    """
+    # In UTC: in a zone with clock changes, adding to the wall clock would make windows of other lengths, and Python
+    # compares instants of one zone by their wall clocks, which go back in the hour that repeats.
+    at, last = start.astimezone(dt.timezone.utc), end.astimezone(dt.timezone.utc)
+    while at < last:
+        stop = min(at + step, last)
+        yield InstantWindow(at.astimezone(start.tzinfo), stop.astimezone(start.tzinfo))
+        at = stop
+
+
+def midnight(day: dt.date, zone: ZoneInfo | dt.timezone) -> dt.datetime:
+    """Return the instant at which a day begins in a zone, with the offset in force there and then."""
+    return dt.datetime.combine(day, dt.time(), tzinfo=zone)
+
+
+def first_day(start: dt.date, bookmark: dt.date | None, lookback_days: int) -> dt.date:
+    """Return the first day to read.
+
+    Args:
+        start: The configured first day; nothing before it is read.
+        bookmark: The first day not read yet, from the state; None on the first run, which looks back at nothing.
+        lookback_days: Days before the bookmark that are read again, as vendors restate them.
+    """
+    if bookmark is None:
+        return start
+    return max(start, bookmark - lookback_days * DAY)

@@ -1,0 +1,194 @@
+"""Lists of parents, side by side, without a state of their own."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import time
+from contextlib import redirect_stdout
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pytest
+from singer_adtech.auth import Authenticator, HeaderAuthenticator
+from singer_adtech.children import ChildStream, GoneError
+from singer_adtech.emitting import exact_json
+from singer_adtech.tap import AdTechTap
+from singer_sdk import typing as th
+from singer_sdk.pagination import BaseAPIPaginator
+from singer_sdk.streams.rest import HTTPRequest
+from typing_extensions import override
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import requests
+    from local_server import Call, Reply, Server
+    from singer_sdk.helpers.types import Context
+    from singer_sdk.streams.rest import PageContext
+
+
+class NextPages(BaseAPIPaginator[Any]):
+    """Each page names the next."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+
+    @override
+    def get_next(self, response: requests.Response) -> Any:
+        return exact_json(response.content)["next"]
+
+
+class Members(ChildStream[Any]):
+    """Members of lists."""
+
+    name = "members"
+    path = "/lists/{}/members"
+    primary_keys = ("list_id", "word")
+    parent_key = "list_id"
+    schema: ClassVar[dict[str, Any]] = th.PropertiesList(
+        th.Property("list_id", th.IntegerType, required=True), th.Property("word", th.StringType, required=True)
+    ).to_dict()
+
+    @override
+    def parent_ids(self, context: Context | None) -> Iterable[int | str]:
+        response = self.fetch(HTTPRequest(url=f"{self.url_base}/lists"))
+        yield from exact_json(response.content)
+
+    @override
+    def get_http_request(self, *, page: PageContext[Any]) -> HTTPRequest:
+        parent = getattr(page, "window", None)
+        return HTTPRequest(url=self.url_base + self.path.format(parent), params={"page": page.next_page_token})
+
+    @override
+    def get_new_paginator(self) -> NextPages:
+        return NextPages()
+
+    @override
+    def parse_response(self, response: requests.Response) -> Iterable[Any]:
+        yield from exact_json(response.content)["rows"]
+
+    @override
+    def validate_response(self, response: requests.Response) -> None:
+        if response.status_code == HTTPStatus.NOT_FOUND:
+            raise GoneError("not there")
+        super().validate_response(response)
+
+
+class MemberTap(AdTechTap):
+    """A tap with that list."""
+
+    name = "tap-members"
+    package_name = "singer-adtech"
+    config_jsonschema: ClassVar[dict[str, Any]] = th.PropertiesList(
+        th.Property("api_url", th.StringType, required=True),
+        th.Property("request_timeout", th.IntegerType, default=5),
+        th.Property("parallel_requests", th.IntegerType, default=1),
+    ).to_dict()
+
+    @override
+    def make_authenticator(self) -> Authenticator:
+        return HeaderAuthenticator("X-Key", "made-up")
+
+    @override
+    def discover_streams(self) -> list[Members]:
+        return [Members(self)]
+
+
+class Vendor:
+    """Lists of words, pages of two.
+
+    Attributes:
+        lists: Words by list; a list without any is gone.
+        delay: Seconds that an answer about members takes.
+    """
+
+    def __init__(self, server: Server, lists: dict[int, list[str] | None]) -> None:
+        self.lists = lists
+        self.delay = 0.0
+        self._server = server
+        server.answer = self._answer
+
+    def _answer(self, call: Call) -> Reply:
+        if call.path == "/lists":
+            return self._server.json([*self.lists, *self.lists])
+        time.sleep(self.delay)
+        words = self.lists[int(call.path.split("/")[2])]
+        if words is None:
+            return self._server.json({}, 404)
+        page = int(call.query["page"])
+        following = page + 1 if page * 2 < len(words) else None
+        return self._server.json(
+            {"rows": [{"word": word} for word in words[page * 2 - 2 : page * 2]], "next": following}
+        )
+
+
+def run(server: Server, *, selected: bool = True, **settings: Any) -> list[dict[str, Any]]:
+    """Run the tap and return its messages."""
+    out = io.StringIO()
+    with redirect_stdout(out):
+        tap = MemberTap(config={"api_url": server.url, **settings})
+        tap.streams["members"].selected = selected
+        tap.sync_all()
+    return [json.loads(line) for line in out.getvalue().splitlines()]
+
+
+def rows(messages: list[dict[str, Any]]) -> list[tuple[int, str]]:
+    return [(one["record"]["list_id"], one["record"]["word"]) for one in messages if one["type"] == "RECORD"]
+
+
+@pytest.mark.parametrize("parallel", [1, 3])
+def test_children_come_in_the_order_of_their_parents_with_their_ids(server: Server, parallel: int) -> None:
+    # Given three lists, which the parents' list tells twice
+    Vendor(server, {7: ["a", "b", "c"], 8: [], 9: ["a"]})
+    # When their members are read
+    messages = run(server, parallel_requests=parallel)
+    # Then each list is read once, page by page, and rows have their list's id
+    assert rows(messages) == [(7, "a"), (7, "b"), (7, "c"), (9, "a")]
+    assert sorted(server.paths()) == ["/lists", *["/lists/7/members"] * 2, "/lists/8/members", "/lists/9/members"]
+    assert server.paths()[0] == "/lists"
+
+
+def test_no_state_and_one_schema_whatever_the_number_of_parents(server: Server) -> None:
+    Vendor(server, {number: ["a"] for number in range(20)})
+
+    messages = run(server)
+
+    assert [one["type"] for one in messages if one["type"] != "RECORD"] == ["SCHEMA", "STATE"]
+    assert "partitions" not in json.dumps(messages[-1])
+
+
+def test_parents_are_read_side_by_side_up_to_the_limit(server: Server) -> None:
+    vendor = Vendor(server, {number: ["a"] for number in range(12)})
+    vendor.delay = 0.03
+
+    run(server, parallel_requests=4)
+
+    assert server.most_in_flight == 4
+
+
+def test_a_row_that_comes_twice_counts_once_and_the_same_word_in_two_lists_is_two_rows(server: Server) -> None:
+    Vendor(server, {7: ["a", "b", "a"], 8: ["a"]})
+
+    assert rows(run(server)) == [(7, "a"), (7, "b"), (8, "a")]
+
+
+def test_a_parent_that_is_gone_is_skipped_with_a_warning(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    Vendor(server, {7: ["a"], 8: None, 9: ["b"]})
+
+    with caplog.at_level(logging.WARNING):
+        messages = run(server)
+
+    assert rows(messages) == [(7, "a"), (9, "b")]
+    assert [one.message for one in caplog.records if one.levelno == logging.WARNING] == [
+        "stream members: list_id 8 is gone: skipped"
+    ]
+
+
+def test_a_stream_that_is_not_selected_asks_for_nothing(server: Server) -> None:
+    Vendor(server, {7: ["a"]})
+
+    run(server, selected=False)
+
+    assert server.calls == []

@@ -1,0 +1,306 @@
+"""Keyset reading: pages asked for by what was read."""
+
+from __future__ import annotations
+
+import io
+import json
+from contextlib import redirect_stdout
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pytest
+from singer_adtech.auth import Authenticator, HeaderAuthenticator
+from singer_adtech.emitting import exact_json
+from singer_adtech.errors import DataError
+from singer_adtech.keyset import Keyset, KeysetPosition, KeysetStream
+from singer_adtech.stamps import Stamp
+from singer_adtech.tap import AdTechTap
+from singer_sdk import typing as th
+from singer_sdk.pagination import SinglePagePaginator
+from singer_sdk.streams.rest import HTTPRequest
+from typing_extensions import override
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import requests
+    from local_server import Call, Reply, Server
+    from singer_sdk.streams.rest import PageContext
+
+A, B, C, D = (f"2024-03-0{day}T00:00:00.000Z" for day in (1, 2, 3, 4))
+
+
+def at(text: str | None, page: int = 1) -> KeysetPosition:
+    return KeysetPosition(None if text is None else Stamp(text), page)
+
+
+# ------------------------------------------------------------------------------------------- positions and new rows
+
+
+def test_the_next_page_is_asked_for_by_the_last_row() -> None:
+    # Given the beginning of a list
+    keyset = Keyset(None, remedy="")
+    # When a page is taken
+    fresh = keyset.take([(1, A), (2, B)])
+    # Then all its rows are new, and the next begins at its last instant
+    assert fresh == [True, True]
+    assert keyset.position == at(B)
+
+
+def test_rows_at_the_bound_come_again_and_are_not_new() -> None:
+    keyset = Keyset(None, remedy="")
+    keyset.take([(1, A), (2, B), (3, B)])
+
+    # When the next page begins with them, and one of their instant is new
+    fresh = keyset.take([(2, B), (3, B), (4, B), (5, C)])
+
+    assert fresh == [False, False, True, True]
+    assert keyset.position == at(C)
+
+
+def test_a_page_of_one_instant_is_followed_by_its_next_page_number() -> None:
+    # Given a page that is all of one instant
+    keyset = Keyset(None, remedy="")
+    keyset.take([(1, A), (2, A)])
+    assert keyset.position == at(A)
+    # When it comes again, as it does by the filter
+    assert keyset.take([(1, A), (2, A)]) == [False, False]
+    # Then only the page number leads on, until the instant changes
+    assert keyset.position == at(A, 2)
+    assert keyset.take([(3, A), (4, A)]) == [True, True]
+    assert keyset.position == at(A, 3)
+    assert keyset.take([(5, A), (6, B)]) == [True, True]
+    assert keyset.position == at(B)
+
+
+def test_a_row_that_was_edited_meanwhile_comes_as_a_newer_version() -> None:
+    keyset = Keyset(None, remedy="")
+    keyset.take([(1, A), (2, B)])
+
+    assert keyset.take([(2, B), (1, C)]) == [False, True]
+
+
+def test_rows_at_the_bound_of_an_earlier_run_are_new() -> None:
+    assert Keyset(Stamp(B), remedy="").take([(1, B), (2, C)]) == [True, True]
+
+
+def test_an_empty_page_moves_nothing_but_the_page() -> None:
+    keyset = Keyset(Stamp(B), remedy="")
+
+    assert keyset.take([]) == []
+    assert keyset.position == at(B, 2)
+
+
+@pytest.mark.parametrize(
+    ("bound", "rows", "words"),
+    [
+        (None, [(1, B), (2, A)], "the row 2 (2024-03-01T00:00:00.000Z) is out of order"),
+        (B, [(1, A)], "the row 1 (2024-03-01T00:00:00.000Z) was changed before the instant asked for"),
+        (None, [(1, None)], "the row 1 has no such time (None)"),
+        (None, [(1, "soon")], "the row 1 has no such time ('soon')"),
+        (None, [(1, 17)], "the row 1 has no such time (17)"),
+    ],
+)
+def test_a_vendor_that_does_not_sort_or_filter_is_noticed(
+    bound: str | None, rows: list[tuple[int, Any]], words: str
+) -> None:
+    keyset = Keyset(None if bound is None else Stamp(bound), remedy="read it whole")
+
+    with pytest.raises(DataError) as caught:
+        keyset.take(rows)
+
+    assert str(caught.value) == (
+        f"the vendor did not honour the sort or the filter by the time of the last change: {words}: read it whole"
+    )
+
+
+def test_a_vendor_that_ignores_the_page_number_is_noticed() -> None:
+    keyset = Keyset(Stamp(A), remedy="read it whole")
+    keyset.take([(1, A), (2, A)])
+
+    with pytest.raises(DataError, match="page 2 has the same rows as the page before: read it whole"):
+        keyset.take([(1, A), (2, A)])
+
+
+# ---------------------------------------------------------------------------------------------------------- a stream
+
+
+class Tags(KeysetStream):
+    """A list in the order of its last change."""
+
+    name = "tags"
+    path = "/tags"
+    primary_keys = ("id",)
+    replication_key = "changed"
+    keyset_remedy = "read it whole"
+    schema: ClassVar[dict[str, Any]] = th.PropertiesList(
+        th.Property("id", th.IntegerType, required=True), th.Property("changed", th.DateTimeType)
+    ).to_dict()
+
+    @override
+    def get_http_request(self, *, page: PageContext[Any]) -> HTTPRequest:
+        position = page.next_page_token or KeysetPosition(None)
+        bound = "" if position.bound is None else position.bound.text
+        return HTTPRequest(url=self.url_base + self.path, params={"from": bound, "page": position.page})
+
+    @override
+    def get_new_paginator(self) -> SinglePagePaginator:
+        return SinglePagePaginator()
+
+    @override
+    def parse_response(self, response: requests.Response) -> Iterable[Any]:
+        yield from exact_json(response.content)["rows"]
+
+    @override
+    def total_rows(self, response: requests.Response) -> int | None:
+        total: int | None = exact_json(response.content).get("total")
+        return total
+
+    @override
+    def is_last(self, response: requests.Response) -> bool | None:
+        last: bool | None = exact_json(response.content).get("last")
+        return last
+
+
+class TagTap(AdTechTap):
+    """A tap with that list."""
+
+    name = "tap-tags"
+    package_name = "singer-adtech"
+    config_jsonschema: ClassVar[dict[str, Any]] = th.PropertiesList(
+        th.Property("api_url", th.StringType, required=True),
+        th.Property("request_timeout", th.IntegerType, default=5),
+        th.Property("parallel_requests", th.IntegerType, default=1),
+        th.Property("row_count_check", th.StringType, default="fail"),
+    ).to_dict()
+
+    @override
+    def make_authenticator(self) -> Authenticator:
+        return HeaderAuthenticator("X-Key", "made-up")
+
+    @override
+    def discover_streams(self) -> list[Tags]:
+        return [Tags(self)]
+
+
+class Vendor:
+    """Rows in the order of their last change, pages of two, and what happens between two answers."""
+
+    def __init__(self, server: Server, rows: dict[int, str]) -> None:
+        self.rows = rows
+        self.tells_last = True
+        self.total_off_by = 0
+        self.between: list[dict[int, str]] = []
+        self._server = server
+        server.answer = self._answer
+
+    def _answer(self, call: Call) -> Reply:
+        bound, page = call.query["from"], int(call.query["page"])
+        found = sorted(((changed, number) for number, changed in self.rows.items() if changed >= bound))
+        part = [{"id": number, "changed": changed} for changed, number in found[(page - 1) * 2 : page * 2]]
+        if self.between:
+            self.rows |= self.between.pop(0)
+        told: dict[str, Any] = {"rows": part, "total": len(found) + self.total_off_by}
+        if self.tells_last:
+            told["last"] = page * 2 >= len(found)
+        return self._server.json(told)
+
+    def asked(self) -> list[tuple[str, str]]:
+        """Return bound and page of each request."""
+        return [(call.query["from"], call.query["page"]) for call in self._server.calls]
+
+
+def run(server: Server, state: Any = None, catalog: Any = None, **settings: Any) -> list[dict[str, Any]]:
+    """Run the tap and return its messages."""
+    out = io.StringIO()
+    with redirect_stdout(out):
+        TagTap(config={"api_url": server.url, **settings}, state=state, catalog=catalog).sync_all()
+    return [json.loads(line) for line in out.getvalue().splitlines()]
+
+
+def ids(messages: list[dict[str, Any]]) -> list[int]:
+    return [one["record"]["id"] for one in messages if one["type"] == "RECORD"]
+
+
+def bookmarks(messages: list[dict[str, Any]]) -> list[str]:
+    return [one["value"]["bookmarks"]["tags"]["replication_key_value"] for one in messages if one["type"] == "STATE"]
+
+
+@pytest.mark.parametrize("parallel", [1, 4])
+def test_a_list_is_read_whole_with_a_bookmark_after_each_page(server: Server, parallel: int) -> None:
+    # Given five rows, two of one instant
+    vendor = Vendor(server, {5: A, 3: B, 4: B, 1: C, 2: D})
+    # When they are read for the first time
+    messages = run(server, parallel_requests=parallel)
+    # Then each comes once, without a filter first and never past the last page
+    assert ids(messages) == [5, 3, 4, 1, 2]
+    assert vendor.asked() == [("", "1"), (B, "1"), (B, "2")]
+    assert bookmarks(messages)[:3] == [B, B, D]
+
+
+def test_a_later_run_begins_ten_minutes_before_the_bookmark(server: Server) -> None:
+    vendor = Vendor(server, {1: A, 2: D})
+    state = {"bookmarks": {"tags": {"replication_key": "changed", "replication_key_value": D}}}
+
+    messages = run(server, state)
+
+    assert vendor.asked() == [("2024-03-03T23:50:00.000Z", "1")]
+    assert ids(messages) == [2]
+    assert set(bookmarks(messages)) == {D}
+
+
+def test_the_bookmark_never_goes_back(server: Server) -> None:
+    # Given a list whose latest row was deleted since
+    Vendor(server, {1: "2024-03-03T23:55:00.000Z"})
+    state = {"bookmarks": {"tags": {"replication_key": "changed", "replication_key_value": D}}}
+
+    messages = run(server, state)
+
+    assert ids(messages) == [1]
+    assert set(bookmarks(messages)) == {D}
+
+
+def test_rows_edited_while_the_list_is_read_are_not_lost(server: Server) -> None:
+    # Given a list of which a row that was read moves to the end after the first page
+    vendor = Vendor(server, {1: A, 2: A, 3: B, 4: C})
+    vendor.between = [{1: D}]
+    # When it is read
+    records = [one["record"] for one in run(server) if one["type"] == "RECORD"]
+    # Then no row is missing, and the edited one comes a second time, as its newer version
+    assert [record["id"] for record in records] == [1, 2, 3, 4, 1]
+    assert [record["changed"] for record in records if record["id"] == 1] == [A, D]
+
+
+def test_without_a_word_about_the_last_page_an_empty_one_ends_the_list(server: Server) -> None:
+    vendor = Vendor(server, {1: A, 2: B, 3: C})
+    vendor.tells_last = False
+
+    assert ids(run(server)) == [1, 2, 3]
+    assert vendor.asked() == [("", "1"), (B, "1"), (C, "1"), (C, "2")]
+
+
+@pytest.mark.parametrize(("off_by", "fails"), [(1, True), (-1, False), (0, False)])
+def test_fewer_rows_than_the_first_total_are_a_loss_and_more_are_not(
+    server: Server, off_by: int, *, fails: bool
+) -> None:
+    vendor = Vendor(server, {1: A, 2: B, 3: C})
+    vendor.total_off_by = off_by
+
+    if fails:
+        with pytest.raises(DataError, match="stream tags: 3 rows read, and the vendor's total is 4"):
+            run(server)
+    else:
+        assert ids(run(server)) == [1, 2, 3]
+
+
+def test_a_catalog_that_asks_for_the_full_table_gets_it_without_a_bookmark(server: Server) -> None:
+    # Given a catalog with the method FULL_TABLE, and an old bookmark
+    vendor = Vendor(server, {1: A, 2: D})
+    catalog = TagTap(config={"api_url": server.url}).catalog_dict
+    catalog["streams"][0]["replication_method"] = "FULL_TABLE"
+    catalog["streams"][0]["replication_key"] = None
+    state = {"bookmarks": {"tags": {"replication_key": "changed", "replication_key_value": D}}}
+    # When it is read
+    messages = run(server, state, catalog)
+    # Then all rows are
+    assert ids(messages) == [1, 2]
+    assert vendor.asked()[0] == ("", "1")

@@ -1,0 +1,55 @@
+"""What holds for the whole library: it knows no vendor, and nothing happens at import."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import singer_adtech
+
+FOLDER = Path(str(singer_adtech.__file__)).parent
+MODULES = sorted(FOLDER.glob("*.py"))
+VENDORS = ("ispot", "spotwatch", "adspect", "springserve", "magnite")
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.stem)
+def test_a_module_knows_no_vendor_and_no_tap(module: Path) -> None:
+    # given
+    source = module.read_text()
+    # then
+    assert [vendor for vendor in VENDORS if vendor in source.lower()] == []
+    assert re.findall(r"^\s*(?:from|import)\s+tap_", source, re.MULTILINE) == []
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.stem)
+def test_a_module_is_short_and_has_tests_of_its_own(module: Path) -> None:
+    assert len(module.read_text().splitlines()) <= 400
+    assert module.stem == "__init__" or Path(__file__).with_name(f"test_adtech_{module.stem}.py").exists()
+
+
+def test_nothing_happens_at_import() -> None:
+    # given: a program that forbids sockets, threads and changes of logging, and imports every module
+    names = [f"singer_adtech.{module.stem}" for module in MODULES if module.stem != "__init__"]
+    program = (
+        "import importlib, logging, signal, socket, sys, threading\n"
+        "import singer_sdk, requests\n"
+        "events = []\n"
+        "sys.addaudithook(lambda event, args: events.append(event))\n"
+        "factory, hook = logging.getLogRecordFactory(), sys.excepthook\n"
+        "handlers, level = list(logging.root.handlers), logging.root.level\n"
+        "term, threads = signal.getsignal(signal.SIGTERM), threading.active_count()\n"
+        f"for name in {names!r}: importlib.import_module(name)\n"
+        "bad = [event for event in events if event.split('.')[0] in ('socket', 'subprocess')]\n"
+        "assert bad == [], bad\n"
+        "assert logging.getLogRecordFactory() is factory\n"
+        "assert (sys.excepthook, logging.root.handlers, logging.root.level) == (hook, handlers, level)\n"
+        "assert (signal.getsignal(signal.SIGTERM), threading.active_count()) == (term, threads)\n"
+        "print(len(events) > 0)\n"
+    )
+    # when
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    # then: the hook did see imports, so it would have seen a socket
+    assert (done.stderr, done.stdout) == ("", "True\n")

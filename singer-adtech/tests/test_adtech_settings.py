@@ -1,0 +1,204 @@
+"""Settings, and the one line that a bad value gets."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from singer_adtech import settings
+from singer_adtech.errors import SettingError
+from singer_sdk import typing as th
+from singer_sdk.plugin_base import JSONSchemaValidator
+
+NEW_YORK = ZoneInfo("America/New_York")
+NOW = dt.datetime(2024, 3, 11, 2, tzinfo=dt.timezone.utc)  # 22:00 on the 10th in New York
+
+SCHEMA: dict[str, Any] = th.PropertiesList(
+    th.Property("client_secret", th.StringType(pattern="^.{8,}$"), required=True, secret=True),
+    settings.api_url("https://api.example/v1"),
+    settings.start_date("UTC"),
+    settings.end_date("UTC"),
+    settings.lookback_days(3, 30, "as rows change"),
+    settings.window_days(1, 31),
+    settings.page_size(100, 1000, "a list"),
+    settings.parallel_requests(2, 10, "pages"),
+    settings.request_timeout(),
+    settings.extra_fields(),
+    settings.row_count_check(),
+    settings.user_agent("tap-x"),
+    th.Property("types", th.ArrayType(th.StringType(allowed_values=["N", "R"]))),
+    th.Property("includes", th.CustomType({"type": "array", "minItems": 1, "items": {"type": "string"}})),
+    th.Property("ids", th.CustomType({"type": "array", "maxItems": 2, "items": {"type": "integer"}})),
+    th.Property("factor", th.NumberType(minimum=0)),
+    th.Property("flag", th.BooleanType),
+    th.Property("name", th.StringType(min_length=1)),
+    th.Property("code", th.StringType(pattern="^[A-Z]+$")),
+).to_dict()
+
+
+def problems(**config: Any) -> list[str]:
+    """Return what is wrong with these settings, beside which all is well."""
+    whole = {"client_secret": "long enough", "start_date": "2024-03-01"} | config
+    whole = {name: value for name, value in whole.items() if value is not ...}
+    errors = JSONSchemaValidator(SCHEMA).iter_errors(whole)
+    return [settings.explain(error, SCHEMA["properties"]) for error in errors]
+
+
+def test_defaults_are_those_of_every_tap() -> None:
+    # given
+    config = {"client_secret": "long enough", "start_date": "2024-03-01"}
+    # when
+    errors = list(JSONSchemaValidator(SCHEMA).iter_errors(config))
+    # then
+    assert errors == []
+    assert config == {
+        "client_secret": "long enough",
+        "start_date": "2024-03-01",
+        "api_url": "https://api.example/v1",
+        "lookback_days": 3,
+        "window_days": 1,
+        "page_size": 100,
+        "parallel_requests": 2,
+        "request_timeout": 300,
+        "extra_fields": "keep",
+        "row_count_check": "warn",
+    }
+
+
+@pytest.mark.parametrize(
+    ("config", "line"),
+    [
+        ({"start_date": ...}, "setting `start_date` is missing"),
+        ({"page_size": 20000}, "setting `page_size`: 20000 is not allowed: an integer from 1 to 1000"),
+        ({"page_size": "10"}, "setting `page_size`: '10' is not allowed: an integer from 1 to 1000"),
+        ({"lookback_days": -1}, "setting `lookback_days`: -1 is not allowed: an integer from 0 to 30"),
+        ({"window_days": 0}, "setting `window_days`: 0 is not allowed: an integer from 1 to 31"),
+        ({"parallel_requests": 11}, "setting `parallel_requests`: 11 is not allowed: an integer from 1 to 10"),
+        ({"request_timeout": 0}, "setting `request_timeout`: 0 is not allowed: an integer from 1 to 3600"),
+        ({"factor": -0.5}, "setting `factor`: -0.5 is not allowed: a number of at least 0"),
+        ({"extra_fields": "hide"}, "setting `extra_fields`: 'hide' is not allowed: one of keep, drop, fail"),
+        ({"row_count_check": "no"}, "setting `row_count_check`: 'no' is not allowed: one of fail, warn, off"),
+        ({"types": ["N", "X"]}, "setting `types[1]`: 'X' is not allowed: one of N, R"),
+        ({"types": "N"}, "setting `types`: 'N' is not allowed: a list, each item one of N, R"),
+        ({"includes": []}, "setting `includes`: [] is not allowed: a list, not empty, each item a string"),
+        ({"flag": "yes"}, "setting `flag`: 'yes' is not allowed: a boolean"),
+        ({"name": ""}, "setting `name`: '' is not allowed: a string that is not empty"),
+        ({"code": "a"}, "setting `code`: 'a' is not allowed: a string like ^[A-Z]+$"),
+        ({"start_date": 20240301}, "setting `start_date`: 20240301 is not allowed: a string"),
+        (
+            {"api_url": "ftp://api.example"},
+            (
+                "setting `api_url`: 'ftp://api.example' is not allowed: "
+                "Base address of the vendor's API: http or https, without query or user."
+            ),
+        ),
+    ],
+)
+def test_a_bad_value_gets_one_line_with_what_is_allowed(config: dict[str, Any], line: str) -> None:
+    assert problems(**config) == [line]
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://user:password@api.example", "https://api.example/v1?key=1", "https://", "api.example", "https:// x"],
+)
+def test_an_address_has_no_user_and_no_query(url: str) -> None:
+    assert len(problems(api_url=url)) == 1
+
+
+@pytest.mark.parametrize("url", ["http://localhost:8080", "https://api.example/v1/", "https://api.example"])
+def test_an_address_may_have_a_port_and_a_path(url: str) -> None:
+    assert problems(api_url=url) == []
+
+
+def test_a_user_agent_is_one_line_of_plain_characters() -> None:
+    assert len(problems(user_agent="a\r\nX-Evil: 1")) == 1
+    assert problems(user_agent="acme-pipelines/2 (ops@acme.example)") == []
+
+
+def test_a_list_that_is_too_long_is_told_how_long_it_may_be() -> None:
+    assert problems(ids=[1, 2, 3]) == [
+        "setting `ids`: [1, 2, 3] is not allowed: a list, of at most 2, each item an integer"
+    ]
+
+
+def test_a_secret_is_not_shown() -> None:
+    assert problems(client_secret="s3cret") == [
+        "setting `client_secret`: the value is not allowed: a string like ^.{8,}$"
+    ]
+
+
+def test_a_schema_that_is_a_boolean_is_described_too() -> None:
+    assert (settings.allowed(declared=True), settings.allowed(declared=False)) == ("anything", "nothing")
+
+
+def test_a_zone_is_an_iana_name() -> None:
+    assert settings.zone("America/New_York") == NEW_YORK
+
+
+@pytest.mark.parametrize("name", ["Eastern", "../../etc/passwd", "", "America/"])
+def test_what_is_no_zone_is_refused(name: str) -> None:
+    # when
+    with pytest.raises(SettingError) as caught:
+        settings.zone(name, "reports[0].time_zone")
+    # then
+    assert str(caught.value) == (
+        f"setting `reports[0].time_zone`: {name!r} is no time zone: give an IANA name such as `Europe/Berlin`"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "instant"),
+    [
+        ("2024-03-10", "2024-03-10T00:00:00-05:00"),
+        ("2024-03-11", "2024-03-11T00:00:00-04:00"),
+        ("2024-03-10T12:00:00", "2024-03-10T12:00:00-04:00"),
+        ("2024-03-10T02:00:00Z", "2024-03-09T21:00:00-05:00"),
+        (" 2024-03-10T02:00:00+01:00 ", "2024-03-09T20:00:00-05:00"),
+    ],
+)
+def test_a_date_setting_is_an_instant_of_the_zone(text: str, instant: str) -> None:
+    assert settings.instant(text, "start_date", NEW_YORK).isoformat() == instant
+
+
+@pytest.mark.parametrize("text", ["yesterday", "2024-13-01", "", "0001-01-01T00:00:00+05:00"])
+def test_what_is_no_date_is_refused(text: str) -> None:
+    # when
+    with pytest.raises(SettingError) as caught:
+        settings.instant(text, "start_date", NEW_YORK)
+    # then
+    assert str(caught.value) == (
+        f"setting `start_date`: {text!r} is not allowed: give an ISO 8601 date such as 2024-03-01"
+    )
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "first", "last"),
+    [
+        ("2024-03-01", "2024-03-05", "2024-03-01", "2024-03-05"),
+        ("2024-03-01", "2024-03-01", "2024-03-01", "2024-03-01"),
+        ("2024-03-01", None, "2024-03-01", "2024-03-10"),  # today in New York, where it is not the 11th yet
+        ("2024-03-01", "", "2024-03-01", "2024-03-10"),
+        ("2024-03-01", "2030-01-01", "2024-03-01", "2024-03-10"),
+        ("2024-03-02T03:00:00Z", "2024-03-05T03:00:00Z", "2024-03-01", "2024-03-04"),
+        ("2030-01-01", "2030-02-01", "2030-01-01", "2024-03-10"),
+    ],
+)
+def test_the_range_has_both_ends_and_no_day_after_today(start: str, end: str | None, first: str, last: str) -> None:
+    # when
+    days = settings.date_range({"start_date": start, "end_date": end}, NEW_YORK, NOW)
+    # then
+    assert [day.isoformat() for day in days] == [first, last]
+
+
+def test_an_end_before_the_start_is_refused() -> None:
+    # when
+    with pytest.raises(SettingError) as caught:
+        settings.date_range({"start_date": "2024-03-05", "end_date": "2024-03-04"}, NEW_YORK, NOW)
+    # then
+    assert str(caught.value) == (
+        "setting `end_date`: '2024-03-04' is before `start_date` '2024-03-05': "
+        "give a later day, or leave it out to read up to today"
+    )
