@@ -1,0 +1,7 @@
+"""`python -m tap_ispot` is `tap-ispot`."""
+
+from __future__ import annotations
+
+from tap_ispot.tap import TapISpot
+
+TapISpot.cli()

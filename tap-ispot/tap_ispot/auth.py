@@ -1,0 +1,82 @@
+"""The bearer token of a run (API Quickstart, "Authentication")."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+import msgspec
+import requests
+from singer_adtech.auth import Token, TokenAuthenticator
+from singer_adtech.errors import VendorError
+from singer_adtech.requester import check_status, describe
+from singer_adtech.retries import TransientError
+from typing_extensions import override
+
+if TYPE_CHECKING:
+    from singer_adtech.clock import Clock
+    from singer_adtech.requester import Requester
+
+TOKEN_LIFETIME = 24 * 60 * 60
+"""Seconds that a token lives, where its answer does not say (Quickstart, "Token Expiration")."""
+
+
+class _TokenAnswer(msgspec.Struct):
+    """What the token address answers; other members are ignored."""
+
+    access_token: str
+    # Assumed: OAuth servers tell it, the Quickstart does not show it.
+    expires_in: float | str | None = None
+
+
+class ISpotAuthenticator(TokenAuthenticator):
+    """OAuth client credentials: one token for the whole run, as the vendor asks callers to request few.
+
+    Args:
+        requester: Sends the login, with the same patience as any request.
+        token_url: `{api_url}/oauth2/token`.
+        client_id: 20 characters, as a rule.
+        client_secret: 40 characters, as a rule.
+        clock: Where time comes from.
+    """
+
+    def __init__(self, requester: Requester, token_url: str, client_id: str, client_secret: str, clock: Clock) -> None:
+        super().__init__(clock)
+        self._requester = requester
+        self._token_url = token_url
+        # The credentials go into the form body: the Quickstart's prose says headers, both of its samples send a form.
+        self._form = {"client_id": client_id, "client_secret": client_secret, "grant_type": "client_credentials"}
+
+    @override
+    def login(self) -> Token:
+        response = self._requester.send(
+            requests.Request("POST", self._token_url, data=self._form),
+            auth=None,
+            check_status=_check_login,
+            check_body=_check_token,
+            label="login",
+        )
+        answer = msgspec.json.decode(response.content, type=_TokenAnswer)
+        return Token(answer.access_token, _lifetime(answer.expires_in))
+
+
+def _check_login(response: requests.Response) -> None:
+    if response.status_code in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED}:
+        raise VendorError(
+            f"iSpot.tv refused the credentials: {describe(response)}", "check `client_id` and `client_secret`"
+        )
+    check_status(response)
+
+
+def _check_token(response: requests.Response) -> None:
+    try:
+        msgspec.json.decode(response.content, type=_TokenAnswer)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise TransientError(f"HTTP {response.status_code} from the token address without a token", response) from error
+
+
+def _lifetime(expires_in: float | str | None) -> float:
+    try:
+        return float(expires_in) if expires_in is not None else TOKEN_LIFETIME
+    except ValueError:
+        return TOKEN_LIFETIME

@@ -1,0 +1,262 @@
+"""How every iSpot.tv endpoint is asked and answered (API Quickstart; developer.ispot.tv)."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import unquote, urlsplit
+from zoneinfo import ZoneInfo
+
+import msgspec
+from singer_adtech.bookmarks import InstantBookmark
+from singer_adtech.budgets import Family, Limit
+from singer_adtech.errors import DataError, VendorError
+from singer_adtech.pages import CountedPagesPaginator
+from singer_adtech.records import flatten
+from singer_adtech.requester import describe
+from singer_adtech.retries import TransientError
+from singer_adtech.settings import date_range
+from singer_adtech.streams import AdTechStream, DayWindowStream, WindowedPage
+from singer_adtech.windows import midnight
+from singer_sdk import SchemaDirectory, StreamSchema
+from singer_sdk.streams.rest import HTTPRequest, PageContext
+from typing_extensions import override
+
+from tap_ispot import schemas
+from tap_ispot.rows import read_envelope, read_pagination, read_rows, with_airing_prefix, without_own_name
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterator
+
+    import requests
+    from singer_adtech.windows import DayWindow
+
+EASTERN = ZoneInfo("America/New_York")
+"""Assumed: the vendor's days are Eastern; the day in the Quickstart's sample begins at 00:04 Eastern."""
+
+SCHEMAS = SchemaDirectory(schemas)
+
+_LISTS = (
+    "brands",
+    "celebrities",
+    "events",
+    "movies",
+    "networks",
+    "product-categories",
+    "products",
+    "shows",
+    "spots",
+    "users",
+)
+
+FAMILIES = (
+    # Quickstart, "Rate limiting"; for metrics and airings the lowest that any of the vendor's tables has.
+    Family("access", ("/access",), (Limit(100, 900),)),
+    Family("account", ("/account",), (Limit(100, 900),)),
+    Family("airings", ("/airings", "/airings/*"), (Limit(50, 60),)),
+    Family("metrics/audience", ("/metrics/audience/*",), (Limit(25, 10), Limit(75, 60))),
+    Family("metrics/tv", ("/metrics/tv/*",), (Limit(25, 10), Limit(50, 60))),
+    Family("metrics/attention", ("/metrics/attention/*",), (Limit(10, 10),)),
+    *(Family(name, (f"/{name}",), (Limit(50, 60),)) for name in _LISTS),
+    Family("industries", ("/industries",), (Limit(50, 300),)),
+    Family("notifications", ("/notifications",), (Limit(100, 60),)),
+    # Assumed: the table does not have episodes; it is counted as the other lists are.
+    Family("episodes", ("/episodes",), (Limit(50, 60),)),
+)
+
+
+class ISpotStream(AdTechStream[int]):
+    """One endpoint: an envelope of rows with page numbers, asked for page by page."""
+
+    payload_as_json = False
+    schema = StreamSchema(SCHEMAS)
+
+    sort: str | None = "id"
+    """Order of rows; None where the endpoint takes none."""
+
+    @property
+    def rows_per_page(self) -> int:
+        """Rows asked for in one page."""
+        size: int = self.config["catalog_page_size"]
+        return size
+
+    def filters(self, window: DayWindow | None) -> dict[str, str]:  # noqa: ARG002 - for streams with filters
+        """Return the query parameters beyond paging and sorting."""
+        return {}
+
+    @override
+    def get_http_request(self, *, page: PageContext[int]) -> HTTPRequest:
+        window = page.window if isinstance(page, WindowedPage) else None
+        params = self.filters(window)
+        if self.sort is not None:
+            params["sort"] = self.sort
+        params["page[size]"] = str(self.rows_per_page)
+        params["page[number]"] = str(page.next_page_token)
+        version = self.config.get("api_version")
+        return HTTPRequest(
+            url=f"{self.url_base}{self.path}",
+            params={**params},
+            headers={"iSpot-Version": version} if version else {},
+            safe_query_chars="[],",
+        )
+
+    @override
+    def get_new_paginator(self) -> CountedPagesPaginator:
+        return CountedPagesPaginator(_count_pages)
+
+    @override
+    def parse_response(self, response: requests.Response) -> Iterator[dict[str, Any]]:
+        rows = 0
+        for row in read_rows(response):
+            rows += 1
+            yield row
+        if rows >= self.rows_per_page and read_pagination(response) is None:
+            raise DataError(
+                f"the answer does not say how many pages there are, and is as long as a page ({rows} rows)",
+                "more rows cannot be ruled out: raise `page_size` and `catalog_page_size`, or lower `window_days`",
+            )
+
+    @override
+    def total_rows(self, response: requests.Response) -> int | None:
+        pagination = read_pagination(response)
+        return None if pagination is None else pagination.total
+
+    @override
+    def check_body(self, response: requests.Response) -> None:
+        super().check_body(response)
+        try:
+            read_envelope(response)
+        except msgspec.DecodeError as error:
+            raise TransientError(f"HTTP {response.status_code} with a body without `data`", response) from error
+
+    @override
+    def validate_response(self, response: requests.Response) -> None:
+        remedies = {
+            HTTPStatus.BAD_REQUEST: f"the request was {unquote(urlsplit(response.url).query)}",
+            HTTPStatus.UNAUTHORIZED: "the token was refused although new: check `client_id`, `client_secret` and the "
+            "account",
+            HTTPStatus.FORBIDDEN: f"the account lacks this product: deselect {self.name}{self.instead}",
+            HTTPStatus.NOT_FOUND: f"unknown address: check `api_url`, or deselect {self.name}",
+        }
+        if response.status_code in remedies:
+            raise VendorError(describe(response), remedies[HTTPStatus(response.status_code)])
+        super().validate_response(response)
+
+    instead: str = ""
+    """What an account without this product can select, for the message."""
+
+
+class CatalogStream(ISpotStream):
+    """A list that is read whole."""
+
+    entity: ClassVar[str]
+    """What the vendor calls one row; a row may be wrapped in it."""
+
+    include: str = ""
+    """Entities to add to each row."""
+
+    only_accessible: bool = False
+    """Whether the list can be cut to what the account may read."""
+
+    @override
+    def filters(self, window: DayWindow | None) -> dict[str, str]:
+        params = {"include": self.include} if self.include else {}
+        if self.only_accessible and self.config["accessible_only"]:
+            params["filter[access]"] = "1"
+        return params
+
+    @override
+    def flat_row(self, row: dict[str, Any], window: DayWindow | None) -> dict[str, Any]:
+        return flatten(without_own_name(row, self.entity), objects=self.shape.objects, arrays=self.shape.arrays)
+
+
+class DatedStream(ISpotStream, DayWindowStream[int]):
+    """Rows of Eastern days, asked for by date filters of which both are inclusive."""
+
+    @property
+    @override
+    def rows_per_page(self) -> int:
+        size: int = self.config["page_size"]
+        return size
+
+    @override
+    def day_range(self) -> tuple[dt.date, dt.date]:
+        return date_range(self.config, EASTERN, self.tap.run_start)
+
+    @property
+    def today(self) -> dt.date:
+        """The day that is not over yet, in Eastern time."""
+        return self.tap.run_start.astimezone(EASTERN).date()
+
+    @override
+    def filters(self, window: DayWindow | None) -> dict[str, str]:
+        return date_filters(window)
+
+    @override
+    def position_after(self, window: DayWindow) -> Any:
+        # Today goes on: the bookmark stays before it, so that the next run reads it again whatever the look-back.
+        return min(window.next_day, self.today)
+
+    @override
+    def flat_row(self, row: dict[str, Any], window: DayWindow | None) -> dict[str, Any]:
+        bare = with_airing_prefix(row, self.shape.columns)
+        return flatten(bare, objects=self.shape.objects, arrays=self.shape.arrays)
+
+
+class AiringStream(DatedStream):
+    """Airings, one row each, with the entities that `airing_includes` names."""
+
+    primary_keys = ("airing_id",)
+    replication_key = "airing_aired_at_et"
+
+    @property
+    @override
+    def sort(self) -> str:  # type: ignore[override]  # an attribute where it does not depend on settings
+        order: str = self.config["airing_sort"]
+        return order
+
+    @property
+    @override
+    def bookmark_kind(self) -> InstantBookmark:
+        return InstantBookmark(EASTERN)
+
+    @override
+    def bookmark_day(self, position: dt.datetime) -> dt.date:
+        return position.astimezone(EASTERN).date()
+
+    @override
+    def position_after(self, window: DayWindow) -> dt.datetime:
+        return midnight(super().position_after(window), EASTERN)
+
+    @override
+    def filters(self, window: DayWindow | None) -> dict[str, str]:
+        params = super().filters(window)
+        if self.config["airing_types"]:
+            params["filter[airing_type]"] = ",".join(self.config["airing_types"])
+        if self.config["national_only"]:
+            params["filter[national_only]"] = "1"
+        params.update(id_filters(self.config, "brand", "industry", "network"))
+        params["include"] = ",".join(self.config["airing_includes"])
+        return params
+
+
+def date_filters(window: DayWindow | None) -> dict[str, str]:
+    """Return the filters of a range of Eastern days, both inclusive (Quickstart, "Pagination")."""
+    if window is None:
+        return {}
+    return {"filter[start_date]": window.first.isoformat(), "filter[end_date]": window.last.isoformat()}
+
+
+def id_filters(config: Any, *entities: str) -> dict[str, str]:
+    """Return the filters by id that the settings ask for; entities without ids are not filtered."""
+    return {
+        f"filter[{entity}]": ",".join(str(number) for number in config[f"{entity}_ids"])
+        for entity in entities
+        if config[f"{entity}_ids"]
+    }
+
+
+def _count_pages(response: requests.Response) -> int | None:
+    pagination = read_pagination(response)
+    return None if pagination is None else pagination.total_pages

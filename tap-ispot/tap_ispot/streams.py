@@ -1,0 +1,270 @@
+"""The streams. A new list is a `CatalogStream` here and a schema of its name in `schemas/`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from singer_adtech.settings import date_range
+from singer_adtech.windows import DayWindow
+from typing_extensions import override
+
+from tap_ispot.client import EASTERN, AiringStream, CatalogStream, DatedStream, date_filters, id_filters
+from tap_ispot.rows import row_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import requests
+    from singer_sdk.helpers.types import Context
+
+
+class AudienceAirings(AiringStream):
+    """Airings with spend and impressions: the one that most users want."""
+
+    name = "audience_airings"
+    path = "/metrics/audience/airings"
+    instead = " and select tv_airings"
+
+
+class TVAirings(AiringStream):
+    """Airings with spend, for accounts without impressions; contained in audience_airings."""
+
+    name = "tv_airings"
+    path = "/metrics/tv/airings"
+    selected_by_default = False
+
+
+class AttentionAirings(AiringStream):
+    """Airings with spend, impressions and attention; contains audience_airings, and needs the right."""
+
+    name = "attention_airings"
+    path = "/metrics/attention/airings"
+    selected_by_default = False
+
+
+class Airings(AiringStream):
+    """Airings without metrics; the shape of a row is not documented."""
+
+    name = "airings"
+    path = "/airings"
+    selected_by_default = False
+
+
+class AiringUpdates(DatedStream):
+    """Corrections to airings, a day at a time; what a look-back cannot show, deletions, is here."""
+
+    name = "airing_updates"
+    path = "/airings/updates"
+    primary_keys = ("update_date", "update_key")
+    replication_key = "update_date"
+    selected_by_default = False
+    sort = None
+    days_per_window = 1
+    equal_rows_are_one = True
+
+    @override
+    def flat_row(self, row: dict[str, Any], window: DayWindow | None) -> dict[str, Any]:
+        # Rows carry neither a day nor a key of their own.
+        day = window.first.isoformat() if window else None
+        return {**super().flat_row(row, window), "update_date": day, "update_key": row_hash(row)}
+
+
+class Brands(CatalogStream):
+    """Advertised brands; a brand without parent is one, or stands alone."""
+
+    name = "brands"
+    path = "/brands"
+    primary_keys = ("id",)
+    entity = "brand"
+    include = "industry,parent"
+    only_accessible = True
+
+
+class Industries(CatalogStream):
+    """Industries and their parents."""
+
+    name = "industries"
+    path = "/industries"
+    primary_keys = ("id",)
+    entity = "industry"
+    include = "parent"
+    only_accessible = True
+
+
+class Networks(CatalogStream):
+    """TV networks."""
+
+    name = "networks"
+    path = "/networks"
+    primary_keys = ("id",)
+    entity = "network"
+
+
+class Shows(CatalogStream):
+    """TV shows and their genres."""
+
+    name = "shows"
+    path = "/shows"
+    primary_keys = ("id",)
+    entity = "show"
+    include = "genre,sub_genre"
+
+
+class Episodes(CatalogStream):
+    """Episodes of shows; the list may be huge."""
+
+    name = "episodes"
+    path = "/episodes"
+    primary_keys = ("id",)
+    selected_by_default = False
+    entity = "episode"
+    include = "show"
+
+
+class Products(CatalogStream):
+    """Advertised products."""
+
+    name = "products"
+    path = "/products"
+    primary_keys = ("id",)
+    entity = "product"
+
+
+class ProductCategories(CatalogStream):
+    """Categories of products."""
+
+    name = "product_categories"
+    path = "/product-categories"
+    primary_keys = ("id",)
+    entity = "product_category"
+    include = "brand,industry,product"
+
+
+class Spots(CatalogStream):
+    """Ads that aired between `start_date` and `end_date` (Assumed: the date filters of /spots mean that)."""
+
+    name = "spots"
+    path = "/spots"
+    primary_keys = ("id",)
+    entity = "spot"
+
+    @override
+    def filters(self, window: DayWindow | None) -> dict[str, str]:
+        days = DayWindow(*date_range(self.config, EASTERN, self.tap.run_start))
+        return {
+            **date_filters(days),
+            **id_filters(self.config, "brand", "industry"),
+            "include": ",".join(self.config["spot_includes"]),
+        }
+
+    @override
+    def flat_row(self, row: dict[str, Any], window: DayWindow | None) -> dict[str, Any]:
+        flat = super().flat_row(row, window)
+        # Asked for and not there means that there are none; what was not asked for stays unknown.
+        asked = self.shape.arrays.intersection(self.config["spot_includes"])
+        return {**flat, **{name: [] for name in asked if flat.get(name) is None}}
+
+    @override
+    def pages(self, context: Context | None, window: DayWindow | None = None) -> Iterator[requests.Response]:
+        first, last = date_range(self.config, EASTERN, self.tap.run_start)
+        # A range that lies in the future is empty, and must not be asked for back to front.
+        return super().pages(context, window) if first <= last else iter(())
+
+
+class Celebrities(CatalogStream):
+    """Celebrities seen in ads."""
+
+    name = "celebrities"
+    path = "/celebrities"
+    primary_keys = ("id",)
+    entity = "celebrity"
+
+
+class Movies(CatalogStream):
+    """Movies advertised on TV."""
+
+    name = "movies"
+    path = "/movies"
+    primary_keys = ("id",)
+    entity = "movie"
+
+
+class Events(CatalogStream):
+    """Events that ads belong to."""
+
+    name = "events"
+    path = "/events"
+    primary_keys = ("id",)
+    entity = "event"
+
+
+class Account(CatalogStream):
+    """The account itself: one object, or a list."""
+
+    name = "account"
+    path = "/account"
+    primary_keys = ("id",)
+    selected_by_default = False
+    entity = "account"
+    sort = None
+
+
+class Users(CatalogStream):
+    """Users of the account; personal data."""
+
+    name = "users"
+    path = "/users"
+    primary_keys = ("id",)
+    selected_by_default = False
+    entity = "user"
+
+
+class Access(CatalogStream):
+    """What the account may read; its content is not documented."""
+
+    name = "access"
+    path = "/access"
+    primary_keys = ("access_key",)
+    selected_by_default = False
+    entity = "access"
+    sort = None
+    equal_rows_are_one = True
+
+    @override
+    def flat_row(self, row: dict[str, Any], window: DayWindow | None) -> dict[str, Any]:
+        # Rows carry no key of their own.
+        return {**super().flat_row(row, window), "access_key": row_hash(row)}
+
+
+class Notifications(CatalogStream):
+    """Notifications to the account."""
+
+    name = "notifications"
+    path = "/notifications"
+    primary_keys = ("id",)
+    selected_by_default = False
+    entity = "notification"
+
+
+STREAMS = (
+    AudienceAirings,
+    TVAirings,
+    AttentionAirings,
+    Airings,
+    AiringUpdates,
+    Brands,
+    Industries,
+    Networks,
+    Shows,
+    Episodes,
+    Products,
+    ProductCategories,
+    Spots,
+    Celebrities,
+    Movies,
+    Events,
+    Account,
+    Users,
+    Access,
+    Notifications,
+)

@@ -1,0 +1,163 @@
+"""tap-ispot: settings, and the list of streams."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from singer_adtech import settings
+from singer_adtech.tap import AdTechTap
+from singer_sdk import typing as th
+from typing_extensions import override
+
+from tap_ispot.auth import ISpotAuthenticator
+from tap_ispot.client import EASTERN, FAMILIES
+from tap_ispot.streams import STREAMS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from singer_sdk.streams import Stream
+
+_EASTERN_DAY = "an Eastern day (America/New_York)"
+_AIRING_INCLUDES = [
+    "brand",
+    "parent_brand",
+    "spot",
+    "creative",
+    "day_of_week",
+    "day_part",
+    "episode",
+    "industry",
+    "network",
+    "genre",
+    "sub_genre",
+    "show",
+    "product",
+]
+_SPOT_INCLUDES = ["brand", "parent", "type", "children", "products", "events"]
+
+
+def _ids(name: str, of: str) -> th.Property[list[int]]:
+    return th.Property(
+        name,
+        th.ArrayType(th.IntegerType(minimum=1)),
+        default=[],
+        title=f"{of.capitalize()} ids",
+        description=f"Only airings of these {of} ids; empty means all.",
+    )
+
+
+class TapISpot(AdTechTap):
+    """Singer tap for iSpot.tv: every TV ad airing with spend and impressions, and the catalogue."""
+
+    name = "tap-ispot"
+    families = FAMILIES
+
+    config_jsonschema = th.PropertiesList(
+        th.Property(
+            "client_id",
+            th.StringType(min_length=1),
+            required=True,
+            secret=True,
+            title="Client id",
+            description="OAuth client id, from iSpot.tv's customer success.",
+        ),
+        th.Property(
+            "client_secret",
+            th.StringType(min_length=1),
+            required=True,
+            secret=True,
+            title="Client secret",
+            description="OAuth client secret, from iSpot.tv's customer success.",
+        ),
+        settings.start_date(_EASTERN_DAY),
+        settings.end_date(_EASTERN_DAY),
+        settings.lookback_days(30, 365, "as impressions may reach an airing that late"),
+        settings.window_days(1, 31),
+        th.Property(
+            "airing_types",
+            th.ArrayType(th.StringType(allowed_values=["N", "R", "L", "SC", "NS"])),
+            default=["N", "R"],
+            title="Airing types",
+            description="Kinds of airings: N national, R regional (NFL only), L local, SC spot cable, NS national "
+            "satellite. Empty means all.",
+        ),
+        th.Property(
+            "national_only",
+            th.BooleanType,
+            default=True,
+            title="National only",
+            description="Only national advertisers; this is about the advertiser's reach, not the airing's.",
+        ),
+        _ids("brand_ids", "brand"),
+        _ids("industry_ids", "industry"),
+        _ids("network_ids", "network"),
+        th.Property(
+            "airing_includes",
+            settings.non_empty_list(th.StringType(min_length=1)),
+            default=_AIRING_INCLUDES,
+            title="Airing includes",
+            description="Entities added to each airing; `brand.parent` and `industry.parent` exist beside the default "
+            "ones.",
+        ),
+        th.Property(
+            "spot_includes",
+            settings.non_empty_list(th.StringType(min_length=1)),
+            default=_SPOT_INCLUDES,
+            title="Spot includes",
+            description="Entities added to each ad of the stream spots; `airing_summary` and `airing_parent_summary` "
+            "exist beside the default ones.",
+        ),
+        th.Property(
+            "airing_sort",
+            th.StringType(min_length=1),
+            default="airing_date_et,id",
+            title="Airing sort",
+            description="Order of airings, should the vendor refuse the default; it must be a total order.",
+        ),
+        th.Property(
+            "accessible_only",
+            th.BooleanType,
+            default=True,
+            title="Accessible only",
+            description="Only brands and industries that the account may read.",
+        ),
+        th.Property(
+            "api_version",
+            th.StringType(pattern=r"^\d{4}-\d{2}-\d{2}$"),
+            title="API version",
+            description="A dated version of the API, `YYYY-MM-DD`, sent as the header `iSpot-Version`.",
+        ),
+        settings.page_size(10_000, 10_000, "airings and airing updates"),
+        th.Property(
+            "catalog_page_size",
+            th.IntegerType(minimum=1, maximum=10_000),
+            default=1000,
+            title="Catalogue page size",
+            description="Rows a page of every list (1 to 10000).",
+        ),
+        settings.parallel_requests(4, 10, "pages of one window"),
+        settings.request_timeout(),
+        settings.extra_fields(),
+        settings.row_count_check(),
+        settings.api_url("https://api.ispot.tv/v4"),
+        settings.user_agent(name),
+    ).to_dict()
+
+    @override
+    def check_settings(self) -> None:
+        settings.date_range(self.config, EASTERN, self.run_start)
+
+    @override
+    def make_authenticator(self) -> ISpotAuthenticator:
+        return ISpotAuthenticator(
+            self.requester,
+            f"{self.api_url}/oauth2/token",
+            self.config["client_id"],
+            self.config["client_secret"],
+            self.clock,
+        )
+
+    @override
+    def discover_streams(self) -> Sequence[Stream]:
+        return [stream(self) for stream in STREAMS]
