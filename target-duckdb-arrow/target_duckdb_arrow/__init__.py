@@ -1,0 +1,1 @@
+"""Singer target that upserts Arrow batches into an embedded DuckDB database, exactly."""

@@ -1,0 +1,283 @@
+"""Columns of parsed JSON values to Arrow arrays, refusing what would not come back as it was sent.
+
+Each converter looks at the kinds of values first, as Arrow by itself would cut 1.5 to 1 in an integer column; the set
+of the values' types costs a tenth of a look at each value. The common case then is one call into Arrow for a column;
+only a column that Arrow refuses is looked at value by value.
+
+Some types have no Arrow type that DuckDB reads: HUGEINT and JSON travel as text and are cast by DuckDB.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from itertools import accumulate, chain
+from types import NoneType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+import pyarrow as pa
+
+from target_duckdb_arrow.decimals import DEFAULT_SCALE, PRECISION, choose_scale, profile_of
+from target_duckdb_arrow.errors import RefusedValueError, excerpt
+from target_duckdb_arrow.types import BIGINT, BOOLEAN, DATE, HUGEINT, JSON, TIMESTAMPTZ, VARCHAR, decimal_type
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from target_duckdb_arrow.types import ColumnType
+
+_HUGEINT_LIMIT = 2**127
+# Decimal exponents are unbounded: int(Decimal("1E+999999999")) would fill the memory.
+_MOST_INTEGER_DIGITS = 39
+
+_NUMBER_TEXT = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
+_DATE_TEXT = re.compile(
+    r"(\d{4}-\d\d-\d\d)(?:[Tt ]00:00(?::00(?:[.,]0+)?)?(?:[Zz]|[+-]\d\d(?::?\d\d)?)?)?",
+    re.ASCII,
+)
+_TIMESTAMP_TEXT = re.compile(
+    r"(?P<date>\d{4}-\d\d-\d\d)"
+    r"(?:[Tt ](?P<minute>\d\d:\d\d)(?P<second>:\d\d)?(?:[.,](?P<fraction>\d+))?)?"
+    r" ?(?P<offset>[Zz]|[+-]\d\d(?::?\d\d)?)?",
+    re.ASCII,
+)
+_TIMESTAMP = pa.timestamp("us", "UTC")
+_MICROSECOND_DIGITS = 6
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+class Converted(NamedTuple):
+    """One column of one chunk.
+
+    Attributes:
+        array: its values.
+        column_type: the type that holds them, which may be wider than the one asked for.
+        cut: whether a date-time was finer than microseconds and was cut.
+    """
+
+    array: pa.Array
+    column_type: ColumnType
+    cut: bool = False
+
+
+def convert(values: Sequence[Any], wanted: ColumnType) -> Converted:
+    """Turn values as the JSON parser gives them (numbers with a point are Decimal) into an array.
+
+    Args:
+        values: None is NULL.
+        wanted: an integer column may come back as HUGEINT, a number column as another DECIMAL or as DOUBLE.
+
+    Raises:
+        RefusedValueError: A value does not fit; the message shows it.
+    """
+    if wanted.depth:
+        return _convert_lists(values, wanted)
+    if wanted.is_number:
+        return _convert_numbers(values, wanted)
+    return _CONVERTERS[wanted.base](values)
+
+
+def _kinds(values: Sequence[Any]) -> set[type]:
+    return set(map(type, values)) - {NoneType}
+
+
+def _refuse_others(values: Sequence[Any], kinds: tuple[type, ...], name: str) -> None:
+    for value in values:
+        if value is not None and type(value) not in kinds:
+            raise RefusedValueError(f"{excerpt(value)} is not {name}")
+
+
+def _convert_booleans(values: Sequence[Any]) -> Converted:
+    _refuse_others_if(values, {bool}, "a boolean")
+    return Converted(pa.array(values, pa.bool_()), BOOLEAN)
+
+
+def _refuse_others_if(values: Sequence[Any], kinds: set[type], name: str) -> None:
+    if not _kinds(values) <= kinds:
+        _refuse_others(values, tuple(kinds), name)
+
+
+def _convert_strings(values: Sequence[Any]) -> Converted:
+    _refuse_others_if(values, {str}, "a string")
+    return Converted(pa.array(values, pa.string()), VARCHAR)
+
+
+def _convert_json(values: Sequence[Any]) -> Converted:
+    return Converted(pa.array([None if value is None else _encode(value) for value in values], pa.string()), JSON)
+
+
+def _convert_integers(values: Sequence[Any]) -> Converted:
+    if not _kinds(values) <= {int}:
+        values = [_integer(value) for value in values]
+    try:
+        return Converted(pa.array(values, pa.int64()), BIGINT)
+    except (OverflowError, pa.ArrowInvalid):
+        pass
+    for value in values:
+        if value is not None and not -_HUGEINT_LIMIT <= value < _HUGEINT_LIMIT:
+            raise RefusedValueError(f"{excerpt(value)} is beyond 128 bits, the widest integer of DuckDB")
+    return Converted(pa.array([None if value is None else str(value) for value in values], pa.string()), HUGEINT)
+
+
+def _integer(value: Any) -> int | None:
+    """Accept 1.0 and 1e3, which JSON Schema counts as integers, and nothing else that is no int."""
+    if value is None or type(value) is int:
+        return value
+    number = _finite(value, from_text=False, name="an integer")
+    if isinstance(number, Decimal):
+        if number and number.adjusted() > _MOST_INTEGER_DIGITS:
+            raise RefusedValueError(f"{excerpt(value)} is beyond 128 bits, the widest integer of DuckDB")
+        if number != int(number):
+            raise RefusedValueError(f"{excerpt(value)} is not an integer")
+    return int(number)
+
+
+def _finite(value: Any, *, from_text: bool, name: str) -> int | Decimal:
+    if type(value) is int or (type(value) is Decimal and value.is_finite()):
+        return value
+    if type(value) is float:  # stream maps compute with floats
+        number = Decimal(repr(value))
+        if number.is_finite():
+            return number
+    if from_text and type(value) is str and _NUMBER_TEXT.fullmatch(value):
+        return Decimal(value)
+    raise RefusedValueError(f"{excerpt(value)} is not {name}")
+
+
+def _convert_numbers(values: Sequence[Any], wanted: ColumnType) -> Converted:
+    if not _kinds(values) <= {int, Decimal}:
+        values = [
+            None if value is None else _finite(value, from_text=wanted.from_text, name="a number") for value in values
+        ]
+    scale = DEFAULT_SCALE if wanted.scale is None else wanted.scale
+    if wanted.scale is not None:
+        try:
+            return Converted(pa.array(values, pa.decimal128(PRECISION, scale)), wanted)
+        except (OverflowError, pa.ArrowInvalid):
+            pass
+    profile = profile_of(value for value in values if value is not None)
+    if wanted.scale is None and profile.double:
+        return Converted(_doubles(values), wanted)
+    try:
+        chosen = choose_scale(profile)
+    except ArithmeticError:
+        raise RefusedValueError(_beyond_all(values)) from None
+    if chosen is None:
+        return Converted(_doubles(values), decimal_type(None))
+    return Converted(pa.array(values, pa.decimal128(PRECISION, chosen)), decimal_type(chosen))
+
+
+def _doubles(values: Sequence[Any]) -> pa.Array:
+    return pa.array([None if value is None else float(value) for value in values], pa.float64())
+
+
+def _length(value: int | Decimal) -> int:
+    profile = profile_of([value])
+    return profile.whole + profile.fraction
+
+
+def _beyond_all(values: Sequence[Any]) -> str:
+    present = [value for value in values if value is not None]
+    longest = max(present, key=_length)
+    return (
+        f"no number type of DuckDB holds all values digit for digit: {excerpt(longest)} needs more than a "
+        f"DECIMAL({PRECISION}) has beside the others, and a DOUBLE would round"
+    )
+
+
+def _convert_dates(values: Sequence[Any]) -> Converted:
+    values = _texts(values, "a date")
+    try:
+        return Converted(pa.array(values, pa.string()).cast(pa.date32()), DATE)
+    except pa.ArrowInvalid:
+        pass
+    normal = [None if value is None else _date(value) for value in values]
+    return Converted(_cast_naming(values, normal, pa.date32(), "a date"), DATE)
+
+
+def _date(value: str) -> str:
+    match = _DATE_TEXT.fullmatch(value)
+    if match is None:
+        raise RefusedValueError(f"{excerpt(value)} is not a date")
+    return match[1]
+
+
+def _convert_timestamps(values: Sequence[Any]) -> Converted:
+    values = _texts(values, "a date-time")
+    try:
+        return Converted(pa.array(values, pa.string()).cast(_TIMESTAMP), TIMESTAMPTZ)
+    except pa.ArrowInvalid:
+        pass
+    normal: list[str | None] = []
+    cut = False
+    for value in values:
+        if value is None:
+            normal.append(None)
+            continue
+        text, value_cut = _timestamp(value)
+        normal.append(text)
+        cut = cut or value_cut
+    return Converted(_cast_naming(values, normal, _TIMESTAMP, "a date-time"), TIMESTAMPTZ, cut)
+
+
+def _timestamp(value: str) -> tuple[str, bool]:
+    """Write a date-time as Arrow reads it: UTC where it has no offset, digits after the sixth cut."""
+    match = _TIMESTAMP_TEXT.fullmatch(value)
+    if match is None:
+        raise RefusedValueError(f"{excerpt(value)} is not a date-time")
+    fraction = match["fraction"] or "0"
+    kept = fraction[:_MICROSECOND_DIGITS]
+    offset = (match["offset"] or "Z").upper()
+    text = f"{match['date']}T{match['minute'] or '00:00'}{match['second'] or ':00'}.{kept}{offset}"
+    return text, bool(fraction[_MICROSECOND_DIGITS:].strip("0"))
+
+
+def _texts(values: Sequence[Any], name: str) -> Sequence[str | None]:
+    if _kinds(values) <= {str}:
+        return values
+    # Stream maps may compute dates.
+    values = [value.isoformat() if hasattr(value, "isoformat") else value for value in values]
+    _refuse_others(values, (str,), name)
+    return values
+
+
+def _cast_naming(values: Sequence[str | None], normal: Sequence[str | None], wanted: Any, name: str) -> pa.Array:
+    """Cast text, and show the value which Arrow refuses (30 February, an offset of 25 hours)."""
+    try:
+        return pa.array(normal, pa.string()).cast(wanted)
+    except pa.ArrowInvalid:
+        refused = next(value for value, text in zip(values, normal, strict=True) if not _casts(text, wanted))
+        raise RefusedValueError(f"{excerpt(refused)} is not {name}") from None
+
+
+def _casts(text: str | None, wanted: Any) -> bool:
+    try:
+        pa.array([text], pa.string()).cast(wanted)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _convert_lists(values: Sequence[Any], wanted: ColumnType) -> Converted:
+    _refuse_others_if(values, {list}, "an array")
+    flat = list(chain.from_iterable(value for value in values if value is not None))
+    element = type(wanted)(wanted.base, wanted.depth - 1, wanted.from_text)
+    inner = convert(flat, element)
+    offsets = pa.array(accumulate((len(value or ()) for value in values), initial=0), pa.int32())
+    missing = pa.array([value is None for value in values], pa.bool_())
+    array = pa.ListArray.from_arrays(offsets, inner.array, mask=missing)
+    column_type = type(wanted)(inner.column_type.base, wanted.depth, wanted.from_text)
+    return Converted(array, column_type, inner.cut)
+
+
+_CONVERTERS: dict[str, Callable[[Sequence[Any]], Converted]] = {
+    BOOLEAN.base: _convert_booleans,
+    BIGINT.base: _convert_integers,
+    HUGEINT.base: _convert_integers,
+    VARCHAR.base: _convert_strings,
+    DATE.base: _convert_dates,
+    TIMESTAMPTZ.base: _convert_timestamps,
+    JSON.base: _convert_json,
+}

@@ -1,0 +1,213 @@
+"""The number rule: no digit is lost, in one batch, over batches, and over runs."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from target_duckdb_arrow.decimals import Profile, choose_scale, is_exact_double, profile_of
+from target_duckdb_arrow.errors import RecordError, SchemaError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NUMBER = {"type": ["number", "null"]}
+INTEGER = {"type": ["integer", "null"]}
+
+
+def raw(*numbers: str, stream: str = "s", schema: dict[str, Any] = NUMBER) -> list[Any]:
+    """Messages with numbers exactly as written."""
+    properties = {"i": INTEGER, "x": schema}
+    records = [
+        f'{{"type": "RECORD", "stream": "{stream}", "record": {{"i": {index}, "x": {number}}}}}'
+        for index, number in enumerate(numbers)
+    ]
+    return [{"type": "SCHEMA", "stream": stream, "schema": {"properties": properties}, "key_properties": []}, *records]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "sql"),
+    [
+        (["845199.10", "1", "-0.5", "1e3"], "DECIMAL(38,10)"),
+        (["12345678901234567.891"], "DECIMAL(38,10)"),
+        (["1234567890123456789012345678"], "DECIMAL(38,10)"),
+        (["12345678901234567890123456789", "0.5"], "DECIMAL(38,9)"),
+        (["99999999999999999999999999999999999999"], "DECIMAL(38,0)"),
+        (["0.30000000000000004"], "DECIMAL(38,17)"),
+        (["3.3333333333333335e-05", "100"], "DECIMAL(38,21)"),
+        (["1e300", "0.1"], "DOUBLE"),
+        (["1e-35", "0.1"], "DOUBLE"),
+        (["0.123456789012345678901234567891"], "DECIMAL(38,30)"),
+        (["1e-30", "0.12345678901234567890"], "DECIMAL(38,30)"),
+    ],
+)
+def test_numbers_come_back_digit_for_digit(
+    feed: Callable[..., list[str]],
+    query: Callable[[str], list[tuple[Any, ...]]],
+    numbers: list[str],
+    sql: str,
+) -> None:
+    # given / when
+    feed(raw(*numbers))
+
+    # then
+    assert query("SELECT DISTINCT typeof(x) FROM s") == [(sql,)]
+    found = query("SELECT CAST(x AS VARCHAR) FROM s ORDER BY i")
+    assert [Decimal(text) for (text,) in found] == [Decimal(number) for number in numbers]
+
+
+@pytest.mark.parametrize(
+    ("batches", "sql"),
+    [
+        ([["1.5"], ["0.30000000000000004"]], "DECIMAL(38,17)"),
+        ([["0.30000000000000004"], ["1.5"]], "DECIMAL(38,17)"),
+        ([["1.5"], ["1e300"]], "DOUBLE"),
+        ([["1e300"], ["1.5"]], "DOUBLE"),
+        ([["1.5"], ["12345678901234567890123456789012"]], "DECIMAL(38,6)"),
+        ([["12345678901234567890123456789012"], ["1.5"]], "DECIMAL(38,6)"),
+        ([["1.5"], ["1e-30"], ["2.5"]], "DOUBLE"),
+        ([["12345678901234567890"], ["0.00000000000000001"]], "DECIMAL(38,17)"),
+    ],
+)
+@pytest.mark.parametrize("settings", [{}, {"batch_size_rows": 1}], ids=["by run", "by batch"])
+def test_a_number_column_widens_as_values_need(
+    feed: Callable[..., list[str]],
+    query: Callable[[str], list[tuple[Any, ...]]],
+    batches: list[list[str]],
+    sql: str,
+    settings: dict[str, int],
+) -> None:
+    # given / when the numbers come in several runs, or in several batches of one run
+    if settings:
+        feed(raw(*[number for batch in batches for number in batch]), **settings)
+    else:
+        for batch in batches:
+            feed(raw(*batch))
+
+    # then
+    assert query("SELECT DISTINCT typeof(x) FROM s") == [(sql,)]
+    found = sorted(Decimal(text) for (text,) in query("SELECT CAST(x AS VARCHAR) FROM s"))
+    assert found == sorted(Decimal(number) for batch in batches for number in batch)
+
+
+def test_numbers_no_type_holds_stop_the_run_with_the_column_named(feed: Callable[..., list[str]]) -> None:
+    with pytest.raises(RecordError, match=r"^Stream 's', column 'x': no number type of DuckDB holds all values digit"):
+        feed(raw("1e300", "0.12345678901234567890"))
+
+
+def test_a_value_that_does_not_fit_beside_the_old_ones_stops_the_run_and_leaves_them(
+    feed: Callable[..., list[str]],
+    query: Callable[[str], list[tuple[Any, ...]]],
+) -> None:
+    # given a table with a 20-digit decimal, which no double holds
+    feed(raw("0.12345678901234567891"))
+
+    # when a value comes that only a double holds / then
+    with pytest.raises(SchemaError, match=r"^Stream 's', column 'x': no number type of DuckDB holds its old and new"):
+        feed(raw("1e300"))
+    assert query("SELECT CAST(x AS VARCHAR) FROM s") == [("0.12345678901234567891",)]
+
+
+def test_integer_columns_become_numbers_with_the_schema(
+    feed: Callable[..., list[str]],
+    query: Callable[[str], list[tuple[Any, ...]]],
+) -> None:
+    # given integers of 19 and 39 digits
+    feed(raw("9223372036854775807", schema=INTEGER))
+    feed(raw("0.5"))
+    assert query("SELECT CAST(x AS VARCHAR) FROM s ORDER BY x") == [
+        ("0.5000000000",),
+        ("9223372036854775807.0000000000",),
+    ]
+
+    # when the schema goes back to integer / then the column stays
+    feed(raw("7", schema=INTEGER))
+    assert query("SELECT typeof(x), sum(x) FROM s GROUP BY 1") == [("DECIMAL(38,10)", Decimal("9223372036854775814.5"))]
+
+
+def test_an_integer_of_39_digits_cannot_become_a_number(feed: Callable[..., list[str]]) -> None:
+    feed(raw(str(2**127 - 1), schema=INTEGER))
+    with pytest.raises(SchemaError, match="39 whole digits, 1 decimals"):
+        feed(raw("0.5"))
+
+
+def test_lists_of_numbers_widen_too(
+    feed: Callable[..., list[str]],
+    query: Callable[[str], list[tuple[Any, ...]]],
+) -> None:
+    # given
+    schema = {"type": "array", "items": {"type": "number"}}
+
+    # when
+    feed(raw("[1.5, null]", "[]", schema=schema))
+    feed(raw("[0.30000000000000004]", "null", schema=schema))
+
+    # then
+    assert query("SELECT typeof(x), count(*) FROM s GROUP BY 1") == [("DECIMAL(38,17)[]", 4)]
+    assert query("SELECT x FROM s ORDER BY len(x) NULLS FIRST, x") == [
+        (None,),
+        ([],),
+        ([Decimal("0.30000000000000004")],),
+        ([Decimal("1.5"), None],),
+    ]
+
+
+def test_sums_of_money_are_exact(
+    feed: Callable[..., list[str]],
+    query: Callable[[str], list[tuple[Any, ...]]],
+) -> None:
+    feed(raw("0.1", "0.2", "845199.10", "845199.10"))
+    assert query("SELECT sum(x) FROM s") == [(Decimal("1690398.50"),)]
+
+
+def test_decimals_sent_as_text_become_numbers(
+    feed: Callable[..., list[str]],
+    query: Callable[[str], list[tuple[Any, ...]]],
+) -> None:
+    # given
+    schema = {"type": ["string", "null"], "format": "singer.decimal"}
+
+    # when two runs, as the second meets the table
+    feed(raw('"12345678901234567.891"', "null", schema=schema))
+    feed(raw('"-1e2"', schema=schema))
+
+    # then
+    assert query("SELECT x FROM s ORDER BY x") == [(Decimal(-100),), (Decimal("12345678901234567.891"),), (None,)]
+    with pytest.raises(RecordError, match="string '1,5' is not a number"):
+        feed(raw('"1,5"', schema=schema))
+
+
+FINITE = st.decimals(allow_nan=False, allow_infinity=False)
+
+
+@given(st.lists(st.one_of(st.integers(), FINITE)))
+def test_the_chosen_type_holds_every_value(numbers: list[int | Decimal]) -> None:
+    # given
+    profile = profile_of(numbers)
+
+    # when
+    try:
+        scale = choose_scale(profile)
+    except ArithmeticError:
+        # then neither type would do: some value needs more than 38 digits beside the others, and some is no double
+        assert profile.whole + profile.fraction > 38
+        assert not all(map(is_exact_double, numbers))
+        return
+
+    # then
+    for number in numbers:
+        if scale is None:
+            assert Decimal(repr(float(number))) == number
+        else:
+            exact = Decimal(number)
+            assert abs(exact) < Decimal(10) ** (38 - scale)
+            assert exact.as_tuple().digits == (0,) or profile_of([exact]).fraction <= scale
+
+
+def test_profiles_add_up() -> None:
+    assert profile_of([Decimal("12.50"), 7]) | profile_of([Decimal("0.123")]) == Profile(2, 3, double=True)
+    assert profile_of([Decimal("1E+3"), Decimal("0.0"), 0]) == Profile(4, 0, double=True)
+    assert profile_of([2**5000]).whole > 38
