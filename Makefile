@@ -7,7 +7,7 @@ RUN = $(UV) run --no-sync
 export UV_PYTHON_DOWNLOADS = never
 export UV_PYTHON = $(PYTHON)
 
-PACKAGES = singer-adtech simulators target-duckdb-arrow tap-ispot
+PACKAGES = singer-adtech simulators target-duckdb-arrow tap-adspect tap-ispot tap-magnite tap-spotwatch tap-springserve
 
 .DEFAULT_GOAL := help
 .PHONY: help setup environment plugins demo test lint format types unit pythons meltano-test pins clean
@@ -45,13 +45,14 @@ types: environment ## mypy, strict
 	$(RUN) mypy scripts; $(RUN) mypy tests; $(RUN) mypy benchmarks
 
 unit: environment ## the tests of every package, on this Python
-	@$(RUN) pytest -m "not meltano"
+	@$(RUN) pytest -n auto -m "not meltano"
 
 pythons: environment ## the taps' and the library's tests on the oldest and newest supported Python, where there is one
 	@$(RUN) python scripts/other_pythons.py $(UV)
 
+# Two runs of one tap at once would share its run folder; a test file is about one tap.
 meltano-test: setup ## the repository's promises: install alone, settings in step, Meltano end to end
-	@$(RUN) pytest -m meltano
+	@$(RUN) pytest -n auto --dist loadfile -m meltano
 
 pins: $(UV) ## take the newest versions and pin them
 	@rm -f uv.lock; sed -i '/# pins: begin/,/# pins: end/{/# pins:/!d}' pyproject.toml

@@ -49,7 +49,13 @@ class Vendor:
         return self.tap.replace("-", "_")
 
 
-VENDORS = (Vendor("ispot", "tap-ispot", 1000, "America/New_York", {"lookback_days": "3"}),)
+VENDORS = (
+    Vendor("ispot", "tap-ispot", 1000, "America/New_York", {"lookback_days": "3"}),
+    Vendor("adspect", "tap-adspect", 500, "UTC", {"lookback_days": "3"}),
+    Vendor("spotwatch", "tap-spotwatch", 1000, "UTC"),
+    Vendor("springserve", "tap-springserve", 200, "UTC", {"report_poll_interval": "0.1"}),
+    Vendor("magnite", "tap-magnite", 200, "UTC", {"poll_interval": "0.1", "window_days": "10"}),
+)
 
 QUESTIONS = (
     (
@@ -70,6 +76,16 @@ QUESTIONS = (
                round(sum(a.audience_impressions) / nullif(sum(a.airing_spend_estimated), 0), 1) as impressions_per_usd
         from tap_ispot.audience_airings a join tap_ispot.networks n on n.id = a.network_id
         group by all having count(*) >= 100 order by impressions_per_usd desc nulls last limit 5
+        """,
+    ),
+    (
+        "Which advertisers were on air most in the last seven days, on how many channels, and how many seconds?",
+        """
+        select a.brand, count(*) as airings, count(distinct b.channel) as channels, sum(a.duration) as seconds,
+               count(distinct a.id) as ads
+        from tap_spotwatch.broadcasts b join tap_spotwatch.ads a on a.id = b.ad
+        where b.time >= (select max(time) - interval 7 days from tap_spotwatch.broadcasts) and a.brand <> ''
+        group by a.brand order by airings desc, a.brand limit 5
         """,
     ),
 )

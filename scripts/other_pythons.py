@@ -48,7 +48,7 @@ def main() -> int:
         print(f"Python {version}: {python}", flush=True)
         for command in (
             [uv, "sync", "--quiet"],
-            [uv, "run", "--no-sync", "pytest", "-q", "-m", "not meltano", "--durations=0", "--durations-min=10"],
+            [uv, "run", "--no-sync", "pytest", "-q", "-n", "auto", "-m", "not meltano", "--durations=3"],
         ):
             done = subprocess.run(command, cwd=ROOT, env=environment, check=False)  # noqa: S603 - uv of this checkout
             if done.returncode != 0:

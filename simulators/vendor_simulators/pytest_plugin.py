@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import pytest
 
+from vendor_simulators.adspect import AdspectSimulator
 from vendor_simulators.ispot import ISpotSimulator
+from vendor_simulators.magnite import MagniteSimulator
 from vendor_simulators.server import serve
 from vendor_simulators.simulator import Simulator
+from vendor_simulators.spotwatch import SpotwatchSimulator
+from vendor_simulators.springserve import SpringServeSimulator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,3 +47,27 @@ def simulate() -> Iterator[Simulate]:
 def ispot(simulate: Simulate) -> ISpotSimulator:
     """Return a running iSpot simulator: five days around a clock change (2024-03-08 to 12), 40 airings each."""
     return simulate(ISpotSimulator(first_day=date(2024, 3, 8), days=5, rows_per_day=40))
+
+
+@pytest.fixture
+def magnite(simulate: Simulate) -> MagniteSimulator:
+    """Return a running Magnite simulator: ten days from 2025-03-01, 30 rows each."""
+    return simulate(MagniteSimulator(first_day=date(2025, 3, 1), days=10, rows_per_day=30))
+
+
+@pytest.fixture
+def spotwatch(simulate: Simulate) -> SpotwatchSimulator:
+    """Return a running Spotwatch simulator: five days (2024-06-08 to 12) with 60 airings each, and the printed rows."""
+    return simulate(SpotwatchSimulator(first_day=date(2024, 6, 8), days=5, rows_per_day=60))
+
+
+@pytest.fixture
+def adspect(simulate: Simulate) -> AdspectSimulator:
+    """Return a running Adspect simulator: five days around a clock change (2025-03-28 to 04-01), 60 rows each."""
+    return simulate(AdspectSimulator(first_day=date(2025, 3, 28), days=5, rows_per_day=60, streams=25))
+
+
+@pytest.fixture
+def springserve(simulate: Simulate) -> SpringServeSimulator:
+    """Return a running SpringServe simulator: ten days of reports from 2026-02-01, 60 supply tags."""
+    return simulate(SpringServeSimulator(first_day=date(2026, 2, 1), days=10, rows_per_day=60))

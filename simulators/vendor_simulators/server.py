@@ -128,7 +128,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(request, answer)
 
     # The name the base class looks for is do_ and the method, whatever the method.
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _exchange  # noqa: N815 - names of the base class
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_COPY = _exchange  # noqa: N815 - names of the base class
 
     def _read(self) -> Request | None:
         """Read the rest of the request; None, and answered with 400, when it is malformed."""

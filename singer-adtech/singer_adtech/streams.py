@@ -317,6 +317,7 @@ class WindowStream(AdTechStream[PageToken]):
             parallel = 1 if self.ABORT_AT_RECORD_COUNT else self.parallel_windows
             # Made before threads ask for them: two threads that are the first would make two, and log in twice.
             _ = self.authenticator, self.tap.requester
+            _ = self.tap.requester, self.authenticator  # from Python 3.12 on, two threads might make each one twice
             sources = (partial(self.pages_ahead, context, window) for window in asked)
             # Closed whatever happens, so that no thread goes on asking for windows that nobody will take.
             with closing(read_ahead(sources, parallel=parallel)) as readers:

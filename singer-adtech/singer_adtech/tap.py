@@ -97,9 +97,13 @@ class AdTechTap(Tap):
         before anything was asked for. It must be quick; its errors are ignored.
         """
 
+    def reopen(self) -> None:
+        """Make ready for another run of the same object: called when a run, a test or a discovery begins."""
+
     @contextlib.contextmanager
     def _run(self) -> Iterator[None]:
         """Close at the end, whatever the end is."""
+        self.reopen()
         try:
             yield
         finally:

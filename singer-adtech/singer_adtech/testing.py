@@ -221,6 +221,8 @@ def _listening(notes: _Notes) -> Iterator[None]:
     level = root.level
     root.addHandler(notes)
     root.setLevel(logging.DEBUG)
+    # A line for each column that a catalog does not name: thousands a run, and half of its time.
+    logging.getLogger("singer_sdk.singerlib.catalog").setLevel(logging.INFO)
     try:
         yield
     finally:

@@ -24,6 +24,9 @@ def leaving(acme_module: Any, acme_config: dict[str, Any], clean_signals: None) 
 
     def make(closing: Callable[[], None] = lambda: None, **attributes: Any) -> TapAcme:
         class Leaving(acme_module.TapAcme):  # type: ignore[misc]  # loaded by its path
+            def reopen(self) -> None:
+                self.notes.append("opened")
+
             def close(self) -> None:
                 self.notes.append("closed")
                 closing()
@@ -57,7 +60,7 @@ def test_a_tap_closes_once(leaving: Callable[..., TapAcme], action: str) -> None
     assert notes(tap) == []
     with redirect_stdout(io.StringIO()):
         getattr(tap, action)()
-    assert notes(tap) == ["closed"]
+    assert notes(tap) == ["opened", "closed"]
 
 
 @pytest.mark.usefixtures("acme")
@@ -79,7 +82,7 @@ def test_a_tap_closes_after_whatever_ends_a_run(
     with redirect_stdout(io.StringIO()), pytest.raises(type(error)):
         tap.sync_all()
     # then
-    assert notes(tap) == ["closed"]
+    assert notes(tap) == ["opened", "closed"]
 
 
 @pytest.mark.parametrize("error", [VendorError("no"), SystemExit(143)], ids=["error", "exit"])
@@ -90,7 +93,7 @@ def test_a_tap_closes_when_discovery_fails(leaving: Callable[..., TapAcme], erro
     told: list[str] = []
     with pytest.raises(type(error)):
         leaving(notes=told, discover_streams=fail)
-    assert told == ["closed"]
+    assert told == ["opened", "closed"]
 
 
 @pytest.mark.usefixtures("acme")

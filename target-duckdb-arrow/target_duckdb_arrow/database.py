@@ -81,8 +81,8 @@ class Database:
             if not isinstance(error, duckdb.Error):
                 raise
             raise DatabaseError(
-                f"Setting 'filepath': DuckDB failed on {self.path}: {_first_line(error)}. Nothing of this batch was "
-                "kept; see to the cause (a full disk, memory, rights) and run again from the last state.",
+                f"Setting 'filepath': DuckDB failed on {self.path}: {_first_line(error)}. What came before the last "
+                "state is safe; see to the cause (a full disk, memory, rights) and run again from the last state.",
             ) from error
 
     def _attach(self) -> duckdb.DuckDBPyConnection:

@@ -41,8 +41,19 @@ class Message(TypedDict, total=False):
 
 
 _decode_message = msgspec.json.Decoder(Message).decode
-decode_json = msgspec.json.Decoder(float_hook=Decimal).decode
-"""Parses JSON; numbers with a point or an exponent become Decimal."""
+_decode_json = msgspec.json.Decoder(float_hook=Decimal).decode
+
+
+def decode_json(text: bytes | msgspec.Raw) -> Any:
+    """Parse a part of a message; numbers with a point or an exponent become Decimal.
+
+    Raises:
+        InputError: It is no JSON, which shows only now for what was left as text, such as bytes that are no UTF-8.
+    """
+    try:
+        return _decode_json(text)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"A part of a message is no JSON ({error}): {excerpt(bytes(text))}. Check the tap.") from error
 
 
 class LineReader(GenericSingerReader[bytes]):
@@ -138,14 +149,14 @@ class RecordDecoder:
                 return msgspec.structs.astuple(self._decode(record))[: len(self._names)]
         except msgspec.ValidationError:
             pass  # an unknown property, or no object
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise self._refusal(record, str(error)) from error
         return self._decode_dict(record)
 
     def _decode_dict(self, record: msgspec.Raw) -> tuple[Any, ...]:
         try:
-            content = decode_json(record)
-        except msgspec.DecodeError as error:
+            content = _decode_json(record)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise self._refusal(record, str(error)) from error
         if not isinstance(content, dict):
             raise self._refusal(record, "a record is a JSON object")

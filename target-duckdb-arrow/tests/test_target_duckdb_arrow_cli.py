@@ -164,6 +164,27 @@ def test_a_bad_record_ends_with_one_line_and_what_was_committed_stays(
     assert query("SELECT id FROM s") == [(1,)]
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b'{"type": "STATE", "value": {"a": "\xff"}}', "A part of a message is no JSON"),
+        (b'{"type": "SCHEMA", "stream": "t", "schema": {"a": "\xff"}}', "A part of a message is no JSON"),
+        (b'{"type": "RECORD", "stream": "s", "record": {"x": "\xff"}}', "Stream 's': a record cannot be read"),
+        (b'{"type": "RECORD", "stream": "\xff", "record": {}}', "Line 2 of the input is no Singer message"),
+    ],
+)
+def test_bytes_that_are_no_text_end_with_one_line(config: Callable[..., str], line: bytes, message: str) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "target_duckdb_arrow", config()],
+        check=False,
+        capture_output=True,
+        input=json.dumps(SCHEMA).encode() + b"\n" + line + b"\n",
+    )
+    assert (result.returncode, result.stdout) == (1, b"")
+    assert b"Traceback" not in result.stderr
+    assert f"| {message}".encode() in result.stderr
+
+
 def test_the_traceback_is_kept_for_the_log_level_debug(config: Callable[..., str]) -> None:
     result = run(config(filepath=":memory:"), TARGET_DUCKDB_ARROW_LOGLEVEL="DEBUG")
     assert result.returncode == 1

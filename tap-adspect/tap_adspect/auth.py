@@ -1,0 +1,38 @@
+"""HTTP Basic with the API key as user name and no password (REST API, "Authentication")."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+from singer_adtech.auth import HeaderAuthenticator
+from singer_adtech.errors import SettingError
+
+
+class AdspectAuthenticator(HeaderAuthenticator):
+    """One header for the whole run: there is no session, and nothing expires.
+
+    Args:
+        api_key: The raw key of the account page.
+    """
+
+    def __init__(self, api_key: str) -> None:
+        # The colon before the empty password is inside the encoding.
+        super().__init__("Authorization", "Basic " + base64.b64encode(f"{api_key}:".encode()).decode())
+
+
+def check_api_key(api_key: str) -> None:
+    """Refuse the ready-made header value, which the account page shows beside the key.
+
+    Args:
+        api_key: The setting.
+
+    Raises:
+        SettingError: It is printable ASCII with a colon at its end, in base64.
+    """
+    try:
+        text = base64.b64decode(api_key.strip().removeprefix("Basic "), validate=True)
+    except (binascii.Error, ValueError):
+        return
+    if text.endswith(b":") and text.isascii() and text.decode().isprintable():
+        raise SettingError("setting `api_key`: this is the Authorization value; give the raw API key")

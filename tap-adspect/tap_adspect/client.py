@@ -1,0 +1,344 @@
+"""How every Adspect endpoint is asked and answered (REST API, docs.adspect.io/en/latest/api.html)."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlsplit
+
+import msgspec
+import requests
+from singer_adtech.emitting import exact_json
+from singer_adtech.errors import DataError, VendorError, quoted
+from singer_adtech.redaction import REDACTOR
+from singer_adtech.requester import describe
+from singer_adtech.retries import RateLimitedError, TransientError
+from singer_adtech.streams import AdTechStream
+from singer_sdk import SchemaDirectory
+from singer_sdk.pagination import PageNumberPaginator, SinglePagePaginator
+from singer_sdk.streams.rest import HTTPRequest, PageContext
+from typing_extensions import override
+
+from tap_adspect import schemas
+from tap_adspect.rows import report_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from singer_sdk.helpers.types import Context, Record
+
+SCHEMAS = SchemaDirectory(schemas)
+
+TOTAL_COUNT = "X-Pagination-Total-Count"
+PAGE_COUNT = "X-Pagination-Page-Count"
+
+_TAG = re.compile(r"<[^>]*>")
+
+
+class NotFoundError(VendorError):
+    """404: there is no such address, or what it named is gone."""
+
+
+class AdspectStream(AdTechStream[Any]):
+    """One endpoint, asked for with GET."""
+
+    smaller: ClassVar[str | None] = None
+    """The setting that makes a window smaller, for the message when the vendor fails on one."""
+
+    parallel_pages = 1
+    """The vendor documents no request limits: one at a time, but for windows of reports."""
+
+    def request(self, path: str, params: Mapping[str, Any] | None = None, method: str = "GET") -> HTTPRequest:
+        """Make a request; each value of a list is a parameter of its own."""
+        return HTTPRequest(
+            url=f"{self.url_base}{path}",
+            method=method,
+            params=dict(params or {}),
+            # Mandatory on each request, even without a body: it selects JSON over XML (REST API, "Authentication").
+            headers={"Content-Type": "application/json"},
+        )
+
+    @override
+    def get_http_request(self, *, page: PageContext[Any]) -> HTTPRequest:
+        return self.request(self.path)
+
+    @override
+    def get_new_paginator(self) -> SinglePagePaginator | PageNumberPaginator:
+        return SinglePagePaginator()
+
+    @override
+    def fetch(self, request: HTTPRequest, *, label: str = "", counted_as: str | None = None) -> requests.Response:
+        try:
+            return super().fetch(request, label=label, counted_as=counted_as)
+        except VendorError as error:
+            failed = isinstance(error.__cause__, TransientError) and not isinstance(error.__cause__, RateLimitedError)
+            if self.smaller is None or not failed:
+                raise
+            raise VendorError(f"try a smaller `{self.smaller}`", error.what) from error
+
+    @override
+    def validate_response(self, response: requests.Response) -> None:
+        status = response.status_code
+        if status < HTTPStatus.MULTIPLE_CHOICES:
+            return
+        said = describe(response, words=error_words(response))
+        path = urlsplit(response.url).path.removeprefix(urlsplit(self.url_base).path)
+        message = quoted(REDACTOR.scrub(error_words(response)))
+        refused = f"({status}): {path}" + (f' "{message}"' if message else "")
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            raise RateLimitedError(said, response)
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise TransientError(said, response)
+        if status == HTTPStatus.UNAUTHORIZED:
+            raise VendorError("the API key was refused (401)", "check `api_key`, the raw key of the account page")
+        if status == HTTPStatus.FORBIDDEN:
+            raise VendorError(f"not allowed {refused}", f"deselect {self.name}")
+        if status == HTTPStatus.NOT_FOUND:
+            raise NotFoundError(f"not found {refused}", "check `api_url`")
+        if status < HTTPStatus.BAD_REQUEST:
+            raise VendorError("redirected; check `api_url`", said)
+        raise VendorError(said)
+
+
+class ObjectStream(AdspectStream):
+    """An endpoint that answers with one object."""
+
+    @override
+    def parse_response(self, response: requests.Response) -> Iterator[dict[str, Any]]:
+        body = exact_json(response.content)
+        if not isinstance(body, dict):
+            raise DataError("the answer is no object", "report this to the tap's authors")
+        yield body
+
+    @override
+    def flat_row(self, row: dict[str, Any], window: Any) -> dict[str, Any]:
+        return row
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What the vendor says of a whole list.
+
+    Args:
+        pages: Pages of the size that was asked for.
+        rows: Items; None if it does not say.
+    """
+
+    pages: int
+    rows: int | None
+
+
+class ListPaginator(PageNumberPaginator):
+    """Pages up to the last one, and never past it: Assumed, a page past the end repeats the last.
+
+    Args:
+        page_size: Items a page.
+        read_totals: Reads what an answer tells.
+        ask_totals: Asks for it by itself (`HEAD`).
+        key: The items' id.
+    """
+
+    def __init__(
+        self,
+        page_size: int,
+        read_totals: Callable[[requests.Response], Totals | None],
+        ask_totals: Callable[[], Totals | None],
+        key: str,
+    ) -> None:
+        super().__init__(1)
+        self._page_size = page_size
+        self._read_totals = read_totals
+        self._ask_totals = ask_totals
+        self._key = key
+        self._asked = False
+        self._before: list[Any] = []
+        self.told: Totals | None = None
+
+    @property
+    def in_the_dark(self) -> bool:
+        """Whether pages are read on although nobody said how many there are."""
+        return self._asked and self.told is None
+
+    @override
+    def has_more(self, response: requests.Response) -> bool:
+        self.told = self._read_totals(response) or self.told
+        if self.told is None and not self._asked:
+            self._asked = True
+            self.told = self._ask_totals()
+        if self.told is not None:
+            return self.current_value < self.told.pages
+        before, items = self._before, read_list(response)
+        self._before = [item.get(self._key) if isinstance(item, dict) else None for item in items]
+        return len(items) >= self._page_size and self._before[0] not in before
+
+
+class ListStream(AdspectStream):
+    """A list in pages of known number."""
+
+    _paginator: ListPaginator
+
+    @override
+    def get_http_request(self, *, page: PageContext[int]) -> HTTPRequest:
+        return self.request(self.path, {"page": page.next_page_token, "per-page": self.config["page_size"]})
+
+    @override
+    def get_new_paginator(self) -> ListPaginator:
+        self._paginator = ListPaginator(
+            self.config["page_size"], self._read_totals, self._ask_totals, self.primary_keys[0]
+        )
+        return self._paginator
+
+    @override
+    def pages(self, context: Context | None, window: Any = None) -> Iterator[requests.Response]:
+        try:
+            yield from super().pages(context, window)
+        except NotFoundError:
+            # Assumed: a page past the end may be answered so, where nobody said which is the last.
+            if not self._paginator.in_the_dark:
+                raise
+
+    @override
+    def total_rows(self, response: requests.Response) -> int | None:
+        told = self._read_totals(response) or self._paginator.told
+        return None if told is None else told.rows
+
+    @override
+    def parse_response(self, response: requests.Response) -> Iterator[dict[str, Any]]:
+        for item in read_list(response):
+            if not isinstance(item, dict):
+                raise DataError("a list holds something else than objects", "report this to the tap's authors")
+            yield item
+
+    @override
+    def flat_row(self, row: dict[str, Any], window: Any) -> dict[str, Any]:
+        return row
+
+    def _read_totals(self, response: requests.Response) -> Totals | None:
+        pages, rows = (_count(response, name) for name in (PAGE_COUNT, TOTAL_COUNT))
+        if pages is None and rows is not None:
+            pages = math.ceil(rows / self.config["page_size"])
+        return None if pages is None else Totals(pages, rows)
+
+    def _ask_totals(self) -> Totals | None:
+        """Ask for the headers alone, which is what the document describes (REST API, "Stream List Metadata")."""
+        request = self.request(self.path, {"per-page": self.config["page_size"]}, "HEAD")
+        response = self.tap.requester.send(
+            requests.Request(request.method, f"{request.url}?{request.encode_params()}", headers=dict(request.headers)),
+            auth=self.authenticator,
+            check_status=self._check_head,
+            label=f"stream {self.name}, totals",
+        )
+        return self._read_totals(response) if response.status_code < HTTPStatus.MULTIPLE_CHOICES else None
+
+    def _check_head(self, response: requests.Response) -> None:
+        if response.status_code not in {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}:
+            self.validate_response(response)
+
+
+class PartsStream(AdspectStream):
+    """Several small answers, each of them whole."""
+
+    def read_part(self, path: str, rows: Callable[[Any], Iterable[dict[str, Any]]]) -> Iterator[Record]:
+        """Read one of them; each key once.
+
+        Args:
+            path: Its path.
+            rows: Makes flat names and values of its JSON.
+        """
+        response = self.fetch(self.request(path), label=f", {path}")
+        seen: set[tuple[Any, ...]] = set()
+        for row in rows(exact_json(response.content)):
+            record = self.shape.record(row)
+            key = tuple(record[name] for name in self.primary_keys)
+            if key not in seen:
+                seen.add(key)
+                yield record
+
+
+class RowsStream(AdspectStream):
+    """A report: rows that are arrays, in the order of the names that were asked for."""
+
+    @override
+    def check_body(self, response: requests.Response) -> None:
+        # A report that was only half written has status 200 too: each line must be whole before a row counts.
+        try:
+            for _ in report_rows(response.content, _check_json):
+                pass
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise TransientError(
+                f"HTTP {response.status_code} with a report that has a broken line", response
+            ) from error
+
+    def named_rows(self, response: requests.Response, names: tuple[str, ...]) -> list[dict[str, Any]]:
+        """Read all rows of an answer.
+
+        Args:
+            response: An answer whose lines are whole.
+            names: What was asked for, in order.
+
+        Raises:
+            DataError: A row is no array, or has another number of items.
+        """
+        rows = list(report_rows(response.content))
+        for number, row in enumerate(rows, start=1):
+            if not isinstance(row, list):
+                raise DataError(f"row {number} of the report is no array", "report this with the request's time")
+            if len(row) != len(names):
+                raise DataError(
+                    f"row {number} of the report has {len(row)} items, and {len(names)} were asked for "
+                    f"({', '.join(names)})",
+                    "report this with the request's time",
+                )
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+# Rows are decoded when they are read: here it is enough that each line is whole.
+_check_json = msgspec.json.Decoder(type=msgspec.Raw).decode
+
+
+def read_list(response: requests.Response) -> list[Any]:
+    """Read a list's body: a bare array, or (Assumed) an object with `items`.
+
+    Raises:
+        DataError: It is neither.
+    """
+    return as_list(exact_json(response.content))
+
+
+def as_list(body: Any) -> list[Any]:
+    """Take a list out of the object that may be around it.
+
+    Raises:
+        DataError: There is none.
+    """
+    items = body.get("items") if isinstance(body, dict) else body
+    if not isinstance(items, list):
+        raise DataError("the answer is neither a list nor an object with `items`", "report this to the tap's authors")
+    return items
+
+
+def error_words(response: requests.Response) -> str:
+    """Find the vendor's words in an error body.
+
+    Returns:
+        `message` of an object, (Assumed) the fields and messages of a list, else the first line without tags.
+    """
+    text = response.content[:10_000].decode("utf-8", "replace")
+    try:
+        body = msgspec.json.decode(response.content)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        body = None
+    if isinstance(body, dict) and isinstance(body.get("message"), str):
+        return str(body["message"])
+    if isinstance(body, list) and body and all(isinstance(one, dict) and "message" in one for one in body):
+        return "; ".join(f"{one['field']}: {one['message']}" if "field" in one else str(one["message"]) for one in body)
+    lines = (" ".join(_TAG.sub(" ", line).split()) for line in text.splitlines())
+    return next((line for line in lines if line), "")
+
+
+def _count(response: requests.Response, name: str) -> int | None:
+    text = response.headers.get(name, "").strip()
+    return int(text) if text.isascii() and text.isdigit() else None

@@ -1,0 +1,258 @@
+"""Funnel reports, one stream for each report of the settings (REST API, "Sales Funnel")."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from typing import TYPE_CHECKING, Any
+
+from singer_adtech.errors import DataError, quoted
+from singer_adtech.reports import Column, Report, ReportRules, ReportStream, filter_lists
+from singer_adtech.windows import DAY, DayWindow, midnight
+from typing_extensions import override
+
+from tap_adspect.client import RowsStream
+from tap_adspect.rows import asn, metric
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    import requests
+    from singer_adtech.bookmarks import Bookmark, BookmarkKind
+    from singer_adtech.tap import AdTechTap
+    from singer_sdk.helpers.types import Context, Record
+    from singer_sdk.streams.rest import HTTPRequest, PageContext
+
+DIMENSIONS: Mapping[str, Column] = {
+    "date": Column("string", "Day, `YYYY-MM-DD`, in the zone of the column time_zone.", "date"),
+    "month": Column("string", "Month, `YYYY-MM`, in the zone of the column time_zone."),
+    "stream_id": Column("string", "Id of the stream; its name is in the stream streams."),
+    "asn": Column("integer", "Number of the visitor's autonomous system; -1 where there is none."),
+    "country_code": Column("string", "Country, two letters."),
+    "os": Column("string", "Operating system."),
+    "browser": Column("string", "Browser."),
+    "engine": Column("string", "Browser engine."),
+    "language": Column("string", "Browser language; a visitor may be counted in several."),
+    "sub_id": Column("string", "Sub id, as passed with the click."),
+    "mode": Column("string", "Mode of the stream at the moment of the click."),
+    "target": Column("integer", "Page that was shown: 0 safe page, 1 to 255 number of the money page; -1 unknown."),
+    "tag": Column("string", "One reason of a block; a visitor may be counted in several."),
+}
+"""REST API, "Sales Funnel Breakdown Columns"."""
+
+METRICS: Mapping[str, Column] = {
+    "clicks": Column("integer", "All clicks."),
+    "uniques": Column("integer", "Distinct addresses, approximate; not to be summed over rows."),
+    "fingerprints": Column("integer", "Visitors that delivered a JavaScript fingerprint."),
+    "money_hits": Column("integer", "Visitors that were shown the money page."),
+    "money_uniques": Column("integer", "Distinct visitors that were shown the money page; not to be summed over rows."),
+    "safe_hits": Column("integer", "Visitors that were shown the safe page."),
+    "givt": Column("integer", "General invalid traffic: visitors that superficial filters blocked."),
+    "sivt": Column("integer", "Sophisticated invalid traffic: fingerprints that were filtered out."),
+    "mia": Column("integer", "Clicks whose fingerprint never came."),
+    "quality": Column("number", "money_hits / clicks, from 0 to 1."),
+    "expenses": Column("number", "Sum of click costs, in the unit in which they were passed."),
+    "conversions": Column("integer", "Conversions."),
+    "cr": Column("number", "conversions / clicks."),
+    "revenue": Column("number", "Sum of payouts, in the unit in which they were passed."),
+    "profit": Column("number", "revenue - expenses."),
+    "roi": Column("number", "profit / expenses."),
+    "cpc": Column("number", "Cost of a click: expenses / clicks."),
+    "cpm": Column("number", "Cost of 1000 clicks."),
+    "cpa": Column("number", "Cost of a conversion: expenses / conversions."),
+    "epl": Column("number", "Revenue of a conversion: revenue / conversions."),
+    "ecpc": Column("number", "Revenue of a click: revenue / clicks."),
+    "ecpm": Column("number", "Revenue of 1000 clicks."),
+}
+"""REST API, "Sales Funnel Metrics"."""
+
+BASE_METRICS = (
+    "clicks",
+    "uniques",
+    "fingerprints",
+    "money_hits",
+    "money_uniques",
+    "safe_hits",
+    "givt",
+    "sivt",
+    "mia",
+    "quality",
+    "expenses",
+    "conversions",
+    "revenue",
+    "profit",
+)
+"""Metrics from which the others follow: those of a report that names none."""
+
+FILTERS = (
+    "stream_id",
+    "ip_address",
+    "asn",
+    "country_code",
+    "os",
+    "browser",
+    "engine",
+    "sub_id",
+    "click_id",
+    "mode",
+    "target",
+)
+"""REST API, "Reporting Filters", without `query_id`: guest access to the reports of other accounts is not offered."""
+
+DEFAULT_REPORTS = [{"name": "funnel_daily", "dimensions": ["date", "stream_id"], "metrics": list(BASE_METRICS)}]
+
+MOST_LOOKBACK_DAYS = 90
+MOST_WINDOW_DAYS = 31
+
+
+def _check_keys(report: Report) -> None:
+    if sorted(report.primary_keys) != sorted(report.dimensions):
+        raise ValueError(
+            f"`primary_keys` {list(report.primary_keys)} is not allowed: the dimensions "
+            f"({', '.join(report.dimensions)}) in any order"
+        )
+
+
+RULES = ReportRules(
+    dimensions=DIMENSIONS.keys(),
+    metrics=METRICS.keys(),
+    days=("date", "month"),
+    days_reason="a total over a moving range has no lasting key",
+    default_metrics=BASE_METRICS,
+    most_lookback_days=MOST_LOOKBACK_DAYS,
+    most_window_days=MOST_WINDOW_DAYS,
+    check_keys=_check_keys,
+    options={"filters": filter_lists(FILTERS)},
+)
+
+
+class MonthBookmark:
+    """A calendar month, `2024-03`; its position is the month's first day."""
+
+    def read(self, text: str) -> dt.date:
+        """Read a month; of a day, the month that it is in."""
+        return dt.date.fromisoformat(f"{text[:7]}-01")
+
+    def write(self, position: dt.date) -> str:
+        """Write a month."""
+        return position.isoformat()[:7]
+
+
+class FunnelReport(RowsStream, ReportStream[None]):
+    """A report by day. A group that a restatement empties is not sent any more; its old row stays in the target."""
+
+    path = "/reports/funnel"
+    smaller = "window_days"
+    day = "date"
+    """The dimension that is the replication key."""
+
+    _form = re.compile(r"\d{4}-\d\d-\d\d")
+
+    def __init__(self, tap: AdTechTap, report: Report) -> None:
+        columns = {
+            **{name: DIMENSIONS[name] for name in report.dimensions},
+            **{name: METRICS[name] for name in report.metrics},
+            "time_zone": Column("string", "Zone in which days and months are cut, an IANA name."),
+        }
+        keys = report.primary_keys or report.dimensions
+        super().__init__(tap, report, columns=columns, primary_keys=keys, replication_key=self.day)
+        # A filter of the report by stream takes the place of the one for all.
+        given = {"stream_id": sorted(set(self.config.get("stream_ids") or ())), **report.options["filters"]}
+        self.filters = {name: values for name, values in sorted(given.items()) if values}
+
+    @property
+    @override
+    def parallel_windows(self) -> int:
+        windows: int = self.config["parallel_requests"]
+        return windows
+
+    @property
+    @override
+    def signature(self) -> dict[str, Any]:
+        return {**super().signature, "filters": self.filters}
+
+    @override
+    def get_http_request(self, *, page: PageContext[None]) -> HTTPRequest:
+        window: DayWindow = page.window  # type: ignore[attr-defined]  # a WindowedPage, as this stream has windows
+        zone = self.report.time_zone
+        params = {
+            # Unix seconds: the vendor reads dates that are text in a zone of its own.
+            "date_from": int(midnight(window.first, zone).timestamp()),
+            "date_to": int(midnight(window.next_day, zone).timestamp()),
+            "time_zone": zone.key,
+            "group_by[]": self.report.dimensions,
+            "metrics[]": self.report.metrics,
+            **{f"{name}[]": values for name, values in self.filters.items()},
+        }
+        return self.request(self.path, params)
+
+    @override
+    def parse_response(self, response: requests.Response) -> Iterator[dict[str, Any]]:
+        names = (*self.report.dimensions, *self.report.metrics)
+        for row in self.named_rows(response, names):
+            for name in self.report.metrics:
+                row[name] = metric(row[name])
+            yield row
+
+    @override
+    def flat_row(self, row: dict[str, Any], window: DayWindow | None) -> dict[str, Any]:
+        if "asn" in row:
+            row["asn"] = asn(row["asn"])
+        return {**super().flat_row(row, window), "time_zone": self.report.time_zone.key}
+
+    @override
+    def read_records(
+        self, context: Context | None, window: DayWindow | None = None, pages: Iterable[requests.Response] | None = None
+    ) -> Iterator[Record]:
+        # Assumed: `date_to` may be inclusive. Then there is a sliver of the day after, which would replace that day.
+        first, last = self.ends(window)
+        for record in super().read_records(context, window, pages):
+            text = record[self.day]
+            if not self._form.fullmatch(text):
+                raise DataError(
+                    f"a row has the {self.day} {quoted(repr(text), 80)}", "report this to the tap's authors"
+                )
+            if first <= text <= last:
+                yield record
+
+    def ends(self, window: DayWindow | None) -> tuple[str, str]:
+        """Return the first and the last value of the replication key in a window."""
+        return (window.first.isoformat(), window.last.isoformat()) if window else ("", "9999")
+
+
+class MonthlyFunnelReport(FunnelReport):
+    """A report by month and not by day: one request for each whole month, the current one up to today."""
+
+    day = "month"
+    _form = re.compile(r"\d{4}-\d\d")
+
+    @property
+    @override
+    def bookmark_kind(self) -> BookmarkKind:
+        return MonthBookmark()
+
+    @override
+    def windows(self, bookmark: Bookmark) -> Iterator[DayWindow]:
+        start, last = self.day_range()
+        today = self.tap.run_start.astimezone(self.report.time_zone).date()
+        first = start.replace(day=1)
+        if bookmark.position is not None:
+            first = max(first, (bookmark.position - self.lookback * DAY).replace(day=1))
+        while first <= last:
+            following = (first + 31 * DAY).replace(day=1)
+            yield DayWindow(first, min(following - DAY, today))
+            first = following
+
+    @override
+    def position_after(self, window: DayWindow) -> dt.date:
+        return window.first
+
+    @override
+    def ends(self, window: DayWindow | None) -> tuple[str, str]:
+        first, _ = super().ends(window)
+        return (first[:7], first[:7]) if window else ("", "9999")
+
+
+def report_stream(tap: AdTechTap, report: Report) -> FunnelReport:
+    """Make the stream of a report."""
+    return (FunnelReport if FunnelReport.day in report.dimensions else MonthlyFunnelReport)(tap, report)

@@ -1,0 +1,189 @@
+"""Values as Adspect sends them, made into what the columns hold (REST API, "Managing Streams", "Reporting API")."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from singer_adtech.emitting import exact_json
+from singer_adtech.records import Misfit, to_boolean, to_integer, to_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+FILTER_LEVELS = ("Off", "Low", "Medium", "High", "Paranoid")
+"""Names of `filter_level` 0 to 4."""
+
+NO_NUMBERS = frozenset({"", "nan", "inf", "-inf"})
+"""Texts that stand for no number in a metric, in any case."""
+
+_ASN = re.compile(r"(?:AS)?([0-9]+)(?:\.([0-9]+))?", re.IGNORECASE)
+_HIGH_HALF = 65536
+
+_PAGE: Mapping[str, Callable[[Any], Any]] = {
+    "page": to_text,
+    "action": to_text,
+    "arg_passthru": to_boolean,
+    "weight": to_integer,
+    "enabled": to_boolean,
+}
+_RULE: Mapping[str, Callable[[Any], Any]] = {"param": to_text, "op": to_text, "arg": to_text, "enabled": to_boolean}
+_NESTED = {"money_pages": _PAGE, "safe_pages": _PAGE, "url_rules": _RULE}
+
+_CODES = ("id", "value", "code", "key", "name")
+_LABELS = ("label", "title", "name", "description")
+
+
+def stream_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Make a stream's object into flat names and values; nested objects keep all of their fields.
+
+    Args:
+        row: A stream as sent. Of some properties the document gives two types, and older ones another spelling.
+    """
+    flat = dict(row)
+    if "skipClicks" in flat and flat.get("skip_clicks") is None:
+        flat["skip_clicks"] = flat.pop("skipClicks")
+    level = flat.get("filter_level")
+    if type(level) is int and 0 <= level < len(FILTER_LEVELS):
+        flat["filter_level"] = FILTER_LEVELS[level]
+    for name in ("ua_blacklist", "ua_whitelist"):
+        if isinstance(flat.get(name), str):
+            flat[name] = [line for line in flat[name].splitlines() if line.strip()]
+    for name, types in _NESTED.items():
+        if isinstance(flat.get(name), list):
+            flat[name] = [_typed(item, types) if isinstance(item, dict) else item for item in flat[name]]
+    return flat
+
+
+def query_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Make a saved query into flat names and values; its network numbers become text."""
+    flat = dict(row)
+    if isinstance(flat.get("asn"), list):
+        flat["asn"] = [str(item) if type(item) is int else item for item in flat["asn"]]
+    return flat
+
+
+def _typed(item: Mapping[str, Any], types: Mapping[str, Callable[[Any], Any]]) -> dict[str, Any]:
+    typed = dict(item)
+    for name, convert in types.items():
+        if typed.get(name) is not None:
+            try:
+                typed[name] = convert(typed[name])
+            except Misfit:
+                continue  # as sent: there is no `_extra` inside of an object
+    return typed
+
+
+def metric(value: Any) -> Any:
+    """Return a metric as sent, or None for what is no number: a ratio over nothing."""
+    return None if isinstance(value, str) and value.strip().lower() in NO_NUMBERS else value
+
+
+def asn(value: Any) -> Any:
+    """Return the number of an autonomous system.
+
+    Args:
+        value: `65536`, `"65536"`, `"AS65536"`, or with the halves apart `"AS1.10"`, which is 65546.
+
+    Returns:
+        The number; anything else as it is, for the column to judge.
+    """
+    if not isinstance(value, str):
+        return value
+    found = _ASN.fullmatch(value.strip())
+    if found is None:
+        return value
+    first, second = found.groups()
+    return int(first) if second is None else int(first) * _HIGH_HALF + int(second)
+
+
+def text_list(value: Any) -> Any:
+    """Return a list of texts.
+
+    Args:
+        value: A list, or (Assumed) a text with a JSON array or with commas between the items.
+
+    Returns:
+        The list, empty for a blank text; anything else as it is, for the column to judge.
+    """
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if text.startswith("["):
+        try:
+            items = exact_json(text.encode())
+        except msgspec.DecodeError:
+            return value
+        return [item if isinstance(item, str) else str(item) for item in items if item is not None]
+    return [item.strip() for item in text.split(",") if item.strip()]
+
+
+def collection_rows(body: Any) -> list[dict[str, Any]] | None:
+    """Read a collection, whose shape no document shows.
+
+    Args:
+        body: A list of scalars, a list of objects, or an object of codes to labels (Assumed: one of them).
+
+    Returns:
+        Rows with `value`, `label` and whatever else an object has; None for another shape. A name that is a column
+        too stands with a point before it.
+    """
+    if isinstance(body, list) and all(_is_scalar(item) for item in body):
+        return [{"value": item} for item in body]
+    if isinstance(body, list) and all(isinstance(item, dict) for item in body):
+        rows = [_collection_item(item) for item in body]
+        return None if None in rows else [row for row in rows if row is not None]
+    if isinstance(body, dict) and all(label is None or _is_scalar(label) for label in body.values()):
+        return [{"value": code, "label": label} for code, label in body.items()]
+    return None
+
+
+def _collection_item(item: Mapping[str, Any]) -> dict[str, Any] | None:
+    code = next((name for name in _CODES if _is_scalar(item.get(name))), None)
+    if code is None:
+        return None
+    label = next((name for name in _LABELS if name != code and _is_scalar(item.get(name))), None)
+    row = {"value": item[code], "label": None if label is None else item[label]}
+    return row | {
+        f".{name}" if name in {"collection", "value", "label"} else name: value
+        for name, value in item.items()
+        if name not in {code, label}
+    }
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, (str, Decimal)) or type(value) is int
+
+
+def report_rows(body: bytes, decode: Callable[[bytes], Any] = exact_json) -> Iterator[Any]:
+    """Read the body of a report: one JSON array a line, without brackets around all or commas between.
+
+    Args:
+        body: Empty or blank for no rows. (Assumed) also an array of arrays. One row alone is valid JSON by itself:
+            an array whose first item is none.
+        decode: Reads JSON.
+
+    Yields:
+        Rows as sent; a body that is one JSON value and no array comes as the one row that it is.
+
+    Raises:
+        msgspec.DecodeError: A line is no JSON, or breaks off.
+        UnicodeDecodeError: The body is no UTF-8.
+    """
+    body.decode()
+    if not body.strip():
+        return
+    try:
+        whole = decode(body)
+    except msgspec.DecodeError:
+        # Not by `splitlines` of a text: a value may hold any other line separator as it is.
+        for line in body.split(b"\n"):
+            if line.strip():
+                yield decode(line)
+        return
+    if isinstance(whole, list) and (not whole or isinstance(whole[0], list)):
+        yield from whole
+    else:
+        yield whole

@@ -1,0 +1,155 @@
+"""The streams that no report makes. A new list is a `ListStream` here and a schema of its name in `schemas/`."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from singer_adtech.derived import DerivedStream, DerivingStream
+from singer_adtech.errors import located
+from singer_sdk import StreamSchema
+from typing_extensions import override
+
+from tap_adspect.client import SCHEMAS, ListStream, NotFoundError, ObjectStream, PartsStream, as_list
+from tap_adspect.rows import collection_rows, query_row, stream_row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import requests
+    from singer_sdk.helpers.types import Context, Record
+
+LIST_TYPES = ("blacklist", "whitelist")
+
+COLLECTIONS = (
+    "presets",
+    "os",
+    "browsers",
+    "engines",
+    "countries",
+    "languages",
+    "time-zones",
+    "stream-modes",
+    "stream-actions",
+    "query-group-by",
+    "query-funnel-metrics",
+    "query-log-columns",
+)
+"""REST API, "Collections"."""
+
+
+class Streams(DerivingStream[int], ListStream):
+    """Traffic streams: the rules by which a visitor is shown a money page or a safe page."""
+
+    name = "streams"
+    path = "/streams"
+    primary_keys = ("stream_id",)
+    schema = StreamSchema(SCHEMAS)
+    private_columns = ("money_pages", "safe_pages")
+
+    @override
+    def flat_row(self, row: dict[str, Any], window: Any) -> dict[str, Any]:
+        return stream_row(row)
+
+    @override
+    def read_records(
+        self, context: Context | None, window: Any = None, pages: Iterable[requests.Response] | None = None
+    ) -> Iterator[Record]:
+        # The vendor filters this list by name alone. All are read, so that they can be held against its total.
+        wanted = self.config.get("stream_ids")
+        for record in super().read_records(context, window, pages):
+            if not wanted or record["stream_id"] in wanted:
+                yield record
+
+
+class Account(ObjectStream):
+    """The account itself: one row."""
+
+    name = "account"
+    path = "/account"
+    primary_keys = ("account_id",)
+    schema = StreamSchema(SCHEMAS)
+
+
+class SavedQueries(ListStream):
+    """Saved queries; an id is a capability, as whoever has it can read the report."""
+
+    name = "saved_queries"
+    path = "/reports"
+    primary_keys = ("query_id",)
+    schema = StreamSchema(SCHEMAS)
+    private_columns = ("query_id",)
+
+    @override
+    def flat_row(self, row: dict[str, Any], window: Any) -> dict[str, Any]:
+        return query_row(row)
+
+
+class StreamIPLists(DerivedStream, PartsStream):
+    """Black and white lists of addresses of each stream, entry by entry; two requests a stream."""
+
+    name = "stream_ip_lists"
+    path = "/streams/<id>/ip-<type>"
+    parent_stream_type = Streams
+    primary_keys = ("stream_id", "list_type", "entry")
+    schema = StreamSchema(SCHEMAS)
+    selected_by_default = False
+
+    @override
+    def rows(self, record: Record) -> Iterable[dict[str, Any]]:
+        stream_id = record["stream_id"]
+        try:
+            for list_type in LIST_TYPES:
+                entries = partial(_entries, stream_id=stream_id, list_type=list_type)
+                yield from self.read_part(f"/streams/{quote(stream_id, safe='')}/ip-{list_type}", entries)
+        except NotFoundError:
+            self.log_lines.warning("The stream %s is gone meanwhile: its lists are skipped", stream_id)
+
+
+class AccountIPLists(PartsStream):
+    """Black and white lists of addresses of the whole account, entry by entry."""
+
+    name = "account_ip_lists"
+    path = "/accounts/self/ip-<type>"
+    primary_keys = ("list_type", "entry")
+    schema = StreamSchema(SCHEMAS)
+    selected_by_default = False
+
+    @override
+    def get_records(self, context: Context | None) -> Iterable[Record]:
+        with located(stream=self.name):
+            for list_type in LIST_TYPES:
+                yield from self.read_part(f"/accounts/self/ip-{list_type}", partial(_entries, list_type=list_type))
+
+
+class Collections(PartsStream):
+    """The values that properties of streams, breakdowns and metrics may take."""
+
+    name = "collections"
+    path = "/collections/<name>"
+    primary_keys = ("collection", "value")
+    schema = StreamSchema(SCHEMAS)
+    selected_by_default = False
+
+    @override
+    def get_records(self, context: Context | None) -> Iterable[Record]:
+        with located(stream=self.name):
+            for collection in COLLECTIONS:
+                for record in self.read_part(f"/collections/{collection}", partial(self._values, collection)):
+                    extra = record["_extra"] or {}
+                    yield {**record, "_extra": {name.removeprefix("."): extra[name] for name in extra} or None}
+
+    def _values(self, collection: str, body: Any) -> Iterable[dict[str, Any]]:
+        wrapped = isinstance(body, dict) and isinstance(body.get("items"), list)
+        rows = collection_rows(body["items"] if wrapped else body)
+        if rows is None:
+            self.log_lines.warning("The collection %s has a shape that nobody knows: skipped", collection)
+        return ({"collection": collection, **row} for row in rows or ())
+
+
+def _entries(body: Any, **columns: str) -> Iterator[dict[str, Any]]:
+    return ({**columns, "entry": entry} for entry in as_list(body))
+
+
+LISTS = (Streams, Account, SavedQueries, StreamIPLists, AccountIPLists, Collections)

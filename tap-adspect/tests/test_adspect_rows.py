@@ -1,0 +1,336 @@
+"""Bodies and values: what a report's body may look like, and what each field becomes."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tap_adspect.rows import asn, collection_rows, metric, stream_row, text_list
+from vendor_simulators.messages import Answer
+
+if TYPE_CHECKING:
+    from conftest import Script
+    from singer_adtech.testing import Run, TapRunner
+
+FUNNEL = "/v1/reports/funnel"
+
+
+def read(run_tap: TapRunner, script: Script, body: str, *, fails: bool = False, **report: Any) -> Run:
+    """Read one day of a report whose answer has this body."""
+    vendor = script.body(body)
+    reports = [{"name": "daily", "dimensions": ["date"], "metrics": ["clicks", "quality"], **report}]
+    given = {**vendor.settings(), "end_date": "2025-03-28", "reports": reports}
+    run = run_tap(given, "daily", fails=fails)
+    run.log.append(f"REQUESTS {len(vendor.journal)}")
+    return run
+
+
+DAY = "2025-03-28"
+
+
+@pytest.mark.parametrize(
+    ("body", "rows"),
+    [
+        ("", []),
+        (" \r\n \n", []),
+        ("[]", []),
+        ("[]\n", []),
+        # The one-row trap: one row alone is valid JSON
+        (f'["{DAY}", "5", 0]', [(5, 0)]),
+        (f'["{DAY}", "5", 0]\n', [(5, 0)]),
+        (f'\n\n["{DAY}", "5", 0]\r\n\n', [(5, 0)]),
+        # An array of arrays, of one row too
+        (f'[["{DAY}", "5", 0]]', [(5, 0)]),
+        (f'[["{DAY}",\n"5", 0.25]]', [(5, Decimal("0.25"))]),
+        # Strings and numbers, whole numbers beyond 2^53 and 2^64, no number at all
+        (f'["{DAY}", "9007199254740993", "0.5"]', [(9007199254740993, Decimal("0.5"))]),
+        (f'["{DAY}", 18446744073709551617, 1]', [(18446744073709551617, 1)]),
+        (
+            f'["{DAY}", "123456789012345678901", 0.12345678901234567890]',
+            [(123456789012345678901, Decimal("0.12345678901234567890"))],
+        ),
+        *(
+            (f'["{DAY}", {nothing}, {nothing}]', [(None, None)])
+            for nothing in ("null", '""', '"nan"', '"NaN"', '"inf"', '"-inf"', '"-INF"')
+        ),
+    ],
+)
+def test_a_body(run_tap: TapRunner, script: Script, body: str, rows: list[tuple[Any, Any]]) -> None:
+    run = read(run_tap, script, body)
+    assert [(record["clicks"], record["quality"]) for record in run.records("daily")] == rows
+    assert run.bookmarks("daily") == [DAY]
+
+
+@pytest.mark.parametrize("form", ["lines", "array"])
+def test_several_rows_in_either_form(run_tap: TapRunner, script: Script, form: str) -> None:
+    # Given texts with a line separator that is none between rows
+    values = [[DAY, f"x\u2028\x85{number}", str(number), 0] for number in range(3)]
+    texts = [json.dumps(row, ensure_ascii=False) for row in values]
+    body = "\n".join(texts) if form == "lines" else f"[{','.join(texts)}]"
+    run = read(run_tap, script, body, dimensions=["date", "os"])
+    assert [[one["date"], one["os"], str(one["clicks"]), one["quality"]] for one in run.records("daily")] == values
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (f'["{DAY}", "5"]', "row 1 of the report has 2 items, and 3 were asked for (date, clicks, quality)"),
+        (f'["{DAY}", "5", 0]\n["{DAY}", "5", 0, 1]', "row 2 of the report has 4 items, and 3 were asked for"),
+        (f'[["{DAY}", "5", 0], ["{DAY}"]]', "row 2 of the report has 1 items"),
+        (f'["{DAY}", "5", 0]\n{{"a": 1}}', "row 2 of the report is no array"),
+        (f'[["{DAY}", "5", 0], 7]', "row 2 of the report is no array"),
+        ('{"message": "sorry"}', "row 1 of the report is no array"),
+        ('"sorry"', "row 1 of the report is no array"),
+        ("null", "row 1 of the report is no array"),
+        ("[[]]", "row 1 of the report has 0 items"),
+        ('["28 March", "5", 0]', "a row has the date '28 March'"),
+        ('[null, "5", 0]', "a row has the date ''"),
+    ],
+)
+def test_a_row_of_another_form_fails_the_run_at_once(run_tap: TapRunner, script: Script, body: str, said: str) -> None:
+    run = read(run_tap, script, body, fails=True)
+    assert run.error.startswith(f"stream daily, window {DAY}..{DAY}: {said}")
+    assert run.records("daily") == []
+    assert run.bookmarks("daily") == []
+    assert run.log[-1] == "REQUESTS 1"
+    assert run.clock.waits == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f'["{DAY}", "5", 0]\n["{DAY}", "5"',
+        f'["{DAY}", "5", 0]\n["{DAY}", "5", 0],',
+        f'[["{DAY}", "5", 0]',
+        f'["{DAY}", "5", NaN]',
+        f'["{DAY}", "5", 0]\nan error happened',
+        "<html></html>",
+        f'["{DAY}", "5',
+    ],
+)
+def test_a_broken_line_never_passes(run_tap: TapRunner, script: Script, body: str) -> None:
+    run = read(run_tap, script, body, fails=True)
+    assert run.error == (
+        f"stream daily, window {DAY}..{DAY}: try a smaller `window_days`: HTTP 200 with a report that has a broken "
+        "line (tried 5 times)"
+    )
+    assert run.records("daily") == []
+    assert run.log[-1] == "REQUESTS 5"
+    assert run.clock.waits == [1, 2, 4, 8]
+
+
+def test_a_sliver_of_the_next_day_is_dropped(run_tap: TapRunner, script: Script) -> None:
+    body = f'["{DAY}", "5", 0]\n["2025-03-29", "1", 0]\n["2025-03-27", "1", 0]'
+    assert [record["date"] for record in read(run_tap, script, body).records("daily")] == [DAY]
+
+
+def test_null_dimensions_get_values_that_keys_may_have(run_tap: TapRunner, script: Script) -> None:
+    dimensions = ["date", "asn", "target", "sub_id", "stream_id"]
+    body = json.dumps([DAY, None, None, None, None, "1"]) + "\n" + json.dumps([DAY, "", " ", "", "s", "1"])
+    run = read(run_tap, script, body, dimensions=dimensions, metrics=["clicks"])
+    assert [[record[name] for name in dimensions] for record in run.records("daily")] == [
+        [DAY, -1, -1, "", ""],
+        [DAY, -1, -1, "", "s"],
+    ]
+
+
+def test_two_groups_of_one_key_are_not_lost_in_silence(run_tap: TapRunner, script: Script) -> None:
+    # Given a group without a value and one with a blank value, which would share a key
+    body = json.dumps([DAY, None, "1"]) + "\n" + json.dumps([DAY, "", "2"])
+    run = read(run_tap, script, body, fails=True, dimensions=["date", "sub_id"], metrics=["clicks"])
+    assert "two different rows have one key (date '2025-03-28', sub_id '')" in run.error
+    assert run.bookmarks("daily") == []
+    # But the same row twice is one row
+    run = read(run_tap, script, f"{json.dumps([DAY, '1', 0])}\n" * 2)
+    assert len(run.records("daily")) == 1
+    assert run.warnings() == ["stream daily: A row came twice and counts once (date '2025-03-28')"]
+
+
+def test_a_metric_that_is_no_number_is_kept_aside(run_tap: TapRunner, script: Script) -> None:
+    run = read(run_tap, script, json.dumps([DAY, "many", "0.5"]))
+    [record] = run.records("daily")
+    assert (record["clicks"], record["quality"], record["_extra"]) == (None, Decimal("0.5"), {"clicks": "many"})
+    assert len(run.warnings()) == 1
+
+
+def test_a_row_is_its_columns_and_its_zone(run_tap: TapRunner, script: Script) -> None:
+    run = read(run_tap, script, json.dumps([DAY, "5", 0]), time_zone="Asia/Dubai")
+    assert run.records("daily") == [{"date": DAY, "clicks": 5, "quality": 0, "time_zone": "Asia/Dubai", "_extra": None}]
+
+
+@pytest.mark.parametrize(
+    ("sent", "number"),
+    [
+        (65536, 65536),
+        ("65536", 65536),
+        ("AS65536", 65536),
+        ("as65536", 65536),
+        ("AS1.10", 65546),
+        ("1.10", 65546),
+        (" AS7 ", 7),
+        (None, None),
+        ("ASx", "ASx"),
+        ("", ""),
+    ],
+)
+def test_network_numbers(sent: Any, number: Any) -> None:
+    assert asn(sent) == number
+
+
+@pytest.mark.parametrize(
+    ("sent", "texts"),
+    [
+        (["en", "fr"], ["en", "fr"]),
+        ('["en", "fr", 7, null]', ["en", "fr", "7"]),
+        ("en, fr,,de ", ["en", "fr", "de"]),
+        ("en", ["en"]),
+        ("", []),
+        ("  ", []),
+        ("[]", []),
+        (None, None),
+        ("[en", "[en"),
+    ],
+)
+def test_lists_of_texts(sent: Any, texts: Any) -> None:
+    assert text_list(sent) == texts
+
+
+@pytest.mark.parametrize(
+    ("sent", "number"), [(" Inf ", None), ("0", "0"), (0, 0), ("infinite", "infinite"), (None, None)]
+)
+def test_metrics(sent: Any, number: Any) -> None:
+    assert metric(sent) == number
+
+
+@pytest.mark.parametrize(
+    ("sent", "emitted"),
+    [
+        ({"filter_level": 0}, {"filter_level": "Off"}),
+        ({"filter_level": 4}, {"filter_level": "Paranoid"}),
+        ({"filter_level": "High"}, {"filter_level": "High"}),
+        ({"filter_level": 5}, {"filter_level": 5}),
+        ({"skipClicks": 3}, {"skip_clicks": 3}),
+        ({"skipClicks": 3, "skip_clicks": None}, {"skip_clicks": 3}),
+        ({"skipClicks": 3, "skip_clicks": 4}, {"skipClicks": 3, "skip_clicks": 4}),
+        ({"ua_blacklist": "a\n\n b \r\n"}, {"ua_blacklist": ["a", " b "]}),
+        ({"ua_whitelist": ["a"]}, {"ua_whitelist": ["a"]}),
+        ({"ua_whitelist": ""}, {"ua_whitelist": []}),
+        (
+            {"money_pages": [{"action": 302, "weight": "7", "enabled": 1, "arg_passthru": "0", "new": {"a": 1}}, None]},
+            {
+                "money_pages": [
+                    {"action": "302", "weight": 7, "enabled": True, "arg_passthru": False, "new": {"a": 1}},
+                    None,
+                ]
+            },
+        ),
+        ({"url_rules": [{"arg": 5, "enabled": [1]}]}, {"url_rules": [{"arg": "5", "enabled": [1]}]}),
+    ],
+    ids=str,
+)
+def test_properties_of_two_types(sent: dict[str, Any], emitted: dict[str, Any]) -> None:
+    assert stream_row(sent) == emitted
+
+
+def test_a_stream_field_by_field(run_tap: TapRunner, script: Script) -> None:
+    # Given values in the forms that older documents describe, and fields that none does
+    sent = {
+        "stream_id": "s",
+        "filter_level": 7,
+        "enable_fp": 1,
+        "allow_apps": 0,
+        "click_cost": 0.150,
+        "skip_clicks": "5",
+        "extrapolate_ipv4": None,
+        "allow_google_proxy": True,
+        "hll_threshold": {"a": {"b": []}},
+        "geo": [],
+    }
+    vendor = script(lambda _: Answer.text(json.dumps([sent, {**sent, "stream_id": "t"}]).replace("0.15", "0.150")))
+    run = run_tap(vendor.settings(), "streams")
+    record = run.records("streams")[0]
+    assert {name: value for name, value in record.items() if value is not None} == {
+        "stream_id": "s",
+        "filter_level": "7",
+        "enable_fp": True,
+        "allow_apps": False,
+        "click_cost": "0.150",
+        "skip_clicks": 5,
+        "_extra": {"allow_google_proxy": True, "hll_threshold": {"a": {"b": []}}, "geo": []},
+    }
+    # Then each new field is named once in a run
+    assert sorted(run.warnings()) == [
+        f"stream streams: The field `{name}` is not in the schema: kept in `_extra`"
+        for name in ("allow_google_proxy", "geo", "hll_threshold")
+    ]
+
+
+def test_an_account_field_by_field(run_tap: TapRunner, script: Script) -> None:
+    body = '{"account_id": "a", "balance": "12345678901234567890.10", "expires": 1767225600, "comsign_limit": "5"}'
+    [record] = run_tap(script.body(body).settings(), "account").records("account")
+    assert {name: value for name, value in record.items() if value is not None} == {
+        "account_id": "a",
+        "balance": Decimal("12345678901234567890.10"),
+        "expires": 1767225600,
+        "comsign_limit": 5,
+    }
+    assert "the answer is no object" in run_tap(script.body("[]").settings(), "account", fails=True).error
+
+
+@pytest.mark.parametrize(
+    ("body", "rows"),
+    [
+        (["a", 1, Decimal("5.5")], [{"value": "a"}, {"value": 1}, {"value": Decimal("5.5")}]),
+        ([], []),
+        ({}, []),
+        ({"AE": "Emirates", "X": None}, [{"value": "AE", "label": "Emirates"}, {"value": "X", "label": None}]),
+        ([{"code": "AE", "name": "Emirates"}], [{"value": "AE", "label": "Emirates"}]),
+        ([{"name": "a"}], [{"value": "a", "label": None}]),
+        ([{"name": "a", "description": "d"}], [{"value": "a", "label": "d"}]),
+        ([{"key": "k", "title": "t", "name": "n"}], [{"value": "k", "label": "t", "name": "n"}]),
+        (
+            [{"id": None, "value": 7, "label": "l", "x": [1]}],
+            [{"value": 7, "label": "l", "id": None, "x": [1]}],
+        ),
+        ([{"id": 1, "value": 2}], [{"value": 1, "label": None, ".value": 2}]),
+        ([["a"]], None),
+        (["a", {"id": 1}], None),
+        ([{"x": 1}], None),
+        ({"a": ["b"]}, None),
+        ("a", None),
+        (None, None),
+    ],
+    ids=str,
+)
+def test_collections_in_each_shape(body: Any, rows: Any) -> None:
+    assert collection_rows(body) == rows
+
+
+def test_a_collection_keeps_what_it_has_beside(run_tap: TapRunner, script: Script) -> None:
+    body = '[{"id": 1, "value": 2, "label": null, "x": {"y": 1}}, {"id": "1"}]'
+    run = run_tap(script.body(body).settings(), "collections")
+    assert run.records("collections")[0] == {
+        "collection": "presets",
+        "value": "1",
+        "label": None,
+        "_extra": {"value": 2, "x": {"y": 1}},
+    }
+    assert len(run.records("collections")) == 12
+
+
+@pytest.mark.parametrize(
+    ("stream", "body", "name", "value"),
+    [
+        ("streams", '[{"stream_id": "s", "money_pages": "<?php s3cret"}]', "money_pages", "s3cret"),
+        ("saved_queries", '[{"query_id": ["capability"]}]', "query_id", "capability"),
+    ],
+)
+def test_secrets_of_the_user_are_in_no_message(  # noqa: PLR0913, PLR0917 - one row of a table
+    run_tap: TapRunner, script: Script, stream: str, body: str, name: str, value: str
+) -> None:
+    run = run_tap({**script.body(body).settings(), "extra_fields": "fail"}, stream, fails=True)
+    assert name in run.error
+    assert value not in run.error
+    assert not [line for line in run.log if value in line]
