@@ -18,9 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 @pytest.mark.parametrize(
     ("program", "folders"),
     [
-        ("tap-ispot", ["singer-adtech", "tap-ispot"]),
-        ("tap-magnite", ["singer-adtech", "tap-magnite"]),
-        ("tap-spotwatch", ["singer-adtech", "tap-spotwatch"]),
+        *[(tap.name, ["singer-adtech", tap.name]) for tap in sorted(ROOT.glob("tap-*"))],
         ("target-duckdb-arrow", ["target-duckdb-arrow"]),
     ],
 )

@@ -1,0 +1,57 @@
+"""What logins and errors look like, as the Public API Guide prints them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from vendor_simulators.messages import Answer
+from vendor_simulators.seeded import generator
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_PRINTED_TIME = "2016-04-22T13:39:08.237+0000"
+# The user that the Public API Guide prints.
+_USER = {
+    "creationDate": "2014-06-11T01:22:55.000+0000",
+    "id": 6,
+    "emailAddress": "cgeorge@magnite.com",
+    "firstName": "Curious",
+    "lastName": "George",
+    "countryCode": "US",
+    "timezoneCode": "America/Los_Angeles",
+    "currencyCode": "USD",
+    "localeCode": "en_US",
+    "company": "Monkey Media, LLC",
+    "name": "Curious George",
+}
+
+
+def problem(status: int, code: str, description: str) -> Answer:
+    """Return an error as the guide prints it."""
+    body = {"type": "error", "errorCode": code, "errorDescription": description, "errors": None}
+    return Answer.json(body, status)
+
+
+def session(number: int, code: str, *, with_code: bool) -> dict[str, Any]:
+    """Return the session object of a login."""
+    return {
+        "id": number,
+        **({"sessionCode": code} if with_code else {}),
+        "sessionStartTime": _PRINTED_TIME,
+        "lastValidated": _PRINTED_TIME,
+        "lastLogin": "2016-03-17T00:37:15.000+0000",
+        "user": _USER,
+    }
+
+
+def login_cookies(name: str, code: str) -> Sequence[str]:
+    """Return the cookies that a login sets: the session's under a name, and a load balancer's beside VhfpSession."""
+    if name == "none":
+        return []
+    # `Version=1` is as printed; a load balancer's cookie has attributes of its own.
+    cookies = [f"{name}={code};Version=1;Path=/"]
+    if name == "VhfpSession":
+        node = f"{generator('node', code).getrandbits(64):016x}"
+        cookies.append(f"AWSALB={node}; Expires=Thu, 01 Jan 2099 00:00:00 GMT; Path=/")
+    return cookies

@@ -1,0 +1,197 @@
+"""Query definitions, held against what the Public API Guide says of their six parts."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from vendor_simulators.magnite.warehouse import METRICS, SOURCES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from vendor_simulators.magnite.warehouse import Pair, Source
+
+MOST_DAYS = 45
+OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    "=": operator.eq,
+    ">=": operator.ge,
+    ">": operator.gt,
+}
+_PARTS = {"source", "fields", "filters", "constraints", "orderings", "range"}
+
+
+class BadDefinitionError(Exception):
+    """A definition breaks a rule of the guide; the text says which."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """A definition, read.
+
+    `filters` are (dimension, negate, values) and `constraints` (metric, operator, value); days are both included.
+    """
+
+    source: str
+    dimensions: tuple[str, ...]
+    metrics: tuple[str, ...]
+    first_day: date
+    last_day: date
+    filters: tuple[tuple[str, bool, tuple[str, ...]], ...] = ()
+    constraints: tuple[tuple[str, str, Decimal], ...] = ()
+    orderings: tuple[tuple[str, bool], ...] = ()
+    fields: tuple[str, ...] = field(default=())
+
+    def keeps(self, read: Callable[[str], Pair]) -> bool:
+        """Tell whether filters keep something whose dimensions can be read so; identifiers and values both match."""
+        return all(
+            negate != any(str(part) in values for part in read(name) if part is not None)
+            for name, negate, values in self.filters
+        )
+
+    def satisfied(self, read: Callable[[str], int | Decimal | None]) -> bool:
+        """Tell whether constraints are met by a row whose metrics can be read so; an unknown figure meets none."""
+        for name, sign, value in self.constraints:
+            found = read(name)
+            if found is None or not OPERATORS[sign](found, value):
+                return False
+        return True
+
+
+def read_definition(definition: Any, *, today: date) -> Query:
+    """Read a definition.
+
+    Args:
+        definition: The JSON body of `POST /queries`.
+        today: The day that named ranges count from.
+
+    Raises:
+        BadDefinitionError: A part is missing, unknown or breaks a rule.
+    """
+    if not isinstance(definition, dict):
+        raise BadDefinitionError("the definition is no object")
+    if unknown := sorted(definition.keys() - _PARTS):
+        raise BadDefinitionError(f"no such part: {', '.join(unknown)}")
+    source = SOURCES.get(definition.get("source", ""))
+    if source is None:
+        raise BadDefinitionError(f"no such source: {definition.get('source')}")
+    fields = definition.get("fields")
+    if not isinstance(fields, list) or not fields or len(set(map(str, fields))) < len(fields):
+        raise BadDefinitionError("fields is no list of different ids")
+    if unknown := [name for name in fields if name not in (*source.dimensions, *source.metrics)]:
+        raise BadDefinitionError(f"{source.name} has no field {', '.join(map(str, unknown))}")
+    first, last = _range(definition.get("range"), today)
+    return Query(
+        source=source.name,
+        dimensions=tuple(name for name in fields if name in source.dimensions),
+        metrics=tuple(name for name in fields if name in source.metrics),
+        first_day=first,
+        last_day=last,
+        filters=tuple(_filter(item, source) for item in _list(definition, "filters")),
+        constraints=tuple(_constraint(item, source) for item in _list(definition, "constraints")),
+        orderings=tuple(_ordering(item, source) for item in _list(definition, "orderings")),
+        fields=tuple(fields),
+    )
+
+
+def _list(definition: Mapping[str, Any], part: str) -> list[dict[str, Any]]:
+    found = definition.get(part, [])
+    if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
+        raise BadDefinitionError(f"{part} is no list of objects")
+    return found
+
+
+def _members(item: dict[str, Any], part: str, *names: str) -> None:
+    if item.keys() != set(names):
+        raise BadDefinitionError(f"{part} have {', '.join(names)}, and not {', '.join(sorted(item))}")
+
+
+def _filter(item: dict[str, Any], source: Source) -> tuple[str, bool, tuple[str, ...]]:
+    _members(item, "filters", "field", "negate", "value")
+    if item["field"] not in source.dimensions:
+        raise BadDefinitionError(f"a filter on {item['field']}, which is no dimension")
+    # The guide's sample has the text "false", its prose says true or false.
+    negate = {True: True, False: False, "true": True, "false": False}.get(item["negate"])
+    if negate is None:
+        raise BadDefinitionError(f"negate is {item['negate']}")
+    values = item["value"] if isinstance(item["value"], list) else [item["value"]]
+    if not values:
+        raise BadDefinitionError(f"the filter on {item['field']} has no value")
+    return item["field"], negate, tuple(str(value) for value in values)
+
+
+def _constraint(item: dict[str, Any], source: Source) -> tuple[str, str, Decimal]:
+    _members(item, "constraints", "field", "operator", "value")
+    if item["field"] not in source.metrics:
+        raise BadDefinitionError(f"a constraint on {item['field']}, which is no metric")
+    if item["operator"] not in OPERATORS:
+        raise BadDefinitionError(f"no such operator: {item['operator']}")
+    if isinstance(item["value"], bool) or not isinstance(item["value"], (int, float)):
+        raise BadDefinitionError(f"the constraint on {item['field']} has no number")
+    return item["field"], item["operator"], Decimal(str(item["value"]))
+
+
+def _ordering(item: dict[str, Any], source: Source) -> tuple[str, bool]:
+    _members(item, "orderings", "field", "direction")
+    if item["field"] not in source.dimensions and item["field"] not in METRICS:
+        raise BadDefinitionError(f"an ordering by {item['field']}, which is no field")
+    if item["direction"] not in {"asc", "desc"}:
+        raise BadDefinitionError(f"no such direction: {item['direction']}")
+    return item["field"], item["direction"] == "desc"
+
+
+def _range(given: Any, today: date) -> tuple[date, date]:
+    if not isinstance(given, dict) or given.keys() - {"range", "fromDate", "toDate", "timeZone"}:
+        raise BadDefinitionError("range is no object of range, or of fromDate and toDate, and timeZone")
+    if "timeZone" in given:
+        try:
+            ZoneInfo(given["timeZone"])
+        except (KeyError, ValueError, TypeError, OSError):
+            raise BadDefinitionError(f"no such timeZone: {given['timeZone']}") from None
+    if ("range" in given) == ("fromDate" in given or "toDate" in given):
+        raise BadDefinitionError("range is either a name or two dates")
+    if "range" in given:
+        return _named_range(given["range"], today)
+    first, last = (_day(given.get(name), name) for name in ("fromDate", "toDate"))
+    if first > last:
+        raise BadDefinitionError(f"fromDate {first} is after toDate {last}")
+    days = (last - first).days + 1
+    if days > MOST_DAYS:
+        raise BadDefinitionError(f"{days} days, at most {MOST_DAYS}")
+    return first, last
+
+
+def _day(text: Any, name: str) -> date:
+    try:
+        day = date.fromisoformat(text)
+    except (TypeError, ValueError):
+        day = None
+    # Since Python 3.11 fromisoformat takes other forms too.
+    if day is None or day.isoformat() != text:
+        raise BadDefinitionError(f"{name}={text} is no date YYYY-MM-DD")
+    return day
+
+
+def _named_range(name: Any, today: date) -> tuple[date, date]:
+    """Return the days of a named range; weeks start on Monday."""
+    one = timedelta(days=1)
+    monday, first = today - today.weekday() * one, today.replace(day=1)
+    ranges = {
+        "today": (today, today),
+        "yesterday": (today - one, today - one),
+        "thisWeek": (monday, today),
+        "lastWeek": (monday - 7 * one, monday - one),
+        "thisMonth": (first, today),
+        "lastMonth": ((first - one).replace(day=1), first - one),
+        "lastSevenDays": (today - 7 * one, today - one),
+        "lastThirtyDays": (today - 30 * one, today - one),
+    }
+    if name not in ranges:
+        raise BadDefinitionError(f"no such range: {name}")
+    return ranges[name]

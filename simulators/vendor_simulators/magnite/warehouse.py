@@ -1,0 +1,316 @@
+"""The data warehouse: facts by day, dimensions and metrics over them, and what a query finds."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from vendor_simulators.magnite.inventory import BEYOND_FLOATS, NAMESAKES
+from vendor_simulators.seeded import generator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from random import Random
+
+    from vendor_simulators.magnite.definitions import Query
+    from vendor_simulators.magnite.inventory import Entity, Inventory
+
+# The day of the rows that the Public API Guide prints.
+PRINTED_DAY = date(2016, 4, 25)
+_CURRENCIES = (("USD", 1), ("EUR", 2))
+_PLATFORMS = (("iOS", 11), ("Android", 12), ("Roku", 13), ("Fire TV", 14))
+_NETWORKS = (("Open Market", 71), ("Acme Demand", 72), ("Nordic Buyers", 73))
+_DEALS = (None, None, "D-100", "D-200")
+_THOUSANDTH = Decimal("0.001")
+
+
+@dataclass(frozen=True)
+class Fact:
+    """What happened in one hour for one ad unit, currency, platform, buyer and deal."""
+
+    day: date
+    hour: int
+    unit: Entity
+    currency: tuple[str, int]
+    platform: tuple[str, int]
+    network: tuple[str, int]
+    deal: str | None
+    requests: int
+    uses: Decimal
+    impressions: int
+    net: Decimal
+    gross: Decimal | None
+    completions: int
+    clicks: int
+
+
+Value = str | int | bool | None
+# The value of a dimension and the identifier beside it, if it has one.
+Pair = tuple[Value, Value]
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """A dimension: its readable name and type, what it says of a fact, and the name of its identifier in results."""
+
+    name: str
+    type: str
+    read: Callable[[Fact], Pair]
+    twin: str | None = None
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric: its readable name and type, and how it is made of the facts of one row."""
+
+    name: str
+    type: str
+    read: Callable[[Sequence[Fact]], int | Decimal | None]
+
+
+def _entity(kind: str) -> Callable[[Fact], Pair]:
+    def read(fact: Fact) -> Pair:
+        found = fact.unit.ancestors[kind]
+        return found.name, found.id
+
+    return read
+
+
+def _supply_type(fact: Fact) -> Pair:
+    kind = fact.unit.ancestors["supply"].listed["type"]
+    return kind["name"], kind["id"]
+
+
+DIMENSIONS: Mapping[str, Dimension] = {
+    "day": Dimension("Day", "date", lambda fact: (fact.day.isoformat(), None)),
+    "hour": Dimension("Hour", "integer", lambda fact: (fact.hour, None)),
+    "year": Dimension("Year", "integer", lambda fact: (fact.day.year, None)),
+    "seat": Dimension("Seat", "string", _entity("seat"), "seatIdLink"),
+    "publisher": Dimension("Publisher", "string", _entity("publisher"), "publisherIdLink"),
+    "brand": Dimension("Brand", "string", _entity("brand"), "brandIdLink"),
+    "supply": Dimension("Supply", "string", _entity("supply"), "supplyIdLink"),
+    "adUnit": Dimension("Ad Unit", "string", _entity("adUnit"), "adUnitIdLink"),
+    "supplyType": Dimension("Supply Type", "string", _supply_type, "supplyTypeIdLink"),
+    "platform": Dimension("Platform", "string", lambda fact: fact.platform, "platformIdLink"),
+    "network": Dimension("Demand", "string", lambda fact: fact.network, "networkIdLink"),
+    "currency": Dimension("Currency", "string", lambda fact: fact.currency, "currencyId"),
+    "dealCode": Dimension("Deal Code", "string", lambda fact: (fact.deal, None)),
+    "supplySeat": Dimension("Supply Seat", "string", lambda fact: (_entity("seat")(fact)[0], None)),
+    "supplySeatId": Dimension("Supply Seat Id", "integer", lambda fact: (_entity("seat")(fact)[1], None)),
+    "season": Dimension("Season", "integer", lambda fact: (fact.unit.id % 4 + 1, None)),
+    "isLive": Dimension("Live", "boolean", lambda fact: (fact.unit.id % 2 == 0, None)),
+}
+
+
+def _rate(over: Decimal | int, under: Decimal | int) -> Decimal | None:
+    if not under:
+        return None
+    # `+ 0` and normalize: 0.79 and not 0.790, as the guide prints it.
+    return (Decimal(over) / Decimal(under)).quantize(_THOUSANDTH).normalize() + 0
+
+
+def _sum(of: Callable[[Fact], Decimal | int | None]) -> Callable[[Sequence[Fact]], int | Decimal | None]:
+    def read(facts: Sequence[Fact]) -> int | Decimal | None:
+        values = [value for value in map(of, facts) if value is not None]
+        return sum(values) if values else None
+
+    return read
+
+
+_requests = _sum(lambda fact: fact.requests)
+_impressions = _sum(lambda fact: fact.impressions)
+_uses = _sum(lambda fact: fact.uses)
+_net = _sum(lambda fact: fact.net)
+_completions = _sum(lambda fact: fact.completions)
+_clicks = _sum(lambda fact: fact.clicks)
+
+METRICS: Mapping[str, Metric] = {
+    "requests": Metric("Requests", "integer", _requests),
+    "impressions": Metric("Impressions", "integer", _impressions),
+    # As in the printed rows: use rate times fill rate is impressions for a request.
+    "fillRate": Metric("Fill Rate", "percent", lambda facts: _rate(_impressions(facts) or 0, _uses(facts) or 0)),
+    "useRate": Metric("Use Rate", "percent", lambda facts: _rate(_uses(facts) or 0, _requests(facts) or 0)),
+    "netRevenue": Metric("Net Revenue", "currency", _net),
+    "grossRevenue": Metric("Gross Revenue", "currency", _sum(lambda fact: fact.gross)),
+    "completions": Metric("Completions", "integer", _completions),
+    "clicks": Metric("Clicks", "long", _clicks),
+    "completionRate": Metric(
+        "Completion Rate", "percent", lambda facts: _rate(_completions(facts) or 0, _impressions(facts) or 0)
+    ),
+    "netCpm": Metric("Net CPM", "number", lambda facts: _rate((_net(facts) or 0) * 1000, _impressions(facts) or 0)),
+}
+
+_EVERY_METRIC = tuple(METRICS)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A query source and the fields it has."""
+
+    name: str
+    number: int
+    dimensions: tuple[str, ...]
+    metrics: tuple[str, ...]
+
+
+SOURCES: Mapping[str, Source] = {
+    source.name: source
+    for source in (
+        Source("adstats-publisher", 17, tuple(DIMENSIONS), _EVERY_METRIC),
+        Source("deals-publisher", 18, ("day", "publisher", "dealCode", "currency"), _EVERY_METRIC[:6]),
+        Source("platform-adsource-publisher", 19, ("day", "network", "platform", "currency"), _EVERY_METRIC),
+        Source("platform-supply-publisher", 20, ("day", "supply", "supplyType", "platform"), _EVERY_METRIC[:4]),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a result: its dimensions and identifiers, and its metrics."""
+
+    dimensions: Mapping[str, Pair]
+    metrics: Mapping[str, int | Decimal | None]
+
+
+class Warehouse:
+    """Facts of an account, made day by day when first asked for.
+
+    Args:
+        seed: The data depend on it.
+        inventory: Whose ad units they are about.
+        first_day: First day with facts.
+        last_day: Last day with facts.
+        rows_per_day: Pairs of ad unit and currency on each day.
+        empty_days: Days without a fact.
+        extremes: Whether the first day has an amount of 24 digits.
+    """
+
+    def __init__(  # noqa: PLR0913 - what the data depend on
+        self,
+        seed: int,
+        inventory: Inventory,
+        *,
+        first_day: date,
+        last_day: date,
+        rows_per_day: int,
+        empty_days: Iterable[date],
+        extremes: bool,
+    ) -> None:
+        self._seed = seed
+        self._first_day = first_day
+        self._last_day = last_day
+        self._rows_per_day = rows_per_day
+        self._empty = frozenset(empty_days)
+        self._extremes = extremes
+        units = inventory.ad_units
+        self._pairs = [(unit, _CURRENCIES[0]) for unit in units] + [(unit, _CURRENCIES[1]) for unit in units[::3]]
+        self._restatements: list[tuple[int, date]] = []
+        self._days: dict[date, list[Fact]] = {}
+        self._lock = threading.Lock()
+
+    def restate(self, seed: int, days: int) -> list[date]:
+        """Change facts of the last days and add late ones; returns the days."""
+        touched = [self._last_day - timedelta(days=back) for back in range(days)]
+        touched = sorted(day for day in touched if day >= self._first_day and day not in self._empty)
+        with self._lock:
+            self._restatements += [(seed, day) for day in touched]
+            for day in touched:
+                self._days.pop(day, None)
+        return touched
+
+    def rows(self, query: Query) -> list[Row]:
+        """Return what a query finds, in no particular order."""
+        groups: dict[tuple[Pair, ...], list[Fact]] = {}
+        reads = [DIMENSIONS[name].read for name in query.dimensions]
+        for fact in self._facts(query.first_day, query.last_day):
+            if query.keeps(lambda name, fact=fact: DIMENSIONS[name].read(fact)):  # type: ignore[misc]  # a default binds it
+                groups.setdefault(tuple(read(fact) for read in reads), []).append(fact)
+        rows = []
+        for pairs, facts in groups.items():
+            metrics = {name: METRICS[name].read(facts) for name in query.metrics}
+            if query.satisfied(lambda name, facts=facts: METRICS[name].read(facts)):  # type: ignore[misc]  # a default binds it
+                rows.append(Row(dict(zip(query.dimensions, pairs, strict=True)), metrics))
+        return rows
+
+    def _facts(self, first: date, last: date) -> Iterator[Fact]:
+        day = max(first, self._first_day)
+        while day <= min(last, self._last_day):
+            with self._lock:
+                facts = self._days.get(day)
+                if facts is None:
+                    facts = self._days[day] = self._made(day)
+            yield from facts
+            day += timedelta(days=1)
+
+    def _made(self, day: date) -> list[Fact]:
+        if day in self._empty:
+            return []
+        rng = generator("day", self._seed, day, self._rows_per_day)
+        pairs = rng.sample(self._pairs, min(self._rows_per_day, len(self._pairs)))
+        # Those that a test looks for are there every day.
+        always = [pair for pair in self._pairs if pair[0].id in {*NAMESAKES, BEYOND_FLOATS} and pair[1][1] == 1]
+        chosen = list(dict.fromkeys([*always, *pairs]))[: max(self._rows_per_day, len(always))]
+        facts: list[Fact] = []
+        for unit, currency in chosen:
+            if day == PRINTED_DAY and unit.id == 1000:  # noqa: PLR2004 - the printed rows stand for it
+                continue
+            hours = rng.sample(range(24), rng.choice((1, 2, 3)))
+            facts += [self._fact(rng, day, hour, unit, currency) for hour in hours]
+        if day == PRINTED_DAY:
+            facts += self._printed(rng)
+        if self._extremes and day == self._first_day:
+            facts[0] = replace(facts[0], net=Decimal("123456789012345678.901234"), requests=BEYOND_FLOATS)
+        for seed, restated in self._restatements:
+            if restated == day:
+                self._change(facts, seed, day)
+        return facts
+
+    def _change(self, facts: list[Fact], seed: int, day: date) -> None:
+        rng = generator("restate", self._seed, seed, day)
+        for position in rng.sample(range(len(facts)), max(1, len(facts) // 20)):
+            old = facts[position]
+            facts[position] = replace(old, impressions=old.impressions + 7, net=old.net + Decimal("1.2345"))
+        there = {(fact.unit.id, fact.currency) for fact in facts}
+        late = next((pair for pair in self._pairs if (pair[0].id, pair[1]) not in there), None)
+        if late is not None:
+            facts.append(self._fact(rng, day, 23, *late))
+
+    def _printed(self, rng: Random) -> list[Fact]:
+        """Make the facts of the rows that the guide prints for ad unit 1000."""
+        unit = next(unit for unit, _ in self._pairs if unit.id == 1000)  # noqa: PLR2004 - as printed
+        printed = ((14, 2386, "338", 267), (10, 415, "120.6", 109), (1, 877, "345.5", 273), (3, 1714, "678", 445))
+        return [
+            replace(
+                self._fact(rng, PRINTED_DAY, hour, unit, _CURRENCIES[0]),
+                requests=requests,
+                uses=Decimal(uses),
+                impressions=impressions,
+            )
+            for hour, requests, uses, impressions in printed
+        ]
+
+    @staticmethod
+    def _fact(rng: Random, day: date, hour: int, unit: Entity, currency: tuple[str, int]) -> Fact:
+        requests = rng.randint(0, 5000) if rng.random() < 0.97 else 0  # noqa: PLR2004 - some hours without a request
+        uses = int(requests * rng.uniform(0.1, 0.9))
+        impressions = int(uses * rng.uniform(0.5, 1.0))
+        gross = (Decimal(impressions) * rng.randint(5000, 40000) / 1_000_000).quantize(Decimal("0.000001"))
+        return Fact(
+            day=day,
+            hour=hour,
+            unit=unit,
+            currency=currency,
+            platform=rng.choice(_PLATFORMS),
+            network=rng.choice(_NETWORKS),
+            deal=rng.choice(_DEALS),
+            requests=requests,
+            uses=Decimal(uses),
+            impressions=impressions,
+            net=(gross * Decimal("0.85")).quantize(Decimal("0.000001")),
+            gross=None if unit.id % 11 == 3 else gross,  # noqa: PLR2004 - unknown for one in eleven
+            completions=int(impressions * rng.uniform(0.6, 1.0)),
+            clicks=int(impressions * rng.uniform(0.0, 0.02)),
+        )

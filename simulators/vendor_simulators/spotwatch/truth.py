@@ -1,0 +1,150 @@
+"""The records that a right tap emits: made from the data, not from the answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from vendor_simulators.spotwatch import lists
+from vendor_simulators.spotwatch.rows import PUSHED_AD_FIELDS, PUSHED_FIELDS, spelled
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from vendor_simulators.spotwatch.entities import Ad, Block, Broadcast
+    from vendor_simulators.spotwatch.options import SpotwatchOptions
+
+AD_COLUMNS = (
+    *("id", "created", "lastseen", "duration", "brand", "description", "regions", "categories", "nbroadcasts"),
+    *("self_promo", "url", "related", "cross_region_ads"),
+)
+ISO = "iso8601"
+
+
+class Truth:
+    """Makes records.
+
+    Args:
+        options: Those that change what a tap can know.
+    """
+
+    def __init__(self, options: SpotwatchOptions) -> None:
+        self._options = options
+
+    def ad(self, ad: Ad, optional: Collection[str]) -> dict[str, Any]:
+        """Return a record of ads; `optional` are columns that a setting adds."""
+        values = {name: getattr(ad, name, None) for name in (*AD_COLUMNS, *optional)}
+        values.update(created=spelled(ad.created, ISO), lastseen=spelled(ad.lastseen, ISO), nbroadcasts=len(ad.airings))
+        values.update(dict.fromkeys(ad.absent & values.keys()))
+        return {**values, "_extra": self._extra({"market_share": 0.25})}
+
+    def broadcast(self, airing: Broadcast) -> dict[str, Any]:
+        """Return a record of broadcasts."""
+        unknown = airing.absent
+        return {
+            "id": airing.id,
+            "time": spelled(airing.at, ISO),
+            "ad": airing.ad.id,
+            "region": airing.region,
+            "channel": airing.channel,
+            "block": airing.block.id,
+            "blockindex": airing.blockindex,
+            "block_length": None if "block_length" in unknown else len(airing.block.airings),
+            "pic_in_pic": None if "pic_in_pic" in unknown else airing.pic_in_pic,
+            "program": airing.block.program,
+            "genre": airing.block.genre,
+            "subgenre": airing.block.subgenre,
+            "_extra": self._extra({"confidence": {"video": 97, "audio": []}}),
+        }
+
+    def block(self, block: Block) -> dict[str, Any]:
+        """Return a record of blocks."""
+        airings = [{"id": airing.id} for airing in block.airings]
+        extra = self._extra({"position": 3}) or {}
+        if self._options.block_broadcasts == "block":
+            extra["broadcasts"] = airings
+        return {
+            "id": block.id,
+            "start": spelled(block.start, ISO),
+            "finish": spelled(block.finish, ISO),
+            "updated": self._updated(block),
+            "region": block.region,
+            "channel": block.channel,
+            "ads": [{"id": ad.id, **self._of_ad(block)} for ad in block.ads],
+            "program": block.program,
+            "genre": block.genre,
+            "subgenre": block.subgenre,
+            "_extra": extra or None,
+        }
+
+    def block_ads(self, block: Block) -> list[dict[str, Any]]:
+        """Return the records of block_ads that follow from a break."""
+        return [
+            {
+                "block_id": block.id,
+                "position": position,
+                "ad_id": ad.id,
+                "region": block.region,
+                "channel": block.channel,
+                "start": spelled(block.start, ISO),
+                "updated": self._updated(block),
+                "_extra": self._of_ad(block) or None,
+            }
+            for position, ad in enumerate(block.ads)
+        ]
+
+    def message(self, airing: Broadcast, optional: Collection[str]) -> dict[str, Any]:
+        """Return a record of broadcast_messages."""
+        of_ad = [name for name in PUSHED_AD_FIELDS if name not in {"media", "user_payload"} or name in optional]
+        ad = {name: value for name, value in self.ad(airing.ad, optional).items() if name in of_ad}
+        broadcast = {name: value for name, value in self.broadcast(airing).items() if name in PUSHED_FIELDS}
+        undeclared = self._options.undeclared
+        return {
+            "broadcast_id": airing.id,
+            "push_type": "broadcast",
+            "timings_start": spelled(airing.at, ISO),
+            "timings_end": spelled(airing.at + airing.ad.duration, ISO),
+            "timings_detected": spelled(airing.at + 3, ISO),
+            "broadcast": {**broadcast, **({"confidence": {"video": 97, "audio": []}} if undeclared else {})},
+            "ad": {**ad, **({"market_share": 0.25} if undeclared else {})},
+            "_extra": None,
+        }
+
+    def lists(self, stream: str, brands: Iterable[str]) -> list[dict[str, Any]]:
+        """Return the records of a reference list."""
+        plain = self._options.lists == "strings"
+        of_channel = self._options.channel_lists == "strings"
+        if stream == "channels":
+            tracked = lists.pairs(lists.TRACKED)
+            return [
+                {
+                    "region": region,
+                    "channel": channel,
+                    "tracked": (region, channel) in tracked,
+                    "_extra": None if of_channel else {"since": lists.SINCE},
+                }
+                for region, channel in sorted(lists.pairs(lists.ALL) | tracked)
+            ]
+        if stream == "tv_genres":
+            return [
+                {"region": region, "genre": genre, "subgenre": subgenre, "_extra": None}
+                for region, genre, subgenre in sorted(lists.genre_rows(self._options.genres))
+            ]
+        column, names = {
+            "regions": ("region", lists.REGIONS),
+            "categories": ("category", lists.CATEGORIES),
+            "brands": ("brand", brands),
+        }[stream]
+        return [{column: name, "_extra": None if plain else {"label": name.upper()}} for name in sorted(names)]
+
+    def _updated(self, block: Block) -> str | int | None:
+        return spelled(block.updated, ISO) if self._options.updated == "present" else None
+
+    def _of_ad(self, block: Block) -> dict[str, Any]:
+        """Return what an ad within a break has beside its id."""
+        members: dict[str, Any] = {"market_share": 0.25} if self._options.undeclared else {}
+        if self._options.block_broadcasts == "ads":
+            members["broadcasts"] = [{"id": airing.id} for airing in block.airings[:1]]
+        return members
+
+    def _extra(self, fields: dict[str, Any]) -> dict[str, Any] | None:
+        return fields if self._options.undeclared else None

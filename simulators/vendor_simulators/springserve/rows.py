@@ -1,0 +1,223 @@
+"""Rows of lists: as the vendor sends them, and as the records of a right tap have them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from vendor_simulators.springserve.columns import COLUMNS
+from vendor_simulators.springserve.data import MEMBERS, Entity, pick
+from vendor_simulators.springserve.sample import ACCOUNT_ID, SAMPLE, SAMPLE_ID
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vendor_simulators.springserve.data import Inventory
+    from vendor_simulators.springserve.options import SpringServeOptions
+
+Row = dict[str, Any]
+
+_WORDS = ("All", "Allowlist", "Blocklist", "ctv", "video", "Smart TV", "Café Ω", "")
+# What a boolean may be on the wire, and what it means.
+_FLAGS = (True, False, None, True, False, True, " ", "")
+# Which rows have fields that no document names, and every other one of them a value that fits no type.
+_EVERY, _ODD = 10, 3
+_TEXT_INTEGERS = ("creative_id", "media_file_min_duration", "media_file_max_duration")
+
+
+def wire_time(moment: datetime, *, zone: bool) -> str:
+    """Write an instant as the vendor does, `2021-03-19T14:30:06.675Z`."""
+    text = moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.")
+    return f"{text}{moment.microsecond // 1000:03d}{'Z' if zone else ''}"
+
+
+class Rows:
+    """Makes rows.
+
+    Args:
+        inventory: The entities.
+        options: The variants.
+    """
+
+    def __init__(self, inventory: Inventory, options: SpringServeOptions) -> None:
+        self._inventory = inventory
+        self._options = options
+        self._ready: dict[tuple[str, object], tuple[int, Row]] = {}
+
+    def entity(self, entity: Entity, version: str) -> Row:
+        """Return an entity's row as a version of the API sends it."""
+        row = dict(self._row(entity))
+        if "active" in row and "is_active" in row and self._options.active == "word":
+            del row["is_active" if version == "v0" else "active"]
+        if self._options.app_name_targeting == "two" and "app_name_targeting" in row:
+            row["app_name__targeting"] = row.pop("app_name_targeting")
+        return row
+
+    def member(self, stream: str, parent: Entity, number: int) -> Row:
+        """Return a member's row; without the parent's id, but for places in a waterfall."""
+        row = self._member(stream, parent, number)
+        if self._options.undeclared and number == _ODD:
+            row["source"] = {"import": 1}
+        return row
+
+    def _member(self, stream: str, parent: Entity, number: int) -> Row:
+        seed = self._inventory.seed
+        if stream == "demand_tag_priorities":
+            tags = self._inventory.entities["demand_tags"]
+            tag = tags[(parent.number + number) % len(tags)]
+            return {
+                "supply_tag_id": parent.id,
+                "demand_tag_id": tag.id,
+                "priority": number + 1,
+                "tier": number % 2 + 1,
+                "slot_number": None,
+                "ratio": self._number("25.5", number),
+                "demand_tag_name": f"Demand tag {tag.number}",
+            }
+        if stream == "key_values":
+            created = wire_time(parent.created, zone=self._options.zones)
+            return {
+                "id": parent.id * 100 + number,
+                "account_id": ACCOUNT_ID,
+                "value": f"value {number}",
+                "created_at": created,
+            }
+        if stream == "bill_items":
+            cost = f"{pick(seed, parent.id, number) % 100000 / 100:.2f}"
+            return {
+                "id": parent.id * 100 + number,
+                "label": f"Item {number}",
+                "units": 1000 + number,
+                "unit_cost": self._number("0.0125", number),
+                "created_at": wire_time(parent.created, zone=self._options.zones),
+                "updated_at": wire_time(parent.updated, zone=self._options.zones),
+                "total_cost": self._number(cost, number + 1),
+            }
+        words = {
+            "domain_list_domains": ("name", f"site-{parent.number}-{number}.example"),
+            "app_bundle_list_app_bundles": ("app_bundle", f"com.example.app{parent.number}.n{number}"),
+            "app_name_list_app_names": ("app_name", f"App {parent.number} Nº {number}"),
+        }
+        name, value = words[stream]
+        return {name: value}
+
+    def record(self, entity: Entity, version: str) -> Row:
+        """Return the record of an entity."""
+        row = self.entity(entity, version)
+        if "app_name__targeting" in row:
+            row["app_name_targeting"] = row.pop("app_name__targeting")
+        return to_record(entity.kind, row)
+
+    def member_record(self, stream: str, parent: Entity, number: int) -> Row:
+        """Return the record of a member, with its parent's id."""
+        return to_record(stream, {**self.member(stream, parent, number), MEMBERS[stream][1]: parent.id})
+
+    def _row(self, entity: Entity) -> Row:
+        key = (entity.kind, entity.key)
+        known = self._ready.get(key)
+        if known is None or known[0] != entity.edits:
+            known = (entity.edits, self._make(entity))
+            self._ready[key] = known
+        return known[1]
+
+    def _make(self, entity: Entity) -> Row:
+        row: Row = {
+            name: self._value(entity, name, kind)
+            for name, kind in COLUMNS[entity.kind].items()
+            # The newer spellings are in newer replies only.
+            if name not in {"targeted_iab_tier2_category_white_list", "targeted_iab_tier2_categories"}
+            or entity.number % 5 == 1
+        }
+        if entity.kind == "supply_tags" and entity.id == SAMPLE_ID:
+            row |= SAMPLE
+        row |= {
+            "id": entity.id,
+            "account_id": ACCOUNT_ID,
+            "created_at": wire_time(entity.created, zone=self._options.zones),
+            "updated_at": wire_time(entity.updated, zone=self._options.zones),
+        }
+        if not (entity.kind == "supply_tags" and entity.id == SAMPLE_ID):
+            row["name"] = f"{entity.kind.replace('_', ' ').capitalize()} {entity.number}, edit {entity.edits}"
+        if entity.kind == "geo_lists":
+            row["type"] = entity.geo_type
+        if self._options.undeclared and entity.number % _EVERY == _ODD:
+            row["integration"] = {"vendor": "made up", "ids": [1, 2]}
+            row["quality_score"] = 7
+            number = next((name for name, kind in COLUMNS[entity.kind].items() if kind == "num"), None)
+            if number is not None and entity.number % (2 * _EVERY) == _ODD:
+                row[number] = "n/a"
+        return row
+
+    def _number(self, text: str, turn: int) -> object:
+        """Return a number as text or as a number, as the options or the turn say."""
+        numbers = self._options.numbers
+        return text if numbers == "text" or (numbers == "mixed" and turn % 2) else float(text)
+
+    def _value(self, entity: Entity, name: str, kind: str) -> Any:
+        turn = pick(self._inventory.seed, entity.kind, entity.number, entity.edits, name)
+        if turn % 11 == 0:
+            return None
+        turn //= 11
+        if kind == "num":
+            return self._number(f"{turn % 1_000_000 / 10000:.4f}", turn)
+        if kind == "time":
+            return wire_time(entity.created, zone=self._options.zones)
+        if name in _TEXT_INTEGERS and turn % 2:
+            return str(turn % 5000)
+        return _MAKERS[kind](turn, name)
+
+
+def _thing(turn: int, name: str) -> Row:
+    return {"id": turn % 1000, "name": f"{name} {turn % 10}", "rate": "1.50", "parts": [{"share": 0.25}]}
+
+
+_MAKERS: dict[str, Callable[[int, str], Any]] = {
+    "int": lambda turn, _: turn % 5000,
+    "bool": lambda turn, _: _FLAGS[turn % len(_FLAGS)],
+    # A number in a column of text occurs too.
+    "text": lambda turn, _: turn % 100 if turn % 17 == 0 else _WORDS[turn % len(_WORDS)],
+    "ints": lambda turn, _: [turn % 1000 + step for step in range(turn % 4)],
+    "texts": lambda turn, _: [_WORDS[(turn + step) % 6] for step in range(turn % 3)],
+    "hours": lambda *_: [[True] * 24 for _ in range(7)],
+    "objects": lambda turn, name: [_thing(turn, name)] * (turn % 3),
+    "object": _thing,
+}
+
+
+def to_record(stream: str, row: Row) -> Row:
+    """Return the record of a row: every column, converted; what is not declared or fits no type in `_extra`."""
+    columns = COLUMNS[stream]
+    record: Row = dict.fromkeys(columns)
+    extra: Row = {}
+    for name, value in row.items():
+        if value is None:
+            continue
+        if name not in columns:
+            extra[name] = value
+            continue
+        try:
+            record[name] = _convert(value, columns[name])
+        except ValueError:
+            extra[name] = value
+    record["_extra"] = extra or None
+    return record
+
+
+def _convert(value: Any, kind: str) -> Any:
+    if kind == "num":
+        try:
+            return Decimal(str(value))
+        except ArithmeticError:
+            raise ValueError(value) from None
+    if kind == "int":
+        return int(value)
+    if kind == "bool":
+        if isinstance(value, str) and value.strip():
+            raise ValueError(value)
+        return value if isinstance(value, bool) else None
+    if kind == "text":
+        return str(value)
+    if kind == "time":
+        return value if value.endswith("Z") else f"{value}Z"
+    return value

@@ -1,0 +1,197 @@
+"""The report service: questions are queued, built, and then given out page by page under a `report_id`."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from vendor_simulators.messages import Answer
+from vendor_simulators.seeded import generator
+from vendor_simulators.springserve.facts import DIMENSIONS, METRICS, MONEY, RATES, Question, ReportRow
+from vendor_simulators.springserve.lists import refuse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from vendor_simulators.messages import Request
+    from vendor_simulators.springserve.facts import Facts
+    from vendor_simulators.springserve.options import SpringServeOptions
+
+Row = dict[str, Any]
+
+INTERVALS = ("hour", "day", "cumulative")
+DEFAULT_ZONE = "America/New_York"
+_FILTERS = {filter_name: name for name, filter_name in DIMENSIONS.items()} | {"supply_group_ids": "supply_group"}
+_MEMBERS = {
+    *("start_date", "end_date", "interval", "timezone", "dimensions", "metrics", "currency", "account_id"),
+    *("report_service", "async", "report_id", "page"),
+    *_FILTERS,
+}
+
+
+@dataclass
+class Job:
+    """A report that was asked for."""
+
+    report_id: str
+    body: Mapping[str, Any]
+    polls: int
+    forgotten: bool
+    rows: list[Row] | None = field(default=None)
+
+
+class Service:
+    """Answers `POST /report`.
+
+    Args:
+        facts: What happened.
+        options: The variants.
+        seed: Names of reports depend on it.
+        flag: Notes what the client did against the rules.
+    """
+
+    def __init__(self, facts: Facts, options: SpringServeOptions, seed: int, flag: Callable[[str], None]) -> None:
+        self._facts = facts
+        self._options = options
+        self._flag = flag
+        self._names = generator("reports", seed)
+        self._jobs: dict[str, Job] = {}
+        self._lock = threading.Lock()
+
+    def answer(self, request: Request) -> Answer:
+        """Answer one request about a report."""
+        try:
+            body = request.json()
+        except ValueError:
+            raise refuse(400, "the body is no JSON") from None
+        if not isinstance(body, dict):
+            raise refuse(400, "the body is no object")
+        self._check(body)
+        if "report_id" in body:
+            return self._go_on(body)
+        question = read_question(body)
+        if not body.get("async") and self._options.sync_answer != "status":
+            rows = self._rows(question, body)
+            return Answer.json(rows if self._options.sync_answer == "array" else {"data": rows})
+        with self._lock:
+            job = Job(
+                str(uuid.UUID(int=self._names.getrandbits(128), version=4)),
+                body,
+                self._options.polls,
+                forgotten=len(self._jobs) < self._options.forget,
+            )
+            self._jobs[job.report_id] = job
+        return self._state(job, 1)
+
+    def _check(self, body: Mapping[str, Any]) -> None:
+        if "timezone" not in body:
+            self._flag(f"a report without timezone, which means {DEFAULT_ZONE}")
+        for name in body:
+            if name not in _MEMBERS:
+                self._flag(f"a report with {name!r}, which the vendor ignores or which overrides its days")
+
+    def _go_on(self, body: dict[str, Any]) -> Answer:
+        with self._lock:
+            job = self._jobs.get(body["report_id"])
+            if job is None or job.forgotten:
+                raise refuse(404, "Report not found")
+            if {name: value for name, value in body.items() if name not in {"report_id", "page"}} != job.body:
+                self._flag("a poll whose body is not the one that asked for the report")
+            if job.polls > 0:
+                if "page" in body:
+                    self._flag("a page of a report that is not complete")
+                job.polls -= 1
+        return self._state(job, body.get("page", 1))
+
+    def _state(self, job: Job, page: int) -> Answer:
+        if job.polls > 0:
+            status = "QUEUED" if job.polls >= self._options.polls else "BUILDING"
+            return Answer.json({"status": status, "report_id": job.report_id})
+        if self._options.last_word != "COMPLETE":
+            return Answer.json({"status": self._options.last_word, "report_id": job.report_id})
+        if job.rows is None:
+            job.rows = self._rows(read_question(job.body), job.body)
+        most = self._options.report_rows
+        answer: Row = {
+            "status": "COMPLETE",
+            "report_id": job.report_id,
+            "page": page,
+            "total_rows": len(job.rows),
+            "data": job.rows[(page - 1) * most : page * most],
+        }
+        if self._options.total_pages:
+            answer["total_pages"] = -(-len(job.rows) // most)
+        return Answer.json(answer)
+
+    def _rows(self, question: Question, body: Mapping[str, Any]) -> list[Row]:
+        unknown = [name for name in question.dimensions if name not in DIMENSIONS]
+        if unknown and self._options.unknown_dimension == "refuse":
+            raise refuse(422, "Invalid report", dimensions=[f"{name} is not a dimension" for name in unknown])
+        metrics = body.get("metrics") or METRICS
+        return [
+            self._row(question, row, [name for name in metrics if name in METRICS], turn)
+            for turn, row in enumerate(self._facts.rows(question))
+        ]
+
+    def _row(self, question: Question, row: ReportRow, metrics: list[str], turn: int) -> Row:
+        sent: Row = {}
+        if row.moment is not None:
+            tail = self._options.dates == "tail" or (self._options.dates == "both" and turn % 2)
+            sent["date"] = f"{row.moment:%Y-%m-%d %H:%M:%S}{'.0' if tail else ''}"
+        for name, value in zip(question.dimensions, row.group, strict=True):
+            if name not in DIMENSIONS:
+                continue
+            sent[name] = value
+            if name.endswith("_id"):
+                thing = name.removesuffix("_id")
+                sent[f"{thing}_name"] = None if value is None else f"{thing.replace('_', ' ')} {value}"
+        for name in metrics:
+            value = row.sums[name]
+            exact = name in MONEY or name in RATES
+            numbers = self._options.numbers
+            as_text = numbers == "text" or (numbers == "mixed" and (turn + len(name)) % 2)
+            sent[name] = str(value) if as_text else float(value) if exact else value
+        return sent
+
+
+def _day(text: object) -> date | None:
+    try:
+        return date.fromisoformat(str(text))
+    except ValueError:
+        return None
+
+
+def read_question(body: Mapping[str, Any]) -> Question:
+    """Read what a body asks for.
+
+    Raises:
+        Refused: With 422 and the faults by field.
+    """
+    faults: dict[str, list[str]] = {}
+    days: list[date] = []
+    for name in ("start_date", "end_date"):
+        day = _day(body.get(name))
+        if day is None:
+            faults[name] = ["is not a date"]
+        else:
+            days.append(day)
+    interval = body.get("interval", "cumulative")
+    if interval not in INTERVALS:
+        faults["interval"] = [f"is not one of {', '.join(INTERVALS)}"]
+    zone = body.get("timezone", DEFAULT_ZONE)
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, TypeError):
+        faults["timezone"] = ["is not a time zone"]
+    if faults:
+        raise refuse(422, "Invalid report", **faults)
+    filters = {
+        name: frozenset(map(str, body[filter_name]))
+        for filter_name, name in _FILTERS.items()
+        if filter_name in body and name in DIMENSIONS
+    }
+    return Question(days[0], days[1], interval, zone, tuple(body.get("dimensions") or ()), filters)

@@ -1,0 +1,80 @@
+"""README.md and meltano.yml against the tap: what they say of streams and settings has not drifted."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tap_magnite.client import MagniteStream
+from tap_magnite.tap import TapMagnite
+
+HERE = Path(__file__).resolve().parent.parent
+README = (HERE / "README.md").read_text(encoding="utf-8")
+PROJECT: dict[str, Any] = yaml.safe_load((HERE / "meltano.yml").read_text(encoding="utf-8"))
+PLUGIN: dict[str, Any] = PROJECT["plugins"]["extractors"][0]
+BUILT_IN = re.compile("stream_maps|stream_map_config|faker_config|flattening_.*")
+DECLARED: dict[str, dict[str, Any]] = {
+    name: declared
+    for name, declared in TapMagnite.config_jsonschema["properties"].items()
+    if not BUILT_IN.fullmatch(name)
+}
+
+
+def test_the_tables_of_the_readme_are_what_about_prints() -> None:
+    command = [sys.executable, str(HERE.parent / "scripts" / "readme_tables.py"), "tap-magnite", "--check"]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (finished.returncode, finished.stdout) == (0, "")
+
+
+def test_the_readme_lists_every_stream_as_it_is() -> None:
+    rows = {
+        cells[0]: cells[1:]
+        for line in README.splitlines()
+        if line.startswith("| ") and len(cells := [cell.strip() for cell in line.strip("|").split("|")]) == 7
+    }
+    streams = TapMagnite(validate_config=False).streams
+    assert rows.keys() - {"stream", "---", "each report of `reports`"} == streams.keys()
+    for name, stream in streams.items():
+        assert isinstance(stream, MagniteStream)
+        key = stream.replication_key
+        assert rows[name][:5] == [
+            stream.path,
+            ", ".join(stream.primary_keys),
+            f"incremental, {key}" if key else "full table",
+            "yes" if key else "-",
+            "yes" if stream.selected_by_default else "no",
+        ]
+
+
+def test_meltano_yml_has_the_settings_of_the_tap() -> None:
+    assert [setting["name"] for setting in PLUGIN["settings"]] == list(DECLARED)
+
+
+@pytest.mark.parametrize("name", DECLARED)
+def test_a_setting_of_meltano_yml_is_that_of_the_tap(name: str) -> None:
+    declared = DECLARED[name]
+    kind = next(one for one in declared["type"] if one != "null")
+    expected: dict[str, Any] = {"name": name, "label": declared["title"], "description": declared["description"]}
+    # Meltano 4.4 cannot pass numbers with a point on; without a kind they are text, which the tap reads.
+    if kind != "number":
+        expected["kind"] = "options" if "enum" in declared else "date_iso8601" if name.endswith("_date") else kind
+    if declared.get("secret"):
+        expected["sensitive"] = True
+    if "enum" in declared:
+        expected["options"] = [{"label": one, "value": one} for one in declared["enum"]]
+    if "default" in declared:
+        expected["value"] = declared["default"]
+    assert next(one for one in PLUGIN["settings"] if one["name"] == name) == expected
+
+
+def test_meltano_yml_selects_what_is_on_by_default() -> None:
+    streams = TapMagnite(validate_config=False).streams.values()
+    assert set(PLUGIN["select"]) == {f"{stream.name}.*" for stream in streams}
+    assert PLUGIN["settings_group_validation"] == [["access_key", "secret_key", "start_date"]]
+    assert PLUGIN["capabilities"] == sorted(one.value for one in TapMagnite.capabilities)
+    assert (PLUGIN["namespace"], PLUGIN["pip_url"]) == ("tap_magnite", "-e ../singer-adtech -e .")

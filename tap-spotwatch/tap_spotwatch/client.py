@@ -1,0 +1,380 @@
+"""How Spotwatch is asked and answers (https://api.spotwatch.io: "Schema", "Pagination", "Time Formats")."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from functools import cached_property
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+from urllib.parse import urlsplit
+
+import msgspec
+from singer_adtech.errors import DataError, VendorError
+from singer_adtech.instants import UTC, InstantRange, UTCBookmark, instant_range, utc_text
+from singer_adtech.requester import describe
+from singer_adtech.retries import TransientError
+from singer_adtech.row_counts import check_row_count
+from singer_adtech.streams import AdTechStream, InstantWindowStream, WindowedPage
+from singer_adtech.windows import DAY
+from singer_sdk import SchemaDirectory, StreamSchema
+from singer_sdk.pagination import BaseAPIPaginator
+from singer_sdk.streams.rest import HTTPRequest, PageContext
+from typing_extensions import override
+
+from tap_spotwatch import schemas
+from tap_spotwatch.answers import LINK, link_path, read_page, read_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    import requests
+    from singer_adtech.links import HiddenLinks
+    from singer_adtech.windows import InstantWindow
+    from singer_sdk.helpers.types import Context, Record
+    from singer_sdk.streams import Stream
+
+SCHEMAS = SchemaDirectory(schemas)
+
+LONGEST_QUERY = 4000
+"""Characters of a query; longer arguments are sent as JSON. Assumed: longer addresses may be refused on their way."""
+
+MOST_RESTARTS = 2
+"""How often one window is read again from its first request."""
+
+OPTIONAL_COLUMNS = {"media": "include_media", "user_payload": "include_user_payload"}
+"""Columns that exist only if a setting is on."""
+
+_KEY = re.compile(r"\bkey\b", re.IGNORECASE)
+_EXPIRED = {HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
+_KEY_REFUSED = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
+
+
+class ExpiredLinkError(VendorError):
+    """A page link is no longer known: its window has to be read from its beginning."""
+
+
+class OptionalColumns(StreamSchema[str]):
+    """A schema file, without the columns whose settings are off."""
+
+    def __init__(self) -> None:
+        super().__init__(SCHEMAS)
+        self._cut: dict[tuple[str, frozenset[str]], dict[str, Any]] = {}
+
+    @override
+    def get_stream_schema(self, stream: Any, stream_class: type[Stream]) -> dict[str, Any]:
+        off = frozenset(name for name, setting in OPTIONAL_COLUMNS.items() if not stream.config.get(setting))
+        key = stream.name, off
+        if key not in self._cut:
+            whole = super().get_stream_schema(stream, stream_class)
+            columns = {name: declared for name, declared in whole["properties"].items() if name not in off}
+            self._cut[key] = {**whole, "properties": columns}
+        return self._cut[key]
+
+
+def make_call(url: str, arguments: Mapping[str, Any]) -> HTTPRequest:
+    """Make the request of a call.
+
+    Args:
+        url: The call's address.
+        arguments: Texts, numbers and lists of texts. Lists are joined with commas in a query, arrays in a body.
+
+    Returns:
+        A GET; a POST of the same arguments as JSON if the query would be too long.
+    """
+    joined = {name: ",".join(value) if isinstance(value, list) else value for name, value in arguments.items()}
+    request = HTTPRequest(url=url, params=joined, safe_query_chars=",:")
+    if len(request.encode_params()) > LONGEST_QUERY:
+        return HTTPRequest(url=url, method="POST", data=dict(arguments))
+    return request
+
+
+class SpotwatchStream(AdTechStream[str]):
+    """One call, answered whole."""
+
+    schema = OptionalColumns()
+
+    def arguments(self, window: InstantWindow | None) -> dict[str, Any]:  # noqa: ARG002 - for calls with arguments
+        """Return the arguments of the call; the key is none of them."""
+        return {}
+
+    @override
+    def get_http_request(self, *, page: PageContext[str]) -> HTTPRequest:
+        window = page.window if isinstance(page, WindowedPage) else None
+        return make_call(f"{self.url_base}{page.next_page_token}", self.arguments(window))
+
+    @override
+    def get_new_paginator(self) -> CallsPaginator:
+        return CallsPaginator(self.path)
+
+    @override
+    def flat_row(self, row: dict[str, Any], window: InstantWindow | None) -> dict[str, Any]:
+        # Every documented field stands at the top, and what is not documented is kept as it was sent.
+        return row
+
+    @override
+    def validate_response(self, response: requests.Response) -> None:
+        # The body of a failure is one line of text, and is never read as JSON unless it says that it is.
+        status = response.status_code
+        path = urlsplit(response.url).path.removeprefix(urlsplit(self.url_base).path)
+        if LINK.fullmatch(path):
+            if status in _EXPIRED:
+                raise ExpiredLinkError(
+                    describe(response), "the page link expired: raise `page_size` or lower `window_days`"
+                )
+        elif status == HTTPStatus.NOT_FOUND:
+            raise VendorError(describe(response), "no such call at this address: check `api_url`")
+        if status in _KEY_REFUSED:
+            raise VendorError(
+                describe(response),
+                "the API refused the key: check `api_key`, or ask Spotwatch what the key may read",
+            )
+        if status == HTTPStatus.BAD_REQUEST:
+            said = describe(response)
+            raise VendorError(
+                said,
+                "check `api_key`" if _KEY.search(said) else "check the settings, `regions` and `channels` above all",
+            )
+        super().validate_response(response)
+
+    @override
+    def check_body(self, response: requests.Response) -> None:
+        kind = response.headers.get("Content-Type", "application/json").partition(";")[0].strip()
+        if "json" not in kind.lower():
+            raise TransientError(f"HTTP {response.status_code} with {kind or 'no type'} instead of JSON", response)
+        super().check_body(response)
+
+
+class CallsPaginator(BaseAPIPaginator[str]):
+    """Calls whose answers make one list together.
+
+    Args:
+        paths: Their paths, in the order in which they are asked.
+    """
+
+    def __init__(self, *paths: str) -> None:
+        super().__init__(paths[0])
+        self._following = iter(paths[1:])
+
+    @override
+    def get_next(self, response: requests.Response) -> str | None:
+        return next(self._following, None)
+
+
+class LinksPaginator(BaseAPIPaginator[str]):
+    """A chain of pages, each of which has the link to the next; there is no page number.
+
+    Args:
+        api_url: The base address; a link to another host is refused.
+        links: Hides them from logs.
+    """
+
+    def __init__(self, api_url: str, links: HiddenLinks) -> None:
+        super().__init__("")
+        self._api_url = api_url
+        self._links = links
+        self._followed: set[str] = set()
+
+    @override
+    def get_next(self, response: requests.Response) -> str | None:
+        page, _ = read_page(response)
+        if page.next is None:
+            return None
+        path = link_path(page.next, self._api_url)
+        self._links.hide(path)
+        if path in self._followed:
+            raise DataError(
+                "the vendor's page links lead in a circle (link not shown)", "report this to Spotwatch; then run again"
+            )
+        self._followed.add(path)
+        return path
+
+
+class PagedStream(InstantWindowStream[str], SpotwatchStream):
+    """Rows of a range of instants, in windows that are chains of page links.
+
+    Whether bounds include their instants is not documented, and the order of rows neither: a row on the border of two
+    windows may come in either of them or in both, so it is never filtered by its time; what came in the window before
+    with the same content is not emitted again.
+    """
+
+    bounds: ClassVar[tuple[str, str]]
+    """The arguments of the first instant and of the one after the last."""
+
+    filters: ClassVar[tuple[tuple[str, str], ...]] = (("region", "regions"), ("channel", "channels"))
+    """Arguments that filter, and their settings."""
+
+    fields_argument: ClassVar[str | None] = None
+    """The argument that names the fields wanted."""
+
+    lookback_setting: ClassVar[str]
+    lookback_unit: ClassVar[dt.timedelta] = DAY
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._came: dict[Any, int] = {}
+        """Keys of the window that is being read, and the hashes of their records."""
+
+    @cached_property
+    def range(self) -> InstantRange:
+        """What the settings ask for."""
+        return instant_range(self.config, self.tap.run_start)
+
+    @override
+    def instant_range(self) -> tuple[dt.datetime, dt.datetime]:
+        return self.range.start, self.range.end
+
+    @property
+    @override
+    def bookmark_kind(self) -> UTCBookmark:
+        return UTCBookmark()
+
+    @property
+    @override
+    def window_length(self) -> dt.timedelta:
+        return cast("int", self.config["window_days"]) * DAY
+
+    @property
+    @override
+    def lookback(self) -> dt.timedelta:
+        return cast("int", self.config[self.lookback_setting]) * self.lookback_unit
+
+    @property
+    @override
+    def parallel_windows(self) -> int:
+        return cast("int", self.config["parallel_requests"])
+
+    @property
+    def fields(self) -> list[str]:
+        """The vendor's fields that are selected, key and replication key always among them."""
+        always = {*self.primary_keys, self.replication_key}
+        # A catalog may lack columns that a setting has added since.
+        listed = self.effective_schema["properties"]
+        return [
+            name
+            for name in self.schema["properties"]
+            if name != "_extra" and (name in always or (name in listed and self.mask.get(("properties", name), True)))
+        ]
+
+    def is_open(self, window: InstantWindow) -> bool:  # noqa: ARG002 - for streams whose last window has no end
+        """Tell whether a window is asked for without its end."""
+        return False
+
+    @override
+    def arguments(self, window: InstantWindow | None) -> dict[str, Any]:
+        arguments: dict[str, Any] = {}
+        if window is not None:
+            arguments[self.bounds[0]] = utc_text(window.start)
+            if not self.is_open(window):
+                arguments[self.bounds[1]] = utc_text(window.end)
+        for argument, setting in self.filters:
+            if self.config[setting]:
+                arguments[argument] = list(self.config[setting])
+        if self.fields_argument:
+            arguments[self.fields_argument] = self.fields
+        return {**arguments, "time_fmt": "iso8601", "page_lim": self.config["page_size"]}
+
+    @override
+    def get_http_request(self, *, page: PageContext[str]) -> HTTPRequest:
+        if page.next_page_token:
+            # Bare: filters, page size and time format are kept on the vendor's side ("Pagination", its example).
+            return HTTPRequest(url=f"{self.url_base}{page.next_page_token}")
+        window = page.window if isinstance(page, WindowedPage) else None
+        return make_call(f"{self.url_base}{self.path}", self.arguments(window))
+
+    @override
+    def get_new_paginator(self) -> LinksPaginator:  # type: ignore[override]  # calls follow each other by links here
+        return LinksPaginator(self.url_base, self.links)
+
+    @property
+    def links(self) -> HiddenLinks:
+        """What hides this run's links."""
+        return cast("HiddenLinks", self.tap.links)  # type: ignore[attr-defined]  # TapSpotwatch has it
+
+    @override
+    def parse_response(self, response: requests.Response) -> Iterable[dict[str, Any]]:
+        return read_rows(response)
+
+    @override
+    def total_rows(self, response: requests.Response) -> int | None:
+        return read_page(response)[0].total
+
+    @override
+    def read_records(
+        self,
+        context: Context | None,
+        window: InstantWindow | None = None,
+        pages: Iterable[requests.Response] | None = None,
+    ) -> Iterator[Record]:
+        before, self._came = self._came, {}
+        mode = self.config["row_count_check"]
+        where = f"window {window}"
+        restarts, recounted = 0, False
+        while True:
+            seen: set[Any] = set()
+            told: list[int | None] = []
+            try:
+                yield from self._attempt(self.pages(context, window) if pages is None else pages, before, seen, told)
+            except ExpiredLinkError:
+                if restarts == MOST_RESTARTS:
+                    raise
+                why = "the page link expired"
+            else:
+                total = told[0] if told else None
+                differs = total is not None and total != len(seen) and mode != "off"
+                if not differs or recounted or restarts == MOST_RESTARTS:
+                    break
+                recounted = True
+                why = f"{len(seen)} rows read, and the vendor's total is {total}"
+            restarts += 1
+            pages = None
+            self.log_lines.warning("%s: %s; read again from its first request", where, why)
+        self.log_lines.info("%s: %d rows", where, len(seen))
+        check_row_count(read=len(seen), told=total, mode=mode, logger=self.log_lines, window=window)
+
+    def _attempt(
+        self,
+        pages: Iterable[requests.Response],
+        before: Mapping[Any, int],
+        seen: set[Any],
+        told: list[int | None],
+    ) -> Iterator[Record]:
+        """Read a window once.
+
+        Args:
+            pages: Its pages.
+            before: What came in the window before.
+            seen: Gathers the keys that come, before anything is dropped.
+            told: Gathers the vendor's totals.
+
+        Yields:
+            Records that neither came in the window before nor in an earlier attempt with the same content.
+        """
+        keys = tuple(self.primary_keys)
+        for response in pages:
+            told.append(self.total_rows(response))
+            for row in self.parse_response(response):
+                record = self.shape.record(self.flat_row(row, None))
+                key = tuple(record[name] for name in keys) or len(seen)
+                seen.add(key)
+                if self._is_late(record):
+                    continue
+                content = hash(_ENCODE(record))
+                known = self._came.get(key, before.get(key)) == content
+                self._came[key] = content
+                if not known:
+                    yield record
+
+    def _is_late(self, record: Record) -> bool:
+        """Tell whether a record is at or past `end_date`."""
+        at = record.get(self.replication_key or "")
+        if self.range.limit is None or at is None:
+            return False
+        try:
+            moment = dt.datetime.fromisoformat(at.replace("Z", "+00:00"))
+        except ValueError:
+            return False
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) >= self.range.limit
+
+
+_ENCODE = msgspec.json.Encoder(decimal_format="number").encode

@@ -1,0 +1,128 @@
+"""The queue of push messages, which forgets what it gives ("Broadcast Push Messages via Message Queue")."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+from singer_adtech.bookmarks import write_state
+from singer_adtech.emitting import exact_json
+from singer_adtech.errors import DataError, TapError, located
+from typing_extensions import override
+
+from tap_spotwatch.client import OPTIONAL_COLUMNS, SpotwatchStream, make_call
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from singer_sdk.helpers.types import Context, Record
+
+BATCH = 100
+"""Messages asked for at once: what is lost at most when a read fails."""
+
+COUNT = "messages_read"
+"""Where the state keeps how many messages were read: each STATE differs, so that loaders commit each batch."""
+
+
+class BroadcastMessages(SpotwatchStream):
+    """Messages of airings, pushed as they were detected. Reading removes them: each arrives once at most."""
+
+    name = "broadcast_messages"
+    path = "/get-message-queue"
+    primary_keys = ("broadcast_id",)
+    selected_by_default = False
+
+    @property
+    @override
+    def emit_activate_version_messages(self) -> bool:
+        # A loader would drop the messages of earlier runs, which nobody can read again.
+        return False
+
+    @override
+    def arguments(self, window: object) -> dict[str, Any]:
+        return {"num_messages": BATCH}
+
+    @override
+    def get_records(self, context: Context | None) -> Iterable[Record]:
+        if self.tap.only_testing:  # type: ignore[attr-defined]  # TapSpotwatch has it
+            # singer-sdk's connection test selects every stream, and would throw away what it reads.
+            self.log_lines.info("not tested, as reading removes the messages")
+            return
+        if not self.config["message_queue"]:
+            self.log_lines.warning("skipped: reading it removes the messages; set `message_queue` to true to read it")
+            return
+        with located(stream=self.name), self.get_http_request_counter() as counter:
+            came: set[bytes] = set()
+            while batch := self._read():
+                counter.increment()
+                records, problem = self._records(batch)
+                for record in records:
+                    content = _ENCODE(record)
+                    if content not in came:
+                        came.add(content)
+                        yield record
+                self._count(len(batch))
+                if problem is not None:
+                    # Only now: the messages are gone from the queue, so the others of the batch had to be written.
+                    raise problem
+            counter.increment()
+
+    def _read(self) -> list[Any]:
+        """Ask for the next batch; an empty one is the last.
+
+        Raises:
+            DataError: The answer is no list of messages.
+        """
+        warning = f": a read of the queue failed, and up to {BATCH} messages may be lost"
+        response = self.fetch(make_call(f"{self.url_base}{self.path}", self.arguments(None)), label=warning)
+        answer = exact_json(response.content)
+        messages = answer.get("messages") if isinstance(answer, dict) else answer
+        if not isinstance(messages, list):
+            raise DataError(
+                f"{self.path} answered with something else than a list of messages",
+                f"up to {BATCH} messages may be lost; report this to the tap's authors",
+            )
+        return messages
+
+    def _records(self, batch: list[Any]) -> tuple[list[Record], TapError | None]:
+        """Make records of a batch; the first that cannot be made is told beside the others."""
+        records: list[Record] = []
+        problem: TapError | None = None
+        for message in batch:
+            try:
+                records.append(self.shape.record(dict(self._columns(message))))
+            except TapError as error:  # noqa: PERF203 - a hundred messages at most
+                problem = problem or error
+        return records, problem
+
+    def _columns(self, message: Any) -> Iterator[tuple[str, Any]]:
+        if not isinstance(message, dict) or not isinstance(message.get("message"), dict):
+            raise DataError("a message is no object with a `message`", "it is lost; report this to the tap's authors")
+        inner = message["message"]
+        # `token` is a secret between the customer and the vendor, to verify a webhook's caller.
+        yield from ((name, value) for name, value in message.items() if name not in {"message", "token"})
+        for name, value in inner.items():
+            if name == "timings" and isinstance(value, dict):
+                yield from ((f"timings_{part}", at) for part, at in value.items())
+            elif name == "ad" and isinstance(value, dict):
+                yield name, {part: of_ad for part, of_ad in value.items() if self._wanted(part)}
+            elif name in {"broadcast", "ad"}:
+                yield name, value
+            else:
+                yield f"message_{name}", value
+        if isinstance(inner.get("broadcast"), dict):
+            yield "broadcast_id", inner["broadcast"].get("id")
+
+    def _wanted(self, field: str) -> bool:
+        setting = OPTIONAL_COLUMNS.get(field)
+        return setting is None or bool(self.config[setting])
+
+    def _count(self, messages: int) -> None:
+        """Count a batch that was written, and write a STATE, before the next is asked for."""
+        state = cast("dict[str, Any]", self.stream_state)
+        before = state.get(COUNT)
+        state[COUNT] = (before if isinstance(before, int) else 0) + messages
+        write_state(self)
+
+
+_ENCODE = msgspec.json.Encoder(decimal_format="number").encode

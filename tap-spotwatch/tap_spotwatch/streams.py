@@ -1,0 +1,226 @@
+"""The streams that are read; what the message queue gives is in `queue`."""
+
+from __future__ import annotations
+
+import datetime as dt
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from singer_adtech.derived import DerivedStream, DerivingStream
+from singer_adtech.emitting import exact_json
+from singer_adtech.errors import VendorError
+from singer_adtech.instants import instant_range, utc_text
+from singer_adtech.requester import describe
+from typing_extensions import override
+
+from tap_spotwatch.answers import channels, genres, names
+from tap_spotwatch.client import CallsPaginator, OptionalColumns, PagedStream, SpotwatchStream, make_call
+from tap_spotwatch.queue import BroadcastMessages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    import requests
+    from singer_adtech.windows import InstantWindow
+    from singer_sdk.helpers.types import Context, Record
+
+
+class Ads(PagedStream):
+    """Distinct commercials. An ad that airs again moves to a later window, the last of which has no end."""
+
+    name = "ads"
+    path = "/get-ads"
+    primary_keys = ("id",)
+    replication_key = "lastseen"
+    is_sorted = False
+    bounds = ("lastseen_from", "lastseen_to")
+    filters = (("region", "regions"),)
+    # Never left out: the default is every field, every airing of every ad among them.
+    fields_argument = "ad_fields"
+    lookback_setting = "ads_lookback_days"
+
+    @override
+    def is_open(self, window: InstantWindow) -> bool:
+        return self.range.limit is None and window.end == self.range.end
+
+    @override
+    def pages_ahead(self, context: Context | None, window: InstantWindow) -> Iterator[requests.Response]:
+        # Asked for after all others: an ad that airs meanwhile moves into it, out of a window that is still to come.
+        return iter(()) if self.is_open(window) else super().pages_ahead(context, window)
+
+    @override
+    def read_records(
+        self,
+        context: Context | None,
+        window: InstantWindow | None = None,
+        pages: Iterable[requests.Response] | None = None,
+    ) -> Iterator[Record]:
+        waited = window is not None and self.is_open(window)
+        return super().read_records(context, window, None if waited else pages)
+
+
+class Broadcasts(PagedStream):
+    """Airings of ads."""
+
+    name = "broadcasts"
+    path = "/get-broadcasts"
+    primary_keys = ("id",)
+    replication_key = "time"
+    is_sorted = False
+    bounds = ("time_from", "time_to")
+    fields_argument = "broadcast_fields"
+    lookback_setting = "broadcasts_lookback_days"
+
+
+class Blocks(DerivingStream[str], PagedStream):
+    """Ad breaks. What changed is known to the vendor by `updated`, which its answers may lack."""
+
+    name = "blocks"
+    path = "/get-blocks"
+    primary_keys = ("id",)
+    replication_key = "updated"
+    is_sorted = False
+    bounds = ("updated_from", "updated_to")
+    lookback_setting = "blocks_lookback_minutes"
+    lookback_unit = dt.timedelta(minutes=1)
+
+    @override
+    def arguments(self, window: InstantWindow | None) -> dict[str, Any]:
+        # There is no list of a block's own fields; these are of the ads and airings in it, and `id` is their default.
+        return {**super().arguments(window), "ad_fields": ["id"], "broadcast_fields": ["id"]}
+
+
+class BlockAds(DerivedStream):
+    """The ads of each break in their order. When a break shrinks, the newest `updated` of it tells which rows hold."""
+
+    name = "block_ads"
+    path = "/get-blocks"
+    parent_stream_type = Blocks
+    primary_keys = ("block_id", "position")
+    selected_by_default = False
+    schema = OptionalColumns()
+
+    @override
+    def rows(self, record: Record) -> Iterator[dict[str, Any]]:
+        of_block = {name: record[name] for name in ("region", "channel", "start", "updated")}
+        for position, ad in enumerate(record["ads"] or ()):
+            members = ad if isinstance(ad, dict) else {"id": ad}
+            others = {name: value for name, value in members.items() if name not in {"id", "block_id", "position"}}
+            yield {**others, **of_block, "block_id": record["id"], "position": position, "ad_id": members.get("id")}
+
+
+class Channels(SpotwatchStream):
+    """TV channels, historical ones too."""
+
+    name = "channels"
+    path = "/get-all-channels"
+    primary_keys = ("region", "channel")
+
+    @override
+    def get_new_paginator(self) -> CallsPaginator:
+        # What is tracked comes first: a channel's first row stands, and the second list has those tracked as well.
+        return CallsPaginator("/get-tracked-channels", self.path)
+
+    @override
+    def parse_response(self, response: requests.Response) -> Iterator[dict[str, Any]]:
+        tracked = not response.url.endswith(self.path)
+        call = "/get-tracked-channels" if tracked else self.path
+        for row in channels(exact_json(response.content), call):
+            yield {**row, "tracked": tracked}
+
+
+class Regions(SpotwatchStream):
+    """Countries in which Spotwatch watches TV."""
+
+    name = "regions"
+    path = "/get-all-regions"
+    primary_keys = ("region",)
+
+    @override
+    def parse_response(self, response: requests.Response) -> Iterator[dict[str, Any]]:
+        return names(exact_json(response.content), "region", self.path)
+
+
+class Categories(SpotwatchStream):
+    """Categories of ads."""
+
+    name = "categories"
+    path = "/get-all-categories"
+    primary_keys = ("category",)
+
+    @override
+    def parse_response(self, response: requests.Response) -> Iterator[dict[str, Any]]:
+        return names(exact_json(response.content), "category", self.path)
+
+
+class MissingArgumentsError(VendorError):
+    """The vendor insists on arguments."""
+
+
+class Brands(SpotwatchStream):
+    """Advertised brands.
+
+    The vendor's page calls the four filters of the call "required", most likely for "optional": they are sent only if
+    the vendor insists, and then so that nothing is left out.
+    """
+
+    name = "brands"
+    path = "/get-all-brands"
+    primary_keys = ("brand",)
+
+    everything: Mapping[str, Any] = MappingProxyType({})
+    """The arguments that leave nothing out, once the vendor has insisted on them."""
+
+    @override
+    def arguments(self, window: InstantWindow | None) -> dict[str, Any]:
+        return dict(self.everything)
+
+    @override
+    def validate_response(self, response: requests.Response) -> None:
+        if response.status_code == HTTPStatus.BAD_REQUEST and "missing" in describe(response).lower():
+            raise MissingArgumentsError(describe(response), "deselect brands, and report this to the tap's authors")
+        super().validate_response(response)
+
+    @override
+    def pages(self, context: Context | None, window: InstantWindow | None = None) -> Iterator[requests.Response]:
+        try:
+            yield from super().pages(context, window)
+        except MissingArgumentsError as insisted:
+            if self.everything:
+                raise
+            self.log_lines.info("%s: asked once more with all of its filters", insisted.what)
+        else:
+            return
+        self.everything = self._all_filters()
+        yield from super().pages(context, window)
+
+    def _all_filters(self) -> dict[str, Any]:
+        call = "/get-all-channels"
+        answer = exact_json(self.fetch(make_call(f"{self.url_base}{call}", {}), label=f", {call}").content)
+        known = list(channels(answer, call))
+        return {
+            "region": sorted(answer),
+            "channel": sorted({row["channel"] for row in known}),
+            "time_seen_from": utc_text(instant_range(self.config, self.tap.run_start).start),
+            "time_seen_to": utc_text(self.tap.run_start),
+        }
+
+    @override
+    def parse_response(self, response: requests.Response) -> Iterator[dict[str, Any]]:
+        return names(exact_json(response.content), "brand", self.path)
+
+
+class TVGenres(SpotwatchStream):
+    """Genres and subgenres of TV programmes, by region; what is not told is `""`."""
+
+    name = "tv_genres"
+    path = "/get-all-tv-genres"
+    primary_keys = ("region", "genre", "subgenre")
+
+    @override
+    def parse_response(self, response: requests.Response) -> Iterator[dict[str, Any]]:
+        return genres(exact_json(response.content), self.path)
+
+
+STREAMS = (Ads, Broadcasts, Blocks, BlockAds, Channels, Regions, Categories, Brands, TVGenres, BroadcastMessages)

@@ -1,0 +1,136 @@
+"""tap-spotwatch: settings, and the list of streams."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from singer_adtech import settings
+from singer_adtech.auth import HeaderAuthenticator
+from singer_adtech.errors import SettingError
+from singer_adtech.instants import instant_range
+from singer_adtech.links import HiddenLinks
+from singer_adtech.tap import AdTechTap
+from singer_sdk import typing as th
+from typing_extensions import override
+
+from tap_spotwatch.streams import STREAMS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from singer_sdk.streams import Stream
+
+# What a header can carry: printable ASCII, and no blank at either end.
+_KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
+
+
+def _names(name: str, of: str, streams: str) -> th.Property[list[str]]:
+    return th.Property(
+        name,
+        th.ArrayType(th.StringType),
+        default=[],
+        title=name.capitalize(),
+        description=f"Only {of}, of {streams}; empty means all. No entry is blank or has a comma.",
+    )
+
+
+def _lookback(name: str, default: int, most: int, unit: str, why: str) -> th.Property[int]:
+    stream = name.partition("_")[0]
+    return th.Property(
+        name,
+        th.IntegerType(minimum=0, maximum=most),
+        default=default,
+        title=f"Look-back of {stream} in {unit}",
+        description=f"{unit.capitalize()} before the bookmark of {stream} that are read again after the first run, "
+        f"{why} (0 to {most}).",
+    )
+
+
+def _switch(name: str, title: str, description: str) -> th.Property[bool]:
+    return th.Property(name, th.BooleanType, default=False, title=title, description=description)
+
+
+class TapSpotwatch(AdTechTap):
+    """Singer tap for Spotwatch: ads, airings and ad breaks detected on European TV."""
+
+    name = "tap-spotwatch"
+    # No call is built from what an answer supplies: a plain GET can change the account.
+    follow_redirects = False
+
+    config_jsonschema = th.PropertiesList(
+        th.Property(
+            "api_key",
+            th.StringType(min_length=1),
+            required=True,
+            secret=True,
+            title="API key",
+            description="The key of your Spotwatch account; sent in the header `Authorization` only.",
+        ),
+        settings.api_url("https://api.spotwatch.io"),
+        settings.start_date("a UTC day, or an instant"),
+        th.Property(
+            "end_date",
+            th.StringType,
+            title="End date",
+            description="Where reading ends, ISO 8601: a UTC day is read to its end, an instant is not read itself. "
+            "Without it, or in the future: now.",
+        ),
+        _names("regions", "these countries", "ads, broadcasts and blocks"),
+        _names("channels", "these TV channels", "broadcasts and blocks"),
+        settings.page_size(10_000, 100_000, "ads, broadcasts and blocks"),
+        settings.window_days(1, 366),
+        _lookback("ads_lookback_days", 7, 366, "days", "as ads are identified late"),
+        _lookback("broadcasts_lookback_days", 3, 366, "days", "as programmes and ads are assigned late"),
+        _lookback("blocks_lookback_minutes", 60, 44_640, "minutes", "for changes that were under way"),
+        settings.parallel_requests(2, 8, "windows of a stream, never pages of one window"),
+        settings.request_timeout(),
+        _switch("include_media", "Include media", "Whether ads have `media`: links to video and images of each ad."),
+        _switch("include_user_payload", "Include user payload", "Whether ads have `user_payload`: your own text."),
+        _switch(
+            "message_queue",
+            "Message queue",
+            "Whether the stream broadcast_messages, if selected, is read. Reading removes the messages from the queue.",
+        ),
+        settings.row_count_check(),
+        settings.extra_fields(),
+        settings.user_agent(name),
+    ).to_dict()
+
+    @cached_property
+    def links(self) -> HiddenLinks:
+        """The page links of this run, which no log shows."""
+        return HiddenLinks()
+
+    only_testing = False
+    """Whether this run is singer-sdk's connection test, which selects every stream."""
+
+    @override  # type: ignore[misc]  # final, and the only place that tells a test from a run
+    def run_sync_dry_run(self, dry_run_record_limit: int | None = 1, streams: Iterable[Stream] | None = None) -> bool:
+        self.only_testing = True
+        return super().run_sync_dry_run(dry_run_record_limit, streams)
+
+    @override
+    def check_settings(self) -> None:
+        if not _KEY.fullmatch(self.config["api_key"]):
+            raise SettingError(
+                "setting `api_key`: the value is not allowed",
+                "give the key as it was issued: printable ASCII, without blanks around it",
+            )
+        instant_range(self.config, self.run_start)
+        for name in ("regions", "channels"):
+            for entry in self.config[name]:
+                if "," in entry or not entry.strip():
+                    raise SettingError(
+                        f"setting `{name}`: {entry!r} is not allowed", "give one name in each entry, without commas"
+                    )
+
+    @override
+    def make_authenticator(self) -> HeaderAuthenticator:
+        # "Schema": the type of the header is the word `key`.
+        return HeaderAuthenticator("Authorization", f"key {self.config['api_key']}")
+
+    @override
+    def discover_streams(self) -> Sequence[Stream]:
+        return [stream(self) for stream in STREAMS]

@@ -1,0 +1,287 @@
+"""How every SpringServe endpoint is asked and answered (vendor's wiki; OpenAPI files of v0 and v1; official SDK)."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlsplit
+
+import msgspec
+from singer_adtech.budgets import Family, Limit
+from singer_adtech.children import ChildStream, GoneError
+from singer_adtech.errors import DataError, VendorError
+from singer_adtech.forbidden import ForbiddenError, SkippableStream
+from singer_adtech.keyset import KeysetPosition, KeysetStream
+from singer_adtech.records import Misfit, to_text
+from singer_adtech.requester import check_status, describe
+from singer_adtech.retries import RateLimitedError, RetryPolicy, TransientError
+from singer_adtech.stamps import Stamp
+from singer_sdk import SchemaDirectory, StreamSchema
+from singer_sdk.pagination import BaseAPIPaginator
+from singer_sdk.streams.rest import HTTPRequest, PageContext
+from typing_extensions import override
+
+from tap_springserve import schemas
+from tap_springserve.rows import decode_rows, is_html, read_page, row_ids, words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    import requests
+    from singer_adtech.tap import AdTechTap
+    from singer_sdk.helpers.types import Context
+
+SCHEMAS = SchemaDirectory(schemas)
+
+MOST_ROWS_V0 = 100
+"""Assumed: the vendor does not say how many rows a page of v0 may have (its default is 50)."""
+
+DOMAIN_REPORT = "/v0/report#domain"
+"""What budgets know a report by domain or app bundle as, which has the path of all reports."""
+
+VENDOR_LIMITS = {
+    "requests_per_minute": 240,
+    "report_requests_per_minute": 10,
+    "domain_report_requests_per_minute": 3,
+}
+"""Requests a minute that the vendor allows an account (vendor's wiki)."""
+
+RETRY_POLICY = RetryPolicy(
+    waits=(1, 2, 4, 8, 16, 32, 60),
+    rate_limit_tries=8,
+    # The steps of the official SDK, which come to an end there.
+    rate_limit_waits=(5, 10, 20, 40, 60),
+)
+
+
+def request_limits(config: Mapping[str, Any]) -> tuple[Family, ...]:
+    """Return the budgets: a report counts among all calls too. Assumed: so do its polls and pages."""
+    return tuple(
+        Family(name, patterns, (Limit(config[setting], 60),), setting)
+        for name, patterns, setting in (
+            ("all requests", ("*",), "requests_per_minute"),
+            ("reports", ("/v0/report", DOMAIN_REPORT), "report_requests_per_minute"),
+            ("reports by domain or app bundle", (DOMAIN_REPORT,), "domain_report_requests_per_minute"),
+        )
+    )
+
+
+class SpringServeStream(SkippableStream[Any]):
+    """One endpoint of either version."""
+
+    payload_as_json = False
+    version: str = "v0"
+    """The version of the API that is asked."""
+
+    @property
+    @override
+    def http_headers(self) -> dict[str, str]:
+        account = self.config.get("account_id")
+        # Never by `POST /accounts/{id}/set_current`, which would move the user's own session too.
+        return {"x-auth-context": str(account)} if account is not None else {}
+
+    @property
+    @override
+    def converters(self) -> Mapping[str, Callable[[Any], Any]]:
+        return {
+            name: _to_rfc3339
+            for name, declared in self.schema["properties"].items()
+            if declared.get("format") == "date-time"
+        }
+
+    @override
+    def parse_response(self, response: requests.Response) -> Iterable[dict[str, Any]]:
+        yield from decode_rows(read_page(response).results)
+
+    @override
+    def check_body(self, response: requests.Response) -> None:
+        if response.status_code == HTTPStatus.NO_CONTENT:
+            return
+        try:
+            msgspec.json.decode(response.content, type=msgspec.Raw)
+            response.content.decode()
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            said = describe(response, words=words(response))
+            raise TransientError(f"{said} is no whole JSON", response) from error
+
+    @override
+    def validate_response(self, response: requests.Response) -> None:
+        status = response.status_code
+        if status < HTTPStatus.MULTIPLE_CHOICES:
+            return
+        said = describe(response, words=words(response))
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            raise RateLimitedError(said, response)
+        if status == HTTPStatus.UNAUTHORIZED:
+            raise VendorError(
+                f"SpringServe refused the token: {said}",
+                "it has run out: mint a new `auth_token`, or give `email` and `password`"
+                if self.config.get("auth_token")
+                else "it is new: check the user's access",
+            )
+        if status == HTTPStatus.NOT_FOUND:
+            path = urlsplit(response.url).path
+            raise GoneError(
+                f"{said}: {path} is not in this account or host", f"deselect {self.name}, or check `api_url`"
+            )
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or (status >= HTTPStatus.BAD_REQUEST and is_html(response)):
+            # The application answers in JSON; HTML comes from the load balancer before it, and passes.
+            raise TransientError(said, response)
+        if status == HTTPStatus.FORBIDDEN:
+            raise ForbiddenError(
+                f"{said}: the user lacks the right to {self.name}",
+                "ask for it, check whether `account_id` is another account, or deselect the stream",
+            )
+        if status in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}:
+            raise VendorError(said, self.refused_remedy)
+        check_status(response)
+
+    refused_remedy: str = "report this with the request's time, or deselect the stream"
+    """What a user can do about a request that the vendor calls wrong."""
+
+
+class NumberedPages(BaseAPIPaginator[int]):
+    """Pages by number: up to the last one where the answer tells it, else until an empty one.
+
+    v0 tells no count and may cap the rows of a page below what was asked, so a short page is not the last one.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self._before: list[bytes] = []
+
+    @override
+    def get_next(self, response: requests.Response) -> int | None:
+        page = read_page(response)
+        ids = row_ids(page)
+        if not ids:
+            return None
+        if ids == self._before:
+            raise DataError(
+                f"page {self.current_value} has the same rows as the page before: the vendor ignored the page number",
+                "report this to the vendor, or deselect the stream",
+            )
+        self._before = ids
+        if page.total_pages is not None and (page.current_page or self.current_value) >= page.total_pages:
+            return None
+        return self.current_value + 1
+
+
+class ListStream(SpringServeStream):
+    """A list that is read whole, page by page."""
+
+    schema = StreamSchema(SCHEMAS)
+
+    @override
+    def flat_row(self, row: dict[str, Any], window: Any) -> dict[str, Any]:
+        # Objects and arrays pass untouched, so nothing is made flat.
+        misprinted = row.get("app_name__targeting")
+        if misprinted is None or "app_name_targeting" not in self.shape.columns:
+            return row
+        # As the wiki prints it.
+        row = {name: value for name, value in row.items() if name != "app_name__targeting"}
+        if row.get("app_name_targeting") is None:
+            row["app_name_targeting"] = misprinted
+        return row
+
+    @override
+    def get_new_paginator(self) -> NumberedPages:
+        return NumberedPages()
+
+    @override
+    def get_http_request(self, *, page: PageContext[Any]) -> HTTPRequest:
+        return self.list_request(self.path, page.next_page_token or 1)
+
+    def list_request(self, path: str, page: int, *, version: str | None = None, **params: Any) -> HTTPRequest:
+        """Return the request for one page of a list."""
+        version = version or self.version
+        size: int = self.config["page_size"]
+        rows = size if version == "v1" else min(size, MOST_ROWS_V0)
+        return HTTPRequest(
+            url=f"{self.url_base}/{version}{path}",
+            params={**params, "per": str(rows), "page": str(page)},
+            headers=self.http_headers,
+            safe_query_chars=",:",
+        )
+
+
+class EntityStream(ListStream, KeysetStream):
+    """A resource of v1, in the order of its last change; or of v0, read whole, if `resource_version` says so."""
+
+    version = "v1"
+    keyset_remedy = "set `resource_version: v0`, which reads the same resource whole"
+    has_v0: ClassVar[bool] = True
+    """Whether v0 has this resource too."""
+
+    def __init__(self, tap: AdTechTap) -> None:
+        super().__init__(tap)
+        if self.has_v0 and self.config.get("resource_version") == "v0":
+            self.version = "v0"
+            # v0 can neither sort nor filter.
+            self.replication_key = None
+
+    @override
+    def get_http_request(self, *, page: PageContext[Any]) -> HTTPRequest:
+        position = page.next_page_token
+        if not isinstance(position, KeysetPosition):
+            return super().get_http_request(page=page)
+        bound = {} if position.bound is None else {"updated_at::gte": position.bound.text}
+        # Without `id`, the order of rows of one bulk edit would be arbitrary.
+        return self.list_request(self.path, position.page, sort="updated_at,id", **bound)
+
+    @override
+    def is_last(self, response: requests.Response) -> bool | None:
+        page = read_page(response)
+        if page.total_pages is None or page.current_page is None:
+            return None
+        return page.current_page >= page.total_pages
+
+    @override
+    def total_rows(self, response: requests.Response) -> int | None:
+        return read_page(response).total_count if self.version == "v1" else None
+
+    @property
+    @override
+    def by_keyset(self) -> bool:
+        return self.version == "v1"
+
+
+class MemberStream(ListStream, ChildStream[Any]):
+    """A list for each row of a list of v0."""
+
+    parent_path: str
+    """The list of the parents."""
+
+    @override
+    def get_http_request(self, *, page: PageContext[Any]) -> HTTPRequest:
+        parent = getattr(page, "window", None)
+        return self.list_request(self.path.format(parent), page.next_page_token or 1)
+
+    @override
+    def flat_row(self, row: dict[str, Any], window: Any) -> dict[str, Any]:
+        return {**super().flat_row(row, window), self.parent_key: window}
+
+    @override
+    def parent_ids(self, context: Context | None) -> Iterable[int | str]:
+        paginator = NumberedPages()
+        while not paginator.finished:
+            response = self.fetch(
+                self.list_request(self.parent_path, paginator.current_value, version="v0"),
+                label=f", list {self.parent_path}",
+            )
+            for row in decode_rows(read_page(response).results):
+                if row.get("id") is None:
+                    raise DataError(f"a row of the list {self.parent_path} has no `id`", "report this to the vendor")
+                yield row["id"]
+            paginator.advance(response)
+
+
+def _to_rfc3339(value: Any) -> str | None:
+    """Read a timestamp; one without a zone is UTC. Assumed."""
+    text = to_text(value).strip()
+    if not text:
+        return None
+    try:
+        return Stamp(text).rfc3339
+    except ValueError:
+        raise Misfit(value) from None

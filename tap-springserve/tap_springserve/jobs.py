@@ -1,0 +1,90 @@
+"""A report as an asynchronous job: queued, built, and given out page by page (official SDK)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from singer_adtech.children import GoneError
+from singer_adtech.errors import DataError, VendorError, quoted
+from singer_adtech.jobs import Job, JobLostError, JobStatus, Phase
+from typing_extensions import override
+
+from tap_springserve.rows import ReportAnswer, read_report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import requests
+
+
+class ReportJob(Job["requests.Response"]):
+    """One window of a report; the vendor does not document how one is cancelled.
+
+    Args:
+        ask: Sends the request for the window, with what is given added to its body.
+    """
+
+    def __init__(self, ask: Callable[..., requests.Response]) -> None:
+        self._ask = ask
+        self._report_id: int | str | None = None
+
+    @override
+    def submit(self) -> JobStatus:
+        self._report_id = None
+        return self._judge(self._ask())
+
+    @override
+    def poll(self, ticket: str) -> JobStatus:
+        return self._judge(self._ask_on())
+
+    @override
+    def fetch(self, status: JobStatus) -> Iterator[requests.Response]:
+        response: requests.Response = status.answer
+        answer = read_report(response)
+        total = answer.total_pages
+        number = 1
+        while True:
+            yield response
+            before = answer.data or []
+            # An answer without a name is the whole of it: a report that was not asynchronous.
+            if self._report_id is None or (number >= total if total is not None else not before):
+                return
+            number += 1
+            response = self._ask_on(page=number)
+            answer = read_report(response)
+            if answer.status not in {None, "COMPLETE"}:
+                raise _unknown(answer)
+            if answer.page not in {None, number} or (before and answer.data == before):
+                raise DataError(
+                    f"page {number} of the report was asked for, and another one came", "report this to the vendor"
+                )
+
+    def _ask_on(self, **more: Any) -> requests.Response:
+        try:
+            return self._ask(report_id=self._report_id, **more)
+        except GoneError as error:
+            raise JobLostError(f"the vendor has forgotten report_id {self._report_id}", "run again later") from error
+
+    def _judge(self, response: requests.Response) -> JobStatus:
+        answer = read_report(response)
+        if self._report_id is None:
+            self._report_id = answer.report_id
+        if answer.status is None or answer.status == "COMPLETE":
+            if answer.data is None and answer.total_rows != 0:
+                raise DataError("the report is complete and has no `data`: expected rows", "report this to the vendor")
+            return JobStatus(str(self._report_id), Phase.COMPLETE, answer.status or "COMPLETE", answer=response)
+        if answer.status not in {"QUEUED", "BUILDING"}:
+            raise _unknown(answer)
+        if self._report_id is None:
+            raise DataError(
+                f"the report has the status {answer.status} and no `report_id`: expected both",
+                "report this to the vendor",
+            )
+        return JobStatus(str(self._report_id), Phase.WAITING, answer.status)
+
+
+def _unknown(answer: ReportAnswer) -> VendorError:
+    return VendorError(
+        f"the report has the unknown status {quoted(str(answer.status), 80)}",
+        "QUEUED, BUILDING and COMPLETE are known; check the report, and run again later",
+    )

@@ -1,0 +1,367 @@
+"""Reports: streams made from the setting `reports` (vendor's wiki, "Reporting"; official SDK)."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from singer_adtech.errors import DataError, SettingError, quoted
+from singer_adtech.jobs import JobPolicy, run_job
+from singer_adtech.reports import Column, Report, ReportRules, ReportStream, read_reports
+from singer_adtech.windows import DAY, DayWindow, day_windows
+from singer_sdk.streams.rest import HTTPRequest
+from typing_extensions import override
+
+from tap_springserve.client import DOMAIN_REPORT, SpringServeStream
+from tap_springserve.jobs import ReportJob
+from tap_springserve.rows import decode_rows, read_report
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+    import requests
+    from singer_adtech.bookmarks import Bookmark, BookmarkKind
+    from singer_adtech.tap import AdTechTap
+    from singer_sdk.helpers.types import Context, Record
+
+DEFAULT_REPORTS: list[dict[str, Any]] = [
+    {
+        "name": "supply_daily",
+        "dimensions": ["supply_tag_id"],
+        "metrics": [
+            "total_requests",
+            "usable_requests",
+            "blocked_requests",
+            "impressions",
+            "clicks",
+            "revenue",
+            "cost",
+            "profit",
+            "fill_rate",
+        ],
+    },
+    {
+        "name": "demand_daily",
+        "dimensions": ["demand_tag_id"],
+        "metrics": ["impressions", "clicks", "revenue", "cost", "profit", "fill_rate", "click_through_rate"],
+    },
+]
+
+INTERVALS = ("hour", "day", "cumulative")
+
+DOMAIN_DAYS = 7
+"""Days back for which the official SDK documents the dimensions by domain."""
+
+_ADDED = ("date", "end_date", "_extra")
+"""Columns that the tap itself gives a report."""
+
+_RESERVED = (
+    *("start_date", "end_date", "date_range", "interval", "timezone", "dimensions", "metrics", "filters", "currency"),
+    *("account_id", "report_service", "async", "report_id", "page"),
+)
+"""Members of the body that are no filters."""
+
+_DATE = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}:\d{2})(?:\.\d+)?(?:Z|[+-]\d{2}:?\d{2})?)?")
+_UTC = ("UTC", "Etc/UTC")
+
+
+def _interval(given: Any) -> str:
+    if given is None:
+        return "day"
+    if given not in INTERVALS:
+        raise ValueError(f"`interval` {quoted(repr(given), 80)} is not allowed: one of {', '.join(INTERVALS)}")
+    return str(given)
+
+
+def _filters(given: Any) -> dict[str, list[Any]]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise ValueError(  # noqa: TRY004 - one kind of error for each bad value
+            f"`filters` {quoted(repr(given), 80)} is not allowed: give an object of names to lists of values"
+        )
+    for name, values in given.items():
+        if not name or name in _RESERVED:
+            raise ValueError(f"`filters` has {name!r}: the request itself uses this name")
+        if not isinstance(values, list) or not all(type(one) in {int, str} for one in values):
+            raise ValueError(
+                f"`filters` has {name!r} with {quoted(repr(values), 80)}: give a list of integers or texts"
+            )
+    return {name: list(values) for name, values in given.items()}
+
+
+def _currency(given: Any) -> str | None:
+    if given is None:
+        return None
+    if not isinstance(given, str) or not re.fullmatch(r"[A-Za-z]{3}", given):
+        raise ValueError(f"`currency` {quoted(repr(given), 80)} is not allowed: three letters, such as USD")
+    return given
+
+
+def _asynchronous(given: Any) -> bool:
+    if given is None:
+        return True
+    if not isinstance(given, bool):
+        raise ValueError(f"`async` {quoted(repr(given), 80)} is not allowed: true or false")  # noqa: TRY004 - as above
+    return given
+
+
+def _check_keys(report: Report) -> None:
+    columns = [*report_columns(report)]
+    for name in report.primary_keys:
+        if name not in columns:
+            raise ValueError(f"`primary_keys` has {name!r}: allowed are {', '.join(columns)}")
+    if "date" not in report.primary_keys:
+        raise ValueError(f"`primary_keys` {list(report.primary_keys)} is not allowed: date must be among them")
+
+
+# Both lists of names are open: the vendor does not publish all.
+RULES = ReportRules(
+    dimensions=None,
+    metrics=None,
+    metrics_required=False,
+    check_keys=_check_keys,
+    options={"interval": _interval, "filters": _filters, "currency": _currency, "async": _asynchronous},
+)
+
+
+def reports_of(config: Mapping[str, Any], *, taken: Collection[str]) -> list[Report]:
+    """Read the setting `reports`.
+
+    Args:
+        config: All settings.
+        taken: Names of the streams of entities.
+
+    Raises:
+        SettingError: With one line that names the report, the field and what is allowed.
+    """
+    given = config.get("reports", DEFAULT_REPORTS)
+    if isinstance(given, list):
+        given = [_with_own_window(one) for one in given]
+    reports = read_reports({**config, "reports": given}, RULES, taken=taken)
+    for report in reports:
+        where = f"setting `reports`, report {report.name}"
+        for name in (*report.dimensions, *report.metrics):
+            if name in _ADDED:
+                raise SettingError(where, f"{name!r} is a column that the tap gives each report: take it out")
+        if report.options["interval"] == "hour" and report.time_zone.key not in _UTC:
+            raise SettingError(
+                where,
+                f"`time_zone` {report.time_zone.key!r} is not allowed with the interval hour: it must be UTC, as two "
+                "hours would have one name when clocks go back",
+            )
+    return reports
+
+
+def _with_own_window(one: Any) -> Any:
+    """Give an hourly report its own default, a day a window."""
+    hourly = isinstance(one, Mapping) and one.get("interval") == "hour" and one.get("window_days") is None
+    return {**one, "window_days": 1} if hourly else one
+
+
+def report_columns(report: Report) -> dict[str, Column]:
+    """Return the columns of a report; whatever else its rows have goes to `_extra`."""
+    interval = report.options["interval"]
+    zone_name = report.time_zone.key
+    if interval == "hour":
+        columns = {"date": Column("string", "Hour, UTC.", "date-time")}
+    elif interval == "day":
+        columns = {"date": Column("string", f"Day, {zone_name}.", "date")}
+    else:
+        columns = {
+            "date": Column("string", f"First day of the window, {zone_name}.", "date"),
+            "end_date": Column("string", f"Last day of the window, {zone_name}.", "date"),
+        }
+    for name in report.dimensions:
+        words = f"Dimension {name}."
+        columns[name] = Column("integer" if name.endswith("_id") else "string", words)
+    for name in report.dimensions:
+        if name.endswith("_id"):
+            beside = f"{name.removesuffix('_id')}_name"
+            columns.setdefault(beside, Column("string", f"Name beside {name}."))
+    for name in report.metrics:
+        columns[name] = Column("number", f"Metric {name}, as the vendor counts it.")
+    return columns
+
+
+class HourBookmark:
+    """The day of an hourly report, as its midnight in UTC."""
+
+    def read(self, text: str) -> dt.date:
+        """Read a day; of a date-time, the day as written."""
+        return dt.date.fromisoformat(text[:10])
+
+    def write(self, position: dt.date) -> str:
+        """Write a day as its midnight."""
+        return f"{position.isoformat()}T00:00:00+00:00"
+
+
+class SpringServeReport(SpringServeStream, ReportStream[Any]):
+    """One report: a job for each window, whose rows are given out when all of them are there.
+
+    Args:
+        tap: The tap.
+        report: The report.
+    """
+
+    path = "/report"
+    payload_as_json = True
+    null_keys: Mapping[str, str | int] = {"string": "", "integer": 0}
+    refused_remedy = "check the report's dimensions, metrics and filters"
+
+    def __init__(self, tap: AdTechTap, report: Report) -> None:
+        columns = report_columns(report)
+        super().__init__(
+            tap,
+            report,
+            columns=columns,
+            primary_keys=report.primary_keys or ("date", *report.dimensions),
+            replication_key="date",
+        )
+        # Whatever the key is: the vendor's null is one group like the others.
+        self._nulls = {name: self.null_keys[columns[name].kind] for name in report.dimensions}
+        self._metrics_seen: set[str] = set()
+        self._metrics_missed: set[str] = set()
+
+    @property
+    def interval(self) -> str:
+        """`hour`, `day` or `cumulative`."""
+        return str(self.report.options["interval"])
+
+    @property
+    def by_domain(self) -> bool:
+        """Whether the vendor's lowest limit is for this report."""
+        names = (*self.report.dimensions, *self.report.options["filters"])
+        return any("domain" in name or "bundle" in name for name in names)
+
+    # Windows and bookmarks
+
+    @property
+    @override
+    def bookmark_kind(self) -> BookmarkKind:
+        return HourBookmark() if self.interval == "hour" else super().bookmark_kind
+
+    @property
+    @override
+    def signature(self) -> dict[str, Any]:
+        options = self.report.options
+        return {**super().signature, **{name: options[name] for name in ("interval", "filters", "currency")}}
+
+    @override
+    def windows(self, bookmark: Bookmark) -> Iterator[DayWindow]:
+        windows = [*super().windows(bookmark)]
+        if windows and self.interval == "cumulative":
+            # Counted from the first day, so that a re-read has the same windows and so the same keys.
+            start, last = self.day_range()
+            step = self.days_per_window
+            windows = [*day_windows(start + (windows[0].first - start).days // step * step * DAY, last, step)]
+        if windows and self.by_domain:
+            today = self.tap.run_start.astimezone(self.report.time_zone).date()
+            if windows[0].first < today - DOMAIN_DAYS * DAY:
+                self.log_lines.warning(
+                    "asks for domains from %s on, and the vendor documents the last %d days only",
+                    windows[0].first,
+                    DOMAIN_DAYS,
+                )
+        return iter(windows)
+
+    # One window
+
+    def body(self, window: DayWindow) -> dict[str, Any]:
+        """Return the body that asks for a window; polls and pages add to it."""
+        report = self.report
+        body: dict[str, Any] = {
+            "start_date": window.first.isoformat(),
+            "end_date": window.last.isoformat(),
+            "interval": self.interval,
+            # The vendor's own default is New York.
+            "timezone": report.time_zone.key,
+            "dimensions": list(report.dimensions),
+        }
+        if report.metrics:
+            body["metrics"] = list(report.metrics)
+        # At the top: a nested object of filters is ignored without a word.
+        body.update(report.options["filters"])
+        if report.options["currency"] is not None:
+            body["currency"] = report.options["currency"]
+        if self.config.get("account_id") is not None:
+            body["account_id"] = self.config["account_id"]
+        asynchronous = report.options["async"]
+        if asynchronous:
+            body["report_service"] = True
+        body["async"] = asynchronous
+        return body
+
+    def ask(self, window: DayWindow, **more: Any) -> requests.Response:
+        """Send the request for a window, its state or one of its pages."""
+        return self.fetch(
+            HTTPRequest(
+                url=f"{self.url_base}/v0{self.path}",
+                method="POST",
+                data={**self.body(window), **more},
+                headers=self.http_headers,
+            ),
+            label=self.place(window),
+            counted_as=DOMAIN_REPORT if self.by_domain else None,
+        )
+
+    @override
+    def pages(self, context: Context | None, window: Any = None) -> Iterator[requests.Response]:
+        interval = float(self.config["report_poll_interval"])
+        policy = JobPolicy(
+            first_wait=interval,
+            longest_wait=interval,
+            timeout=float(self.config["report_timeout"]),
+            timeout_setting="report_timeout",
+            timeout_for_all=True,
+            resubmits=2,
+        )
+        yield from run_job(ReportJob(partial(self.ask, window)), policy, clock=self.tap.clock, logger=self.log_lines)
+
+    @override
+    def total_rows(self, response: requests.Response) -> int | None:
+        return read_report(response).total_rows
+
+    @override
+    def parse_response(self, response: requests.Response) -> Iterable[dict[str, Any]]:
+        yield from decode_rows(read_report(response).data or [])
+
+    @override
+    def read_records(
+        self, context: Context | None, window: Any = None, pages: Iterable[requests.Response] | None = None
+    ) -> Iterator[Record]:
+        self._metrics_seen.clear()
+        # Held until the last row is in and counted: half a window would look like a whole one.
+        records = [*super().read_records(context, window, pages)]
+        missed = [name for name in self.report.metrics if name not in self._metrics_seen] if records else []
+        for name in missed:
+            if name not in self._metrics_missed:
+                self._metrics_missed.add(name)
+                self.log_lines.warning("window %s: no row has the metric `%s`, which was asked for", window, name)
+        yield from records
+
+    @override
+    def flat_row(self, row: dict[str, Any], window: DayWindow | None) -> dict[str, Any]:
+        for name in self.report.dimensions:
+            if name not in row:
+                raise DataError(
+                    f"a row is without the dimension `{name}`, which was asked for", "check its name in the report"
+                )
+        self._metrics_seen.update(name for name in self.report.metrics if name in row)
+        return {**super().flat_row(row, window), **self._dates(row.get("date"), window)}
+
+    def _dates(self, sent: Any, window: DayWindow | None) -> dict[str, str]:
+        if window is None:
+            return {}
+        if self.interval == "cumulative":
+            return {"date": window.first.isoformat(), "end_date": window.last.isoformat()}
+        parts = _DATE.fullmatch(sent.strip()) if isinstance(sent, str) else None
+        if parts is None:
+            raise DataError(f"a row has the date {quoted(repr(sent), 60)}", "a day of the window was expected")
+        day, time = parts.groups()
+        if not window.first.isoformat() <= day <= window.last.isoformat():
+            raise DataError(f"a row is dated {quoted(sent, 60)}, outside of the window", "report this to the vendor")
+        return {"date": f"{day}T{time or '00:00:00'}+00:00" if self.interval == "hour" else day}

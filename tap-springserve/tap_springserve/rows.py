@@ -1,0 +1,156 @@
+"""Answers as SpringServe sends them: what stands around the rows, and how words are found in an error."""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from singer_adtech.emitting import exact_json
+from singer_adtech.errors import DataError, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import requests
+
+_FIRST_WORDS = 200
+
+
+class Page(msgspec.Struct):
+    """One answer to a list: the envelope of v1, or a bare array, which has rows alone.
+
+    The documented envelope has `count`, `includable_fields` and `additional_data_fields` beside these.
+    """
+
+    results: list[msgspec.Raw]
+    total_count: int | None = None
+    current_page: int | None = None
+    total_pages: int | None = None
+
+
+class ReportAnswer(msgspec.Struct):
+    """One answer about a report: its state, and rows once it is complete; a bare array is a complete one."""
+
+    status: str | None = None
+    report_id: int | str | None = None
+    page: int | None = None
+    total_pages: int | None = None
+    total_rows: int | None = None
+    data: list[msgspec.Raw] | None = None
+
+
+class _Row(msgspec.Struct):
+    id: msgspec.Raw = msgspec.Raw(b"")
+
+
+_PAGES: msgspec.json.Decoder[list[msgspec.Raw] | Page] = msgspec.json.Decoder(list[msgspec.Raw] | Page, strict=False)
+_REPORTS: msgspec.json.Decoder[list[msgspec.Raw] | ReportAnswer] = msgspec.json.Decoder(
+    list[msgspec.Raw] | ReportAnswer, strict=False
+)
+_IDS: msgspec.json.Decoder[_Row] = msgspec.json.Decoder(_Row)
+
+
+def read_page(response: requests.Response) -> Page:
+    """Read an answer's frame and leave its rows as bytes.
+
+    Either version may answer with an array or with an envelope: a few v1 lists are declared as arrays.
+
+    Raises:
+        DataError: The answer is neither.
+    """
+    if response.status_code == HTTPStatus.NO_CONTENT:
+        return Page([])
+    try:
+        answer = _PAGES.decode(response.content)
+    except msgspec.DecodeError:
+        raise _unexpected(response, "an array, or an object with `results`") from None
+    return answer if isinstance(answer, Page) else Page(answer)
+
+
+def read_report(response: requests.Response) -> ReportAnswer:
+    """Read an answer about a report and leave its rows as bytes.
+
+    Raises:
+        DataError: It is neither an array nor an object with `data` or with `status` and `report_id`.
+    """
+    if response.status_code == HTTPStatus.NO_CONTENT:
+        return ReportAnswer(data=[])
+    try:
+        answer = _REPORTS.decode(response.content)
+    except msgspec.DecodeError:
+        answer = ReportAnswer()
+    if not isinstance(answer, ReportAnswer):
+        return ReportAnswer(data=answer)
+    if answer.status is None and answer.data is None:
+        raise _unexpected(response, "rows, or an object with `status` and `report_id`")
+    return answer
+
+
+def decode_rows(rows: Iterable[msgspec.Raw]) -> Iterator[dict[str, Any]]:
+    """Decode rows, numbers exact.
+
+    Raises:
+        DataError: One is no object.
+    """
+    for sent in rows:
+        row = exact_json(bytes(sent))
+        if not isinstance(row, dict):
+            raise DataError(f"rows were expected as objects, and {quoted(repr(row), 80)} came", "check `api_url`")
+        yield row
+
+
+def row_ids(page: Page) -> list[bytes]:
+    """Return what tells the rows of a page from those of another: their ids, or the rows where they have none."""
+    return [_id(row) or bytes(row) for row in page.results]
+
+
+def _id(row: msgspec.Raw) -> bytes:
+    try:
+        return bytes(_IDS.decode(row).id)
+    except msgspec.DecodeError:
+        return b""
+
+
+def words(response: requests.Response) -> str:
+    """Find the vendor's words in a body that may be anything.
+
+    An error is `{"error": "..."}`, 422 adds `{"errors": {"field": ["..."]}}`, 429 is text, and the load balancer sends
+    HTML, of which the text without its tags is returned.
+    """
+    text = response.content[:10_000].decode("utf-8", "replace")
+    if is_html(response):
+        return _first(re.sub(r"<[^>]*>", " ", re.sub(r"(?is)<(title|style|script)\b.*?</\1>", " ", text)) or text)
+    try:
+        body = msgspec.json.decode(response.content)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _first(text)
+    if not isinstance(body, dict):
+        return _first(text)
+    found = [str(body[name]) for name in ("error", "message") if body.get(name)]
+    errors = body.get("errors")
+    if isinstance(errors, dict):
+        found += [
+            f"{field}: {', '.join(map(str, said)) if isinstance(said, list) else said}"
+            for field, said in errors.items()
+        ]
+    elif errors:
+        found.append(", ".join(map(str, errors)) if isinstance(errors, list) else str(errors))
+    return _first("; ".join(found) or text)
+
+
+def is_html(response: requests.Response) -> bool:
+    """Tell whether an answer is a page of HTML, as the load balancer sends it."""
+    return "html" in response.headers.get("Content-Type", "") or response.content.lstrip()[:1] == b"<"
+
+
+def _first(text: str) -> str:
+    return quoted(text, _FIRST_WORDS)
+
+
+def _unexpected(response: requests.Response, expected: str) -> DataError:
+    return DataError(
+        f'HTTP {response.status_code} with an unexpected shape ("{words(response)}"): expected {expected}',
+        "check `api_url`",
+    )

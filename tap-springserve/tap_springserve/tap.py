@@ -1,0 +1,170 @@
+"""tap-springserve: settings, and the list of streams."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from singer_adtech import settings
+from singer_adtech.auth import HeaderAuthenticator
+from singer_adtech.errors import SettingError
+from singer_adtech.forbidden import SkippingTap, on_forbidden
+from singer_adtech.reports import reports_setting
+from singer_sdk import typing as th
+from typing_extensions import override
+
+from tap_springserve.auth import SpringServeAuthenticator
+from tap_springserve.client import RETRY_POLICY, VENDOR_LIMITS, request_limits
+from tap_springserve.reports import DEFAULT_REPORTS, SpringServeReport, reports_of
+from tap_springserve.streams import STREAMS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from singer_adtech.auth import Authenticator
+    from singer_adtech.budgets import Family
+    from singer_sdk.streams import Stream
+
+_DAY = "a day of `time_zone`"
+
+
+def _per_minute(name: str, of: str) -> th.Property[int]:
+    limit = VENDOR_LIMITS[name]
+    return th.Property(
+        name,
+        th.IntegerType(minimum=1),
+        default=limit,
+        title=f"{of.capitalize()} a minute",
+        description=f"At most so many {of} a minute (at least 1). The vendor allows {limit}; lower it if others use "
+        "the account.",
+    )
+
+
+class TapSpringServe(SkippingTap):
+    """Singer tap for SpringServe: supply and demand tags, what surrounds them, and reports."""
+
+    name = "tap-springserve"
+    retry_policy = RETRY_POLICY
+
+    config_jsonschema = th.PropertiesList(
+        th.Property(
+            "email",
+            th.StringType,
+            title="E-mail",
+            description="The user that logs in; with `password`, unless there is an `auth_token`.",
+        ),
+        th.Property(
+            "password",
+            th.StringType,
+            secret=True,
+            title="Password",
+            description="The user's password.",
+        ),
+        th.Property(
+            "auth_token",
+            th.StringType,
+            secret=True,
+            title="Token",
+            description="A token to use in place of `email` and `password`; it lives two hours and is not renewed.",
+        ),
+        th.Property(
+            "account_id",
+            th.IntegerType(minimum=1),
+            title="Account id",
+            description="The account to read, for users who belong to several (at least 1).",
+        ),
+        settings.start_date(_DAY),
+        settings.end_date(_DAY),
+        settings.lookback_days(3, 365, "as reports are restated"),
+        settings.window_days(7, 366),
+        th.Property(
+            "time_zone",
+            th.StringType(min_length=1),
+            default="UTC",
+            title="Time zone",
+            description="IANA zone in which the days of reports are cut.",
+        ),
+        reports_setting(
+            DEFAULT_REPORTS,
+            "Reports, each a stream: `name`, `dimensions`, `metrics`, and if need be `interval` (`hour`, `day`, "
+            "`cumulative`), `filters`, `currency`, `async`, `time_zone`, `lookback_days`, `window_days`, "
+            "`primary_keys`. An empty list switches reports off.",
+        ),
+        th.Property(
+            "resource_version",
+            th.StringType(allowed_values=["v1", "v0"]),
+            default="v1",
+            title="Version of lists",
+            description="For lists that both versions have: `v1` reads what has changed, `v0` all.",
+        ),
+        on_forbidden(),
+        settings.page_size(1000, 1000, "v1 lists; v0 lists have at most 100"),
+        settings.parallel_requests(4, 8, "lists of several parents, or the next page; reports one at a time"),
+        _per_minute("requests_per_minute", "requests of any kind"),
+        _per_minute("report_requests_per_minute", "requests for reports"),
+        _per_minute("domain_report_requests_per_minute", "requests for reports by domain or app bundle"),
+        th.Property(
+            "report_poll_interval",
+            th.CustomType({"type": ["number"], "minimum": 0.1, "maximum": 300}),
+            default=7,
+            title="Poll interval",
+            description="Seconds between two questions whether a report is ready (0.1 to 300).",
+        ),
+        th.Property(
+            "report_timeout",
+            th.NumberType(minimum=1),
+            default=1800,
+            title="Report timeout",
+            description="Seconds after which a report that is not ready ends the run (at least 1).",
+        ),
+        settings.request_timeout(),
+        settings.extra_fields(),
+        settings.row_count_check(),
+        settings.api_url("https://console.springserve.com/api"),
+        settings.user_agent(name),
+    ).to_dict()
+
+    @override
+    def check_settings(self) -> None:
+        self._check_credentials()
+        settings.date_range(self.config, settings.zone(self.config["time_zone"]), self.run_start)
+        self._reports()
+
+    def _check_credentials(self) -> None:
+        token: str | None = self.config.get("auth_token")
+        if token:
+            if not token.isascii() or not token.isprintable():
+                raise SettingError(
+                    "setting `auth_token`: the value is not allowed", "give the token alone, in one line"
+                )
+            return
+        missing = [name for name in ("email", "password") if not self.config.get(name)]
+        if missing:
+            names = " and ".join(f"`{name}`" for name in missing)
+            number = "setting {} is missing" if len(missing) == 1 else "settings {} are missing"
+            raise SettingError(number.format(names), "give `email` and `password`, or `auth_token`")
+
+    @override
+    def request_limits(self) -> tuple[Family, ...]:
+        for name, allowed in VENDOR_LIMITS.items():
+            if self.config[name] > allowed:
+                self.logger.warning(
+                    "setting `%s`: %d is above the %d that the vendor allows", name, self.config[name], allowed
+                )
+        return self.families or request_limits(self.config)
+
+    @override
+    def make_authenticator(self) -> Authenticator:
+        token = self.config.get("auth_token")
+        if token:
+            return HeaderAuthenticator("Authorization", token)
+        return SpringServeAuthenticator(
+            self.requester, f"{self.api_url}/v0/auth", self.config["email"], self.config["password"], self.clock
+        )
+
+    @override
+    def discover_streams(self) -> Sequence[Stream]:
+        entities = [stream(self) for stream in STREAMS]
+        return [*entities, *(SpringServeReport(self, report) for report in self._reports())]
+
+    def _reports(self) -> list[Any]:
+        return reports_of(self.config, taken=[str(vars(stream)["name"]) for stream in STREAMS])

@@ -1,0 +1,45 @@
+"""Reads supply tags and a report with the vendor's own client, and prints them as JSON.
+
+The client is the package `springserve`, version 0.8.14. What has to be adapted for it to run on a Python of today is in
+this file, which is a program of its own, as the client needs changed modules. It is called with the API's address (v0),
+the e-mail, the password, and the report as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from types import SimpleNamespace
+from typing import Any
+from xml.etree import ElementTree as ET
+
+# Its helper `link` imports a module that Python 3.9 took away.
+sys.modules["xml.etree.cElementTree"] = ET
+
+import springserve  # type: ignore[import-untyped]  # noqa: E402 - without types; not before the line above
+import springserve._reporting as reporting  # type: ignore[import-untyped]  # noqa: E402 - as above
+
+
+def joined(frames: list[list[Any]], **_: Any) -> list[Any]:
+    """Join pages as `pandas.concat` would."""
+    return [row for frame in frames for row in frame]
+
+
+def main() -> None:
+    """Read, and print."""
+    url, email, password, report = sys.argv[1:]
+    # Pages of a report go through pandas, of which lists are enough here.
+    reporting.pandas = SimpleNamespace(DataFrame=list, concat=joined)
+    # It waits a second between two polls.
+    reporting.sleep = lambda _: time.sleep(0.01)
+    springserve.set_credentials(email, password, url)
+    tags = [tag.raw for tag in springserve.supply_tags.get()]
+    answer = springserve.reports.run(**json.loads(report))
+    pages = answer.raw["total_pages"]
+    answer.get_all_pages()
+    sys.stdout.write(json.dumps({"tags": tags, "pages": pages, "rows": answer.dataframe}) + "\n")
+
+
+if __name__ == "__main__":
+    main()

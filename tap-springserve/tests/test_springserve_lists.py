@@ -1,0 +1,279 @@
+"""What lists ask for: pages of v0 and v1, the keyset, child lists."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from vendor_simulators.messages import Answer
+from vendor_simulators.springserve import SpringServeSimulator
+
+if TYPE_CHECKING:
+    from conftest import Script, Scripted
+    from singer_adtech.testing import TapRunner
+    from vendor_simulators.messages import Request
+    from vendor_simulators.pytest_plugin import Simulate
+
+A, B, C, D = (f"2026-01-0{day}T00:00:00.500Z" for day in (1, 2, 3, 4))
+STATE = {"bookmarks": {"supply_tags": {"replication_key": "updated_at", "replication_key_value": C}}}
+
+
+def tag(number: int, updated: str | None, **more: Any) -> dict[str, Any]:
+    return {"id": number, "updated_at": updated, **more}
+
+
+def asked(vendor: Scripted) -> list[tuple[str, dict[str, str]]]:
+    """Return path and query of each data request."""
+    return [(one.path, dict(one.params)) for one in vendor.data_requests]
+
+
+def test_the_first_run_reads_v1_by_keyset(run_tap: TapRunner, script: Script) -> None:
+    # Given 2,500 supply tags of as many instants, as in the specification's example
+    start = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)
+    rows = [tag(one, f"{start + dt.timedelta(seconds=one):%Y-%m-%dT%H:%M:%S}.000Z") for one in range(2500)]
+
+    def answer(request: Request) -> Answer:
+        found = [row for row in rows if row["updated_at"] >= (request.param("updated_at::gte") or "")]
+        return script.page(*found[:1000], pages=-(-len(found) // 1000), total=len(found))
+
+    vendor = script(answer)
+    # When they are read for the first time
+    run = run_tap({**vendor.settings(), "row_count_check": "fail"}, "supply_tags")
+    # Then there are a login and three calls: no filter, then from the last row of each page on
+    assert [request.path for request in vendor.journal] == ["/api/v0/auth", *["/api/v1/supply_tags"] * 3]
+    first, second, third = (query for _, query in asked(vendor))
+    assert first == {"sort": "updated_at,id", "per": "1000", "page": "1"}
+    assert second == {**first, "updated_at::gte": "2026-01-01T00:16:39.000Z"}
+    assert third == {**first, "updated_at::gte": "2026-01-01T00:33:18.000Z"}
+    assert [record["id"] for record in run.records("supply_tags")] == [*range(2500)]
+    assert run.bookmarks("supply_tags")[-1] == "2026-01-01T00:41:39.000Z"
+
+
+def test_a_second_run_asks_from_ten_minutes_before_the_bookmark(run_tap: TapRunner, script: Script) -> None:
+    vendor = script.answers(script.page(tag(3, C), tag(4, D)))
+
+    run = run_tap(vendor.settings(), "supply_tags", state=STATE)
+
+    assert asked(vendor) == [
+        (
+            "/api/v1/supply_tags",
+            {"sort": "updated_at,id", "updated_at::gte": "2026-01-02T23:50:00.500Z", "per": "1000", "page": "1"},
+        )
+    ]
+    assert [record["id"] for record in run.records("supply_tags")] == [3, 4]
+    assert run.bookmarks("supply_tags")[-1] == D
+
+
+def test_the_bookmark_is_written_after_each_page_and_never_goes_back(run_tap: TapRunner, script: Script) -> None:
+    vendor = script.answers(script.page(tag(1, A), pages=2), script.page(tag(1, A), tag(2, B)))
+
+    run = run_tap(vendor.settings(), "supply_tags")
+
+    assert run.bookmarks("supply_tags") == [A, B, *[B] * (len(run.bookmarks("supply_tags")) - 2)]
+
+    behind = script.answers(script.page(tag(2, "2026-01-02T23:55:00.000Z")))
+    assert set(run_tap(behind.settings(), "supply_tags", state=STATE).bookmarks("supply_tags")) == {C}
+
+
+def test_a_page_of_one_instant_is_followed_by_its_page_number(run_tap: TapRunner, script: Script) -> None:
+    # Given more rows of one instant than a page has
+    vendor = script.answers(
+        script.page(tag(1, A), tag(2, A), pages=2, total=4),
+        script.page(tag(1, A), tag(2, A), pages=2, total=4),
+        script.page(tag(3, A), tag(4, B), page=2, pages=2, total=4),
+    )
+    # When they are read
+    run = run_tap({**vendor.settings(), "page_size": 2}, "supply_tags")
+    # Then the page number leads on where the instant does not
+    assert [(one.get("updated_at::gte"), one["page"]) for _, one in asked(vendor)] == [
+        (None, "1"),
+        (A, "1"),
+        (A, "2"),
+    ]
+    assert [record["id"] for record in run.records("supply_tags")] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("choice", [{"filter": "day"}, {"filter": "ignored"}, {"sort": "ignored"}])
+def test_a_vendor_that_ignores_filter_or_sort_ends_the_run(
+    run_tap: TapRunner, simulate: Simulate, choice: dict[str, Any]
+) -> None:
+    # Given a vendor that takes the filter or the sort otherwise
+    vendor = simulate(SpringServeSimulator(first_day=dt.date(2026, 2, 1), days=1, rows_per_day=200, **choice))
+    # When tags are read
+    run = run_tap({**vendor.settings(), "page_size": 20}, "supply_tags", fails=True)
+    # Then the run ends, and the message names the stream and the setting that helps
+    assert run.error.startswith("stream supply_tags: the vendor did not honour the sort or the filter")
+    assert run.error.endswith("set `resource_version: v0`, which reads the same resource whole")
+    assert len(vendor.journal) < 20
+
+
+@pytest.mark.parametrize("updated", [None, "yesterday"])
+def test_a_row_without_a_time_ends_the_run(run_tap: TapRunner, script: Script, updated: str | None) -> None:
+    vendor = script.answers(script.page(tag(1, A), tag(2, updated)))
+
+    run = run_tap(vendor.settings(), "supply_tags", fails=True)
+
+    assert "stream supply_tags" in run.error
+    assert "the row 2 has no such time" in run.error
+    assert "`resource_version: v0`" in run.error
+
+
+def test_a_vendor_that_ignores_the_page_of_v1_ends_the_run(run_tap: TapRunner, script: Script) -> None:
+    vendor = script(lambda _: script.page(tag(1, A), tag(2, A), pages=3))
+
+    run = run_tap(vendor.settings(), "supply_tags", fails=True)
+
+    assert "page 2 has the same rows as the page before" in run.error
+    assert len(vendor.data_requests) == 3
+
+
+def test_v0_is_read_until_an_empty_page_and_never_stops_at_a_short_one(run_tap: TapRunner, script: Script) -> None:
+    # Given a vendor that caps pages below what is asked, and a row that moves from one page to the next
+    vendor = script.answers([{"id": 1}, {"id": 2}], [{"id": 2}], [{"id": 3}], [])
+    # When a list of v0 is read
+    run = run_tap(vendor.settings(), "campaigns")
+    # Then pages are asked for until one is empty, 100 rows at most, and each row is there once
+    assert asked(vendor) == [("/api/v0/campaigns", {"per": "100", "page": str(page)}) for page in (1, 2, 3, 4)]
+    assert [record["id"] for record in run.records("campaigns")] == [1, 2, 3]
+
+
+def test_a_small_page_size_is_asked_of_v0_too(run_tap: TapRunner, script: Script) -> None:
+    vendor = script.answers([])
+
+    run_tap({**vendor.settings(), "page_size": 30}, "campaigns")
+
+    assert asked(vendor) == [("/api/v0/campaigns", {"per": "30", "page": "1"})]
+
+
+def test_a_vendor_that_ignores_the_page_of_v0_ends_the_run(run_tap: TapRunner, simulate: Simulate) -> None:
+    vendor = simulate(SpringServeSimulator(days=1, rows_per_day=20, ignore_page=True))
+
+    run = run_tap(vendor.settings(), "campaigns", fails=True)
+
+    assert run.error.startswith("stream campaigns: page 2 has the same rows as the page before")
+    assert len(vendor.journal.matching("/api/v0/campaigns")) == 2
+
+
+def test_an_envelope_on_v0_is_read_up_to_its_last_page(run_tap: TapRunner, script: Script) -> None:
+    vendor = script.answers(script.page({"id": 1}, pages=2), script.page({"id": 2}, page=2, pages=2))
+
+    run = run_tap(vendor.settings(), "campaigns")
+
+    assert [record["id"] for record in run.records("campaigns")] == [1, 2]
+
+
+def test_an_array_on_v1_is_read_until_an_empty_page(run_tap: TapRunner, script: Script) -> None:
+    # Given a v1 list that is declared as an array
+    vendor = script.answers([tag(1, A), tag(2, B)], [tag(2, B)], [])
+
+    run = run_tap(vendor.settings(), "bills")
+
+    assert [(one.get("updated_at::gte"), one["page"]) for _, one in asked(vendor)] == [(None, "1"), (B, "1"), (B, "2")]
+    assert [record["id"] for record in run.records("bills")] == [1, 2]
+
+
+def test_no_content_is_an_empty_list(run_tap: TapRunner, script: Script) -> None:
+    vendor = script(lambda _: Answer(204))
+
+    assert run_tap(vendor.settings(), "campaigns", "supply_tags").records("campaigns") == []
+    assert len(vendor.data_requests) == 2
+
+
+@pytest.mark.parametrize(("mode", "fails"), [("fail", True), ("warn", False), ("off", False)])
+def test_fewer_rows_than_the_first_answer_told_are_noticed(
+    run_tap: TapRunner, script: Script, mode: str, *, fails: bool
+) -> None:
+    vendor = script.answers(script.page(tag(1, A), tag(2, B), total=3))
+
+    run = run_tap({**vendor.settings(), "row_count_check": mode}, "supply_tags", fails=fails)
+
+    words = "2 rows read, and the vendor's total is 3"
+    assert (words in run.error, any(words in one for one in run.warnings())) == (fails, mode == "warn")
+
+
+def test_more_rows_than_told_are_no_loss(run_tap: TapRunner, script: Script) -> None:
+    vendor = script.answers(script.page(tag(1, A), tag(2, B), total=1))
+
+    assert run_tap({**vendor.settings(), "row_count_check": "fail"}, "supply_tags").warnings() == []
+
+
+def test_start_and_end_date_do_not_cut_entities(run_tap: TapRunner, script: Script) -> None:
+    # Given a tag that was last edited years before the first day, and one after the last day
+    vendor = script.answers(script.page(tag(1, "2012-01-01T00:00:00.000Z"), tag(2, "2026-02-09T00:00:00.000Z")))
+
+    run = run_tap({**vendor.settings(), "end_date": "2026-02-01"}, "supply_tags")
+
+    assert [record["id"] for record in run.records("supply_tags")] == [1, 2]
+    assert "updated_at::gte" not in dict(vendor.data_requests[0].params)
+
+
+# ---------------------------------------------------------------------------------------------------- child lists
+
+
+def test_a_child_reads_all_its_parents_from_v0_once(run_tap: TapRunner, simulate: Simulate) -> None:
+    # Given three lists of pages of one parent, and a state of the parents' own stream
+    vendor = simulate(SpringServeSimulator(days=1, rows_per_day=10))
+    state = {"bookmarks": {"domain_lists": {"replication_key": "updated_at", "replication_key_value": D}}}
+    # When members are read
+    run_tap({**vendor.settings(), "page_size": 4}, "domain_list_domains", state=state)
+    # Then the parents' list is read whole, page by page, and each parent's list until it is empty
+    parents = [one.param("page") for one in vendor.journal.matching("/api/v0/domain_lists")]
+    assert parents == ["1", "2", "3"]
+    ids = [entity.id for entity in vendor.inventory.entities["domain_lists"]]
+    paths = {request.path for request in vendor.journal.matching("/api/v0/domain_lists/*")}
+    assert paths == {f"/api/v0/domain_lists/{number}/domains" for number in ids}
+
+
+def test_priorities_are_one_call_of_v1_for_each_supply_tag(run_tap: TapRunner, simulate: Simulate) -> None:
+    vendor = simulate(SpringServeSimulator(days=1, rows_per_day=10))
+
+    run_tap(vendor.settings(), "demand_tag_priorities")
+
+    calls = vendor.journal.matching("/api/v1/supply_tags/*")
+    assert sorted(request.path for request in calls) == sorted(
+        f"/api/v1/supply_tags/{entity.id}/demand_tag_priorities" for entity in vendor.inventory.entities["supply_tags"]
+    )
+    assert {tuple(request.params) for request in calls} == {(("per", "1000"), ("page", "1"))}
+
+
+def test_children_are_read_side_by_side_up_to_the_setting(run_tap: TapRunner, simulate: Simulate) -> None:
+    # Given a vendor that takes a while for each list
+    vendor = simulate(SpringServeSimulator(days=1, rows_per_day=30))
+    slow = vendor.handle
+
+    def handle(request: Any) -> Answer:
+        vendor.stopping.wait(0.02)
+        return slow(request)
+
+    vendor.handle = handle  # type: ignore[method-assign]  # slower, and nothing else
+    # When lists of many parents are read
+    run_tap({**vendor.settings(), "parallel_requests": 3}, "demand_tag_priorities")
+    # Then so many are in flight at once
+    assert vendor.journal.concurrency("/api/v1/*") == 3
+
+
+def test_a_parent_that_is_gone_is_skipped_with_a_warning(run_tap: TapRunner, script: Script) -> None:
+    def answer(request: Any) -> Answer:
+        if request.path == "/api/v0/keys":
+            return Answer.json([{"id": 1}, {"id": 2}] if request.param("page") == "1" else [])
+        if request.path == "/api/v0/keys/1/values":
+            return Answer.json({"error": "Not Found"}, 404)
+        return Answer.json([{"id": 5, "value": "x"}] if request.param("page") == "1" else [])
+
+    run = run_tap(script(answer).settings(), "key_values")
+
+    assert [(record["key_id"], record["id"]) for record in run.records("key_values")] == [(2, 5)]
+    assert [one for one in run.warnings() if "gone" in one] == ["stream key_values: key_id 1 is gone: skipped"]
+
+
+def test_children_leave_nothing_in_the_state(run_tap: TapRunner, springserve: SpringServeSimulator) -> None:
+    run = run_tap(springserve.settings(), "key_values")
+
+    assert run.states[-1]["bookmarks"].get("key_values", {}) == {}
+
+
+def test_streams_that_are_not_selected_cost_nothing(run_tap: TapRunner, springserve: SpringServeSimulator) -> None:
+    run_tap(springserve.settings(), "segments")
+
+    assert {request.path for request in springserve.journal} == {"/api/v0/auth", "/api/v0/segments"}

@@ -1,0 +1,175 @@
+"""What becomes of a report's rows, and what ends the run before any of them is emitted."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from vendor_simulators.messages import Answer
+
+if TYPE_CHECKING:
+    from conftest import Script, Scripted
+    from singer_adtech.testing import TapRunner
+
+ID = "0f8fad5b-d9cb-469f-a165-70867728950e"
+MINE: dict[str, Any] = {"name": "mine", "dimensions": ["supply_tag_id"], "metrics": ["revenue"]}
+
+
+def row(number: int = 1, revenue: Any = "1.50", date: str = "2026-02-01 00:00:00", **more: Any) -> dict[str, Any]:
+    return {"date": date, "supply_tag_id": number, "supply_tag_name": f"Tag {number}", "revenue": revenue, **more}
+
+
+def complete(*rows: Any, **more: Any) -> dict[str, Any]:
+    """Make the answer of a report that is complete, with one page."""
+    told = {"page": 1, "total_pages": 1, "total_rows": len(rows)}
+    return {"status": "COMPLETE", "report_id": ID, **told, "data": list(rows), **more}
+
+
+def one_day(vendor: Scripted, *reports: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Return settings for the first day only."""
+    return {**vendor.settings(), "end_date": "2026-02-01", "reports": list(reports or (MINE,)), **more}
+
+
+@pytest.mark.parametrize("date", ["2026-02-01 00:00:00", "2026-02-01 00:00:00.0", "2026-02-01", "2026-02-01T00:00:00Z"])
+def test_a_day_is_emitted_as_a_date(run_tap: TapRunner, script: Script, date: str) -> None:
+    vendor = script.answers(complete(row(date=date)))
+
+    assert run_tap(one_day(vendor), "mine").records("mine") == [
+        {
+            "date": "2026-02-01",
+            "supply_tag_id": 1,
+            "supply_tag_name": "Tag 1",
+            "revenue": Decimal("1.50"),
+            "_extra": None,
+        }
+    ]
+
+
+def test_an_hour_is_emitted_as_a_date_time_in_utc(run_tap: TapRunner, script: Script) -> None:
+    rows = [row(date="2026-02-01 13:00:00.0"), row(date="2026-02-01 14:00:00")]
+    vendor = script.answers(complete(*rows))
+
+    run = run_tap(one_day(vendor, {**MINE, "interval": "hour"}), "mine")
+
+    assert [one["date"] for one in run.records("mine")] == ["2026-02-01T13:00:00+00:00", "2026-02-01T14:00:00+00:00"]
+    assert run.bookmarks("mine")[-1] == "2026-02-01T00:00:00+00:00"
+    schema = next(one for one in run.messages if one["type"] == "SCHEMA")["schema"]["properties"]
+    assert schema["date"]["format"] == "date-time"
+
+
+def test_a_cumulative_row_gets_the_days_of_its_window(run_tap: TapRunner, script: Script) -> None:
+    sent = {"supply_tag_id": 1, "revenue": 3}
+    vendor = script(lambda _: Answer.json(complete(sent)))
+
+    settings = {**vendor.settings(), "reports": [{**MINE, "interval": "cumulative"}]}
+    run = run_tap(settings, "mine")
+
+    assert [(one["date"], one["end_date"]) for one in run.records("mine")] == [
+        ("2026-02-01", "2026-02-07"),
+        ("2026-02-08", "2026-02-10"),
+    ]
+
+
+@pytest.mark.parametrize("sent", ["2026-01-31 23:00:00", "2026-02-02 00:00:00", "soon", None, 20260201])
+def test_a_row_dated_outside_of_the_window_ends_the_run(run_tap: TapRunner, script: Script, sent: Any) -> None:
+    vendor = script.answers(complete(row(), {**row(2), "date": sent}))
+
+    run = run_tap(one_day(vendor), "mine", fails=True)
+
+    assert run.error.startswith("stream mine, window 2026-02-01..2026-02-01: a row ")
+    assert run.records("mine") == []
+
+
+def test_a_row_without_a_dimension_ends_the_run(run_tap: TapRunner, script: Script) -> None:
+    vendor = script.answers(complete({"date": "2026-02-01", "revenue": 1}))
+
+    run = run_tap(one_day(vendor), "mine", fails=True)
+
+    assert "a row is without the dimension `supply_tag_id`, which was asked for" in run.error
+
+
+def test_a_metric_that_no_row_has_is_one_warning(run_tap: TapRunner, script: Script) -> None:
+    vendor = script(lambda request: Answer.json(complete(row(date=request.json()["start_date"], new=1))))
+    report = {**MINE, "metrics": ["revenue", "wins"]}
+
+    run = run_tap({**vendor.settings(), "reports": [report], "window_days": 2}, "mine")
+
+    assert [one for one in run.warnings() if "wins" in one] == [
+        "stream mine: window 2026-02-01..2026-02-02: no row has the metric `wins`, which was asked for"
+    ]
+    assert {one["wins"] for one in run.records("mine")} == {None}
+    assert [one for one in run.warnings() if "`new`" in one] == [
+        "stream mine: The field `new` is not in the schema: kept in `_extra`"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("dimension", "sent", "emitted"),
+    [
+        ("supply_tag_id", None, 0),
+        ("supply_tag_id", "12", 12),
+        ("supply_type", None, ""),
+        ("supply_type", "Outstream", "Outstream"),
+        ("device_model", 12, "12"),
+    ],
+)
+def test_null_dimensions_become_values_that_a_key_may_have(
+    run_tap: TapRunner, script: Script, dimension: str, sent: Any, emitted: Any
+) -> None:
+    vendor = script.answers(complete({"date": "2026-02-01", dimension: sent, "revenue": 1}))
+
+    run = run_tap(one_day(vendor, {**MINE, "dimensions": [dimension]}), "mine")
+
+    assert run.records("mine")[0][dimension] == emitted
+    assert next(one for one in run.messages if one["type"] == "SCHEMA")["key_properties"] == ["date", dimension]
+
+
+def test_two_equal_rows_are_one_with_a_warning(run_tap: TapRunner, script: Script) -> None:
+    vendor = script.answers(complete(row(), row()))
+
+    run = run_tap(one_day(vendor, row_count_check="off"), "mine")
+
+    assert len(run.records("mine")) == 1
+    assert len([one for one in run.warnings() if "came twice" in one]) == 1
+
+
+def test_two_different_rows_of_one_key_end_the_run(run_tap: TapRunner, script: Script) -> None:
+    vendor = script.answers(complete(row(), row(revenue="9")))
+
+    run = run_tap(one_day(vendor), "mine", fails=True)
+
+    assert "two different rows have one key" in run.error
+    assert run.records("mine") == []
+
+
+def test_keys_of_a_users_own(run_tap: TapRunner, script: Script) -> None:
+    vendor = script.answers(complete(row()))
+
+    run = run_tap(one_day(vendor, {**MINE, "primary_keys": ["date", "supply_tag_name"]}), "mine")
+
+    schema = next(one for one in run.messages if one["type"] == "SCHEMA")
+    assert schema["key_properties"] == ["date", "supply_tag_name"]
+
+
+@pytest.mark.parametrize(("mode", "fails"), [("fail", True), ("warn", False), ("off", False)])
+def test_rows_are_held_against_the_total_before_any_is_emitted(
+    run_tap: TapRunner, script: Script, mode: str, *, fails: bool
+) -> None:
+    vendor = script.answers(complete(row(1), row(2), total_rows=3))
+
+    run = run_tap(one_day(vendor, row_count_check=mode), "mine", fails=fails)
+
+    words = "2 rows read, and the vendor's total is 3"
+    assert (words in run.error, any(words in one for one in run.warnings())) == (fails, mode == "warn")
+    assert (len(run.records("mine")), len(run.bookmarks("mine")) > 0) == ((0, False) if fails else (2, True))
+
+
+def test_half_a_window_is_never_emitted(run_tap: TapRunner, script: Script) -> None:
+    # Given a report whose second page is refused
+    vendor = script.answers(complete(row(1), total_pages=2), Answer.json({"error": "no"}, 400))
+
+    run = run_tap(one_day(vendor), "mine", fails=True)
+
+    assert run.records("mine") == []
+    assert run.bookmarks("mine") == []

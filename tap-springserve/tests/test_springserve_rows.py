@@ -1,0 +1,160 @@
+"""What becomes of a row's values."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from vendor_simulators.springserve import SpringServeSimulator
+from vendor_simulators.springserve.sample import SAMPLE, SAMPLE_ID
+
+if TYPE_CHECKING:
+    from conftest import Script
+    from singer_adtech.testing import Run, TapRunner
+    from vendor_simulators.pytest_plugin import Simulate
+
+A = "2026-01-01T00:00:00.000Z"
+
+
+def read(run_tap: TapRunner, script: Script, stream: str = "supply_tags", **row: Any) -> tuple[dict[str, Any], Run]:
+    """Read one row and return its record."""
+    vendor = script.answers(script.page({"id": 1, "updated_at": A, **row}))
+    run = run_tap(vendor.settings(), stream)
+    (record,) = run.records(stream)
+    return record, run
+
+
+@pytest.mark.parametrize(
+    ("column", "sent", "emitted"),
+    [
+        ("rate", "10.20", Decimal("10.20")),
+        ("rate", 70, 70),
+        ("rate", "27.0", Decimal("27.0")),
+        ("openrtb_floor", 13.24, Decimal("13.24")),
+        ("supply_partner_id", "66463", 66463),
+        ("supply_partner_id", 9007199254740993, 9007199254740993),
+        ("timeout", 3000.0, 3000),
+        ("creative_language_allow_list", " ", None),
+        ("country_white_list", "", None),
+        ("country_white_list", False, False),
+        ("dma_white_list", "true", True),
+        ("supply_type", None, None),
+        ("note", 17, "17"),
+        ("note", 1.50, "1.5"),
+        ("min_aspect_ratio", "16:9", "16:9"),
+        ("player_sizes", ["xs", "s"], ["xs", "s"]),
+        ("player_sizes", [1, 2], [1, 2]),
+        ("dma_codes", [525], [525]),
+        ("day_parting", [[True] * 24] * 7, [[True] * 24] * 7),
+        ("pod", SAMPLE["pod"], SAMPLE["pod"]),
+        ("segment_groups", SAMPLE["segment_groups"], SAMPLE["segment_groups"]),
+        ("optimization", SAMPLE["optimization"], SAMPLE["optimization"]),
+        ("created_at", "2021-03-19T14:30:06.675Z", "2021-03-19T14:30:06.675Z"),
+        ("created_at", "2021-03-19T14:30:06.675", "2021-03-19T14:30:06.675Z"),
+        ("created_at", "2021-03-19 14:30:06", "2021-03-19T14:30:06Z"),
+        ("created_at", "", None),
+        ("app_name__targeting", "All", None),
+    ],
+)
+def test_a_value_becomes_what_its_column_declares(
+    run_tap: TapRunner, script: Script, column: str, sent: Any, emitted: Any
+) -> None:
+    record, run = read(run_tap, script, **{column: sent})
+
+    assert (record.get(column), record["_extra"]) == (emitted, None)
+    assert run.warnings() == []
+
+
+@pytest.mark.parametrize(
+    ("column", "sent"),
+    [
+        ("rate", "n/a"),
+        ("supply_partner_id", 1.5),
+        ("active", "maybe"),
+        ("note", ["x"]),
+        ("pod", "none"),
+        ("key_ids", 3),
+        ("created_at", "yesterday"),
+    ],
+)
+def test_a_value_that_fits_no_rule_is_kept_aside_with_one_warning(
+    run_tap: TapRunner, script: Script, column: str, sent: Any
+) -> None:
+    vendor = script.answers(script.page(*({"id": one, "updated_at": A, column: sent} for one in (1, 2))))
+
+    run = run_tap(vendor.settings(), "supply_tags")
+
+    emitted = Decimal(str(sent)) if isinstance(sent, float) else sent
+    assert [(one[column], one["_extra"]) for one in run.records("supply_tags")] == [(None, {column: emitted})] * 2
+    assert len([one for one in run.warnings() if f"`{column}`" in one]) == 1
+
+
+def test_both_spellings_of_a_field_become_one_column(run_tap: TapRunner, script: Script) -> None:
+    record, _ = read(run_tap, script, app_name__targeting="Allowlist")
+    assert record["app_name_targeting"] == "Allowlist"
+    assert "app_name__targeting" not in record
+
+    record, _ = read(run_tap, script, app_name__targeting="Allowlist", app_name_targeting="All")
+    assert (record["app_name_targeting"], record["_extra"]) == ("All", None)
+
+
+def test_active_and_is_active_are_emitted_as_they_come(run_tap: TapRunner, script: Script) -> None:
+    record, _ = read(run_tap, script, active=True)
+    assert (record["active"], record["is_active"]) == (True, None)
+
+    record, _ = read(run_tap, script, active=True, is_active=False)
+    assert (record["active"], record["is_active"]) == (True, False)
+
+
+def test_fields_that_are_not_listed_go_to_extra_whole(run_tap: TapRunner, script: Script) -> None:
+    record, run = read(run_tap, script, metro_area_codes=[1], deep={"a": {"b": [0.10]}}, empty=None)
+
+    assert record["_extra"] == {"metro_area_codes": [1], "deep": {"a": {"b": [Decimal("0.1")]}}}
+    assert sorted(one for one in run.warnings() if "not in the schema" in one) == [
+        "stream supply_tags: The field `deep` is not in the schema: kept in `_extra`",
+        "stream supply_tags: The field `metro_area_codes` is not in the schema: kept in `_extra`",
+    ]
+
+
+def test_ids_that_come_as_text_become_integers_in_demand_tags(run_tap: TapRunner, script: Script) -> None:
+    record, _ = read(run_tap, script, "demand_tags", creative_id="77", media_file_min_duration="6", rate="27.0")
+
+    assert (record["creative_id"], record["media_file_min_duration"], record["rate"]) == (77, 6, Decimal("27.0"))
+
+
+def test_the_tag_of_the_wiki_comes_out_as_it_is_printed(run_tap: TapRunner, simulate: Simulate) -> None:
+    # Given the examples that the wiki prints, numbers as numbers
+    vendor = simulate(SpringServeSimulator(days=1, rows_per_day=5, numbers="number"))
+    # When the tags are read
+    run = run_tap(vendor.settings(), "supply_tags")
+    # Then each example is in its column; a blank means all
+    (record,) = [one for one in run.records("supply_tags") if one["id"] == SAMPLE_ID]
+    expected = {**SAMPLE, "creative_language_allow_list": None}
+    for name, value in expected.items():
+        assert record[name] == (Decimal(str(value)) if isinstance(value, float) else value), name
+
+
+def test_a_row_without_its_key_ends_the_run(run_tap: TapRunner, script: Script) -> None:
+    vendor = script.answers([{"name": "no id"}], [])
+
+    assert "a row has no value for its key `id`" in run_tap(vendor.settings(), "campaigns", fails=True).error
+
+
+@pytest.mark.parametrize(("mode", "extra"), [("drop", None), ("keep", {"new": 1})])
+def test_undeclared_fields_are_kept_or_dropped(
+    run_tap: TapRunner, script: Script, mode: str, extra: dict[str, int] | None
+) -> None:
+    vendor = script.answers([{"id": 1, "new": 1}], [])
+
+    run = run_tap({**vendor.settings(), "extra_fields": mode}, "campaigns")
+
+    assert run.records("campaigns")[0]["_extra"] == extra
+
+
+def test_undeclared_fields_may_end_the_run(run_tap: TapRunner, script: Script) -> None:
+    vendor = script.answers([{"id": 1, "new": 1}], [])
+
+    run = run_tap({**vendor.settings(), "extra_fields": "fail"}, "campaigns", fails=True)
+
+    assert "the vendor sent the field `new`, which the schema does not declare" in run.error

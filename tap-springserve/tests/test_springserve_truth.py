@@ -1,0 +1,212 @@
+"""Rows equal the simulator's truth, field by field, for every stream and every variant of the vendor."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tap_springserve.streams import STREAMS
+from vendor_simulators.faults import Fault
+from vendor_simulators.springserve import SpringServeSimulator
+
+if TYPE_CHECKING:
+    from singer_adtech.testing import Run, TapRunner
+    from vendor_simulators.pytest_plugin import Simulate
+
+FIRST = dt.date(2026, 2, 1)
+ENTITIES: dict[str, tuple[str, ...]] = {str(vars(one)["name"]): vars(one)["primary_keys"] for one in STREAMS}
+REPORTS = {"supply_daily": ("date", "supply_tag_id"), "demand_daily": ("date", "demand_tag_id")}
+SOME = ("supply_tags", "geo_lists", "bills", "campaigns", "domain_list_domains", "supply_daily")
+
+
+def exact(value: Any) -> Any:
+    """Make numbers with a point into decimals, as the runner's messages have them."""
+    if isinstance(value, float):
+        return Decimal(repr(value))
+    if isinstance(value, dict):
+        return {name: exact(item) for name, item in value.items()}
+    return [exact(item) for item in value] if isinstance(value, list) else value
+
+
+def newest(run: Run, stream: str) -> list[dict[str, Any]]:
+    """Return the last record of each key, as a loader's upsert leaves them, sorted by key."""
+    key = {**ENTITIES, **REPORTS}[stream]
+    by_key = {tuple(record[name] for name in key): record for record in run.records(stream)}
+    return [by_key[values] for values in sorted(by_key)]
+
+
+def test_rows_of_every_list_are_the_truth(run_tap: TapRunner, springserve: SpringServeSimulator) -> None:
+    # Given an account, and pages small enough that each list has several
+    settings = {**springserve.settings(), "page_size": 25, "row_count_check": "fail"}
+    # When all streams of entities are read
+    run = run_tap(settings, *ENTITIES)
+    # Then each row is there once, with every column as the data has it
+    for stream, key in ENTITIES.items():
+        truth = exact(springserve.truth(stream))
+        assert run.by_key(stream, *key) == truth, stream
+        assert len(truth) > 1
+    assert springserve.violations == []
+
+
+def test_rows_of_v0_are_the_truth(run_tap: TapRunner, springserve: SpringServeSimulator) -> None:
+    # When the lists of both versions are read from v0
+    streams = [name for name in ENTITIES if name not in {"geo_lists", "demand_tag_priorities"}]
+    run = run_tap({**springserve.settings(), "resource_version": "v0"}, *streams)
+    # Then the rows are the same, but for the word for what is switched on, and there is no bookmark
+    for stream in streams:
+        assert run.by_key(stream, *ENTITIES[stream]) == exact(springserve.truth(stream, version="v0")), stream
+        assert run.bookmarks(stream) == []
+    assert {request.path.split("/")[2] for request in springserve.journal} == {"v0"}
+
+
+@pytest.mark.parametrize("stream", REPORTS)
+def test_rows_of_a_report_are_the_truth(run_tap: TapRunner, springserve: SpringServeSimulator, stream: str) -> None:
+    # When a default report is read
+    run = run_tap({**springserve.settings(), "row_count_check": "fail"}, stream)
+    # Then its rows are those of the data, null dimensions as zero
+    truth = exact(springserve.truth(stream))
+    assert run.by_key(stream, *REPORTS[stream]) == truth
+    assert len(truth) > 300
+    assert springserve.violations == []
+
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "v0 of 50 rows": {"most_v0": 50},
+    "envelope on v0": {"v0_lists": "envelope"},
+    "arrays on v1": {"v1_lists": "array"},
+    "no expiration": {"expiration": "none"},
+    "epoch expiration": {"expiration": "epoch"},
+    "numbers": {"numbers": "number"},
+    "numbers as text": {"numbers": "text"},
+    "no zones": {"zones": False},
+    "both words": {"active": "both"},
+    "the wiki's misprint": {"app_name_targeting": "two"},
+    "dates with a tail": {"dates": "both"},
+    "no total pages": {"total_pages": False, "report_rows": 50},
+    "complete at once": {"polls": 0},
+    "many polls": {"polls": 9},
+    "forgotten once": {"forget": 1},
+    "forgotten twice": {"forget": 2},
+    "ties by id": {"ties": "id"},
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_each_variant_of_the_vendor_gives_the_same_rows(run_tap: TapRunner, simulate: Simulate, variant: str) -> None:
+    # Given a vendor that makes another choice where nothing is documented
+    vendor = simulate(SpringServeSimulator(first_day=FIRST, days=3, rows_per_day=45, **VARIANTS[variant]))
+    # When a stream of each kind is read
+    run = run_tap({**vendor.settings(), "page_size": 20, "end_date": "2026-02-03", "row_count_check": "fail"}, *SOME)
+    # Then the rows are the truth
+    for stream in SOME:
+        assert newest(run, stream) == exact(vendor.truth(stream)), stream
+    assert vendor.violations == []
+
+
+@pytest.mark.parametrize("shape", ["array", "data", "status"])
+def test_a_report_that_is_not_asynchronous_has_the_same_rows(
+    run_tap: TapRunner, simulate: Simulate, shape: str
+) -> None:
+    vendor = simulate(SpringServeSimulator(first_day=FIRST, days=3, rows_per_day=70, sync_answer=shape))
+    report = {"name": "now", "dimensions": ["supply_partner_id"], "metrics": ["revenue"], "async": False}
+
+    run = run_tap({**vendor.settings(), "end_date": "2026-02-03", "reports": [report]}, "now")
+
+    assert run.by_key("now", "date", "supply_partner_id") == exact(vendor.truth("now", report=report))
+    first = vendor.journal.matching("/api/v0/report")[0].json()
+    assert (first["async"], "report_service" in first) == (False, False)
+    assert len(vendor.journal.matching("/api/v0/report")) == (3 if shape == "status" else 1)
+
+
+OPEN: dict[str, dict[str, Any]] = {
+    "two dimensions and a filter": {
+        "dimensions": ["supply_partner_id", "device_brand"],
+        "metrics": ["impressions", "revenue"],
+        "filters": {"supply_types": ["Outstream"]},
+    },
+    "by domain": {"dimensions": ["detected_domain", "supply_type"], "metrics": ["fill_rate"]},
+    "no dimension": {"dimensions": [], "metrics": ["revenue"]},
+    "no metrics": {"dimensions": ["supply_type"]},
+    "hourly": {"dimensions": ["supply_partner_id"], "metrics": ["clicks"], "interval": "hour"},
+    "cumulative": {"dimensions": ["supply_partner_id"], "metrics": ["clicks"], "interval": "cumulative"},
+    "days of New York": {"dimensions": ["supply_tag_id"], "metrics": ["cost"], "time_zone": "America/New_York"},
+}
+
+
+@pytest.mark.parametrize("case", OPEN)
+def test_rows_of_any_report_are_the_truth(run_tap: TapRunner, simulate: Simulate, case: str) -> None:
+    # Given a report of a user's own; what `_extra` keeps stays as it was sent
+    springserve = simulate(SpringServeSimulator(first_day=FIRST, days=10, rows_per_day=40, numbers="number"))
+    report = {"name": "mine", **OPEN[case]}
+    # When it is read
+    run = run_tap({**springserve.settings(), "reports": [report], "row_count_check": "fail"}, "mine")
+    # Then its rows are those of the data
+    truth = exact(springserve.truth("mine", report=report))
+    assert run.by_key("mine", "date", *report["dimensions"]) == truth
+    assert truth
+    assert springserve.violations == []
+
+
+def test_rows_edited_while_a_list_is_read_are_not_lost(run_tap: TapRunner, simulate: Simulate) -> None:
+    # Given an account in which three tags are edited after each page
+    vendor = simulate(SpringServeSimulator(first_day=FIRST, days=1, rows_per_day=120, edits=3, most_edits=24))
+    # When the tags are read
+    run = run_tap({**vendor.settings(), "page_size": 25}, "supply_tags")
+    # Then the last version of each tag is the truth, and edited ones came more than once
+    assert newest(run, "supply_tags") == exact(vendor.truth("supply_tags"))
+    records = run.records("supply_tags")
+    assert len(records) > 120
+    assert len({(record["id"], record["updated_at"]) for record in records}) == len(records)
+
+
+def test_a_second_run_reads_what_changed(run_tap: TapRunner, springserve: SpringServeSimulator) -> None:
+    # Given a first run on 10 February, and rows that changed since
+    streams = ("supply_tags", "campaigns", "supply_daily")
+    first = run_tap(springserve.settings(), *streams)
+    springserve.restate(days=2)
+    springserve.journal.clear()
+    # When it is run again from its state
+    second = run_tap(springserve.settings(), *streams, state=first.states[-1])
+    # Then both runs together are the new truth, and the second read little but what changed
+    for stream in streams:
+        both = {
+            tuple(record[name] for name in {**ENTITIES, **REPORTS}[stream]): record
+            for run in (first, second)
+            for record in run.records(stream)
+        }
+        assert [both[key] for key in sorted(both)] == exact(springserve.truth(stream))
+    assert len(second.records("supply_tags")) < 20
+    assert {record["date"] for record in second.records("supply_daily")} == {
+        "2026-02-07",
+        "2026-02-08",
+        "2026-02-09",
+        "2026-02-10",
+    }
+    assert len(springserve.journal.matching("/api/v1/supply_tags")) == 1
+
+
+def test_a_run_with_every_fault_gives_the_same_rows(run_tap: TapRunner, springserve: SpringServeSimulator) -> None:
+    # Given a vendor that fails in every way that passes, in lists, reports and logins
+    springserve.faults.add(
+        Fault(path="/api/v0/auth", action="html", status=503),
+        Fault(path="/api/v1/*", nth=1, action="status", status=429, body="Retry later\n"),
+        Fault(path="/api/v1/*", nth=2, action="cut"),
+        Fault(path="/api/v1/*", nth=4, action="expire_token"),
+        Fault(path="/api/v0/campaigns", nth=1, action="html", status=503),
+        Fault(path="/api/v0/campaigns", nth=2, action="broken_json"),
+        Fault(path="/api/v0/campaigns", nth=4, action="html", status=200),
+        Fault(path="/api/v0/report", nth=1, action="drop"),
+        Fault(path="/api/v0/report", nth=3, action="expire_token"),
+        Fault(path="/api/v0/report", nth=4, action="status", status=500, body='{"error": "oops"}'),
+        Fault(path="/api/v0/report", nth=6, action="broken_json"),
+        Fault(path="/api/v0/report", nth=8, action="status", status=429, body="Retry later\n"),
+        Fault(path="/api/v0/domain_lists/*", nth=2, action="drop"),
+    )
+    # When streams of each kind are read
+    run = run_tap({**springserve.settings(), "page_size": 25, "row_count_check": "fail"}, *SOME)
+    # Then every row is the truth
+    for stream in SOME:
+        assert newest(run, stream) == exact(springserve.truth(stream)), stream
+    assert springserve.violations == []
