@@ -1,8 +1,11 @@
 """How close tap-springserve comes to the vendor's request limits, and that it never goes above them.
 
-The simulator enforces the documented limits (240 requests a minute, 10 for reports) in a process of its own. The tap
-reads 5,000 supply tags and a month of an hourly report by supply partner. The figure is the time of the run against the
-time that the limits alone dictate for the same number of requests.
+The simulator enforces the documented limits (240 requests a minute, 10 for reports) in a process of its own. The
+tap reads 5,000 supply tags and a month of an hourly report by supply partner. The figure is the time of the run
+against the time that the limits alone dictate for the same number of requests.
+
+The simulator makes its answers before the run, as its own work is not what is measured. It gives reports out in pages of
+2,500 rows; what the vendor's pages have is not known.
 
 With `--scale 4` both sides take a quarter of a second for a second: waits are shorter, and the work of the two programs
 weighs four times as much as in a real run. `--scale 1` is a real one.
@@ -24,6 +27,7 @@ from typing_extensions import override
 from vendor_simulators.limits import Limiter
 from vendor_simulators.server import serve
 from vendor_simulators.springserve import SpringServeSimulator
+from vendor_simulators.springserve.facts import Question
 from vendor_simulators.springserve.simulator import LIMITS
 
 if TYPE_CHECKING:
@@ -65,11 +69,23 @@ class FastClock(Clock):
         time.sleep(seconds / self._scale)
 
 
+def warm(simulator: SpringServeSimulator, days: int) -> None:
+    """Make every answer's rows before they are asked for."""
+    simulator.truth("supply_tags")
+    add_up, known = simulator.facts.rows, {}
+    for number in range(days):
+        day = FIRST + timedelta(days=number)
+        question = Question(day, day, "hour", "UTC", ("supply_partner_id",), {})
+        known[day] = add_up(question)
+    simulator.facts.rows = lambda question: known[question.first]  # type: ignore[method-assign]  # known beforehand
+
+
 def vendor(pipe: Connection, tags: int, days: int, scale: float) -> None:
     """Serve the simulator until told to stop, then send back what it counted."""
     simulator = SpringServeSimulator(
-        first_day=FIRST, days=days, rows_per_day=tags, enforce_limits=True, polls=1, report_rows=5000
+        first_day=FIRST, days=days, rows_per_day=tags, enforce_limits=True, polls=1, report_rows=2500
     )
+    warm(simulator, days)
     simulator.limits = Limiter(LIMITS, clock=lambda: time.monotonic() * scale)
     with serve(simulator):
         pipe.send(simulator.settings())

@@ -16,6 +16,7 @@ from typing_extensions import override
 
 from singer_adtech.ahead import read_ahead
 from singer_adtech.errors import VendorError, located
+from singer_adtech.row_counts import check_row_count
 from singer_adtech.streams import AdTechStream
 
 if TYPE_CHECKING:
@@ -76,8 +77,11 @@ class ChildStream(AdTechStream[PageToken]):
 
     def _of_parent(self, parent: int | str, pages: Iterator[requests.Response]) -> Iterator[Record]:
         seen: set[Any] = set()
+        told: int | None = None
         try:
-            for response in pages:
+            for number, response in enumerate(pages):
+                if number == 0:
+                    told = self.total_rows(response)
                 for row in self.parse_response(response):
                     record = self.shape.record(self.flat_row(row, parent))
                     # A catalog may name no key: then rows cannot be told apart, and each counts.
@@ -87,3 +91,14 @@ class ChildStream(AdTechStream[PageToken]):
                         yield record
         except GoneError:
             self.log_lines.warning("%s %s is gone: skipped", self.parent_key, parent)
+            return
+        whose = f"{self.parent_key} {parent}"
+        with located(window=whose):
+            check_row_count(
+                # More than the total is no loss: rows were added while the list was read.
+                read=len(seen) if told is None else min(len(seen), told),
+                told=told,
+                mode=self.config.get("row_count_check", "off"),
+                logger=self.log_lines,
+                window=whose,
+            )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from typing import TYPE_CHECKING, Any, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from singer_sdk import typing as th
 
 from singer_adtech.errors import SettingError, quoted
+from singer_adtech.records import json_type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -230,6 +232,27 @@ def explain(error: ValidationError, properties: Mapping[str, Any]) -> str:
     where = setting + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in list(error.path)[1:])
     shown = "the value" if declared.get("secret") or declared.get("writeOnly") else quoted(repr(error.instance), 80)
     return f"setting `{where}`: {shown} is not allowed: {allowed(cast('Mapping[str, Any]', error.schema))}"
+
+
+def unreadable(name: str, text: str, declared: Mapping[str, Any]) -> str | None:
+    """Say in one line what is wrong with the text of a setting; None if its type can be read from it.
+
+    Args:
+        name: The setting.
+        text: Its value as an environment variable has it: lists and objects are JSON there.
+        declared: Its schema.
+    """
+    kind = json_type(declared)
+    try:
+        if kind == "integer":
+            int(text)
+        elif kind in {"array", "object"}:
+            json.loads(text)
+    except ValueError:
+        shown = "the value" if declared.get("secret") else quoted(repr(text), 80)
+        spelled = "" if kind == "integer" else ", as JSON"
+        return f"setting `{name}`: {shown} of its environment variable is not allowed: {allowed(declared)}{spelled}"
+    return None
 
 
 def allowed(declared: Mapping[str, Any] | bool) -> str:  # noqa: FBT001 - a JSON schema may be a boolean

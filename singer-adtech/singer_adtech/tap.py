@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from abc import abstractmethod
 from decimal import Decimal
@@ -25,7 +26,7 @@ from singer_adtech.redaction import REDACTOR
 from singer_adtech.requester import Requester
 from singer_adtech.retries import RetryPolicy
 from singer_adtech.sessions import Session
-from singer_adtech.settings import explain
+from singer_adtech.settings import explain, unreadable
 from singer_adtech.streams import WindowStream
 
 if TYPE_CHECKING:
@@ -74,9 +75,11 @@ class AdTechTap(Tap):
         self._closing = False
         try:
             super().__init__(*args, **kwargs)
-        except BaseException:
+        except BaseException as error:
             # Discovery, which a run begins with, may have asked the vendor something.
             with self._run():
+                if isinstance(error, ValueError) and kwargs.get("parse_env_config"):
+                    self._refuse_environment()
                 raise
 
     @abstractmethod
@@ -186,6 +189,15 @@ class AdTechTap(Tap):
             user_agent=self.config.get("user_agent") or f"{self.name}/{self.plugin_version}",
             logger=self.logger,
         )
+
+    @classmethod
+    def _refuse_environment(cls) -> None:
+        """Name the setting that singer-sdk could not read from its environment variable, and only failed on."""
+        for name, declared in cls.config_jsonschema["properties"].items():
+            text = os.environ.get(f"{cls._env_var_prefix}{name.upper()}")
+            problem = None if text is None else unreadable(name, text, declared)
+            if problem:
+                raise SettingError(problem) from None
 
     @property
     def states_written(self) -> int:

@@ -166,6 +166,7 @@ class TapRunner:
         clock: FakeClock | None = None,
         families: Sequence[Any] | None = None,
         test: bool = False,
+        real_time: bool = False,
         fails: bool = False,
     ) -> Run:
         """Run the tap.
@@ -178,13 +179,16 @@ class TapRunner:
             clock: Where time comes from; one that stands at the runner's `now` if not given.
             families: Other request limits.
             test: Whether singer-sdk's connection test is run, which selects every stream.
+            real_time: Whether budgets are kept by the clock of the machine.
             fails: Whether the run has to fail; it must not otherwise.
 
         Raises:
             AssertionError: The run did not fail although it had to.
         """
         fake = clock or FakeClock(self._now)
-        own: dict[str, Any] = {"clock": fake} if families is None else {"clock": fake, "families": tuple(families)}
+        own: dict[str, Any] = {"clock": Clock() if real_time else fake}
+        if families is not None:
+            own["families"] = tuple(families)
         frozen: type[AdTechTap] = type("Frozen", (self._tap_class,), own)
         # Only the retrying library's own name for `time`: a server in this process needs the real one.
         self._monkeypatch.setattr(backoff._sync, "time", SimpleNamespace(sleep=fake.back_off))  # noqa: SLF001
@@ -208,6 +212,11 @@ class TapRunner:
                 if not fails:
                     raise
                 error = line(problem)
+            finally:
+                # Pages in flight when a run fails are still being fetched: a server must not stop before they are.
+                for thread in threading.enumerate():
+                    if thread.name.startswith("singer-adtech"):
+                        thread.join(10)
         if fails and not error:
             raise AssertionError("the run did not fail")
         out.seek(0)
@@ -296,6 +305,7 @@ class Program:
         self,
         *arguments: str,
         config: Mapping[str, Any] | None = None,
+        stdout: Any = subprocess.PIPE,
         environment: Mapping[str, str] | None = None,
     ) -> subprocess.Popen[str]:
         """Start the program.
@@ -303,13 +313,14 @@ class Program:
         Args:
             arguments: Its command line.
             config: Settings, given in a file.
+            stdout: Where its output goes.
             environment: Variables beside those of this process.
         """
         self._started += 1
         given = ["--config", self.file(f"config-{self._started}.json", config)] if config is not None else []
         return subprocess.Popen(  # noqa: S603 - a tap of this environment
             [sys.executable, "-m", self._module, *given, *arguments],
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=subprocess.PIPE,
             text=True,
             encoding="utf-8",
@@ -320,12 +331,13 @@ class Program:
         self,
         *arguments: str,
         config: Mapping[str, Any] | None = None,
+        stdout: Any = subprocess.PIPE,
         environment: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run the program to its end; see `start`."""
-        process = self.start(*arguments, config=config, environment=environment)
+        process = self.start(*arguments, config=config, stdout=stdout, environment=environment)
         out, err = process.communicate(timeout=60)
-        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+        return subprocess.CompletedProcess(process.args, process.returncode, out or "", err)
 
     def stop(
         self, number: signal.Signals, states: int, *arguments: str, config: Mapping[str, Any]

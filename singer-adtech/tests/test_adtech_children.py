@@ -14,6 +14,7 @@ import pytest
 from singer_adtech.auth import Authenticator, HeaderAuthenticator
 from singer_adtech.children import ChildStream, GoneError
 from singer_adtech.emitting import exact_json
+from singer_adtech.errors import DataError
 from singer_adtech.tap import AdTechTap
 from singer_sdk import typing as th
 from singer_sdk.pagination import BaseAPIPaginator
@@ -70,6 +71,11 @@ class Members(ChildStream[Any]):
         yield from exact_json(response.content)["rows"]
 
     @override
+    def total_rows(self, response: requests.Response) -> int | None:
+        total: int | None = exact_json(response.content).get("total")
+        return total
+
+    @override
     def validate_response(self, response: requests.Response) -> None:
         if response.status_code == HTTPStatus.NOT_FOUND:
             raise GoneError("not there")
@@ -85,6 +91,7 @@ class MemberTap(AdTechTap):
         th.Property("api_url", th.StringType, required=True),
         th.Property("request_timeout", th.IntegerType, default=5),
         th.Property("parallel_requests", th.IntegerType, default=1),
+        th.Property("row_count_check", th.StringType, default="fail"),
     ).to_dict()
 
     @override
@@ -102,11 +109,13 @@ class Vendor:
     Attributes:
         lists: Words by list; a list without any is gone.
         delay: Seconds that an answer about members takes.
+        total_off_by: How wrong the total of a list is; None if it is not told.
     """
 
     def __init__(self, server: Server, lists: dict[int, list[str] | None]) -> None:
         self.lists = lists
         self.delay = 0.0
+        self.total_off_by: int | None = None
         self._server = server
         server.answer = self._answer
 
@@ -119,9 +128,11 @@ class Vendor:
             return self._server.json({}, 404)
         page = int(call.query["page"])
         following = page + 1 if page * 2 < len(words) else None
-        return self._server.json(
-            {"rows": [{"word": word} for word in words[page * 2 - 2 : page * 2]], "next": following}
-        )
+        rows = [{"word": word} for word in words[page * 2 - 2 : page * 2]]
+        answer: dict[str, Any] = {"rows": rows, "next": following}
+        if self.total_off_by is not None:
+            answer["total"] = len(words) + self.total_off_by
+        return self._server.json(answer)
 
 
 def run(server: Server, *, selected: bool = True, **settings: Any) -> list[dict[str, Any]]:
@@ -184,6 +195,19 @@ def test_a_parent_that_is_gone_is_skipped_with_a_warning(server: Server, caplog:
     assert [one.message for one in caplog.records if one.levelno == logging.WARNING] == [
         "stream members: list_id 8 is gone: skipped"
     ]
+
+
+@pytest.mark.parametrize(("off_by", "fails"), [(1, True), (0, False), (-1, False), (None, False)])
+def test_fewer_rows_than_the_vendor_told_are_a_loss_and_more_are_not(
+    server: Server, off_by: int | None, *, fails: bool
+) -> None:
+    Vendor(server, {7: ["a", "b", "c"]}).total_off_by = off_by
+
+    if fails:
+        with pytest.raises(DataError, match="3 rows read, and the vendor's total is 4"):
+            run(server)
+    else:
+        assert len(rows(run(server))) == 3
 
 
 def test_a_stream_that_is_not_selected_asks_for_nothing(server: Server) -> None:

@@ -202,3 +202,20 @@ def test_an_end_before_the_start_is_refused() -> None:
         "setting `end_date`: '2024-03-04' is before `start_date` '2024-03-05': "
         "give a later day, or leave it out to read up to today"
     )
+
+
+REFUSED = "setting `types`: '[N' of its environment variable is not allowed:"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("page_size", "12", None),
+        ("types", '["N"]', None),
+        ("name", "anything", None),
+        ("flag", "[", None),
+        ("types", "[N", f"{REFUSED} a list, each item one of N, R, as JSON"),
+    ],
+)
+def test_a_text_of_the_environment_that_is_not_its_type_is_named(name: str, text: str, expected: str | None) -> None:
+    assert settings.unreadable(name, text, SCHEMA["properties"][name]) == expected

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from singer_adtech.emitting import MessageWriter
+from singer_adtech.errors import SettingError
 from singer_adtech.redaction import MASK, REDACTOR
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import PluginCapabilities
@@ -111,6 +112,21 @@ def test_a_number_that_is_none_is_refused_with_its_setting(
         make_tap({"parse_env_config": True})
     # then
     assert caught.value.errors == ["setting `factor`: 'a lot' is not allowed: a number from 0 to 1"]
+
+
+def test_an_integer_that_is_none_is_refused_with_its_setting_although_singer_sdk_fails_on_it(
+    make_tap: Callable[..., TapAcme], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given
+    monkeypatch.setenv("TAP_ACME_PAGE_SIZE", "many")
+    # when
+    with pytest.raises(SettingError) as caught:
+        make_tap({"parse_env_config": True})
+    # then
+    assert (
+        str(caught.value)
+        == "setting `page_size`: 'many' of its environment variable is not allowed: an integer from 1 to 1000"
+    )
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

@@ -18,7 +18,7 @@ from vendor_simulators.ispot import ISpotSimulator
 if TYPE_CHECKING:
     import subprocess
 
-    from conftest import Cli
+    from singer_adtech.testing import Program as Cli
     from vendor_simulators.pytest_plugin import Simulate
 
 AUDIENCE = "/v4/metrics/audience/airings"

@@ -33,6 +33,11 @@ def messages(text: str) -> list[dict[str, Any]]:
     return [json.loads(one, parse_float=Decimal) for one in text.split("\n")[:-1]]
 
 
+def doubles(record: dict[str, Any]) -> Any:
+    """Make every number with a point a double: exact digits are what other tests are about."""
+    return json.loads(json.dumps(record, default=float))
+
+
 def select(cli: Cli, *streams: str) -> str:
     """Make a catalog that selects these streams and return its path."""
     catalog = json.loads(TapSpringServe(validate_config=False).catalog_json_text)
@@ -170,11 +175,7 @@ def test_a_run_killed_half_way_goes_on_from_its_last_state(
     rows = [one["record"] for one in [*before, *messages(finished.stdout)] if one["type"] == "RECORD"]
     key = ("date", "supply_tag_id") if stream == "supply_daily" else ("id",)
     loaded = {tuple(row[name] for name in key): row for row in rows}
-    truth = json.loads(json.dumps(slow.truth(stream), default=str), parse_float=Decimal)
-    assert len(loaded) == len(truth)
-    assert [
-        json.loads(json.dumps(loaded[one], default=str), parse_float=Decimal)["_extra"] for one in sorted(loaded)
-    ] == [one["_extra"] for one in truth]
+    assert [doubles(loaded[one]) for one in sorted(loaded)] == [doubles(record) for record in slow.truth(stream)]
     assert slow.violations == []
 
 

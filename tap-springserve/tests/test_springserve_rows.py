@@ -25,44 +25,48 @@ def read(run_tap: TapRunner, script: Script, stream: str = "supply_tags", **row:
     return record, run
 
 
-@pytest.mark.parametrize(
-    ("column", "sent", "emitted"),
-    [
-        ("rate", "10.20", Decimal("10.20")),
-        ("rate", 70, 70),
-        ("rate", "27.0", Decimal("27.0")),
-        ("openrtb_floor", 13.24, Decimal("13.24")),
-        ("supply_partner_id", "66463", 66463),
-        ("supply_partner_id", 9007199254740993, 9007199254740993),
-        ("timeout", 3000.0, 3000),
-        ("creative_language_allow_list", " ", None),
-        ("country_white_list", "", None),
-        ("country_white_list", False, False),
-        ("dma_white_list", "true", True),
-        ("supply_type", None, None),
-        ("note", 17, "17"),
-        ("note", 1.50, "1.5"),
-        ("min_aspect_ratio", "16:9", "16:9"),
-        ("player_sizes", ["xs", "s"], ["xs", "s"]),
-        ("player_sizes", [1, 2], [1, 2]),
-        ("dma_codes", [525], [525]),
-        ("day_parting", [[True] * 24] * 7, [[True] * 24] * 7),
-        ("pod", SAMPLE["pod"], SAMPLE["pod"]),
-        ("segment_groups", SAMPLE["segment_groups"], SAMPLE["segment_groups"]),
-        ("optimization", SAMPLE["optimization"], SAMPLE["optimization"]),
-        ("created_at", "2021-03-19T14:30:06.675Z", "2021-03-19T14:30:06.675Z"),
-        ("created_at", "2021-03-19T14:30:06.675", "2021-03-19T14:30:06.675Z"),
-        ("created_at", "2021-03-19 14:30:06", "2021-03-19T14:30:06Z"),
-        ("created_at", "", None),
-        ("app_name__targeting", "All", None),
-    ],
-)
-def test_a_value_becomes_what_its_column_declares(
-    run_tap: TapRunner, script: Script, column: str, sent: Any, emitted: Any
-) -> None:
-    record, run = read(run_tap, script, **{column: sent})
+CASES: list[tuple[str, Any, Any]] = [
+    ("rate", "10.20", Decimal("10.20")),
+    ("rate", 70, 70),
+    ("rate", "27.0", Decimal("27.0")),
+    ("openrtb_floor", 13.24, Decimal("13.24")),
+    ("supply_partner_id", "66463", 66463),
+    ("supply_partner_id", 9007199254740993, 9007199254740993),
+    ("timeout", 3000.0, 3000),
+    ("creative_language_allow_list", " ", None),
+    ("country_white_list", "", None),
+    ("country_white_list", False, False),
+    ("dma_white_list", "true", True),
+    ("supply_type", None, None),
+    ("note", 17, "17"),
+    ("note", 1.50, "1.5"),
+    ("min_aspect_ratio", "16:9", "16:9"),
+    ("player_sizes", ["xs", "s"], ["xs", "s"]),
+    ("player_sizes", [1, 2], [1, 2]),
+    ("dma_codes", [525], [525]),
+    ("day_parting", [[True] * 24] * 7, [[True] * 24] * 7),
+    ("pod", SAMPLE["pod"], SAMPLE["pod"]),
+    ("segment_groups", SAMPLE["segment_groups"], SAMPLE["segment_groups"]),
+    ("optimization", SAMPLE["optimization"], SAMPLE["optimization"]),
+    ("created_at", "2021-03-19T14:30:06.675Z", "2021-03-19T14:30:06.675Z"),
+    ("created_at", "2021-03-19T14:30:06.675", "2021-03-19T14:30:06.675Z"),
+    ("created_at", "2021-03-19 14:30:06", "2021-03-19T14:30:06Z"),
+    ("created_at", "", None),
+    ("app_name__targeting", "All", None),
+]
+"""Column, value as sent, value as emitted."""
 
-    assert (record.get(column), record["_extra"]) == (emitted, None)
+
+def test_a_value_becomes_what_its_column_declares(run_tap: TapRunner, script: Script) -> None:
+    # Given a row for each case
+    rows = [{"id": number, "updated_at": A, column: sent} for number, (column, sent, _) in enumerate(CASES)]
+    vendor = script.answers(script.page(*rows))
+    # When they are read
+    run = run_tap(vendor.settings(), "supply_tags")
+    # Then each value is what its column declares, with its type, and nothing is kept aside
+    for record, (column, sent, emitted) in zip(run.records("supply_tags"), CASES, strict=True):
+        value = record.get(column)
+        assert (value, type(value), record["_extra"]) == (emitted, type(emitted), None), (column, sent)
     assert run.warnings() == []
 
 
