@@ -294,6 +294,8 @@ class Program:
             for name, value in os.environ.items()
             if not name.startswith(f"{module.upper()}_") and not name.lower().endswith("_proxy")
         }
+        # singer-sdk says it on stderr at each start, on the oldest Python that it and the taps support.
+        self._environment["PYTHONWARNINGS"] = "ignore:Python 3.10 reached its end of life"
 
     def file(self, name: str, content: Any) -> str:
         """Write JSON into a file and return its path."""

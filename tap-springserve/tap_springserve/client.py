@@ -47,8 +47,8 @@ VENDOR_LIMITS = {
 """Requests a minute that the vendor allows an account (vendor's wiki)."""
 
 SLACK = 0.5
-"""Seconds added to the minute of reports, in which every request counts: the vendor's minute begins when it takes up the
-first one, which may be late. A tenth of a second, as for other limits, was not enough on a busy machine."""
+"""Seconds added to the minute of reports, in which every request counts: the vendor's minute begins when it takes up
+the first one, which may be late. A tenth of a second, as for other limits, was not enough on a busy machine."""
 
 RETRY_POLICY = RetryPolicy(
     waits=(1, 2, 4, 8, 16, 32, 60),
