@@ -4,8 +4,8 @@ The simulator enforces the documented limits (240 requests a minute, 10 for repo
 tap reads 5,000 supply tags and a month of an hourly report by supply partner. The figure is the time of the run
 against the time that the limits alone dictate for the same number of requests.
 
-The simulator makes its answers before the run, as its own work is not what is measured. It gives reports out in pages of
-2,500 rows; what the vendor's pages have is not known.
+The simulator makes its answers before the run, as its own work is not what is measured. It gives reports out in pages
+of 2,500 rows; what the vendor's pages have is not known.
 
 With `--scale 4` both sides take a quarter of a second for a second: waits are shorter, and the work of the two programs
 weighs four times as much as in a real run. `--scale 1` is a real one.

@@ -288,7 +288,7 @@ class Program:
     def __init__(self, module: str, folder: Path) -> None:
         self._module = module
         self._folder = folder
-        self._started = 0
+        self._started: list[subprocess.Popen[str]] = []
         self._environment = {
             name: value
             for name, value in os.environ.items()
@@ -318,9 +318,9 @@ class Program:
             stdout: Where its output goes.
             environment: Variables beside those of this process.
         """
-        self._started += 1
-        given = ["--config", self.file(f"config-{self._started}.json", config)] if config is not None else []
-        return subprocess.Popen(  # noqa: S603 - a tap of this environment
+        # A file for each run: several may go on side by side.
+        given = ["--config", self.file(f"config-{len(self._started)}.json", config)] if config is not None else []
+        process = subprocess.Popen(  # noqa: S603 - a tap of this environment
             [sys.executable, "-m", self._module, *given, *arguments],
             stdout=stdout,
             stderr=subprocess.PIPE,
@@ -328,6 +328,15 @@ class Program:
             encoding="utf-8",
             env={**self._environment, **(environment or {})},
         )
+        self._started.append(process)
+        return process
+
+    def end(self) -> None:
+        """End what a failed test has left running."""
+        for process in self._started:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
 
     def __call__(
         self,

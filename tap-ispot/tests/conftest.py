@@ -148,9 +148,11 @@ def script(simulate: Simulate) -> Script:
 
 
 @pytest.fixture
-def cli(tmp_path: Path) -> testing.Program:
+def cli(tmp_path: Path) -> Iterator[testing.Program]:
     """Run the program as a user does."""
-    return testing.Program("tap_ispot", tmp_path)
+    program = testing.Program("tap_ispot", tmp_path)
+    yield program
+    program.end()
 
 
 @pytest.fixture

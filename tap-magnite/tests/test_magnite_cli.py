@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
 
-    from conftest import Cli
+    from singer_adtech.testing import Program as Cli
     from vendor_simulators.pytest_plugin import Simulate
 
 BASE = "/v1/resources"

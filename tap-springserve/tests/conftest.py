@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
-import os
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
-from singer_adtech.testing import FakeClock, TapRunner, tap_runner
+from singer_adtech.testing import FakeClock, Program, TapRunner, tap_runner
 from tap_springserve.tap import TapSpringServe
 from typing_extensions import override
 from vendor_simulators.messages import Answer
 from vendor_simulators.simulator import Restated, Simulator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from vendor_simulators.messages import Request
@@ -116,54 +112,9 @@ def script(simulate: Simulate) -> Script:
     return Script(simulate)
 
 
-class Cli:
-    """Runs `tap-springserve` as a user does, in a process of its own.
-
-    Args:
-        folder: Where files are put.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._runs = 0
-        self._environment = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith("TAP_SPRINGSERVE_") and not name.lower().endswith("_proxy")
-        }
-
-    def file(self, name: str, content: Any) -> str:
-        """Write JSON into a file and return its path."""
-        path = self._folder / name
-        path.write_text(json.dumps(content), encoding="utf-8")
-        return str(path)
-
-    def start(
-        self, *arguments: str, config: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None
-    ) -> subprocess.Popen[str]:
-        """Start the program with settings from a file."""
-        # A file for each run: several may go on side by side.
-        self._runs += 1
-        given = ["--config", self.file(f"config-{self._runs}.json", config)] if config is not None else []
-        return subprocess.Popen(
-            [sys.executable, "-m", "tap_springserve", *given, *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            env={**self._environment, **(environment or {})},
-        )
-
-    def __call__(
-        self, *arguments: str, config: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        """Run the program to its end."""
-        process = self.start(*arguments, config=config, environment=environment)
-        out, err = process.communicate(timeout=60)
-        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
-
-
 @pytest.fixture
-def cli(tmp_path: Path) -> Cli:
+def cli(tmp_path: Path) -> Iterator[Program]:
     """Run the program as a user does."""
-    return Cli(tmp_path)
+    program = Program("tap_springserve", tmp_path)
+    yield program
+    program.end()

@@ -16,7 +16,7 @@ from vendor_simulators.springserve import SpringServeSimulator
 if TYPE_CHECKING:
     import subprocess
 
-    from conftest import Cli
+    from singer_adtech.testing import Program as Cli
     from vendor_simulators.pytest_plugin import Simulate
 
 TAGS = "/api/v1/supply_tags"
