@@ -1,17 +1,23 @@
-"""Request budgets: how many requests a vendor allows, kept by all threads together."""
+"""Request budgets: how many requests a vendor allows, kept by all threads together.
+
+`shared_budgets` keeps them over several processes.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from singer_adtech.clock import Clock
+
+T = TypeVar("T")
 
 MARGIN = 0.1
 """Seconds added to each limit's span: requests do not take equally long to reach the vendor, who counts arrivals."""
@@ -52,10 +58,18 @@ class Family:
 
 
 @dataclass
-class _Account:
-    """What was spent of one family."""
+class Account:
+    """What was spent of one family.
+
+    Args:
+        family: The family.
+        margin: Seconds added to each limit's span.
+        starts: The moments (monotonic seconds) of requests that still count, in order.
+        held_until: Before this moment none may start, as the vendor said so.
+    """
 
     family: Family
+    margin: float
     starts: deque[float] = field(default_factory=deque)
     held_until: float = 0.0
 
@@ -64,13 +78,13 @@ class _Account:
         moment = self.held_until
         for limit in self.family.limits:
             if len(self.starts) >= limit.requests:
-                moment = max(moment, self.starts[-limit.requests] + limit.seconds + MARGIN)
+                moment = max(moment, self.starts[-limit.requests] + limit.seconds + self.margin)
         return moment
 
     def spend(self, now: float) -> None:
+        """Count a request that starts now, and forget those that count no more."""
         self.starts.append(now)
-        most = max(limit.requests for limit in self.family.limits)
-        while len(self.starts) > most:
+        while self.starts[0] + self.family.longest_span + self.margin < now:
             self.starts.popleft()
 
 
@@ -84,8 +98,10 @@ class Budgets:
         clock: Where time comes from.
     """
 
+    margin: ClassVar[float] = MARGIN
+
     def __init__(self, families: Iterable[Family], clock: Clock) -> None:
-        self._accounts = [_Account(family) for family in families]
+        self._accounts = [Account(family, self.margin) for family in families]
         self._clock = clock
         self._lock = threading.Lock()
 
@@ -102,28 +118,53 @@ class Budgets:
         Returns:
             The seconds waited.
         """
-        accounts = self._covering(path)
-        if not accounts:
-            return 0.0
         waited = 0.0
-        while True:
-            with self._lock:
-                now = self._clock.monotonic()
-                delay = max(account.free_at() for account in accounts) - now
-                if delay <= 0:
-                    for account in accounts:
-                        account.spend(now)
-                    return waited
+        while (delay := self._start(path)) > 0:
             # Slept outside of the lock, so that other families go on; whoever wakes first goes first.
             self._clock.sleep(delay)
             waited += delay
+        return waited
+
+    @contextmanager
+    def turn(self, path: str, prepare: Callable[[], T]) -> Iterator[T]:
+        """Wait until a request to this path may start, count it, and hold its place while it is in flight.
+
+        Args:
+            path: The path below the API's base address.
+            prepare: Makes the request ready. It may send others (a login), which have turns of their own.
+
+        Yields:
+            What `prepare` returned.
+        """
+        self.acquire(path)
+        yield prepare()
 
     def hold(self, path: str, seconds: float) -> None:
         """Let no request of this path's families start for so long, as the vendor said that nothing is left."""
-        with self._lock:
+        accounts = self._covering(path)
+        with self._changing(accounts):
             until = self._clock.monotonic() + seconds
-            for account in self._covering(path):
+            for account in accounts:
                 account.held_until = max(account.held_until, until)
 
-    def _covering(self, path: str) -> list[_Account]:
+    def _start(self, path: str) -> float:
+        """Count a request if it may start now; returns the seconds until it may, none if it was counted."""
+        accounts = self._covering(path)
+        if not accounts:
+            return 0.0
+        with self._changing(accounts):
+            now = self._clock.monotonic()
+            delay = max(account.free_at() for account in accounts) - now
+            if delay <= 0:
+                for account in accounts:
+                    account.spend(now)
+        return delay
+
+    @contextmanager
+    def _changing(self, accounts: list[Account]) -> Iterator[None]:  # noqa: ARG002 - for budgets kept elsewhere
+        """Keep others away from these accounts while they are looked at and changed."""
+        with self._lock:
+            yield
+
+    def _covering(self, path: str) -> list[Account]:
         return [account for account in self._accounts if account.family.covers(path)]

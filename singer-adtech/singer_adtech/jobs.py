@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -19,6 +19,7 @@ from singer_adtech.pages import in_background
 if TYPE_CHECKING:
     import logging
     from collections.abc import Iterable, Iterator
+    from contextlib import AbstractContextManager
 
     from singer_adtech.clock import Clock
 
@@ -145,6 +146,7 @@ def run_job(
     *,
     clock: Clock,
     logger: logging.Logger | logging.LoggerAdapter[logging.Logger],
+    alone: AbstractContextManager[None] | None = None,
 ) -> list[T]:
     """Get one result, whole.
 
@@ -156,6 +158,8 @@ def run_job(
         policy: How long is waited for it.
         clock: Where time comes from.
         logger: Told about waits and new attempts.
+        alone: Entered before the first submit, and left after the last part or the cancel. `AdTechTap.alone` waits
+            there for jobs of other runs, which counts as none of the policy's times.
 
     Returns:
         All parts, in order.
@@ -163,7 +167,8 @@ def run_job(
     Raises:
         VendorError: The vendor was busy or at work for too long, lost or failed the job too often, or refused.
     """
-    return _Attempts(job, policy, clock, logger).run()
+    with alone or nullcontext():
+        return _Attempts(job, policy, clock, logger).run()
 
 
 class _Attempts(Generic[T]):

@@ -17,10 +17,10 @@ from typing_extensions import override
 
 from singer_adtech.bookmarks import Bookmark
 from singer_adtech.errors import DataError, located, quoted
-from singer_adtech.pages import in_background
+from singer_adtech.pages import WindowedPage, in_background
 from singer_adtech.row_counts import check_row_count
 from singer_adtech.stamps import Stamp, StampBookmark
-from singer_adtech.streams import AdTechStream, WindowedPage
+from singer_adtech.streams import AdTechStream
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator
@@ -85,7 +85,8 @@ class Keyset:
             fresh.append(key not in self._at_bound)
             self._at_bound.add(key)
             keys.append(key)
-        if self.position.page > 1 and keys and keys == self._page_before:
+        # Two empty ones too, of a vendor that says that there is more.
+        if self.position.page > 1 and keys == self._page_before:
             raise DataError(f"page {self.position.page} has the same rows as the page before", self._remedy)
         self._page_before = keys
         moved = newest != bound
@@ -126,7 +127,8 @@ class KeysetStream(AdTechStream[Any]):
 
     def read_keyset(self, context: Context | None) -> Iterator[Record]:
         """Read the list from the bookmark on, and move the bookmark after each page."""
-        with located(stream=self.name):
+        with located(stream=self.name), self.get_http_request_counter() as counter:
+            counter.with_context(context)
             bookmark = Bookmark(self, StampBookmark())
             incremental = self.replication_method == "INCREMENTAL"
             stands = bookmark.position if incremental else None
@@ -138,6 +140,7 @@ class KeysetStream(AdTechStream[Any]):
             told: int | None = None
             pages = self._keyset_pages(context, keyset, key_names, changed)
             for number, (response, fresh, rows) in enumerate(pages):
+                counter.increment()
                 if number == 0:
                     told = self.total_rows(response)
                 for row, is_new in zip(rows, fresh, strict=True):

@@ -12,9 +12,10 @@ from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from singer_sdk.pagination import BaseAPIPaginator, PageNumberPaginator
+from singer_sdk.streams.rest import PageContext
 from typing_extensions import override
 
 from singer_adtech.errors import VendorError
@@ -26,6 +27,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Token = TypeVar("Token")
+
+
+@dataclass
+class WindowedPage(PageContext[Any]):
+    """What `get_http_request` is asked for: a page of a window, or of a whole list where `window` is None.
+
+    A window is a `DayWindow` or an `InstantWindow`, as the stream cuts them.
+    """
+
+    window: Any = None
 
 
 class CountedPagesPaginator(PageNumberPaginator):

@@ -208,6 +208,14 @@ class RecordShape:
             )
 
 
+def same_columns(schema: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Tell whether two schemas have the same columns of the same types."""
+    one, two = (
+        {name: declared.get("type") for name, declared in each["properties"].items()} for each in (schema, other)
+    )
+    return one == two
+
+
 def converter(declared: Mapping[str, Any]) -> Callable[[Any], Any]:
     """Return what makes a sent value into one of a declared type.
 

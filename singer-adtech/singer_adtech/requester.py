@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -160,22 +161,23 @@ class Requester:
     def _send_once(
         self, request: requests.Request, auth: Authenticator | None, path: str
     ) -> tuple[requests.PreparedRequest, requests.Response]:
-        self._budgets.acquire(path)
+        with self._budgets.turn(path, partial(self._prepare, request, auth)) as prepared:
+            try:
+                response = self._session.send(prepared)
+            except LOST as error:
+                raise TransientError(_lost(error)) from error
+            if nothing_left(response.headers):
+                wait = reset_wait(response.headers, self._clock.now())
+                if wait is not None:
+                    self._budgets.hold(path, min(wait, self._policy.longest_wait))
+        return prepared, response
+
+    def _prepare(self, request: requests.Request, auth: Authenticator | None) -> requests.PreparedRequest:
         prepared = request.prepare()
         prepared.headers.setdefault("User-Agent", self._user_agent)
         prepared.headers.setdefault("Accept-Encoding", "gzip")
         prepared.headers.setdefault("Accept", "application/json")
-        if auth is not None:
-            prepared = auth(prepared)
-        try:
-            response = self._session.send(prepared)
-        except LOST as error:
-            raise TransientError(_lost(error)) from error
-        if nothing_left(response.headers):
-            wait = reset_wait(response.headers, self._clock.now())
-            if wait is not None:
-                self._budgets.hold(path, min(wait, self._policy.longest_wait))
-        return prepared, response
+        return prepared if auth is None else auth(prepared)
 
     def _path(self, url: str) -> str:
         path = urlsplit(url).path

@@ -94,6 +94,17 @@ def parallel_requests(default: int, most: int, of: str) -> th.Property[int]:
     )
 
 
+def budget_folder() -> th.Property[str]:
+    """Where several runs meet; see `shared_budgets`."""
+    return th.Property(
+        "budget_folder",
+        th.StringType(min_length=1),
+        title="Budget folder",
+        description="Folder in which runs at the same time against one account keep the vendor's limits together, on "
+        "one machine: one folder for each account. Without it each run keeps them alone.",
+    )
+
+
 def request_timeout() -> th.Property[int]:
     """Seconds without an answer."""
     return th.Property(

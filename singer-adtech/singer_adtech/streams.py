@@ -7,20 +7,20 @@ import itertools
 import sys
 from abc import abstractmethod
 from contextlib import closing
-from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 import requests
-from singer_sdk.streams.rest import HTTPRequest, PageContext, RESTStream
+from singer_sdk.helpers.conform import TypeConformanceLevel
+from singer_sdk.streams.rest import HTTPRequest, RESTStream
 from typing_extensions import override
 
 from singer_adtech.ahead import read_ahead
 from singer_adtech.bookmarks import Bookmark, DayBookmark, InstantBookmark
 from singer_adtech.errors import located
 from singer_adtech.logs import StreamLog
-from singer_adtech.pages import read_pages
-from singer_adtech.records import RecordShape, flatten
+from singer_adtech.pages import WindowedPage, read_pages
+from singer_adtech.records import RecordShape, flatten, same_columns
 from singer_adtech.requester import check_json, check_status
 from singer_adtech.row_counts import check_row_count
 from singer_adtech.signatures import check_signature
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.pagination import BaseAPIPaginator
+    from singer_sdk.singerlib import Catalog
 
     from singer_adtech.auth import Authenticator
     from singer_adtech.bookmarks import BookmarkKind
@@ -39,29 +40,21 @@ if TYPE_CHECKING:
 PageToken = TypeVar("PageToken")
 
 
-@dataclass
-class WindowedPage(PageContext[Any]):
-    """What `get_http_request` is asked for: a page of a window, or of a whole list where `window` is None.
-
-    A window is a `DayWindow` or an `InstantWindow`, as the stream cuts them.
-    """
-
-    window: Any = None
-
-
 class AdTechStream(RESTStream[PageToken]):
     """A stream of one endpoint, read whole.
 
-    A subclass declares name, path, keys and schema as attributes, and its vendor's base class says how a page is asked
-    for (`get_http_request`), how pages follow each other (`get_new_paginator`), and where an answer has its rows
-    (`parse_response`) and its total (`total_rows`).
+    A subclass declares attributes; its vendor's base class says how a page is asked for (`get_http_request`), how pages
+    follow each other (`get_new_paginator`), and where rows (`parse_response`) and their total (`total_rows`) are.
     """
 
     equal_rows_are_one: bool = False
-    """Whether the vendor counts rows that are one here: a key made from a row's content is the same for equal rows."""
+    """Whether the vendor counts rows that are one here: of equal rows, one is emitted."""
 
     STATE_MSG_FREQUENCY = sys.maxsize
     """No STATE within a window: only whole windows move a bookmark."""
+
+    TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
+    """`RecordShape` gives every column its type, and no other column; to do so twice would double a record's cost."""
 
     private_columns: ClassVar[tuple[str, ...]] = ()
     """Columns whose values no message quotes: capabilities, code, personal data."""
@@ -102,6 +95,13 @@ class AdTechStream(RESTStream[PageToken]):
             private=self.private_columns,
             converters=self.converters,
         )
+
+    @override
+    def apply_catalog(self, catalog: Catalog) -> None:
+        super().apply_catalog(catalog)
+        if not same_columns(self.schema, self.effective_schema):
+            # Records have the tap's columns, and are to have the catalog's.
+            self.TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.RECURSIVE
 
     @property
     def converters(self) -> Mapping[str, Callable[[Any], Any]]:
@@ -317,7 +317,6 @@ class WindowStream(AdTechStream[PageToken]):
             parallel = 1 if self.ABORT_AT_RECORD_COUNT else self.parallel_windows
             # Made before threads ask for them: two threads that are the first would make two, and log in twice.
             _ = self.authenticator, self.tap.requester
-            _ = self.tap.requester, self.authenticator  # from Python 3.12 on, two threads might make each one twice
             sources = (partial(self.pages_ahead, context, window) for window in asked)
             # Closed whatever happens, so that no thread goes on asking for windows that nobody will take.
             with closing(read_ahead(sources, parallel=parallel)) as readers:

@@ -31,13 +31,16 @@ from singer_adtech.streams import WindowStream
 
 if TYPE_CHECKING:
     import datetime as dt
+    import logging
     from collections.abc import Iterable, Iterator
+    from contextlib import AbstractContextManager
     from types import FrameType
 
     import click
     from singer_sdk.streams import Stream
 
     from singer_adtech.auth import Authenticator
+    from singer_adtech.shared_budgets import SharedFolder
 
 
 class AdTechTap(Tap):
@@ -178,12 +181,56 @@ class AdTechTap(Tap):
         return self.families
 
     @cached_property
+    def shared_folder(self) -> SharedFolder | None:
+        """Where runs of this tap meet that keep the vendor's limits together; None if each keeps them alone.
+
+        Raises:
+            SettingError: The setting `budget_folder` names a folder that cannot be used.
+        """
+        folder: str | None = self.config.get("budget_folder")
+        if folder is None:
+            return None
+        # Not at the top: whoever does not set it shall not pay for the import of the library that locks files.
+        from singer_adtech.shared_budgets import SharedFolder  # noqa: PLC0415 - as said above
+
+        return SharedFolder(folder, tap=self.name, api_url=self.api_url)
+
+    @cached_property
+    def budgets(self) -> Budgets:
+        """How many requests may start and be in flight."""
+        if self.shared_folder is None:
+            return Budgets(self.request_limits(), self.clock)
+        from singer_adtech.shared_budgets import SharedBudgets  # noqa: PLC0415 - as for the folder
+
+        return SharedBudgets(
+            self.request_limits(),
+            self.clock,
+            folder=self.shared_folder,
+            in_flight=self.config.get("parallel_requests", 1),
+            logger=self.logger,
+        )
+
+    def alone(
+        self, what: str, logger: logging.Logger | logging.LoggerAdapter[logging.Logger]
+    ) -> AbstractContextManager[None]:
+        """Be the only run with something at work that the vendor does for one at a time.
+
+        Args:
+            what: One lower-case word for it, such as `report`.
+            logger: Told once if another run is at it.
+
+        Returns:
+            A context that waits until it is this run's turn; one that does nothing where runs share no folder.
+        """
+        return contextlib.nullcontext() if self.shared_folder is None else self.shared_folder.alone(what, logger)
+
+    @cached_property
     def requester(self) -> Requester:
         """What sends the requests of this run."""
         return Requester(
             self.api_url,
             session=self.session,
-            budgets=Budgets(self.request_limits(), self.clock),
+            budgets=self.budgets,
             policy=self.retry_policy,
             clock=self.clock,
             user_agent=self.config.get("user_agent") or f"{self.name}/{self.plugin_version}",
@@ -240,6 +287,8 @@ class AdTechTap(Tap):
         if not problems:
             try:
                 self.check_settings()
+                # Made and tried before the first request.
+                _ = self.shared_folder
             except SettingError as error:
                 problems.append(str(error))
         if problems and raise_errors:

@@ -178,6 +178,7 @@ class TapAcme(AdTechTap):
         settings.window_days(1, 31),
         settings.page_size(100, 1000, "any stream"),
         settings.parallel_requests(2, 10, "pages of one window"),
+        settings.budget_folder(),
         settings.request_timeout(),
         settings.extra_fields(),
         settings.row_count_check(),

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections import deque
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from singer_adtech.jobs import Job, JobBusyError, JobLostError, JobPolicy, JobSt
 from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from conftest import FakeClock
 
@@ -288,3 +289,40 @@ def test_a_signal_while_the_submit_is_under_way_cancels_the_job_it_made(clock: F
     # Then the answer was waited for, as it has the ticket, and the job is cancelled
     assert answered.is_set()
     assert job.calls == ["submit", "cancel t1"]
+
+
+def test_the_wait_for_jobs_of_other_runs_is_none_of_the_times_of_a_job(clock: FakeClock) -> None:
+    # Given other runs whose jobs take far longer than this one may, and a vendor that is busy once
+    job = Scripted([JobBusyError("busy"), waiting()], [complete()], cancellable=True)
+    policy = replace(POLICY, timeout=20, busy_wait=5, busy_timeout=10)
+
+    @contextmanager
+    def turn() -> Iterator[None]:
+        job.calls.append("waited")
+        clock.pass_time(100_000)
+        yield
+        job.calls.append("left")
+
+    # When the job has its turn
+    parts = run_job(job, policy, clock=clock, logger=LOGGER, alone=turn())
+    # Then it has all its time, and the others wait until its last part is there
+    assert parts == ["a", "b"]
+    assert job.calls == ["waited", "submit", "submit", "poll t1", "fetch t1", "left"]
+
+
+def test_other_runs_wait_until_a_job_is_cancelled(clock: FakeClock) -> None:
+    # Given a poll that ends the run
+    job = Scripted([waiting()], [VendorError("unknown status 9")], cancellable=True)
+
+    @contextmanager
+    def turn() -> Iterator[None]:
+        try:
+            yield
+        finally:
+            job.calls.append("left")
+
+    # When it does
+    with pytest.raises(VendorError, match="unknown status 9"):
+        run_job(job, POLICY, clock=clock, logger=LOGGER, alone=turn())
+    # Then the place is free after the cancel
+    assert job.calls == ["submit", "poll t1", "cancel t1", "left"]

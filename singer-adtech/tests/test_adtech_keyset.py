@@ -113,12 +113,13 @@ def test_a_vendor_that_does_not_sort_or_filter_is_noticed(
     )
 
 
-def test_a_vendor_that_ignores_the_page_number_is_noticed() -> None:
+@pytest.mark.parametrize("rows", [[(1, A), (2, A)], []])
+def test_a_vendor_that_ignores_the_page_number_is_noticed(rows: list[tuple[int, str]]) -> None:
     keyset = Keyset(Stamp(A), remedy="read it whole")
-    keyset.take([(1, A), (2, A)])
+    keyset.take(rows)
 
     with pytest.raises(DataError, match="page 2 has the same rows as the page before: read it whole"):
-        keyset.take([(1, A), (2, A)])
+        keyset.take(rows)
 
 
 # ---------------------------------------------------------------------------------------------------------- a stream
@@ -304,3 +305,17 @@ def test_a_catalog_that_asks_for_the_full_table_gets_it_without_a_bookmark(serve
     # Then all rows are
     assert ids(messages) == [1, 2]
     assert vendor.asked()[0] == ("", "1")
+
+
+@pytest.mark.parametrize("parallel", [1, 4])
+def test_the_pages_of_a_list_count_as_requests(server: Server, log: list[str], parallel: int) -> None:
+    # Given a list of three pages
+    Vendor(server, {5: A, 3: B, 4: B, 1: C, 2: D})
+    # When it is read
+    run(server, parallel_requests=parallel)
+    # Then singer-sdk's metric has all of them, with the tags of other streams
+    metrics = [json.loads(line.partition("METRIC: ")[2]) for line in log if "http_request_count" in line]
+    assert [(one["tags"]["stream"], one["tags"]["endpoint"], one["value"]) for one in metrics] == [
+        ("tags", "/tags", len(server.calls))
+    ]
+    assert len(server.calls) == 3

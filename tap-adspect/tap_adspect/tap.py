@@ -126,6 +126,7 @@ class TapAdspect(AdTechTap):
         ),
         settings.page_size(100, 100, "streams and saved queries"),
         settings.parallel_requests(1, 4, "windows of one report"),
+        settings.budget_folder(),
         settings.request_timeout(),
         settings.extra_fields(),
         settings.row_count_check(),

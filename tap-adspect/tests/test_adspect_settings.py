@@ -50,6 +50,7 @@ SETTINGS: dict[str, tuple[str, Any, int | None, int | None]] = {
     "ip_salt": ("string", NONE, None, None),
     "page_size": ("integer", 100, 1, 100),
     "parallel_requests": ("integer", 1, 1, 4),
+    "budget_folder": ("string", NONE, None, None),
     "request_timeout": ("integer", 300, 1, 3600),
     "extra_fields": ("string", "keep", None, None),
     "row_count_check": ("string", "warn", None, None),

@@ -11,12 +11,12 @@ import msgspec
 from singer_adtech.bookmarks import InstantBookmark
 from singer_adtech.budgets import Family, Limit
 from singer_adtech.errors import DataError, VendorError
-from singer_adtech.pages import CountedPagesPaginator
+from singer_adtech.pages import CountedPagesPaginator, WindowedPage
 from singer_adtech.records import flatten
 from singer_adtech.requester import describe
 from singer_adtech.retries import TransientError
 from singer_adtech.settings import date_range
-from singer_adtech.streams import AdTechStream, DayWindowStream, WindowedPage
+from singer_adtech.streams import AdTechStream, DayWindowStream
 from singer_adtech.windows import midnight
 from singer_sdk import SchemaDirectory, StreamSchema
 from singer_sdk.streams.rest import HTTPRequest, PageContext

@@ -34,13 +34,17 @@ class _Envelope(msgspec.Struct):
     meta: _Meta | list[Any] | None = None
 
 
+# Made before threads use it: msgspec 0.22 may crash when several are the first to need a type.
+_ENVELOPES = msgspec.json.Decoder(_Envelope, strict=False)
+
+
 def read_envelope(response: requests.Response) -> _Envelope:
     """Read an answer's frame and leave its rows as bytes.
 
     Raises:
         msgspec.DecodeError: The body is no JSON, breaks off, or has no `data`.
     """
-    return msgspec.json.decode(response.content, type=_Envelope, strict=False)
+    return _ENVELOPES.decode(response.content)
 
 
 def read_pagination(response: requests.Response) -> Pagination | None:

@@ -137,6 +137,7 @@ class TapISpot(AdTechTap):
             description="Rows a page of every list (1 to 10000).",
         ),
         settings.parallel_requests(4, 10, "pages of one window"),
+        settings.budget_folder(),
         settings.request_timeout(),
         settings.extra_fields(),
         settings.row_count_check(),

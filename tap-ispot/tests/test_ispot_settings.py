@@ -49,6 +49,7 @@ SETTINGS: dict[str, tuple[str, Any, int | None, int | None]] = {
     "page_size": ("integer", 10_000, 1, 10_000),
     "catalog_page_size": ("integer", 1000, 1, 10_000),
     "parallel_requests": ("integer", 4, 1, 10),
+    "budget_folder": ("string", NONE, None, None),
     "request_timeout": ("integer", 300, 1, 3600),
     "extra_fields": ("string", "keep", None, None),
     "row_count_check": ("string", "warn", None, None),

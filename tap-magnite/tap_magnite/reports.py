@@ -241,6 +241,7 @@ class QueryReport(MagniteStream, ReportStream[None]):
             raise TypeError("a report is read by windows")
         source = self.report.options["source"]
         with self.get_http_request_counter() as counter:
+            counter.with_context(context)
             job = QueryJob(
                 self.tap,
                 self.definition(window),
@@ -249,7 +250,9 @@ class QueryReport(MagniteStream, ReportStream[None]):
                 label=f"stream {self.name}, window {window}",
                 counter=counter,
             )
-            yield from run_job(job, policy(self.config), clock=self.tap.clock, logger=self.log_lines)
+            # One query of a user runs at a time, whichever run asks.
+            alone = self.tap.alone("query", self.log_lines)
+            yield from run_job(job, policy(self.config), clock=self.tap.clock, logger=self.log_lines, alone=alone)
 
     @override
     def flat_row(self, row: dict[str, Any], window: DayWindow | None) -> dict[str, Any]:

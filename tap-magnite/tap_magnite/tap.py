@@ -112,6 +112,7 @@ class TapMagnite(AdTechTap):
             "request for each row.",
         ),
         settings.parallel_requests(4, 10, "detail calls only"),
+        settings.budget_folder(),
         th.Property(
             "resource_paths",
             th.CustomType({"type": ["object"]}),

@@ -35,6 +35,7 @@ SETTINGS: dict[str, tuple[str, Any, float | None, float | None]] = {
     "busy_timeout": ("number", 5400, 1, 86400),
     "include_details": ("boolean", False, None, None),
     "parallel_requests": ("integer", 4, 1, 10),
+    "budget_folder": ("string", NONE, None, None),
     "resource_paths": ("object", NONE, None, None),
     "query_sources_path": ("string", NONE, None, None),
     "discover_fields": ("boolean", False, None, None),

@@ -38,6 +38,10 @@ class _Envelope(msgspec.Struct):
     results: msgspec.Raw
 
 
+# Made before threads use it: msgspec 0.22 may crash when several are the first to need a type.
+_ENVELOPES = msgspec.json.Decoder(_Envelope)
+
+
 def read_page(response: requests.Response) -> tuple[Page, msgspec.Raw]:
     """Read an answer's page object, and leave its rows as bytes.
 
@@ -45,7 +49,7 @@ def read_page(response: requests.Response) -> tuple[Page, msgspec.Raw]:
         DataError: There is no page object, or no results.
     """
     try:
-        envelope = msgspec.json.decode(response.content, type=_Envelope)
+        envelope = _ENVELOPES.decode(response.content)
     except msgspec.ValidationError:
         raise DataError(
             "the answer has no `page` object, or no `results`: both were expected",

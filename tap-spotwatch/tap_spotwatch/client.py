@@ -12,10 +12,11 @@ from urllib.parse import urlsplit
 import msgspec
 from singer_adtech.errors import DataError, VendorError
 from singer_adtech.instants import UTC, InstantRange, UTCBookmark, instant_range, utc_text
+from singer_adtech.pages import WindowedPage
 from singer_adtech.requester import describe
 from singer_adtech.retries import TransientError
 from singer_adtech.row_counts import check_row_count
-from singer_adtech.streams import AdTechStream, InstantWindowStream, WindowedPage
+from singer_adtech.streams import AdTechStream, InstantWindowStream
 from singer_adtech.windows import DAY
 from singer_sdk import SchemaDirectory, StreamSchema
 from singer_sdk.pagination import BaseAPIPaginator

@@ -85,6 +85,7 @@ class TapSpotwatch(AdTechTap):
         _lookback("broadcasts_lookback_days", 3, 366, "days", "as programmes and ads are assigned late"),
         _lookback("blocks_lookback_minutes", 60, 44_640, "minutes", "for changes that were under way"),
         settings.parallel_requests(2, 8, "windows of a stream, never pages of one window"),
+        settings.budget_folder(),
         settings.request_timeout(),
         _switch("include_media", "Include media", "Whether ads have `media`: links to video and images of each ad."),
         _switch("include_user_payload", "Include user payload", "Whether ads have `user_payload`: your own text."),

@@ -27,6 +27,7 @@ SETTINGS: dict[str, tuple[str, Any, int | None, int | None]] = {
     "broadcasts_lookback_days": ("integer", 3, 0, 366),
     "blocks_lookback_minutes": ("integer", 60, 0, 44_640),
     "parallel_requests": ("integer", 2, 1, 8),
+    "budget_folder": ("string", NONE, None, None),
     "request_timeout": ("integer", 300, 1, 3600),
     "include_media": ("boolean", False, None, None),
     "include_user_payload": ("boolean", False, None, None),

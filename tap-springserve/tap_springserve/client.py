@@ -46,7 +46,7 @@ VENDOR_LIMITS = {
 }
 """Requests a minute that the vendor allows an account (vendor's wiki)."""
 
-SLACK = 0.5
+SLACK = 0.2
 """Seconds added to the minute of reports, in which every request counts: the vendor's minute begins when it takes up
 the first one, which may be late. A tenth of a second, as for other limits, was not enough on a busy machine."""
 

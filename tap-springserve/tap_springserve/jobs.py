@@ -47,8 +47,12 @@ class ReportJob(Job["requests.Response"]):
             yield response
             before = answer.data or []
             # An answer without a name is the whole of it: a report that was not asynchronous.
-            if self._report_id is None or (number >= total if total is not None else not before):
+            if number >= total if total is not None else self._report_id is None or not before:
                 return
+            if self._report_id is None:
+                raise DataError(
+                    f"the report has {total} pages and no `report_id`: expected both", "report this to the vendor"
+                )
             number += 1
             response = self._ask_on(page=number)
             answer = read_report(response)
@@ -57,6 +61,10 @@ class ReportJob(Job["requests.Response"]):
             if answer.page not in {None, number} or (before and answer.data == before):
                 raise DataError(
                     f"page {number} of the report was asked for, and another one came", "report this to the vendor"
+                )
+            if answer.data is None and total is not None:
+                raise DataError(
+                    f"page {number} of {total} of the report has no `data`: expected rows", "report this to the vendor"
                 )
 
     def _ask_on(self, **more: Any) -> requests.Response:
@@ -84,7 +92,8 @@ class ReportJob(Job["requests.Response"]):
 
 
 def _unknown(answer: ReportAnswer) -> VendorError:
+    said = f' ("{answer.words}")' if answer.words else ""
     return VendorError(
-        f"the report has the unknown status {quoted(str(answer.status), 80)}",
+        f"the report has the unknown status {quoted(str(answer.status), 80)}{said}",
         "QUEUED, BUILDING and COMPLETE are known; check the report, and run again later",
     )

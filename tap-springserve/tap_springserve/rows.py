@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from singer_adtech.emitting import exact_json
 from singer_adtech.errors import DataError, quoted
+from singer_adtech.redaction import REDACTOR
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -39,6 +40,12 @@ class ReportAnswer(msgspec.Struct):
     total_pages: int | None = None
     total_rows: int | None = None
     data: list[msgspec.Raw] | None = None
+    error: Any = None
+
+    @property
+    def words(self) -> str:
+        """What the vendor says of a report that it did not complete; empty if it says nothing."""
+        return _first(str(self.error)) if self.error else ""
 
 
 class _Row(msgspec.Struct):
@@ -146,7 +153,8 @@ def is_html(response: requests.Response) -> bool:
 
 
 def _first(text: str) -> str:
-    return quoted(text, _FIRST_WORDS)
+    # Before it is cut: the beginning of a secret would not be known as one any more.
+    return quoted(REDACTOR.scrub(text), _FIRST_WORDS)
 
 
 def _unexpected(response: requests.Response, expected: str) -> DataError:

@@ -99,6 +99,7 @@ class TapSpringServe(SkippingTap):
         on_forbidden(),
         settings.page_size(1000, 1000, "v1 lists; v0 lists have at most 100"),
         settings.parallel_requests(4, 8, "lists of several parents, or the next page; reports one at a time"),
+        settings.budget_folder(),
         _per_minute("requests_per_minute", "requests of any kind"),
         _per_minute("report_requests_per_minute", "requests for reports"),
         _per_minute("domain_report_requests_per_minute", "requests for reports by domain or app bundle"),

@@ -211,3 +211,18 @@ def test_the_words_of_an_error_never_hold_the_password_or_the_token(run_tap: Tap
     said = "\n".join([run.error, run.output, *run.log])
     assert "made-up-token" not in said
     assert "made-up-password" not in said
+
+
+@pytest.mark.parametrize("status", [200, 400])
+@pytest.mark.parametrize("before", ["", "x" * 190])
+def test_no_part_of_a_secret_is_repeated_where_words_are_cut_or_folded(
+    run_tap: TapRunner, script: Script, status: int, before: str
+) -> None:
+    # Given a password with two blanks, and a vendor that repeats it, perhaps where its words are cut
+    vendor = script(lambda _: Answer.json({"error": f"{before} made  up-password"}, status))
+
+    run = run_tap({**vendor.settings(), "password": "made  up-password"}, "campaigns", fails=True)
+
+    said = "\n".join([run.error, *run.log])
+    assert "[hid" in run.error
+    assert "made" not in said.replace("made-up", "")

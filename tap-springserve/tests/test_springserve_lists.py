@@ -128,6 +128,16 @@ def test_a_vendor_that_ignores_the_page_of_v1_ends_the_run(run_tap: TapRunner, s
     assert len(vendor.data_requests) == 3
 
 
+def test_a_vendor_that_tells_of_more_and_gives_nothing_ends_the_run(run_tap: TapRunner, script: Script) -> None:
+    # Twenty answers at most: the run would go on for ever otherwise.
+    vendor = script.answers(*[script.page(pages=5, total=5)] * 20)
+
+    run = run_tap(vendor.settings(), "supply_tags", fails=True)
+
+    assert "page 2 has the same rows as the page before" in run.error
+    assert len(vendor.data_requests) == 2
+
+
 def test_v0_is_read_until_an_empty_page_and_never_stops_at_a_short_one(run_tap: TapRunner, script: Script) -> None:
     # Given a vendor that caps pages below what is asked, and a row that moves from one page to the next
     vendor = script.answers([{"id": 1}, {"id": 2}], [{"id": 2}], [{"id": 3}], [])

@@ -58,6 +58,25 @@ def test_an_hour_is_emitted_as_a_date_time_in_utc(run_tap: TapRunner, script: Sc
     assert schema["date"]["format"] == "date-time"
 
 
+@pytest.mark.parametrize("zone", ["Z", "+00:00", "+0000"])
+def test_an_hour_may_name_the_zone_that_was_asked_for(run_tap: TapRunner, script: Script, zone: str) -> None:
+    vendor = script.answers(complete(row(date=f"2026-02-01T13:00:00{zone}")))
+
+    run = run_tap(one_day(vendor, {**MINE, "interval": "hour"}), "mine")
+
+    assert [one["date"] for one in run.records("mine")] == ["2026-02-01T13:00:00+00:00"]
+
+
+@pytest.mark.parametrize("zone", ["+05:00", "-0030"])
+def test_an_hour_of_another_zone_ends_the_run(run_tap: TapRunner, script: Script, zone: str) -> None:
+    vendor = script.answers(complete(row(date=f"2026-02-01T13:00:00{zone}")))
+
+    run = run_tap(one_day(vendor, {**MINE, "interval": "hour"}), "mine", fails=True)
+
+    assert f"a row is dated 2026-02-01T13:00:00{zone}, in another zone: an hour of UTC was expected" in run.error
+    assert run.records("mine") == []
+
+
 def test_a_cumulative_row_gets_the_days_of_its_window(run_tap: TapRunner, script: Script) -> None:
     sent = {"supply_tag_id": 1, "revenue": 3}
     vendor = script(lambda _: Answer.json(complete(sent)))
@@ -128,10 +147,13 @@ def test_null_dimensions_become_values_that_a_key_may_have(
 def test_two_equal_rows_are_one_with_a_warning(run_tap: TapRunner, script: Script) -> None:
     vendor = script.answers(complete(row(), row()))
 
-    run = run_tap(one_day(vendor, row_count_check="off"), "mine")
+    run = run_tap(one_day(vendor, row_count_check="fail"), "mine")
 
+    # The vendor's total counts both.
     assert len(run.records("mine")) == 1
-    assert len([one for one in run.warnings() if "came twice" in one]) == 1
+    assert run.warnings() == [
+        "stream mine: A row came twice and counts once (date '2026-02-01', supply_tag_id 1)",
+    ]
 
 
 def test_two_different_rows_of_one_key_end_the_run(run_tap: TapRunner, script: Script) -> None:

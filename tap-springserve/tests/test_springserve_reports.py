@@ -144,6 +144,35 @@ def test_a_vendor_that_ignores_the_page_ends_the_run(
     assert "page 2 of the report was asked for, and another one came" in run.error
 
 
+@pytest.mark.parametrize("more", [{"status": "COMPLETE"}, {}])
+def test_pages_that_cannot_be_asked_for_end_the_run(run_tap: TapRunner, script: Script, more: dict[str, Any]) -> None:
+    # Given the first of three pages, without the name under which the others are asked for
+    vendor = script.answers({**more, "page": 1, "total_pages": 3, "data": [row(1)]})
+
+    run = run_tap(one_day(vendor), "mine", fails=True)
+
+    assert "the report has 3 pages and no `report_id`: expected both" in run.error
+    assert run.records("mine") == []
+
+
+def test_a_page_without_rows_ends_the_run(run_tap: TapRunner, script: Script) -> None:
+    second = {"status": "COMPLETE", "report_id": ID, "page": 2, "total_pages": 2}
+    vendor = script.answers(complete(row(1), total_pages=2), second)
+
+    run = run_tap(one_day(vendor), "mine", fails=True)
+
+    assert "page 2 of 2 of the report has no `data`: expected rows" in run.error
+    assert run.records("mine") == []
+
+
+def test_what_the_vendor_says_of_an_unknown_status_is_repeated(run_tap: TapRunner, script: Script) -> None:
+    vendor = script.answers({**waiting("ERROR"), "error": "Too many rows"})
+
+    run = run_tap(one_day(vendor), "mine", fails=True)
+
+    assert 'the report has the unknown status ERROR ("Too many rows"): QUEUED, BUILDING and COMPLETE' in run.error
+
+
 @pytest.mark.parametrize("word", ["FAILED", "complete", "ERROR: too many rows"])
 def test_any_other_status_ends_the_run_and_is_named(run_tap: TapRunner, script: Script, word: str) -> None:
     vendor = script.answers(waiting(), waiting(word))

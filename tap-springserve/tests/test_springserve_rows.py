@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from vendor_simulators.springserve import SpringServeSimulator
 from vendor_simulators.springserve.sample import SAMPLE, SAMPLE_ID
 
@@ -64,9 +65,12 @@ def test_a_value_becomes_what_its_column_declares(run_tap: TapRunner, script: Sc
     # When they are read
     run = run_tap(vendor.settings(), "supply_tags")
     # Then each value is what its column declares, with its type, and nothing is kept aside
+    schema = next(one for one in run.messages if one["type"] == "SCHEMA")["schema"]
     for record, (column, sent, emitted) in zip(run.records("supply_tags"), CASES, strict=True):
         value = record.get(column)
         assert (value, type(value), record["_extra"]) == (emitted, type(emitted), None), (column, sent)
+        # And a loader that checks records takes it
+        assert [*Draft202012Validator(schema).iter_errors(record)] == [], (column, sent)
     assert run.warnings() == []
 
 
