@@ -7,24 +7,38 @@ RUN = $(UV) run --no-sync
 export UV_PYTHON_DOWNLOADS = never
 export UV_PYTHON = $(PYTHON)
 
-PACKAGES = singer-adtech simulators target-duckdb-arrow tap-adspect tap-ispot tap-magnite tap-spotwatch tap-springserve
+TAPS = tap-adspect tap-ispot tap-magnite tap-spotwatch tap-springserve
+PACKAGES = singer-adtech simulators stand-ins target-duckdb-arrow target-s3-strict $(TAPS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup environment plugins demo test lint format types unit pythons meltano-test pins clean
+.PHONY: help setup environment plugins loaders stand-ins demo sync-all backfill test lint format types unit pythons \
+  meltano-test pins clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: environment plugins ## the environment and the Meltano plugins, nothing run
+setup: environment plugins ## the environment, the taps and the embedded loader, nothing run
 
 environment: $(UV)
 	@$(UV) sync --quiet
 
 plugins: environment
+	@$(RUN) python scripts/install_plugins.py $(TAPS) target-duckdb
+
+loaders: environment ## the other loaders: PostgreSQL, Snowflake, S3, JSON lines; and the mapper
 	@$(RUN) python scripts/install_plugins.py
+
+stand-ins: environment ## what the loaders are tested against: PostgreSQL (Debian's package), fakesnow, moto
+	@set -e; for one in postgres snowflake s3; do $(RUN) python -m stand_ins.$$one install; done
 
 demo: setup ## run all taps against simulated vendors, through Meltano, into DuckDB, twice
 	@$(RUN) python scripts/demo.py
+
+sync-all: setup ## your accounts side by side: make sync-all [LOADER=target-postgres] [ONLY="tap-ispot tap-magnite"]
+	@$(RUN) python scripts/sync_all.py $(if $(LOADER),--loader $(LOADER)) $(if $(ONLY),--only $(ONLY))
+
+backfill: setup ## a range in months side by side: make backfill TAP=tap-ispot FROM=2022-01-01 TO=2024-12-31 [LOADER=...]
+	@$(RUN) python scripts/backfill.py $(TAP) $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO)) $(if $(LOADER),--loader $(LOADER))
 
 test: setup lint types unit pythons meltano-test ## lint, types and every test of every package
 
@@ -51,7 +65,7 @@ pythons: environment ## the taps' and the library's tests on the oldest and newe
 	@$(RUN) python scripts/other_pythons.py $(UV)
 
 # Two runs of one tap at once would share its run folder; a test file is about one tap.
-meltano-test: setup ## the repository's promises: install alone, settings in step, Meltano end to end
+meltano-test: setup loaders stand-ins ## the repository's promises: install alone, settings in step, Meltano end to end
 	@$(RUN) pytest -n auto --dist loadfile -m meltano
 
 pins: $(UV) ## take the newest versions and pin them

@@ -104,7 +104,7 @@ def vendor(pipe: Connection, tags: int, days: int, scale: float) -> None:
         )
 
 
-def read(settings: dict[str, Any], days: int, scale: float) -> tuple[float, dict[str, int]]:
+def read(settings: dict[str, Any], days: int, scale: float, poll_interval: float) -> tuple[float, dict[str, int]]:
     """Run the tap; return its seconds, as its own clock counts them, and the records of each stream."""
     last = FIRST + timedelta(days=days - 1)
     now = datetime.combine(last, datetime.min.time(), tzinfo=timezone.utc) + timedelta(hours=23)
@@ -128,7 +128,14 @@ def read(settings: dict[str, Any], days: int, scale: float) -> tuple[float, dict
     out = Counted()
     begin = time.monotonic()
     with redirect_stdout(out):
-        tap = Fast(config={**settings, "reports": [REPORT], "row_count_check": "fail"})
+        tap = Fast(
+            config={
+                **settings,
+                "reports": [REPORT],
+                "row_count_check": "fail",
+                "report_poll_interval": poll_interval,
+            }
+        )
         for stream in tap.streams.values():
             stream.selected = stream.name in {"supply_tags", "hourly"}
         tap.sync_all()
@@ -141,12 +148,13 @@ def main() -> None:
     parser.add_argument("--tags", type=int, default=5000)
     parser.add_argument("--days", type=int, default=30)
     parser.add_argument("--scale", type=float, default=4)
+    parser.add_argument("--poll-interval", type=float, default=7, help="the tap's setting, in seconds of its clock")
     chosen = parser.parse_args()
     ours, theirs = multiprocessing.get_context("spawn").Pipe()
     arguments = (theirs, chosen.tags, chosen.days, chosen.scale)
     process = multiprocessing.get_context("spawn").Process(target=vendor, args=arguments)
     process.start()
-    seconds, rows = read(ours.recv(), chosen.days, chosen.scale)
+    seconds, rows = read(ours.recv(), chosen.days, chosen.scale, chosen.poll_interval)
     ours.send("stop")
     counted = ours.recv()
     process.join()
@@ -156,6 +164,7 @@ def main() -> None:
         "supply tags": chosen.tags,
         "days of hourly reports": chosen.days,
         "scale of time": f"{chosen.scale:g}",
+        "poll interval in seconds": f"{chosen.poll_interval:g}",
         "records": f"{rows['supply_tags']:,} tags, {rows['hourly']:,} report rows",
         "requests": f"{counted['requests']}, of which {counted['reports']} for reports",
         "answers 429": counted["limited"],

@@ -1,6 +1,9 @@
-"""Install the Meltano plugins of meltano.yml, if they or their definitions have changed since the last time.
+"""Install Meltano plugins, if they or what goes into them has changed since the last time.
 
-`meltano install` takes its time even when all is there; a stamp of what went into the environments saves it.
+    python scripts/install_plugins.py [PLUGIN ...]
+
+Without names, every plugin of meltano.yml. `meltano install` takes its time even when all is there; a stamp for each
+plugin, of what went into its environment, saves it.
 """
 
 from __future__ import annotations
@@ -9,21 +12,48 @@ import hashlib
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-STAMP = ROOT / ".meltano" / "installed.sha256"
+STAMPS = ROOT / ".meltano" / "installed"
+
+
+def plugins() -> dict[str, dict[str, Any]]:
+    """Return the definitions of the plugins of meltano.yml, by name."""
+    project = yaml.safe_load((ROOT / "meltano.yml").read_text())
+    return {plugin["name"]: plugin for kind in project["plugins"].values() for plugin in kind}
+
+
+def ingredients(plugin: dict[str, Any]) -> str:
+    """Return a digest of what a plugin's environment is made from: packages, pins, this Python and this folder."""
+    made_from = [ROOT / "pyproject.toml"]
+    folders = [ROOT / part for part in plugin["pip_url"].split() if part.startswith(".")]
+    made_from += [folder / "pyproject.toml" for folder in folders]
+    text = b"".join(path.read_bytes() for path in made_from) + f"{plugin['pip_url']} {ROOT} {sys.version}".encode()
+    return hashlib.sha256(text).hexdigest()
 
 
 def main() -> int:
     """Install what has changed; returns Meltano's exit code."""
-    definitions = [ROOT / "meltano.yml", ROOT / "pyproject.toml", *sorted(ROOT.glob("*/pyproject.toml"))]
-    text = b"".join(path.read_bytes() for path in definitions) + str(ROOT).encode() + sys.version.encode()
-    digest = hashlib.sha256(text).hexdigest()
-    if STAMP.exists() and STAMP.read_text() == digest:
+    defined = plugins()
+    names = sys.argv[1:] or [*defined]
+    unknown = [name for name in names if name not in defined]
+    if unknown:
+        print(f"meltano.yml has no plugin {', '.join(unknown)}: it has {', '.join(defined)}", file=sys.stderr)
+        return 2
+    digests = {name: ingredients(defined[name]) for name in names}
+    changed = [
+        name
+        for name, digest in digests.items()
+        if not (STAMPS / name).exists() or (STAMPS / name).read_text() != digest
+    ]
+    if not changed:
         return 0
-    print("installing Meltano plugins")
+    print(f"installing {', '.join(changed)}", flush=True)
     done = subprocess.run(  # noqa: S603 - Meltano of this environment
-        [str(Path(sys.executable).with_name("meltano")), "install"],
+        [str(Path(sys.executable).with_name("meltano")), "install", *changed],
         cwd=ROOT,
         check=False,
         capture_output=True,
@@ -32,8 +62,9 @@ def main() -> int:
     if done.returncode != 0:
         print(done.stdout, done.stderr, sep="\n", file=sys.stderr)
         return done.returncode
-    STAMP.parent.mkdir(exist_ok=True)
-    STAMP.write_text(digest)
+    STAMPS.mkdir(parents=True, exist_ok=True)
+    for name in changed:
+        (STAMPS / name).write_text(digests[name])
     return 0
 
 

@@ -41,13 +41,42 @@ class Meltano:
         }
 
     def run(
-        self, tap: str, target: str, settings: Mapping[str, Any], *options: str
+        self,
+        tap: str,
+        target: str,
+        settings: Mapping[str, Any],
+        *options: str,
+        mapper: str = "",
+        target_settings: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run `meltano run` to its end."""
+        command = self.command(tap, target, *options)
         return subprocess.run(
-            self.command(tap, target, *options),
+            [*command[:-1], mapper, target] if mapper else command,
             cwd=self.root,
-            env=self.environment(tap, settings),
+            env={**self.environment(tap, settings), **(target_settings or {})},
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+
+    def load(
+        self, tap: str, target: str, settings: Mapping[str, Any], target_settings: Mapping[str, str]
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `meltano el` to its end: it has a run folder of its own, so that other tests may run the same tap.
+
+        Args:
+            tap: name of the extractor.
+            target: name of the loader.
+            settings: the extractor's.
+            target_settings: variables for the loader, by their whole names.
+        """
+        meltano = str(Path(sys.executable).with_name("meltano"))
+        return subprocess.run(
+            [meltano, "--environment=demo", "el", tap, target, f"--state-id={tap}-to-{target}"],
+            cwd=self.root,
+            env={**self.environment(tap, settings), **target_settings},
             check=False,
             capture_output=True,
             text=True,
@@ -62,3 +91,14 @@ class Meltano:
 @pytest.fixture
 def meltano(tmp_path: Path) -> Meltano:
     return Meltano(tmp_path)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """Return the folder of a project like this one, so that another test may run the same tap at once."""
+    folder = tmp_path / "project"
+    (folder / ".meltano").mkdir(parents=True)
+    (folder / "meltano.yml").write_text((ROOT / "meltano.yml").read_text())
+    for kind in ("extractors", "loaders", "mappers"):
+        (folder / ".meltano" / kind).symlink_to(ROOT / ".meltano" / kind)
+    return folder

@@ -1,0 +1,62 @@
+"""Keys of a stand-in for Snowflake: a certificate for every account, and a user's key pair. Made anew at each start."""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+from typing import TYPE_CHECKING
+
+# Of the stand-in's own environment, where snowflake-connector-python brings it.
+from cryptography import x509  # type: ignore[import-not-found,unused-ignore] # not in the project's environment
+from cryptography.hazmat.primitives import hashes, serialization  # type: ignore[import-not-found,unused-ignore] # same
+from cryptography.hazmat.primitives.asymmetric import rsa  # type: ignore[import-not-found,unused-ignore] # same
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DAYS = 2
+
+
+def write_certificate(folder: Path, names: list[str]) -> None:
+    """Write `tls.key` and `tls.pem`, a self-signed certificate that is its own authority.
+
+    Args:
+        folder: to write into.
+        names: host names, `*.` allowed; 127.0.0.1 is added.
+    """
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "stand-in for Snowflake")])
+    now = dt.datetime.now(tz=dt.timezone.utc)
+    hosts = [*map(x509.DNSName, names), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=DAYS))
+        .add_extension(x509.SubjectAlternativeName(hosts), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "tls.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (folder / "tls.key").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+
+
+def write_key_pair(folder: Path, passphrase: str) -> str:
+    """Write `rsa_key.p8`, encrypted as Snowflake's guide does it; return the public key as PEM."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    (folder / "rsa_key.p8").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(passphrase.encode()),
+        )
+    )
+    public: bytes = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return public.decode()

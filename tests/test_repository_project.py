@@ -1,0 +1,120 @@
+"""The shared Meltano project: environments, jobs, schedules and the example of the environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT: dict[str, Any] = yaml.safe_load((ROOT / "meltano.yml").read_text())
+PLUGINS: dict[str, dict[str, Any]] = {plugin["name"]: plugin for kind in PROJECT["plugins"].values() for plugin in kind}
+TAPS = [plugin["name"] for plugin in PROJECT["plugins"]["extractors"]]
+VENDORS = [tap.removeprefix("tap-") for tap in TAPS]
+JOBS: dict[str, list[str]] = {job["name"]: job["tasks"] for job in PROJECT["jobs"]}
+ENVIRONMENTS: dict[str, dict[str, Any]] = {one["name"]: one for one in PROJECT["environments"]}
+LOADERS = {"": "target-duckdb", "-postgres": "target-postgres", "-snowflake": "target-snowflake"}
+
+
+def test_there_are_three_environments_and_accounts_are_read_in_prod() -> None:
+    assert [*ENVIRONMENTS] == ["demo", "dev", "prod"]
+    assert PROJECT["default_environment"] == "prod"
+
+
+@pytest.mark.parametrize("suffix", LOADERS)
+def test_each_vendor_and_all_have_a_job_for_each_warehouse(suffix: str) -> None:
+    loader = LOADERS[suffix]
+
+    assert {vendor: JOBS[f"{vendor}{suffix}"] for vendor in VENDORS} == {
+        vendor: [f"tap-{vendor} {loader}"] for vendor in VENDORS
+    }
+    assert sorted(JOBS[f"all{suffix}"]) == sorted(f"{tap} {loader}" for tap in TAPS)
+
+
+def test_each_vendor_has_a_schedule_of_its_own_and_no_two_begin_together() -> None:
+    schedules = {one["job"]: one["interval"] for one in PROJECT["schedules"]}
+
+    assert sorted(schedules) == sorted(VENDORS)
+    assert [one for one in schedules.values() if not re.fullmatch(r"\d+ (\*|\*/\d+|\d+(,\d+)*) \* \* \*", one)] == []
+    minutes_and_hours = [one.split()[:2] for one in schedules.values()]
+    assert len({tuple(one) for one in minutes_and_hours}) == len(VENDORS)
+
+
+def test_each_vendor_has_a_schema_of_its_own() -> None:
+    own = {tap: PLUGINS[tap]["load_schema"] for tap in TAPS}
+    dev = {one["name"]: one["load_schema"] for one in ENVIRONMENTS["dev"]["config"]["plugins"]["extractors"]}
+
+    assert own == {tap: tap.replace("-", "_") for tap in TAPS}
+    assert dev == {tap: f"dev_{schema}" for tap, schema in own.items()}
+
+
+def test_dev_reads_three_days_of_each_vendor() -> None:
+    given = ENVIRONMENTS["dev"]["env"]
+    days = {
+        vendor: (given[f"TAP_{vendor.upper()}_START_DATE"], given[f"TAP_{vendor.upper()}_END_DATE"])
+        for vendor in VENDORS
+    }
+
+    assert days == dict.fromkeys(VENDORS, ("2026-11-01", "2026-11-03"))
+
+
+@pytest.mark.meltano
+def test_the_values_of_dev_win_over_those_of_the_environment(tmp_path: Path) -> None:
+    # given a first day and a file as .env or a shell would give them
+    environment = {
+        **os.environ,
+        "MELTANO_DATABASE_URI": f"sqlite:///{tmp_path / 'meltano.db'}",
+        "TAP_ISPOT_START_DATE": "2020-01-01",
+        "TARGET_DUCKDB_FILEPATH": "elsewhere.duckdb",
+    }
+    meltano = str(Path(sys.executable).with_name("meltano"))
+
+    # when the settings of dev are asked for
+    answers = {
+        plugin: json.loads(
+            subprocess.run(
+                [meltano, "--environment=dev", "config", "print", plugin],
+                cwd=ROOT,
+                env=environment,
+                check=True,
+                capture_output=True,
+                text=True,
+            ).stdout
+        )
+        for plugin in ("tap-ispot", "target-duckdb")
+    }
+
+    # then a run of dev does not read years, and does not write where prod writes
+    assert answers["tap-ispot"]["start_date"] == "2026-11-01"
+    assert answers["tap-ispot"]["end_date"] == "2026-11-03"
+    assert answers["target-duckdb"]["filepath"] == str(ROOT / "output" / "dev.duckdb")
+
+
+def test_the_example_of_the_environment_names_settings_that_exist() -> None:
+    known = {
+        f"{plugin.upper().replace('-', '_')}_{name.upper()}"
+        for plugin, definition in PLUGINS.items()
+        for setting in definition.get("settings", ())
+        for name in (setting["name"], *setting.get("aliases", ()))
+    }
+    named = re.findall(r"^(?:# )?((?:TAP|TARGET)_[A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
+
+    assert [name for name in named if name not in known] == []
+    assert [vendor for vendor in VENDORS if f"TAP_{vendor.upper()}_START_DATE" not in named] == []
+
+
+def test_every_plugin_from_elsewhere_is_pinned() -> None:
+    wanted = [part for plugin in PLUGINS.values() for part in shlex.split(plugin["pip_url"])]
+    elsewhere = [part.partition(";")[0].strip() for part in wanted if not part.startswith((".", "-"))]
+
+    assert [
+        part for part in elsewhere if not re.fullmatch(r"[A-Za-z0-9._-]+(\[[a-z,]+\])?==[0-9][0-9A-Za-z.]*", part)
+    ] == []
