@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+from run_logs import parse, readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -201,17 +202,13 @@ def run_tap(vendor: Vendor, number: int, settings: dict[str, str]) -> Run:
 
 def _note(line: str, run: Run) -> str:
     """Read singer-sdk's metrics from one of Meltano's JSON log lines; returns the line for a reader."""
-    try:
-        entry = json.loads(line)
-    except ValueError:
+    entry = parse(line)
+    if entry is None:
         return line
     point = entry.get("metric_info")
-    if point is None:
-        return f"{entry['timestamp']} {entry['level']:8} {entry.get('name', 'meltano')}: {entry['event']}\n"
-    stream = point["tags"].get("stream", "")
-    if entry["name"].startswith("tap-"):  # the loader has counters of its own
-        run.note(point["metric"], stream, point["value"])
-    return f"{entry['timestamp']} {entry['level']:8} {entry['name']}: {point['metric']} {stream} {point['value']}\n"
+    if point is not None and entry["name"].startswith("tap-"):  # the loader has counters of its own
+        run.note(point["metric"], point["tags"].get("stream", ""), point["value"])
+    return readable(entry)
 
 
 def tables(vendor: Vendor) -> dict[str, int]:

@@ -1,0 +1,56 @@
+"""Meltano's JSON log: the one line that says why a run failed, and text for a reader."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from run_logs import Reading
+
+
+def entry(name: str, level: str, event: str, **more: Any) -> str:
+    return json.dumps({"timestamp": "now", "name": name, "level": level, "event": event, **more}) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "error"),
+    [
+        ([], ""),
+        ([entry("tap-x", "info", "fine")], ""),
+        # The generic line of singer-sdk comes before the tap's own.
+        ([entry("tap-x", "error", "An unhandled error"), entry("tap-x", "critical", "no key")], "no key"),
+        # The tap's pipe breaks where the loader fails.
+        ([entry("tap-x", "critical", "Broken pipe"), entry("target-y", "critical", "disk full\nmore")], "disk full"),
+        # Loaders without a structured log: Meltano repeats their last line.
+        (
+            [entry("target-y", "info", "Traceback"), entry("meltano", "error", "Loading failed", code=1, message="no")],
+            "no",
+        ),
+        ([entry("meltano", "error", "Extraction failed", code=1, message='{"message": "no key"}')], "no key"),
+        (
+            ['Error: "not JSON"\n', entry("meltano", "error", "No such plugin"), entry("m", "error", "x")],
+            "No such plugin",
+        ),
+    ],
+)
+def test_the_one_line_that_says_why(lines: list[str], error: str) -> None:
+    reading = Reading("tap-x", "target-y")
+    for line in lines:
+        reading.line(line)
+    assert reading.error == error
+
+
+def test_meltanos_own_refusal_is_understood() -> None:
+    # given two that started in the same second: Meltano itself refuses the second
+    said = "Another 'demo:a-to-b' pipeline is already running which started at 2026-11-22 03:09:11+00:00. To ignore"
+    reading = Reading("a", "b")
+    reading.line(json.dumps({"timestamp": "now", "level": "error", "event": said}))
+    assert reading.going_on_since == "2026-11-22 03:09:11+00:00"
+
+
+def test_a_traceback_is_kept_for_a_reader() -> None:
+    frames = [{"filename": "loader.py", "lineno": 7, "name": "write"}]
+    exception = [{"exc_type": "OSError", "exc_value": "disk full", "frames": frames}]
+    line = Reading("tap-x", "target-y").line(entry("target-y", "critical", "failed", exception=exception))
+    assert line == "now critical target-y: failed\n  OSError: disk full\n    loader.py:7 in write\n"
