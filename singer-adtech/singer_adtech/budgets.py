@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import threading
+from bisect import insort
 from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -40,12 +41,15 @@ class Family:
         patterns: Paths below the API's base address, with `*` for anything.
         limits: All of them hold at once.
         setting: The setting that lowers them, for the message when they are not enough.
+        lateness: Seconds that a request may take before the vendor counts it. It has surely done so when its answer is
+            there, so that a span begins then, or after these seconds if the answer takes longer.
     """
 
     name: str
     patterns: tuple[str, ...]
     limits: tuple[Limit, ...]
     setting: str = ""
+    lateness: float = 0.0
 
     @property
     def longest_span(self) -> float:
@@ -64,7 +68,7 @@ class Account:
     Args:
         family: The family.
         margin: Seconds added to each limit's span.
-        starts: The moments (monotonic seconds) of requests that still count, in order.
+        starts: The moments (monotonic seconds) by which the vendor has counted the requests that still count, in order.
         held_until: Before this moment none may start, as the vendor said so.
     """
 
@@ -83,9 +87,16 @@ class Account:
 
     def spend(self, now: float) -> None:
         """Count a request that starts now, and forget those that count no more."""
-        self.starts.append(now)
+        insort(self.starts, now + self.family.lateness)
         while self.starts[0] + self.family.longest_span + self.margin < now:
             self.starts.popleft()
+
+    def answered(self, start: float, now: float) -> None:
+        """Note that the vendor has answered a request that was counted at its start."""
+        counted = start + self.family.lateness
+        if now < counted and counted in self.starts:
+            self.starts.remove(counted)
+            insort(self.starts, now)
 
 
 class Budgets:
@@ -118,12 +129,7 @@ class Budgets:
         Returns:
             The seconds waited.
         """
-        waited = 0.0
-        while (delay := self._start(path)) > 0:
-            # Slept outside of the lock, so that other families go on; whoever wakes first goes first.
-            self._clock.sleep(delay)
-            waited += delay
-        return waited
+        return self._wait(path)[0]
 
     @contextmanager
     def turn(self, path: str, prepare: Callable[[], T]) -> Iterator[T]:
@@ -136,8 +142,13 @@ class Budgets:
         Yields:
             What `prepare` returned.
         """
-        self.acquire(path)
+        _, start = self._wait(path)
         yield prepare()
+        accounts = [account for account in self._covering(path) if account.family.lateness]
+        if accounts:
+            with self._changing(accounts):
+                for account in accounts:
+                    account.answered(start, self._clock.monotonic())
 
     def hold(self, path: str, seconds: float) -> None:
         """Let no request of this path's families start for so long, as the vendor said that nothing is left."""
@@ -147,18 +158,29 @@ class Budgets:
             for account in accounts:
                 account.held_until = max(account.held_until, until)
 
-    def _start(self, path: str) -> float:
-        """Count a request if it may start now; returns the seconds until it may, none if it was counted."""
+    def _wait(self, path: str) -> tuple[float, float]:
+        """Count a request as soon as it may start; returns the seconds waited, and its start (monotonic seconds)."""
+        waited = 0.0
+        while True:
+            delay, now = self._start(path)
+            if delay <= 0:
+                return waited, now
+            # Slept outside of the lock, so that other families go on; whoever wakes first goes first.
+            self._clock.sleep(delay)
+            waited += delay
+
+    def _start(self, path: str) -> tuple[float, float]:
+        """Count a request if it may start now; returns the seconds until it may, none if it was counted, and now."""
         accounts = self._covering(path)
         if not accounts:
-            return 0.0
+            return 0.0, 0.0
         with self._changing(accounts):
             now = self._clock.monotonic()
             delay = max(account.free_at() for account in accounts) - now
             if delay <= 0:
                 for account in accounts:
                     account.spend(now)
-        return delay
+        return delay, now
 
     @contextmanager
     def _changing(self, accounts: list[Account]) -> Iterator[None]:  # noqa: ARG002 - for budgets kept elsewhere

@@ -264,7 +264,7 @@ class SharedBudgets(Budgets):
             # First: a login within must not wait for a place while it keeps one.
             prepared = prepare()
             with self._places.take(self._tell_once):
-                delay = self._start(path)
+                delay, _ = self._start(path)
                 if delay <= 0:
                     yield prepared
                     return
@@ -311,7 +311,7 @@ class SharedBudgets(Budgets):
         if spent.written > now:
             self._logger.info("the counts of %s are from before the machine was started", account.family.name)
             return None
-        account.starts.extend(sorted(start for start in spent.starts if start <= now))
+        account.starts.extend(sorted(start for start in spent.starts if start <= now + account.family.lateness))
         account.held_until = spent.held_until
         return tuple(account.starts), account.held_until
 

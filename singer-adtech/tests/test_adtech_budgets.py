@@ -159,3 +159,21 @@ def test_a_thread_that_waits_does_not_keep_other_families_waiting() -> None:
     wake.set()
     thread.join(10)
     assert not thread.is_alive()
+
+
+def test_a_span_begins_when_the_answer_is_there_or_when_the_vendor_has_surely_counted(clock: FakeClock) -> None:
+    # given a vendor that may count a request up to half a second late
+    budgets = Budgets([Family("reports", ("/report",), (Limit(1, 60),), lateness=0.5)], clock)
+
+    # when the first answer takes 0.2 s, the second 3 s
+    with budgets.turn("/report", lambda: None):
+        clock.sleep(0.2)
+    first = clock.monotonic()
+    with budgets.turn("/report", lambda: None):
+        second = clock.monotonic()
+        clock.sleep(3)
+    budgets.acquire("/report")
+
+    # then the second starts a minute after the first answer, the third a minute and a half second after the second
+    assert second - first == pytest.approx(60 + MARGIN)
+    assert clock.monotonic() - second == pytest.approx(60.5 + MARGIN)

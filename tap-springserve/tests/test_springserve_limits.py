@@ -55,7 +55,7 @@ def test_reports_keep_a_budget_of_their_own(run_tap: TapRunner, script: Script) 
 
     assert len(times) == 27
     assert most_within_a_minute(times) == 10
-    assert times[-1] == pytest.approx(121.2, abs=0.2)
+    assert times[-1] == pytest.approx(120.2, abs=0.05)
 
 
 def test_reports_by_domain_keep_all_three(run_tap: TapRunner, script: Script) -> None:

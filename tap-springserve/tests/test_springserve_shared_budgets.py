@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 REPORT = "/api/v0/report"
 LIMIT, SECONDS = 6, 2.0
 
-# The tap for a vendor whose minute lasts two seconds, as a test cannot wait for whole minutes. The half second that the
-# tap adds to the minute of reports is there too.
+# The tap for a vendor whose minute lasts two seconds, as a test cannot wait for minutes. The half second for which
+# a request may be on its way is there too.
 HURRIED = f"""
 from singer_adtech.budgets import Family, Limit
-from tap_springserve.client import SLACK
+from tap_springserve.client import LATENESS
 from tap_springserve.tap import TapSpringServe
 
-TapSpringServe.families = (Family("reports", ("/v0/report",), (Limit({LIMIT}, {SECONDS} + SLACK),)),)
+TapSpringServe.families = (Family("reports", ("/v0/report",), (Limit({LIMIT}, {SECONDS}),), "", LATENESS),)
 TapSpringServe.cli()
 """
 
