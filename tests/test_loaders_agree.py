@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+import sys
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -36,6 +37,9 @@ pytestmark = pytest.mark.meltano
 DAYS = 4
 TODAY = dt.datetime.now(tz=dt.timezone.utc).date()
 FIRST = TODAY - dt.timedelta(days=DAYS - 1)
+# What there is on every supported Python is tested on it.
+HAS_SNOWFLAKE = sys.version_info >= snowflake.OLDEST_PYTHON
+HAS_S3 = sys.version_info < (3, 13)  # the newest that plinxore-target-s3 is published for is 3.12
 exact_json = partial(json.loads, parse_float=Decimal)
 
 
@@ -79,7 +83,10 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[s3.S3]:
 
 
 @pytest.fixture(scope="module")
-def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[snowflake.Snowflake]:
+def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[snowflake.Snowflake | None]:
+    if not HAS_SNOWFLAKE:
+        yield None
+        return
     with snowflake.server(tmp_path_factory.mktemp("snowflake")) as running:
         yield running
 
@@ -178,7 +185,7 @@ def test_every_loader_has_the_same_rows(  # noqa: PLR0913, PLR0917 - one for eac
     simulate: Callable[[Simulator], Simulator],
     database: postgres.Cluster,
     store: s3.S3,
-    warehouse: snowflake.Snowflake,
+    warehouse: snowflake.Snowflake | None,
     project: Path,
     tmp_path: Path,
 ) -> None:
@@ -190,18 +197,17 @@ def test_every_loader_has_the_same_rows(  # noqa: PLR0913, PLR0917 - one for eac
     loaders = {
         "target-duckdb": {},
         "target-postgres": variables("target-postgres", database.settings()),
-        "target-snowflake": {**warehouse.environment(), **variables("target-snowflake", warehouse.settings())},
-        "target-s3": variables(
-            "target-s3",
-            {
-                "bucket": store.bucket,
-                "endpoint": store.endpoint,
-                "access_key_id": store.access_key,
-                "secret_access_key": store.secret_key,
-            },
-        ),
         "target-jsonl": {},
     }
+    if warehouse:
+        loaders["target-snowflake"] = {
+            **warehouse.environment(),
+            **variables("target-snowflake", warehouse.settings()),
+        }
+    if HAS_S3:
+        connection = {"bucket": store.bucket, "endpoint": store.endpoint}
+        keys = {"access_key_id": store.access_key, "secret_access_key": store.secret_key}
+        loaders["target-s3"] = variables("target-s3", connection | keys)
 
     # when its tap runs into each loader
     for loader, given in loaders.items():
@@ -217,9 +223,10 @@ def test_every_loader_has_the_same_rows(  # noqa: PLR0913, PLR0917 - one for eac
     ours = in_duckdb(meltano.warehouse, schema)
     counted = {stream: len(rows) for stream, rows in ours.items() if rows}
     assert len(counted) > 1
-    assert in_s3(store, schema) == counted
     assert in_jsonl(tmp_path) == counted
-    assert {stream: rows for stream, rows in in_snowflake(warehouse, schema).items() if rows} == counted
+    assert not HAS_S3 or in_s3(store, schema) == counted
+    if warehouse:
+        assert {stream: rows for stream, rows in in_snowflake(warehouse, schema).items() if rows} == counted
     # and DuckDB and PostgreSQL hold the same values
     theirs = in_postgres(database, schema)
     assert {stream: checksum(rows) for stream, rows in theirs.items()} == {

@@ -27,9 +27,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from stand_ins.processes import serve
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from types import FrameType
 
 HOST = "127.0.0.1"
 USER = "loader"
@@ -297,21 +298,6 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
             return
 
 
-def serve(folder: Path | None = None) -> None:
-    """Run a cluster until SIGINT or SIGTERM; the first line of output is its address."""
-
-    def end(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    # SIGINT too: a shell starts what it puts into the background with SIGINT ignored.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, end)
-    with contextlib.suppress(KeyboardInterrupt), cluster(folder) as database:
-        print(database.uri(), flush=True)  # noqa: T201 - what the command is for
-        while True:
-            signal.pause()
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Install or serve; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m stand_ins.postgres", description=__doc__.partition("\n")[0])
@@ -324,7 +310,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if chosen.command == "install":
             print(f"PostgreSQL is in {install()}")  # noqa: T201 - what the command is for
         else:
-            serve(chosen.folder)
+            serve(cluster(chosen.folder), Cluster.uri)
     except PostgresError as error:
         print(f"stand_ins.postgres: {error}", file=sys.stderr)  # noqa: T201 - one line for the user
         return 1

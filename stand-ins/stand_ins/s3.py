@@ -11,11 +11,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import signal
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, replace
@@ -23,15 +21,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stand_ins.environments import REQUIREMENTS, EnvironmentFailedError, ensure
+from stand_ins.processes import START_SECONDS, close, is_ready, last_line, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from types import FrameType
 
 HOST = "127.0.0.1"
 REGION = "us-east-1"
-START_SECONDS = 60
-STOP_SECONDS = 15
 
 
 class S3Error(RuntimeError):
@@ -145,47 +141,25 @@ def server(folder: Path, bucket: str = "warehouse", port: int = 0) -> Iterator[S
             start_new_session=True,
         )
     try:
-        _wait(process, port_file, log)
+        if not is_ready(process, port_file):
+            raise S3Error(f"moto's server does not start: {last_line(log)}")
         yield S3(int(port_file.read_text()), bucket, folder, process.pid).with_bucket(bucket)
     finally:
-        _stop(process)
+        close(process)
 
 
-def _wait(process: subprocess.Popen[bytes], port_file: Path, log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while not port_file.exists():
-        if process.poll() is not None or time.monotonic() > deadline:
-            lines = log.read_text(errors="replace").strip().splitlines() or ["no message"]
-            raise S3Error(f"moto's server does not start: {lines[-1]}")
-        time.sleep(0.02)
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    if process.stdin is not None:
-        process.stdin.close()
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def serve(bucket: str, port: int) -> None:
-    """Run a server until SIGINT or SIGTERM; the first lines of output are what AWS's clients need to know."""
-
-    def end(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, end)
+@contextlib.contextmanager
+def _temporary(bucket: str, port: int) -> Iterator[S3]:
     with (
-        contextlib.suppress(KeyboardInterrupt),
         tempfile.TemporaryDirectory(prefix="stand-in-s3-") as folder,
         server(Path(folder), bucket, port) as running,
     ):
-        lines = [f"export {name}={value}" for name, value in running.environment().items()]
-        print("\n".join([*lines, f"# bucket: {running.bucket}"]), flush=True)  # noqa: T201 - what the command is for
-        while True:
-            signal.pause()
+        yield running
+
+
+def _announced(running: S3) -> str:
+    lines = [f"export {name}={value}" for name, value in running.environment().items()]
+    return "\n".join([*lines, f"# bucket: {running.bucket}"])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -201,7 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if chosen.command == "install":
             print(f"moto is in {install().parents[1]}")  # noqa: T201 - what the command is for
         else:
-            serve(chosen.bucket, chosen.port)
+            serve(_temporary(chosen.bucket, chosen.port), _announced)
     except (EnvironmentFailedError, S3Error) as error:
         print(f"stand_ins.s3: {error}", file=sys.stderr)  # noqa: T201 - one line for the user
         return 1
