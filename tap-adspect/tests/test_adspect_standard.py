@@ -49,8 +49,6 @@ Standard = get_tap_test_class(
 )
 
 
-# Most `_extra` are null, which is no record to the standard test of an object.
-@pytest.mark.filterwarnings("ignore:No records were available to test:UserWarning")
 class TestStandard(Standard):  # type: ignore[misc, valid-type]  # made by a function
     """The standard tests, offline."""
 
