@@ -1,4 +1,4 @@
-"""Loads a range of years in slices, a month each and several at once; see docs on backfills.
+"""Loads a range of years in slices, a month each and several at once; see docs/backfills.md.
 
 It can be stopped and started again at any time: Meltano's record says which slices are done, and the others go on at
 their own bookmarks. When all are done, the bookmarks of the run without slices are put where they belong.
@@ -163,7 +163,7 @@ def prepare(options: argparse.Namespace) -> Backfill:
         if name not in known:
             raise BackfillError(f"meltano.yml has no {what} {name}: it has {', '.join(known)}")
         if not project.installed(name):
-            raise BackfillError(f"{name} is not installed: run `make setup`")
+            raise BackfillError(f"{name} is not installed: run `make plugins`, or `make loaders` for every loader")
     setup = read_setup(project, options.tap, options.loader)
     if not setup.config.get("start_date"):
         variable = f"{options.tap.upper().replace('-', '_')}_START_DATE"

@@ -199,7 +199,11 @@ def test_a_wrong_command_line_gets_one_line(given: list[str], said: str, capsys:
     [
         (["tap-nope"], {}, "meltano.yml has no extractor tap-nope: it has tap-ispot"),
         (["--loader", "target-nope"], {}, "meltano.yml has no loader target-nope: it has target-duckdb, target-s3"),
-        (["--loader", "target-s3"], {}, "target-s3 is not installed: run `make setup`"),
+        (
+            ["--loader", "target-s3"],
+            {},
+            "target-s3 is not installed: run `make plugins`, or `make loaders` for every loader",
+        ),
         ([], {"config": {"start_date": None}}, "setting `start_date` is missing: set TAP_ISPOT_START_DATE"),
         ([], {"loader": {"load_method": "overwrite"}}, "`load_method` is overwrite, and each slice would replace"),
         ([], {"streams": ()}, "no selected stream is cut by date, so there is nothing to backfill"),
