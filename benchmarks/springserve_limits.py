@@ -27,7 +27,7 @@ from typing_extensions import override
 from vendor_simulators.limits import Limiter
 from vendor_simulators.server import serve
 from vendor_simulators.springserve import SpringServeSimulator
-from vendor_simulators.springserve.facts import Question
+from vendor_simulators.springserve.facts import ReportQuery
 from vendor_simulators.springserve.simulator import LIMITS
 
 if TYPE_CHECKING:
@@ -75,9 +75,9 @@ def warm(simulator: SpringServeSimulator, days: int) -> None:
     add_up, known = simulator.facts.rows, {}
     for number in range(days):
         day = FIRST + timedelta(days=number)
-        question = Question(day, day, "hour", "UTC", ("supply_partner_id",), {})
-        known[day] = add_up(question)
-    simulator.facts.rows = lambda question: known[question.first]  # type: ignore[method-assign]  # known beforehand
+        query = ReportQuery(day, day, "hour", "UTC", ("supply_partner_id",), {})
+        known[day] = add_up(query)
+    simulator.facts.rows = lambda query: known[query.first]  # type: ignore[method-assign]  # known beforehand
 
 
 def vendor(pipe: Connection, tags: int, days: int, scale: float) -> None:

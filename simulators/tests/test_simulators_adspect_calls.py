@@ -1,4 +1,4 @@
-"""The Adspect simulator's rules: who may ask, for what, how it is answered, and what is noted as a violation."""
+"""The Adspect simulator's rules: authentication, parameters, responses, violations."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def authorization(simulator: AdspectSimulator, key: str | None = None) -> str:
 
 
 def ask(simulator: AdspectSimulator, path: str, method: str = "GET", params: Any = (), **headers: str | None) -> Reply:
-    """Send a request with the documented headers; a header that is None is left out."""
+    """Send a request with the documented headers; None omits a header."""
     sent = {"Authorization": authorization(simulator), "Content-Type": "application/json"}
     sent |= {name.replace("_", "-"): value for name, value in headers.items() if value is not None}
     for name in [name.replace("_", "-") for name, value in headers.items() if value is None]:
@@ -49,7 +49,7 @@ def rows(reply: Reply) -> list[str]:
         "/collections/presets",
     ],
 )
-def test_documented_addresses_are_answered(adspect: AdspectSimulator, path: str) -> None:
+def test_documented_endpoints_are_answered(adspect: AdspectSimulator, path: str) -> None:
     reply = ask(adspect, path)
     assert reply.status == 200
     assert isinstance(reply.json(), dict if path == "/account" else list)
@@ -114,9 +114,7 @@ def test_a_request_without_the_mandatory_header_is_refused(
         ("/reports/log", [*LOG, ("group_by[]", "date")], "group_by[]"),
     ],
 )
-def test_a_parameter_that_is_not_documented_is_refused(
-    adspect: AdspectSimulator, path: str, params: Any, field: str
-) -> None:
+def test_an_undocumented_parameter_is_refused(adspect: AdspectSimulator, path: str, params: Any, field: str) -> None:
     reply = ask(adspect, path, params=list(params))
     assert reply.status == 422
     assert reply.json()[0]["field"] == field
@@ -161,7 +159,7 @@ def test_a_page_past_the_end(simulate: Simulate, option: str, status: int, lengt
         ("head_405", False, False, 405),
     ],
 )
-def test_where_totals_are(simulate: Simulate, option: str, *, get: bool, head: bool, status: int) -> None:
+def test_location_of_totals(simulate: Simulate, option: str, *, get: bool, head: bool, status: int) -> None:
     simulator = simulate(AdspectSimulator(days=1, totals=option))
     assert ("X-Pagination-Page-Count" in ask(simulator, "/reports").headers) is get
     reply = ask(simulator, "/reports", "HEAD")
@@ -170,7 +168,7 @@ def test_where_totals_are(simulate: Simulate, option: str, *, get: bool, head: b
     assert simulator.violations == []
 
 
-def test_a_report_is_one_array_a_line_in_the_order_of_the_request(adspect: AdspectSimulator) -> None:
+def test_a_report_is_one_array_per_line_in_the_order_of_the_request(adspect: AdspectSimulator) -> None:
     asked = [*DAY.items(), ("metrics[]", "clicks"), ("metrics[]", "quality"), ("group_by[]", "mode")]
     lines = rows(ask(adspect, "/reports/funnel", params=asked))
     assert len(lines) == 2
@@ -183,7 +181,7 @@ def test_one_array_of_arrays_is_an_option(simulate: Simulate) -> None:
     assert isinstance(ask(simulator, "/reports/funnel", params=FUNNEL).json()[0], list)
 
 
-def test_filters_or_values_and_and_names(adspect: AdspectSimulator) -> None:
+def test_filters_match_any_value_and_all_names(adspect: AdspectSimulator) -> None:
     def count(*filters: tuple[str, str]) -> int:
         return len(rows(ask(adspect, "/reports/log", params=[*LOG, *filters])))
 
@@ -202,7 +200,7 @@ def test_the_end_is_exclusive_or_inclusive(simulate: Simulate) -> None:
         assert len(rows(ask(simulator, "/reports/log", params=LOG))) == 10 + more
 
 
-def test_a_cap_leaves_no_mark(simulate: Simulate) -> None:
+def test_a_cap_is_silent(simulate: Simulate) -> None:
     simulator = simulate(AdspectSimulator(first_day=date(2025, 3, 28), days=1, rows_per_day=50, log_cap=7))
     reply = ask(simulator, "/reports/log", params=LOG)
     assert (reply.status, len(rows(reply))) == (200, 7)

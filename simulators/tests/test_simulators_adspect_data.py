@@ -1,4 +1,4 @@
-"""The Adspect simulator's data: the document's own examples, what is worth having, truth and restatement."""
+"""The Adspect simulator's data: documented examples, special cases, truth and restatement."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FIRST, LAST = date(2025, 3, 28), date(2025, 4, 1)
 APRIL = {"date_from": 1711929600, "date_to": 1712275200}
 
-# As the document prints them (REST API, "Sales Funnel", "Click Log"), in whatever order
+# As in the documentation (REST API, "Sales Funnel", "Click Log"), in any order
 EXAMPLE_1 = """\
 ["1ec5880e-bcb6-49b8-9778-a31d22b70708", "1453", "754", "699", 0.5189263592567103]
 ["07ac03df-268e-41ff-84ba-adfe2241beb2", "3219", "2034", "1125", 0.6318732525629077]
@@ -48,8 +48,8 @@ EXAMPLE_LOG = """\
 
 
 def get(simulator: AdspectSimulator, path: str, *params: tuple[str, Any]) -> str:
-    """Ask as the document says and return the body."""
-    from base64 import b64encode  # noqa: PLC0415 - for this helper alone
+    """Send a documented request and return the body."""
+    from base64 import b64encode  # noqa: PLC0415 - for this helper only
 
     key = b64encode(f"{simulator.api_key}:".encode()).decode()
     headers = {"Authorization": f"Basic {key}", "Content-Type": "application/json"}
@@ -62,7 +62,7 @@ def april(simulate: Simulate) -> AdspectSimulator:
     return simulate(AdspectSimulator(printed=True))
 
 
-def test_the_printed_reports_are_answered_as_printed(april: AdspectSimulator) -> None:
+def test_the_documented_reports_are_returned_exactly(april: AdspectSimulator) -> None:
     metrics = [("metrics[]", name) for name in ("clicks", "money_hits", "safe_hits", "quality")]
     body = get(april, "/reports/funnel", ("group_by[]", "stream_id"), *metrics)
     assert sorted(body.splitlines()) == sorted(EXAMPLE_1.splitlines())
@@ -71,8 +71,8 @@ def test_the_printed_reports_are_answered_as_printed(april: AdspectSimulator) ->
     assert april.violations == []
 
 
-def test_the_printed_log_is_answered_as_printed(april: AdspectSimulator) -> None:
-    # The document asks for a day in words and prints its first second
+def test_the_documented_log_is_returned_exactly(april: AdspectSimulator) -> None:
+    # The documented request has a day in words; the response shows its first second
     columns = [("columns[]", name) for name in ("timestamp", "ip_address", "country_code", "target")]
     second = [("date_from", 1711929600), ("date_to", 1711929601), ("stream_id[]", printed.STREAM)]
     assert get(april, "/reports/log", *columns, *second) == EXAMPLE_LOG
@@ -80,7 +80,7 @@ def test_the_printed_log_is_answered_as_printed(april: AdspectSimulator) -> None
     assert set(EXAMPLE_LOG.splitlines()) <= set(day.splitlines())
 
 
-def test_the_printed_objects_are_among_the_data(adspect: AdspectSimulator) -> None:
+def test_the_data_include_the_documented_objects(adspect: AdspectSimulator) -> None:
     streams = json.loads(get(adspect, "/streams", ("per-page", 100)))
     [example] = [one for one in streams if one["stream_id"] == "1eacc6d0-875f-6f5c-bff8-00162501c2b4"]
     assert example["click_cost"] in ("0.15", 0.15)
@@ -108,9 +108,9 @@ def test_the_printed_objects_are_among_the_data(adspect: AdspectSimulator) -> No
     }
 
 
-def test_what_is_worth_having_is_there(adspect: AdspectSimulator) -> None:
+def test_there_are_special_cases(adspect: AdspectSimulator) -> None:
     clicks = adspect.truth("click_log")
-    # Twins in one second, some of them equal in every column
+    # Duplicates in one second, some of them equal in every column
     identities = Counter(
         tuple(str(row[name]) for name in ("timestamp", "stream_id", "click_id", "sequence", "ip_address"))
         for row in clicks
@@ -126,20 +126,20 @@ def test_what_is_worth_having_is_there(adspect: AdspectSimulator) -> None:
     assert {row["sequence"] for row in clicks} == {0, 1, 255}
     assert {None} < {row["click_id"] for row in clicks}
     assert any(row["sub_id"] and not str(row["sub_id"]).isascii() for row in clicks)
-    # A count that no float holds; null dimensions; clicks that were shown neither page
+    # A count too large for a float, null dimensions, and clicks that were shown neither page
     funnel = adspect.truth("funnel", dimensions=["date", "asn"], metrics=METRICS)
     assert max(int(row["givt"]) for row in funnel) >= 2**53 + 1
     assert -1 in {row["asn"] for row in funnel}
     assert any(row["money_hits"] + row["safe_hits"] < row["clicks"] for row in funnel)
     assert any(row["cr"] == 0 for row in funnel)
-    # A property of two types, a field that no document names
+    # A property with two types, an undocumented field
     levels = {type(one["filter_level"]) for one in json.loads(get(adspect, "/streams", ("per-page", 100)))}
     assert levels == {int, str}
     assert any(row["_extra"] for row in adspect.truth("streams"))
 
 
-def test_days_are_cut_in_the_zone_that_is_asked_for(adspect: AdspectSimulator) -> None:
-    # Berlin's 30 March has 23 hours
+def test_days_are_in_the_requested_zone(adspect: AdspectSimulator) -> None:
+    # 30 March has 23 hours in Berlin
     zone = ZoneInfo("Europe/Berlin")
     rows = adspect.truth("funnel", dimensions=["date"], metrics=["clicks"], time_zone=zone.key)
     utc = adspect.truth("funnel", dimensions=["date"], metrics=["clicks"])
@@ -164,7 +164,7 @@ def test_the_same_seed_gives_the_same_data() -> None:
     assert one.truth("click_log") != third.truth("click_log")
 
 
-def test_truth_is_the_same_whatever_the_form() -> None:
+def test_truth_does_not_depend_on_the_wire_format() -> None:
     plain = AdspectSimulator(first_day=FIRST, days=2, rows_per_day=30)
     options: list[dict[str, Any]] = [
         {"totals": "none", "list_body": "items", "date_to": "inclusive", "report_body": "array", "counts": "number"},
@@ -177,12 +177,12 @@ def test_truth_is_the_same_whatever_the_form() -> None:
             assert other.truth(stream) == plain.truth(stream)
 
 
-def test_truth_of_a_stream_that_is_not_there() -> None:
+def test_truth_of_an_unknown_stream() -> None:
     with pytest.raises(ValueError, match="no stream 'clicks'"):
         AdspectSimulator(days=1).truth("clicks")
 
 
-def test_the_account_s_balance_is_a_number_of_many_digits(adspect: AdspectSimulator) -> None:
+def test_the_account_balance_is_a_number_of_many_digits(adspect: AdspectSimulator) -> None:
     assert adspect.truth("account")[0]["balance"] == Decimal("12345678901234567.89")
     assert '"balance":"12345678901234567.89"' in get(adspect, "/account")
 
@@ -197,9 +197,9 @@ def test_a_restatement_changes_some_rows_and_adds_others(adspect: AdspectSimulat
     changed = {key for key, row in before.items() if after[key] != row}
     assert changed
     assert changed <= set(restated.changed)
-    # The days before stay as they were, in the funnel too
+    # Earlier days are unchanged, also in the funnel
     old = [row for row in funnel if str(row["date"]) < "2025-03-31"]
     assert [row for row in adspect.truth("funnel") if str(row["date"]) < "2025-03-31"] == old
     assert adspect.truth("funnel") != funnel
-    # Another seed restates once more
+    # Another seed restates again
     assert set(adspect.restate(seed=2, days=2).added).isdisjoint(restated.added)

@@ -1,4 +1,4 @@
-"""iSpot: tokens and parameters: a client that breaks a rule is refused and noticed."""
+"""iSpot tokens and parameters: requests that break a rule are refused and recorded."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ def airing_ids(reply: Reply) -> list[int]:
     return [int(row["airing"]["data"]["id"]) for row in reply.json()["data"]]
 
 
-def test_token_call_takes_a_form_and_gives_a_token(ispot: ISpotSimulator) -> None:
+def test_login_takes_a_form_and_returns_a_token(ispot: ISpotSimulator) -> None:
     # Given credentials as long as the vendor's
     assert (len(ispot.client_id), len(ispot.client_secret)) == (20, 40)
     assert (ispot.client_id + ispot.client_secret).isalnum()
 
-    # When they are sent as the vendor's samples do
+    # When they are sent as in the vendor's samples
     reply = log_in(ispot)
 
-    # Then there is a token that opens the rest
+    # Then the token gives access to the rest
     assert reply.status == 200
     assert reply.json() == {"token_type": "Bearer", "expires_in": 86400, "access_token": ispot.tokens.issued[0]}
     headers = {"Authorization": f"Bearer {reply.json()['access_token']}"}
@@ -49,8 +49,8 @@ def test_token_call_takes_a_form_and_gives_a_token(ispot: ISpotSimulator) -> Non
     assert ispot.violations == []
 
 
-def test_settings_are_what_a_tap_needs(ispot: ISpotSimulator) -> None:
-    # When asked, then address, credentials and first day are told
+def test_settings_are_the_minimum_of_a_tap(ispot: ISpotSimulator) -> None:
+    # Then settings are address, credentials and first day
     assert ispot.settings() == {
         "api_url": f"{ispot.url}/v4",
         "client_id": ispot.client_id,
@@ -60,14 +60,14 @@ def test_settings_are_what_a_tap_needs(ispot: ISpotSimulator) -> None:
 
 
 @pytest.mark.parametrize("status", [401, 400])
-def test_wrong_credentials_are_refused_and_no_violation(simulate: Simulate, status: int) -> None:
+def test_wrong_credentials_are_refused_without_a_violation(simulate: Simulate, status: int) -> None:
     # Given either status
     simulator = simulate(ISpotSimulator(days=1, wrong_credentials=status))
 
     # When the secret is wrong
     reply = log_in(simulator, client_secret="x" * 40)
 
-    # Then it is refused as a problem
+    # Then it is refused with a problem body
     assert reply.status == status
     assert reply.headers["Content-Type"] == "application/problem+json"
     assert set(reply.json()) == {"title", "type", "status", "detail", "instance"}
@@ -75,8 +75,8 @@ def test_wrong_credentials_are_refused_and_no_violation(simulate: Simulate, stat
     assert (simulator.violations, simulator.tokens.issued) == ([], [])
 
 
-def test_token_answer_may_have_the_token_alone(simulate: Simulate) -> None:
-    # Given the other choice, then nothing else is there
+def test_token_response_may_contain_only_the_token(simulate: Simulate) -> None:
+    # Given the other variant, then the response has nothing else
     simulator = simulate(ISpotSimulator(days=1, token_answer="token_only"))
     assert list(log_in(simulator).json()) == ["access_token"]
 
@@ -104,24 +104,24 @@ def test_token_answer_may_have_the_token_alone(simulate: Simulate) -> None:
         ),
     ],
 )
-def test_token_call_in_any_other_form_is_a_violation(  # noqa: PLR0913, PLR0917 - the parts of a request
+def test_login_in_any_other_form_is_a_violation(  # noqa: PLR0913, PLR0917 - the parts of a request
     ispot: ISpotSimulator, method: str, query: dict[str, str], headers: dict[str, str], body: str, violation: str
 ) -> None:
     # When the call differs from the vendor's samples
     reply = call(ispot.url, "/v4/oauth2/token", method, params=query, headers=headers, body=body)
 
-    # Then it fails and is noted
+    # Then it fails and is recorded
     assert reply.status == 400
     assert violation in ispot.violations[0]
     assert ispot.tokens.issued == []
 
 
-def test_data_need_a_living_token(simulate: Simulate) -> None:
-    # Given tokens that live for no time
+def test_data_require_a_valid_token(simulate: Simulate) -> None:
+    # Given tokens with a lifetime of zero
     simulator = simulate(ISpotSimulator(days=1, token_seconds=0))
     dead = log_in(simulator).json()["access_token"]
 
-    # When calls come with dead, unknown and no tokens
+    # When requests come with expired, unknown and no tokens
     statuses = [
         call(simulator.url, "/v4/brands", headers=headers).status
         for headers in (
@@ -132,19 +132,19 @@ def test_data_need_a_living_token(simulate: Simulate) -> None:
         )
     ]
 
-    # Then none is let in, and only those without a Bearer token are violations
+    # Then all are refused, and only those without a Bearer token are violations
     assert statuses == [401, 401, 401, 401]
     assert simulator.violations == ["no Bearer token: GET /v4/brands"] * 2
 
 
-def test_secrets_in_the_address_are_violations(ispot: ISpotSimulator) -> None:
-    # When a token or credential stands in the address, under any name
+def test_secrets_in_a_url_are_violations(ispot: ISpotSimulator) -> None:
+    # When a URL contains a token or credential, under any name
     token = ispot.tokens.issue()
     get(ispot, "/v4/brands", {"access_token": "x"})
     get(ispot, "/v4/brands", {"q": token})
     get(ispot, f"/v4/{ispot.client_secret}")
 
-    # Then each is noted
+    # Then each is recorded
     found = [violation for violation in ispot.violations if "a credential in the address" in violation]
     assert len(found) == 3
 
@@ -168,21 +168,21 @@ def test_secrets_in_the_address_are_violations(ispot: ISpotSimulator) -> None:
         ("/v4/brands", {"filter[access]": "true"}, "filter[access]=true: only 1 is documented"),
         (AIRINGS, {}, "filter end_date, start_date is required"),
         (AIRINGS, {**DAY, "filter[end_date]": "2024-03-09"}, "filter[end_date] is before filter[start_date]"),
-        (AIRINGS, {**DAY, "filter[end_date]": "2024-03-10T00:00:00"}, "is no date YYYY-MM-DD"),
-        (AIRINGS, {**DAY, "filter[end_date]": "20240310"}, "is no date YYYY-MM-DD"),
+        (AIRINGS, {**DAY, "filter[end_date]": "2024-03-10T00:00:00"}, "is not a date (YYYY-MM-DD)"),
+        (AIRINGS, {**DAY, "filter[end_date]": "20240310"}, "is not a date (YYYY-MM-DD)"),
         (AIRINGS, {**DAY, "filter[airing_type]": "N,National"}, "filter[airing_type]: no type National"),
         (AIRINGS, {**DAY, "filter[national_only]": "true"}, "only 1 is documented"),
         (AIRINGS, {**DAY, "filter[brand]": "x"}, "filter[brand] takes ids"),
         ("/v4/airings/updates", {**DAY, "include": "spot"}, "no parameter include here"),
     ],
 )
-def test_a_query_against_the_rules_fails_and_is_a_violation(
+def test_an_invalid_query_fails_and_is_a_violation(
     ispot: ISpotSimulator, path: str, params: dict[str, str], violation: str
 ) -> None:
     # When a parameter is wrong
     reply = get(ispot, path, params)
 
-    # Then the call fails, as the vendor says of values out of range, and the line names it
+    # Then the call fails and the message names the parameter
     assert reply.status == 400
     assert reply.json()["title"] == "Bad Request"
     assert len(ispot.violations) == 1
@@ -191,7 +191,7 @@ def test_a_query_against_the_rules_fails_and_is_a_violation(
 
 
 def test_other_misuse_is_a_violation(ispot: ISpotSimulator) -> None:
-    # When a write is tried, an address is unknown, a version is no date, among calls that are right
+    # When a write, an unknown path and an invalid version are sent among valid requests
     token = {"Authorization": f"Bearer {ispot.tokens.issue()}"}
     statuses = [
         call(ispot.url, "/v4/brands", headers=token, params={"sort": "id"}).status,
@@ -203,13 +203,13 @@ def test_other_misuse_is_a_violation(ispot: ISpotSimulator) -> None:
         call(ispot.url, "/v4/brands", "HEAD", headers=token).status,
     ]
 
-    # Then each is answered and noted
+    # Then each is answered and recorded
     assert statuses == [200, 405, 404, 404, 200, 200, 200]
     assert ispot.violations == [
-        "a call that is not read only: DELETE /v4/brands",
-        "no such address: GET /v4/unknown",
-        "no such address: GET /v3/brands",
-        "iSpot-Version is no date: 2021-01",
+        "a call that is not read-only: DELETE /v4/brands",
+        "unknown path: GET /v4/unknown",
+        "unknown path: GET /v3/brands",
+        "iSpot-Version is not a date: 2021-01",
     ]
 
 
@@ -222,6 +222,6 @@ def test_a_parameter_sent_twice_is_a_violation(ispot: ISpotSimulator) -> None:
     response.read()
     connection.close()
 
-    # Then it fails and is noted
+    # Then it fails and is recorded
     assert response.status == 400
     assert ispot.violations == ["GET /v4/brands: a parameter is sent twice"]

@@ -1,4 +1,4 @@
-"""iSpot: pages, filters, order, request limits, rights."""
+"""iSpot pages, filters, order, request limits, rights."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def airing_ids(reply: Reply) -> list[int]:
     return [int(row["airing"]["data"]["id"]) for row in reply.json()["data"]]
 
 
-def test_pages_join_to_the_whole_and_tell_of_each_other(ispot: ISpotSimulator) -> None:
+def test_pages_contain_all_rows_and_link_to_each_other(ispot: ISpotSimulator) -> None:
     # Given 40 airings of one day in pages of 15
     params = {**DAY, "sort": "airing_date_et,id", "page[size]": 15}
     whole = get(ispot, AIRINGS, {**params, "page[size]": 10000})
@@ -44,7 +44,7 @@ def test_pages_join_to_the_whole_and_tell_of_each_other(ispot: ISpotSimulator) -
     # When the three pages are read
     pages = [get(ispot, AIRINGS, {**params, "page[number]": number}).json() for number in (1, 2, 3)]
 
-    # Then they are the whole, and meta is as documented
+    # Then together they contain all rows, and meta is as documented
     assert [row for page in pages for row in page["data"]] == whole.json()["data"]
     assert whole.json()["meta"] == {
         "pagination": {
@@ -68,8 +68,8 @@ def test_pages_join_to_the_whole_and_tell_of_each_other(ispot: ISpotSimulator) -
     assert dict(parse_qsl(parts.query)) == {**{k: str(v) for k, v in params.items()}, "page[number]": "2"}
 
 
-def test_page_size_is_100_unless_asked(ispot: ISpotSimulator) -> None:
-    # When a long list is asked for without a size, then a page has 100 rows
+def test_page_size_is_100_by_default(ispot: ISpotSimulator) -> None:
+    # When a long list is requested without a size, then a page has 100 rows
     pagination = get(ispot, "/v4/episodes").json()["meta"]["pagination"]
     assert (pagination["count"], pagination["per_page"]) == (100, 100)
 
@@ -92,7 +92,7 @@ def test_an_empty_list_in_each_variant(
     # When it is read
     body = get(simulator, AIRINGS, DAY).json()
 
-    # Then page 1 is there and empty
+    # Then page 1 exists and is empty
     expected = {"total": 0, "count": 0, "per_page": 100, "current_page": 1, "total_pages": total_pages, **links}
     assert body == {"data": [], "meta": {"pagination": expected}}
     assert simulator.violations == []
@@ -107,7 +107,7 @@ def test_pagination_may_be_absent_and_pages_clamped(simulate: Simulate) -> None:
     bare = get(without, "/v4/episodes", {"page[size]": 1000}).json()
     last = get(clamped, "/v4/episodes", {"page[size]": 1000, "page[number]": 7, "sort": "id"}).json()
 
-    # Then there is no meta, or the one that fits the smaller page
+    # Then meta is missing, or matches the smaller page
     assert list(bare) == ["data"]
     assert last["meta"]["pagination"]["per_page"] == 50
     assert last["meta"]["pagination"]["total_pages"] == 7
@@ -122,13 +122,13 @@ def test_dates_are_inclusive_and_days_do_not_share_rows(ispot: ISpotSimulator) -
     ]
     both = {"filter[start_date]": "2024-03-09", "filter[end_date]": "2024-03-11", "page[size]": 200}
 
-    # Then the range is the days together
+    # Then the range contains the same rows as its days
     assert [len(ids) for ids in days] == [40, 40, 40]
     assert sorted(airing_ids(get(ispot, AIRINGS, both))) == sorted(days[0] + days[1] + days[2])
 
 
 def test_filters_are_applied(simulate: Simulate) -> None:
-    # Given a day of all kinds
+    # Given a day with airings of all types
     simulator = simulate(ISpotSimulator(first_day=date(2024, 3, 10), days=1, rows_per_day=500))
     everything = {"airing_types": (), "national_only": False}
     query = {**DAY, "page[size]": 1000}
@@ -136,7 +136,7 @@ def test_filters_are_applied(simulate: Simulate) -> None:
     def ids(**settings: Any) -> list[int]:
         return sorted(int(r["airing_id"]) for r in simulator.truth("tv_airings", **{**everything, **settings}))
 
-    # When each filter is sent, then the rows are those
+    # When each filter is sent, then exactly the matching rows are returned
     for filters, settings in (
         ({}, {}),
         ({"filter[airing_type]": "R"}, {"airing_types": ("R",)}),
@@ -150,7 +150,7 @@ def test_filters_are_applied(simulate: Simulate) -> None:
         assert sorted(airing_ids(get(simulator, AIRINGS, {**query, **filters}))) == expected
         assert 0 < len(expected) <= 500 if not settings else 0 < len(expected) < 500
 
-    # And what the account has no access to is left out of lists, spots by advertiser too
+    # And lists exclude entities that the account may not access, and spots can be filtered by advertiser too
     brands = get(simulator, "/v4/brands", {"filter[access]": 1}).json()["meta"]["pagination"]["total"]
     assert brands == get(simulator, "/v4/brands").json()["meta"]["pagination"]["total"] - 4
     spots = get(simulator, "/v4/spots", {"filter[brand]": 2002, "include": "brand"}).json()["data"]
@@ -161,8 +161,8 @@ def test_filters_are_applied(simulate: Simulate) -> None:
     assert {2001, 2002} < online
 
 
-def test_includes_are_what_rows_have(ispot: ISpotSimulator) -> None:
-    # When some are asked for, then the airing, the spot and the metrics come unasked
+def test_rows_have_the_requested_includes(ispot: ISpotSimulator) -> None:
+    # When some are requested, then the airing, the spot and the metrics are included too
     def names(path: str, include: str | None) -> list[set[str]]:
         params = {**DAY, **({"include": include} if include else {})}
         return [set(row) for row in get(ispot, path, params).json()["data"]]
@@ -183,12 +183,12 @@ def test_sort_is_applied_and_ties_move_between_calls(ispot: ISpotSimulator) -> N
     def order(sort: str) -> list[int]:
         return airing_ids(get(ispot, AIRINGS, {**DAY, "sort": sort}))
 
-    # When sorted by spend downwards, then it is
+    # When sorted by spend in descending order, then it is
     rows = get(ispot, AIRINGS, {**DAY, "sort": "-est_spend,id"}).json()["data"]
     amounts = [float(row["airing"]["data"]["spend_estimated"]) for row in rows]
     assert amounts == sorted(amounts, reverse=True)
 
-    # When sorted by time and id, then the order is always the same; by date alone, ties move; no row is lost
+    # When sorted by time and id, then the order is always the same; by date only, ties move; no row is lost
     total = order("airing_date_et,id")
     assert all(order("airing_date_et,id") == total for _ in range(3))
     loose = [order("date") for _ in range(3)]
@@ -198,20 +198,20 @@ def test_sort_is_applied_and_ties_move_between_calls(ispot: ISpotSimulator) -> N
 
 
 def test_ties_may_be_stable(simulate: Simulate) -> None:
-    # Given the other choice, when sorted by date alone, then the order is always the same
+    # Given stable ties, when sorted by date only, then the order is always the same
     simulator = simulate(ISpotSimulator(first_day=date(2024, 3, 10), days=1, rows_per_day=40, ties="stable"))
     orders = [airing_ids(get(simulator, AIRINGS, {**DAY, "sort": "date"})) for _ in range(3)]
     assert orders[0] == orders[1] == orders[2]
 
 
-def test_limits_are_enforced_when_asked(simulate: Simulate) -> None:
+def test_limits_are_enforced_on_request(simulate: Simulate) -> None:
     # Given the documented limit of 25 in 10 seconds
     simulator = simulate(ISpotSimulator(first_day=date(2024, 3, 10), days=1, rows_per_day=5, enforce_limits=True))
 
-    # When 26 requests come, and one of another family
+    # When 26 requests are sent, and one of another family
     replies = [get(simulator, AIRINGS, DAY) for _ in range(26)]
 
-    # Then the last is refused as a problem without Retry-After, and the headers have counted down
+    # Then the last is refused with a problem body and no Retry-After, and the headers have counted down
     assert [reply.status for reply in replies] == [200] * 25 + [429]
     assert [int(reply.headers["X-RateLimit-Remaining"]) for reply in replies] == [*range(24, -1, -1), 0]
     assert {reply.headers["X-RateLimit-Limit"] for reply in replies} == {"25"}
@@ -221,12 +221,12 @@ def test_limits_are_enforced_when_asked(simulate: Simulate) -> None:
     assert get(simulator, "/v4/brands").status == 200
 
 
-def test_limits_are_told_but_not_enforced_by_default(simulate: Simulate) -> None:
+def test_limits_are_reported_but_not_enforced_by_default(simulate: Simulate) -> None:
     # Given a limit of two
     simulator = simulate(ISpotSimulator(days=1))
     simulator.limits.rules["brands"] = [Rule(2, 60)]
 
-    # When four requests come, then all are answered and none is told that nothing is left
+    # When four requests are sent, then all are answered and none reports zero remaining
     replies = [get(simulator, "/v4/brands") for _ in range(4)]
     assert [(reply.status, reply.headers["X-RateLimit-Remaining"]) for reply in replies] == [(200, "1")] * 4
 
@@ -261,7 +261,7 @@ def test_limit_headers_and_429_in_each_variant(  # noqa: PLR0913, PLR0917 - the 
     # When the second request comes
     first, second = get(simulator, "/v4/brands"), get(simulator, "/v4/brands")
 
-    # Then it is refused in this variant
+    # Then it is refused as in this variant
     assert (first.status, second.status) == (200, 429)
     assert second.headers["Content-Type"] == body_type
     assert second.headers.get("Retry-After") == retry_after
@@ -272,33 +272,33 @@ def test_limit_headers_and_429_in_each_variant(  # noqa: PLR0913, PLR0917 - the 
         assert 55 < reset <= 61
 
 
-def test_products_not_bought_are_refused(simulate: Simulate) -> None:
-    # Given an account with spend alone
+def test_products_outside_the_subscription_are_refused(simulate: Simulate) -> None:
+    # Given an account with spend only
     simulator = simulate(ISpotSimulator(first_day=date(2024, 3, 10), days=1, rights=("spend",)))
 
-    # When each endpoint is asked
+    # When each endpoint is requested
     paths = ("tv", "audience", "attention")
     statuses = [get(simulator, f"/v4/metrics/{name}/airings", DAY).status for name in paths]
 
-    # Then only spend is given, and asking was no violation
+    # Then only spend is returned, and the refused requests are not violations
     assert statuses == [200, 403, 403]
     assert simulator.violations == []
 
 
 def test_spend_is_missing_without_the_right(simulate: Simulate) -> None:
-    # Given an account without spend, when airings are read, then the field is not there at all
+    # Given an account without spend, when airings are read, then the field is missing
     simulator = simulate(ISpotSimulator(first_day=date(2024, 3, 10), days=1, rights=("impressions",)))
     rows = get(simulator, AIRINGS, DAY).json()["data"]
     assert {"spend_estimated" in row["airing"]["data"] for row in rows} == {False}
 
 
-def test_every_answer_has_a_request_id(ispot: ISpotSimulator) -> None:
-    # Given a fault besides
+def test_every_response_has_a_request_id(ispot: ISpotSimulator) -> None:
+    # Given also a fault
     ispot.faults.add(Fault(path="/v4/networks", action="html"))
 
-    # When answers of all kinds come
+    # When responses of all kinds are received
     replies = [log_in(ispot), get(ispot, "/v4/brands"), get(ispot, "/v4/networks"), get(ispot, "/v4/unknown")]
 
-    # Then each has an id of its own
+    # Then each has its own id
     assert [reply.status for reply in replies] == [200, 200, 502, 404]
     assert len({reply.headers["X-Request-ID"] for reply in replies}) == 4

@@ -1,4 +1,4 @@
-"""iSpot: what goes over the wire, flattened by the specification's own rules, is the truth, whatever the options."""
+"""iSpot: responses, flattened by the specification's rules, equal the expected records for all options."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ SEPARATE: list[dict[str, Any]] = [
 
 
 def read(simulator: ISpotSimulator, path: str, params: Record) -> list[Record]:
-    """Read all pages of an address, numbers with all their digits."""
+    """Read all pages of an endpoint, with exact numbers."""
     headers = {"Authorization": f"Bearer {simulator.tokens.issue()}"}
     rows: list[Record] = []
     number = pages = 1
@@ -81,7 +81,7 @@ def read(simulator: ISpotSimulator, path: str, params: Record) -> list[Record]:
 
 
 def flatten(value: Record, prefix: str = "") -> Record:
-    """Flatten an object by section 5.2: wrappers fall away, names join with an underscore, nothing is nothing."""
+    """Flatten an object by section 5.2: unwrap, join names with an underscore, turn empty objects into None."""
     flat: Record = {}
     for name, item in value.items():
         column = f"{prefix}{name}"
@@ -96,7 +96,7 @@ def flatten(value: Record, prefix: str = "") -> Record:
 
 
 def typed(flat: Record, columns: set[str]) -> Record:
-    """Give a flat row the columns and types of section 5.3 and 5.4; what no column names goes to `_extra`."""
+    """Convert a flat row to the columns and types of sections 5.3 and 5.4; other fields go to `_extra`."""
     record: Record = dict.fromkeys(columns)
     extra = {name: value for name, value in flat.items() if name not in columns}
     for name, value in flat.items():
@@ -167,7 +167,7 @@ def expected_list(simulator: ISpotSimulator, stream: str) -> tuple[list[Record],
 
 
 @pytest.mark.parametrize("options", VARIANTS + SEPARATE, ids=str)
-def test_wire_rows_flattened_are_the_truth(simulate: Simulate, options: dict[str, Any]) -> None:
+def test_flattened_rows_equal_the_truth(simulate: Simulate, options: dict[str, Any]) -> None:
     # Given three days around a clock change in one of the variants
     simulator = simulate(ISpotSimulator(first_day=date(2024, 3, 9), days=3, rows_per_day=35, **options))
 
@@ -175,22 +175,22 @@ def test_wire_rows_flattened_are_the_truth(simulate: Simulate, options: dict[str
     read_and_true = {stream: expected_airings(simulator, stream) for stream in AIRINGS}
     read_and_true |= {stream: expected_list(simulator, stream) for stream in LISTS}
 
-    # Then it is the truth, and nothing was asked for that the vendor does not offer
+    # Then the records are equal, and no request was a violation
     for stream, (found, truth) in read_and_true.items():
         assert found == truth, stream
     assert simulator.violations == []
 
 
 @pytest.mark.parametrize("empty_to_one", ["empty_list", "null_data", "null", "missing"])
-def test_parents_inside_brands_and_industries_are_the_truth(simulate: Simulate, empty_to_one: str) -> None:
-    # Given two days, in each variant of a parent that is not there
+def test_parents_inside_brands_and_industries_equal_the_truth(simulate: Simulate, empty_to_one: str) -> None:
+    # Given two days, in each variant of a missing parent
     simulator = simulate(ISpotSimulator(days=2, rows_per_day=60, empty_to_one=empty_to_one, ids="digits"))
 
-    # When rows are read with parents inside, and with another set of includes afterwards
+    # When rows are read with parents inside, and then with other includes
     parents, truth = expected_airings(simulator, "tv_airings", ("brand.parent", "industry.parent", "show"))
     brands, other_truth = expected_airings(simulator, "tv_airings", ("brand", "industry"))
 
-    # Then both are the truth, and only the first have parents
+    # Then both equal the expected records, and only the first have parents
     assert parents == truth
     assert brands == other_truth
     assert len({record["brand_parent_name"] for record in parents}) > 2
@@ -199,18 +199,18 @@ def test_parents_inside_brands_and_industries_are_the_truth(simulate: Simulate, 
 
 
 @pytest.mark.parametrize("options", VARIANTS[1:], ids=str)
-def test_truth_is_the_same_whatever_the_options(options: dict[str, Any]) -> None:
-    # Given the first choices and a variant, over the same days
+def test_truth_does_not_depend_on_the_options(options: dict[str, Any]) -> None:
+    # Given the default options and a variant, over the same days
     first = ISpotSimulator(first_day=date(2024, 3, 9), days=3, rows_per_day=35)
     variant = ISpotSimulator(first_day=date(2024, 3, 9), days=3, rows_per_day=35, **options)
 
-    # When both tell the truth, then it is one
+    # Then both have the same expected records
     for stream in [*AIRINGS, *LISTS, "access", "airing_updates"]:
         assert variant.truth(stream) == first.truth(stream)
         assert len(first.truth(stream)) > 0
 
 
-def test_truth_of_access_has_a_digest_of_the_row_as_sent(simulate: Simulate) -> None:
+def test_access_keys_are_digests_of_the_rows_as_sent(simulate: Simulate) -> None:
     # Given the variant that could change the row
     simulator = simulate(ISpotSimulator(days=1, ids="digits", catalogue_row="wrapped"))
 
@@ -218,7 +218,7 @@ def test_truth_of_access_has_a_digest_of_the_row_as_sent(simulate: Simulate) -> 
     rows = read(simulator, "/access", {})
     keys = [hashlib.sha256(json.dumps(row, sort_keys=True, separators=(",", ":")).encode()).hexdigest() for row in rows]
 
-    # Then these are the keys
+    # Then the keys are these digests
     truth = simulator.truth("access")
     assert sorted(keys) == [record["access_key"] for record in truth]
     assert {record["name"]: record["_extra"] for record in truth} == {
@@ -226,8 +226,8 @@ def test_truth_of_access_has_a_digest_of_the_row_as_sent(simulate: Simulate) -> 
     }
 
 
-def test_truth_of_updates_has_one_record_for_identical_rows(simulate: Simulate) -> None:
-    # Given two days, on one of which a deletion is told twice
+def test_identical_updates_give_one_record(simulate: Simulate) -> None:
+    # Given two days, on one of which a deletion is reported twice
     simulator = simulate(ISpotSimulator(first_day=date(2024, 3, 9), days=2, rows_per_day=60))
     found = []
     count = 0
@@ -244,20 +244,20 @@ def test_truth_of_updates_has_one_record_for_identical_rows(simulate: Simulate) 
             if record not in found:
                 found.append(record)
 
-    # Then the distinct rows are the truth
+    # Then the distinct rows are the expected records
     found.sort(key=lambda record: (record["update_date"], record["update_key"]))
     assert simulator.truth("airing_updates") == found
     assert count == len(found) + 1
     assert {record["status"] for record in found} == {"updated", "deleted"}
 
 
-def test_truth_follows_the_settings_of_a_tap() -> None:
+def test_truth_depends_on_the_settings_of_a_tap() -> None:
     # Given two days
     simulator = ISpotSimulator(first_day=date(2024, 3, 9), days=2, rows_per_day=100)
     everything = simulator.truth("tv_airings", airing_types=(), national_only=False)
     assert len(everything) == 200
 
-    # When settings narrow it, then these rows are left
+    # When settings select rows, then these rows remain
     assert simulator.truth("tv_airings", first_day=date(2024, 3, 10), airing_types=(), national_only=False) == [
         record for record in everything if record["airing_aired_at_et"].startswith("2024-03-10")
     ]

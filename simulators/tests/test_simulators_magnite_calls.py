@@ -1,4 +1,4 @@
-"""Magnite: sessions, lists, details, metadata; what is answered, and what counts as a violation."""
+"""Magnite sessions, lists, details and metadata: responses and violations."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def get(simulator: MagniteSimulator, path: str, headers: dict[str, str], **param
     return call(simulator.url, f"{BASE}{path}", headers=headers, params=params)
 
 
-def test_the_printed_login(simulate: Simulate) -> None:
-    # Given the keys that the guide prints
+def test_the_documented_login(simulate: Simulate) -> None:
+    # Given the keys in the guide
     simulator = start(simulate)
     body = '{"accessKey": "tv-MNdiN3IG1chX-jm", "secretKey": "MKmxH7scxxKACcs3BjZd"}'
     reply = call(simulator.url, f"{BASE}/sessions", "POST", headers=JSON, body=body)
-    # Then the answer is the one that it prints
+    # Then the response is the one in the guide
     assert reply.status == 201
     assert reply.headers.all("Set-Cookie")[0] == "VhfpSession=4e7a8e0c-018d-4184-a780-7b8d7d7683fe;Version=1;Path=/"
     assert reply.json() == {
@@ -66,7 +66,7 @@ def test_the_printed_login(simulate: Simulate) -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403, 400])
-def test_the_printed_error(simulate: Simulate, status: int) -> None:
+def test_the_documented_error(simulate: Simulate, status: int) -> None:
     simulator = start(simulate, wrong_keys=status)
     body = '{"accessKey": "a", "secretKey": "b"}'
     reply = call(simulator.url, f"{BASE}/sessions", "POST", headers=JSON, body=body)
@@ -89,7 +89,7 @@ def test_the_printed_error(simulate: Simulate, status: int) -> None:
         ({**JSON, "Accept": "*/*"}, "{}", "does not accept JSON"),
     ],
 )
-def test_a_login_that_is_not_as_documented(simulate: Simulate, headers: dict[str, str], body: str, said: str) -> None:
+def test_an_undocumented_login(simulate: Simulate, headers: dict[str, str], body: str, said: str) -> None:
     simulator = start(simulate)
     assert call(simulator.url, f"{BASE}/sessions", "POST", headers=headers, body=body).status == 400
     assert len(simulator.violations) == 1
@@ -110,7 +110,7 @@ def test_a_session_times_out_and_is_closed(simulate: Simulate) -> None:
     simulator = start(simulate)
     first = login(simulator)
     assert get(simulator, "/seats", first).status == 200
-    # 419 is told for a session that has timed out, and only for it
+    # 419 is returned only for a session that has timed out
     simulator.expire_tokens()
     assert get(simulator, "/seats", first).status == 419
     second = login(simulator)
@@ -122,7 +122,7 @@ def test_a_session_times_out_and_is_closed(simulate: Simulate) -> None:
     assert simulator.violations == []
 
 
-def test_a_session_lives_as_long_as_it_is_used(simulate: Simulate) -> None:
+def test_requests_keep_a_session_alive(simulate: Simulate) -> None:
     simulator = start(simulate, session_seconds=0)
     assert get(simulator, "/seats", login(simulator)).status == 419
 
@@ -136,21 +136,21 @@ def test_a_session_lives_as_long_as_it_is_used(simulate: Simulate) -> None:
         ("ApiSession={code}; VhfpSession=another", "ApiSession and VhfpSession differ"),
     ],
 )
-def test_cookies_that_are_not_as_they_should_be(simulate: Simulate, cookie: str | None, said: str) -> None:
+def test_invalid_cookies(simulate: Simulate, cookie: str | None, said: str) -> None:
     simulator = start(simulate)
     code = login(simulator)["Cookie"].partition("=")[2]
     get(simulator, "/seats", {"Cookie": cookie.format(code=code)} if cookie else {})
     assert [one for one in simulator.violations if said in one]
 
 
-def test_the_cookie_that_is_read_may_be_the_other_one(simulate: Simulate) -> None:
+def test_the_other_cookie_may_be_read(simulate: Simulate) -> None:
     simulator = start(simulate, reads_cookie="VhfpSession", not_logged_in=419)
     code = login(simulator)["Cookie"].partition("=")[2]
     assert get(simulator, "/seats", {"Cookie": f"ApiSession={code}"}).status == 419
     assert get(simulator, "/seats", {"Cookie": f"ApiSession={code}; VhfpSession={code}"}).status == 200
 
 
-def test_the_printed_list_and_the_printed_detail(simulate: Simulate) -> None:
+def test_the_documented_list_and_detail(simulate: Simulate) -> None:
     simulator = start(simulate)
     headers = login(simulator)
     seat = {"id": 5000, "name": "Monkey Media, LLC", "code": "frykr"}
@@ -189,7 +189,7 @@ def test_the_printed_list_and_the_printed_detail(simulate: Simulate) -> None:
     }
 
 
-def test_lists_are_bare_arrays_and_unknown_addresses_404(simulate: Simulate) -> None:
+def test_lists_are_bare_arrays_and_unknown_paths_404(simulate: Simulate) -> None:
     simulator = start(simulate, supply_path="supplies", ad_units_path="adunits")
     headers = login(simulator)
     counts = {"seats": 2, "publishers": 4, "brands": 6, "supplies": 12, "adunits": 20}
@@ -211,7 +211,7 @@ def test_lists_are_bare_arrays_and_unknown_addresses_404(simulate: Simulate) -> 
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
-def test_addresses_of_sources(simulate: Simulate, options: dict[str, Any], answered: set[str]) -> None:
+def test_paths_of_sources(simulate: Simulate, options: dict[str, Any], answered: set[str]) -> None:
     simulator = start(simulate, **options)
     headers = login(simulator)
     words = [f"{base}/sources/{word}" for base in ("query", "queries") for word in ("adstats-publisher", "17")]

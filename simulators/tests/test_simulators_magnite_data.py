@@ -1,4 +1,4 @@
-"""Magnite: the data, and the expected records."""
+"""Magnite data and expected records."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ BEYOND = 2**53 + 1
 
 
 def simulator(**options: Any) -> MagniteSimulator:
-    """Make a simulator of four days that is not served."""
+    """Return a simulator of four days that is not served."""
     return MagniteSimulator(first_day=date(2025, 3, 1), days=4, rows_per_day=60, **options)
 
 
 def digest(key: list[list[Any]]) -> str:
-    """Return the key of a row as the specification makes it."""
+    """Return the key of a row as in the specification."""
     return hashlib.sha256(json.dumps(key, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
 
 
@@ -30,7 +30,7 @@ def test_the_same_seed_gives_the_same_data() -> None:
     assert simulator().truth("adstats_daily") != simulator(seed=8).truth("adstats_daily")
 
 
-def test_a_day_is_the_same_whatever_range_it_is_part_of() -> None:
+def test_a_day_does_not_depend_on_the_range() -> None:
     one = simulator()
     whole = one.truth("adstats_daily")
     parts = [
@@ -57,25 +57,25 @@ def test_a_record_of_the_report() -> None:
     assert isinstance(record["netRevenue"], Decimal)
 
 
-def test_namesakes_have_the_same_name_and_rows_every_day() -> None:
+def test_ad_units_with_the_same_name_have_rows_every_day() -> None:
     records = [one for one in simulator().truth("adstats_daily") if one["adUnitIdLink"] in {1002, 1003}]
     assert len({record["adUnit"] for record in records}) == 1
     assert len({(record["day"], record["adUnitIdLink"]) for record in records}) == 8
-    assert simulator(missing_twins="always").inventory.by_id["ad_units"][1003].name.endswith("1003")
+    assert simulator(missing_ids="always").inventory.by_id["ad_units"][1003].name.endswith("1003")
 
 
 @pytest.mark.parametrize(
     ("option", "some", "others"), [("few", True, True), ("never", False, True), ("always", True, False)]
 )
 def test_identifiers_may_be_missing(option: str, some: bool, others: bool) -> None:  # noqa: FBT001 - a table of cases
-    records = simulator(missing_twins=option).truth("adstats_daily")
+    records = simulator(missing_ids=option).truth("adstats_daily")
     assert any(record["adUnitIdLink"] is None for record in records) is some
     assert any(record["adUnitIdLink"] is not None for record in records) is others
     assert len({record["row_key"] for record in records}) == len(records)
 
 
 def sent(one: MagniteSimulator, **definition: Any) -> list[dict[str, Any]]:
-    """Return the rows that are sent for a query over all days, numbers as decimals."""
+    """Return the rows sent for a query over all days, with numbers as decimals."""
     whole = {
         "source": "adstats-publisher",
         "fields": ["day", "publisher", "supply", "adUnit", "currency", "requests", "netRevenue", "grossRevenue"],
@@ -87,7 +87,7 @@ def sent(one: MagniteSimulator, **definition: Any) -> list[dict[str, Any]]:
     return found
 
 
-def test_rows_have_every_shape_that_is_promised() -> None:
+def test_rows_have_all_documented_shapes() -> None:
     rows = sent(simulator())
     assert any(row.get("adUnitIdLink", 0) is None for row in rows)
     assert any("adUnitIdLink" not in row for row in rows)
@@ -168,7 +168,7 @@ def test_details_add_fields() -> None:
     ("option", "names"),
     [("updateDate", {"updateDate"}), ("lastUpdated", {"lastUpdated"}), ("both", {"updateDate", "lastUpdated"})],
 )
-def test_the_date_of_the_last_change_has_two_names(option: str, names: set[str]) -> None:
+def test_the_date_of_the_last_change_may_have_either_name(option: str, names: set[str]) -> None:
     record = simulator(updated_name=option).truth("brands", details=True)[0]
     assert {name for name in ("updateDate", "lastUpdated") if record[name]} == names
 
@@ -181,6 +181,6 @@ def test_metadata() -> None:
     }
 
 
-def test_a_stream_that_is_not_there() -> None:
+def test_an_unknown_stream() -> None:
     with pytest.raises(ValueError, match="no stream 'nothing'"):
         simulator().truth("nothing")

@@ -1,4 +1,4 @@
-"""Magnite: queries; definitions, tickets, results, and what counts as a violation."""
+"""Magnite query definitions, tickets and results: responses and violations."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ def submit(simulator: MagniteSimulator, headers: dict[str, str], **changed: Any)
     return call(simulator.url, f"{BASE}/queries", "POST", headers={**JSON, **headers}, body=body)
 
 
-def test_the_printed_query_and_its_rows(simulate: Simulate) -> None:
+def test_the_documented_query_and_its_rows(simulate: Simulate) -> None:
     # Given the day of the guide's sample
     simulator = simulate(MagniteSimulator(first_day=date(2016, 4, 25), days=1, rows_per_day=20))
     headers = login(simulator)
-    # When its definition is sent, for the ad unit it is about and with the hour of its result
+    # When its definition is sent, for the sample's ad unit and with the hour of its result
     reply = submit(
         simulator,
         headers,
@@ -64,7 +64,7 @@ def test_the_printed_query_and_its_rows(simulate: Simulate) -> None:
     code = reply.json()["code"]
     assert [get(simulator, f"/queries/{code}", headers).json()["status"] for _ in range(2)] == [2, 3]
     rows = get(simulator, f"/queries/{code}/results", headers, fmt="json").json()
-    # Then its rows come, in some order
+    # Then its rows are returned, in any order
     common = {"adUnit": "My Monkey Unit", "adUnitIdLink": 1000, "day": "2016-04-25"}
     printed = [
         {**common, "fillRate": 0.79, "hour": 14, "impressions": 267, "requests": 2386, "useRate": 0.142},
@@ -89,22 +89,22 @@ def test_the_printed_query_and_its_rows(simulate: Simulate) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({"source": "nowhere"}, "no such source"),
-        ({"fields": []}, "fields is no list"),
-        ({"fields": ["day", "day"]}, "fields is no list of different ids"),
+        ({"fields": []}, "fields is not a list"),
+        ({"fields": ["day", "day"]}, "fields is not a list of unique ids"),
         ({"fields": ["day", "nothing"]}, "has no field nothing"),
-        ({"filters": [{"field": "requests", "negate": False, "value": [1]}]}, "which is no dimension"),
+        ({"filters": [{"field": "requests", "negate": False, "value": [1]}]}, "not a dimension"),
         ({"filters": [{"field": "publisher", "negate": "no", "value": [1]}]}, "negate is no"),
-        ({"filters": [{"field": "publisher", "value": [1]}]}, "filters have field, negate, value"),
-        ({"constraints": [{"field": "day", "operator": ">", "value": 1}]}, "which is no metric"),
+        ({"filters": [{"field": "publisher", "value": [1]}]}, "filters need field, negate, value"),
+        ({"constraints": [{"field": "day", "operator": ">", "value": 1}]}, "not a metric"),
         ({"constraints": [{"field": "requests", "operator": "!=", "value": 1}]}, "no such operator"),
-        ({"constraints": [{"field": "requests", "operator": ">", "value": "1"}]}, "has no number"),
+        ({"constraints": [{"field": "requests", "operator": ">", "value": "1"}]}, "is not a number"),
         ({"orderings": [{"field": "day", "direction": "up"}]}, "no such direction"),
         ({"range": {"fromDate": "2025-03-02", "toDate": "2025-03-01"}}, "is after"),
-        ({"range": {"fromDate": "2025-01-01", "toDate": "2025-02-15"}}, "46 days, at most 45"),
-        ({"range": {"fromDate": "20250101", "toDate": "2025-02-15"}}, "is no date YYYY-MM-DD"),
+        ({"range": {"fromDate": "2025-01-01", "toDate": "2025-02-15"}}, "46 days; the maximum is 45"),
+        ({"range": {"fromDate": "20250101", "toDate": "2025-02-15"}}, "is not a date (YYYY-MM-DD)"),
         ({"range": {"range": "nextWeek"}}, "no such range"),
         ({"range": {"range": "today", "fromDate": "2025-01-01"}}, "either a name or two dates"),
         ({"range": {"fromDate": "2025-01-01", "toDate": "2025-01-01", "timeZone": "Mars"}}, "no such timeZone"),
@@ -112,12 +112,12 @@ def test_the_printed_query_and_its_rows(simulate: Simulate) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_definition_that_breaks_a_rule(simulate: Simulate, changed: dict[str, Any], said: str) -> None:
+def test_an_invalid_definition(simulate: Simulate, changed: dict[str, Any], message: str) -> None:
     simulator = start(simulate)
     reply = submit(simulator, login(simulator), **changed)
     assert reply.status == 400
-    assert said in reply.json()["errorDescription"]
-    assert said in simulator.violations[0]
+    assert message in reply.json()["errorDescription"]
+    assert message in simulator.violations[0]
 
 
 def test_45_days_are_allowed(simulate: Simulate) -> None:
@@ -131,21 +131,21 @@ def test_one_query_at_a_time(simulate: Simulate) -> None:
     headers = login(simulator)
     code = submit(simulator, headers).json()["code"]
     assert submit(simulator, headers).status == 412
-    assert simulator.violations == ["a second query while one runs"]
+    assert simulator.violations == ["a second query while another is running"]
     assert call(simulator.url, f"{BASE}/queries/{code}", "DELETE", headers=headers).json()["status"] == 5
     assert submit(simulator, headers).status == 200
 
 
-def test_what_a_client_cannot_know_is_no_violation(simulate: Simulate) -> None:
+def test_queries_unknown_to_the_client_are_not_violations(simulate: Simulate) -> None:
     simulator = start(simulate, foreign_query=1, polls=0)
     headers = login(simulator)
-    # Somebody else's query
+    # Another user's query
     assert submit(simulator, headers).status == 412
-    # One whose ticket got lost on its way, which ends by itself
+    # A query whose ticket was lost in transit; it ends by itself
     simulator.faults.add(Fault(path=f"{BASE}/queries", action="broken_json"))
     submit(simulator, headers)
     assert [submit(simulator, headers).status for _ in range(2)] == [412, 200]
-    # One of a session before
+    # A query of an earlier session
     assert submit(simulator, login(simulator)).status == 412
     assert simulator.violations == []
 
@@ -168,10 +168,10 @@ def test_shapes_of_a_status(simulate: Simulate, option: str, statuses: list[Any]
     assert [ticket["status"], *polls] == statuses
 
 
-def test_fates(simulate: Simulate) -> None:
+def test_outcomes(simulate: Simulate) -> None:
     simulator = start(simulate, polls=0)
     headers = login(simulator)
-    simulator.queries.fates.extend(["errored", "cancelled", "lost", "results lost"])
+    simulator.queries.outcomes.extend(["errored", "cancelled", "lost", "results lost"])
     outcomes = []
     for _ in range(4):
         code = submit(simulator, headers).json()["code"]
@@ -192,7 +192,7 @@ def test_results_and_codes_may_be_gone(simulate: Simulate) -> None:
     assert get(simulator, f"/queries/{code}", login(simulator)).status == 404
 
 
-def test_a_query_ends_by_itself_in_time(simulate: Simulate) -> None:
+def test_a_query_ends_after_some_time(simulate: Simulate) -> None:
     simulator = start(simulate, polls=1000, query_seconds=0)
     headers = login(simulator)
     code = submit(simulator, headers).json()["code"]
@@ -200,33 +200,33 @@ def test_a_query_ends_by_itself_in_time(simulate: Simulate) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "said"),
+    ("method", "path", "message"),
     [
         ("GET", "/seats?page=1", "parameter page"),
-        ("POST", "/seats", "not read only"),
-        ("PUT", "/adUnits/1000", "not read only"),
-        ("DELETE", "/adUnits/1000", "not read only"),
-        ("PATCH", "/queries/{code}", "no such call"),
-        ("GET", "/queries/{code}/results?fmt=json", "results asked for while the query is CREATED"),
+        ("POST", "/seats", "not read-only"),
+        ("PUT", "/adUnits/1000", "not read-only"),
+        ("DELETE", "/adUnits/1000", "not read-only"),
+        ("PATCH", "/queries/{code}", "unknown call"),
+        ("GET", "/queries/{code}/results?fmt=json", "results requested while the query is CREATED"),
         ("GET", "/queries/{code}/results?fmt=json&page=2", "parameter page"),
-        ("GET", "/seats/{session}", "a key or a session code in the address"),
-        ("GET", "/seats?key=MKmxH7scxxKACcs3BjZd", "a key or a session code in the address"),
+        ("GET", "/seats/{session}", "a key or session code in the URL"),
+        ("GET", "/seats?key=MKmxH7scxxKACcs3BjZd", "a key or session code in the URL"),
     ],
 )
-def test_what_a_client_must_not_do(simulate: Simulate, method: str, path: str, said: str) -> None:
+def test_violations(simulate: Simulate, method: str, path: str, message: str) -> None:
     simulator = start(simulate)
     headers = login(simulator)
     code = submit(simulator, headers).json()["code"]
     address, _, query = path.format(code=code, session=simulator.sessions.issued[0]).partition("?")
     params = dict(part.split("=") for part in query.split("&") if part)
     call(simulator.url, f"{BASE}{address}", method, params=params, headers=headers)
-    assert [one for one in simulator.violations if said in one]
+    assert [one for one in simulator.violations if message in one]
 
 
-def test_polling_on_after_the_end_is_noticed(simulate: Simulate) -> None:
+def test_polling_after_the_end_is_a_violation(simulate: Simulate) -> None:
     simulator = start(simulate, polls=0)
     headers = login(simulator)
     code = submit(simulator, headers).json()["code"]
     for _ in range(2):
         get(simulator, f"/queries/{code}", headers)
-    assert simulator.violations == ["a query is polled that is known to have ended"]
+    assert simulator.violations == ["a poll of a query whose end has been reported"]

@@ -1,4 +1,4 @@
-"""The parts of the framework by themselves: journal, limits, tokens, cache, options."""
+"""The parts of the framework: journal, limits, tokens, cache, options."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vendor_simulators.tokens import Tokens
 
 
 class Clock:
-    """A clock that stands still until told."""
+    """A clock that changes only when it is set."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -30,7 +30,7 @@ def request(path: str = "/x", at: float = 0.0, finished: float = 0.0, **params: 
     return Request("GET", path, path, list(params.items()), Headers(), at=at, finished=finished)
 
 
-def test_journal_is_a_list_that_can_be_searched() -> None:
+def test_journal_can_be_listed_and_searched() -> None:
     # Given three requests
     journal = Journal()
     entries = [request("/a", page="1"), request("/a", page="2"), request("/b", page="2")]
@@ -49,21 +49,21 @@ def test_journal_is_a_list_that_can_be_searched() -> None:
     assert len(journal) == 0
 
 
-def test_journal_tells_how_many_were_in_flight() -> None:
-    # Given requests 0-10, 2-4, 3-5, 4-6 (the second ends as the fourth begins), and one of another path
+def test_journal_counts_requests_in_flight() -> None:
+    # Given requests 0-10, 2-4, 3-5, 4-6 (the second ends as the fourth begins), and one to another path
     journal = Journal()
     for at, finished in ((1, 10), (2, 4), (3, 5), (4, 6)):
         journal.add(request("/a", at, finished))
     journal.add(request("/b", 3, 4))
 
-    # When asked, then three of /a were in flight at most
+    # Then at most three requests to /a were in flight
     assert journal.concurrency("/a") == 3
     assert journal.concurrency("/b") == 1
     assert journal.concurrency() == 4
     assert journal.concurrency("/none") == 0
 
 
-def test_headers_ignore_case_and_keep_repetitions() -> None:
+def test_headers_are_case_insensitive_and_keep_repetitions() -> None:
     # Given a field sent twice in different case
     headers = Headers([("Cookie", "a=1"), ("cookie", "b=2"), ("X-One", "1")])
 
@@ -94,32 +94,32 @@ def test_limiter_counts_within_windows() -> None:
         assert standing is not None
         return standing.limit, standing.remaining, standing.reset, standing.allowed
 
-    # When requests come, then the tightest window is told
+    # When requests are counted, then the usage is that of the tightest window
     assert ask() == (2, 1, 10, True)
     clock.now = 104
     assert ask() == (2, 0, 6, True)
     assert ask() == (2, 0, 6, False)
 
-    # When the short window is over, then the long one holds, and refused requests did not count
+    # When the short window is over, then the long one applies, and refused requests were not counted
     clock.now = 110
     assert ask() == (3, 0, 50, True)
     assert ask() == (3, 0, 50, False)
 
-    # When both are over, then they begin anew
+    # When both are over, then both start again
     clock.now = 160
     assert ask() == (2, 1, 10, True)
     assert limiter.count("other") is None
 
 
-def test_tokens_live_until_their_end_or_expiry() -> None:
-    # Given two tokens of 60 seconds, handed out 30 seconds apart
+def test_tokens_are_valid_until_they_expire_or_are_revoked() -> None:
+    # Given two tokens with a lifetime of 60 seconds, issued 30 seconds apart
     clock = Clock()
     tokens = Tokens(7, 60, clock)
     first = tokens.issue()
     clock.now = 130
     second = tokens.issue()
 
-    # When time passes, then each ends by itself
+    # When time passes, then each expires at its own time
     assert first != second
     assert tokens.issued == [first, second]
     clock.now = 159.9
@@ -127,7 +127,7 @@ def test_tokens_live_until_their_end_or_expiry() -> None:
     clock.now = 160
     assert (tokens.valid(first), tokens.valid(second), tokens.valid("other")) == (False, True, False)
 
-    # When revoked or expired, then they end at once
+    # When revoked or expired, then they are invalid immediately
     tokens.revoke(second)
     assert not tokens.valid(second)
     third = tokens.issue()
@@ -135,7 +135,7 @@ def test_tokens_live_until_their_end_or_expiry() -> None:
     assert not tokens.valid(third)
 
 
-def test_cache_forgets_what_was_not_used_for_longest() -> None:
+def test_cache_evicts_the_least_recently_used_value() -> None:
     # Given room for 10 letters
     made: list[str] = []
     cache: Cache[str] = Cache(10, len)
@@ -147,11 +147,11 @@ def test_cache_forgets_what_was_not_used_for_longest() -> None:
     def get(key: str) -> str:
         return cache.get(key, lambda: make(key))
 
-    # When a third value of four letters comes after the first was used again
+    # When a third value of four letters is added after the first was used again
     for key in "abac":
         assert get(key) == key * 4
 
-    # Then the second is forgotten and the others are not
+    # Then only the second is evicted
     assert made == ["a", "b", "c"]
     for key in "acb":
         get(key)
@@ -160,7 +160,7 @@ def test_cache_forgets_what_was_not_used_for_longest() -> None:
 
 @dataclass(frozen=True)
 class Options:
-    """Options of every kind."""
+    """Options of all types."""
 
     shape: Literal["one", "two"] = "one"
     number: Literal[1, 0] = 1
@@ -172,7 +172,7 @@ class Options:
 
 
 def test_options_are_read_from_text_and_from_values() -> None:
-    # Given the same options as the command line and as a test has them
+    # Given the same options in the form of the command line and of a test
     text = {"shape": "two", "number": "0", "on": "no", "size": "5", "share": "1", "days": "2024-03-10", "rights": ""}
     values = {
         "shape": "two",
@@ -194,34 +194,34 @@ def test_options_are_read_from_text_and_from_values() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"shap": "one"}, "no option shap: there are days, number, on, rights, shape, share, size"),
-        ({"shape": "three"}, r"option shape: 'three' is not allowed, but one \| two"),
-        ({"number": True}, r"option number: True is not allowed, but 1 \| 0"),
-        ({"on": "maybe"}, r"option on: 'maybe' is not allowed, but true \| false"),
+        ({"shap": "one"}, "unknown option shap; known options: days, number, on, rights, shape, share, size"),
+        ({"shape": "three"}, r"option shape: 'three' is not allowed; allowed: one \| two"),
+        ({"number": True}, r"option number: True is not allowed; allowed: 1 \| 0"),
+        ({"on": "maybe"}, r"option on: 'maybe' is not allowed; allowed: true \| false"),
         ({"on": 1}, "option on: 1 is not allowed"),
-        ({"size": "many"}, "option size: 'many' is not allowed, but whole number"),
+        ({"size": "many"}, "option size: 'many' is not allowed; allowed: whole number"),
         ({"size": True}, "option size: True is not allowed"),
-        ({"days": "2024-03-10,soon"}, "option days: 'soon' is not allowed, but YYYY-MM-DD"),
-        ({"rights": ["c"]}, r"option rights: 'c' is not allowed, but a \| b"),
-        ({"rights": 5}, "option rights: 5 is not allowed, but comma list of"),
+        ({"days": "2024-03-10,soon"}, "option days: 'soon' is not allowed; allowed: YYYY-MM-DD"),
+        ({"rights": ["c"]}, r"option rights: 'c' is not allowed; allowed: a \| b"),
+        ({"rights": 5}, "option rights: 5 is not allowed; allowed: comma-separated list of"),
     ],
 )
-def test_options_refuse_with_what_is_allowed(values: dict[str, object], message: str) -> None:
-    # When an option is wrong, then the error says what would be right
+def test_invalid_options_are_refused_with_the_allowed_values(values: dict[str, object], message: str) -> None:
+    # When an option is invalid, then the error lists the allowed values
     with pytest.raises(ValueError, match=message):
         build(Options, values)
 
 
 def test_options_describe_themselves() -> None:
-    # When asked, then name, allowed values and default of each are told
+    # Then each option has its name, allowed values and default
     assert describe(Options) == [
         ("shape", "one | two", "one"),
         ("number", "1 | 0", "1"),
         ("on", "true | false", "true"),
         ("size", "whole number | none", "none"),
         ("share", "number", "0.5"),
-        ("days", "comma list of YYYY-MM-DD", ""),
-        ("rights", "comma list of a | b", "a"),
+        ("days", "comma-separated list of YYYY-MM-DD", ""),
+        ("rights", "comma-separated list of a | b", "a"),
     ]
 
     # And the defaults read as text are the defaults

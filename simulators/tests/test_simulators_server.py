@@ -1,4 +1,4 @@
-"""The server: HTTP as clients meet it, over real sockets."""
+"""The HTTP server, tested with clients over real sockets."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LARGE = {"rows": ["row"] * 5000}
 
 
 class Echo(Simulator):
-    """Answers with what each vendor needs of the framework."""
+    """Responds with everything that the vendors' simulators need of the framework."""
 
     name: ClassVar[str] = "echo"
     time_zone: ClassVar[str] = "UTC"
@@ -80,7 +80,7 @@ def test_server_passes_method_parameters_and_body(echo: Echo) -> None:
     # When they are sent with a body
     reply = call(echo.url, "/api/x y", "POST", params=params, body='{"a": 1}')
 
-    # Then they arrive decoded and in order, and the journal has them
+    # Then they arrive decoded and in order, and are in the journal
     assert reply.json() == {"method": "POST", "params": [list(pair) for pair in params.items()], "body": '{"a": 1}'}
     (entry,) = echo.journal
     assert (entry.method, entry.path, entry.params, entry.status) == ("POST", "/api/x y", list(params.items()), 200)
@@ -90,11 +90,11 @@ def test_server_passes_method_parameters_and_body(echo: Echo) -> None:
 
 
 def test_server_answers_head_like_get_without_body(echo: Echo) -> None:
-    # When the same address is asked with GET and HEAD
+    # When the same path is requested with GET and HEAD
     get = call(echo.url, "/api/large")
     head = call(echo.url, "/api/large", "HEAD")
 
-    # Then both tell the length and only GET has the body
+    # Then both have the length and only GET has the body
     assert get.headers["Content-Length"] == head.headers["content-length"] == str(len(get.body))
     assert get.json() == LARGE
     assert head.body == b""
@@ -105,7 +105,7 @@ def test_server_keeps_a_connection_alive(echo: Echo) -> None:
     # Given one connection
     connection = http.client.HTTPConnection("127.0.0.1", int(echo.url.rpartition(":")[2]))
 
-    # When three requests go over it, HEAD and an empty answer among them
+    # When three requests use it, including a HEAD and an empty response
     bodies = []
     for method, path in (("HEAD", "/api/large"), ("GET", "/api/nothing"), ("GET", "/api/a")):
         connection.request(method, path)
@@ -114,14 +114,14 @@ def test_server_keeps_a_connection_alive(echo: Echo) -> None:
     connection.request("GET", "/api/b")
     connection.getresponse().read()
 
-    # Then it was one connection throughout and no answer ran into the next
+    # Then it was one connection throughout and no response ran into the next
     assert connection.sock.getsockname()[1] == port
     assert bodies[:2] == [b"", b""]
     assert json.loads(bodies[2])["method"] == "GET"
     connection.close()
 
 
-def test_server_compresses_large_bodies_when_asked(echo: Echo) -> None:
+def test_server_compresses_large_bodies_on_request(echo: Echo) -> None:
     # When gzip is accepted, and not
     connection = http.client.HTTPConnection("127.0.0.1", int(echo.url.rpartition(":")[2]))
     connection.request("GET", "/api/large", headers={"Accept-Encoding": "gzip, deflate"})
@@ -131,7 +131,7 @@ def test_server_compresses_large_bodies_when_asked(echo: Echo) -> None:
     plain = call(echo.url, "/api/large")
     small = call(echo.url, "/api/a", headers={"Accept-Encoding": "gzip"})
 
-    # Then only the large answer to the first is compressed
+    # Then only the large response to the first is compressed
     assert response.headers["Content-Encoding"] == "gzip"
     assert response.headers["Content-Length"] == str(len(zipped))
     assert json.loads(gzip.decompress(zipped)) == LARGE
@@ -139,7 +139,7 @@ def test_server_compresses_large_bodies_when_asked(echo: Echo) -> None:
     assert "Content-Encoding" not in small.headers
 
 
-def test_server_takes_a_chunked_body(echo: Echo) -> None:
+def test_server_accepts_a_chunked_body(echo: Echo) -> None:
     # When a body comes in chunks
     connection = http.client.HTTPConnection("127.0.0.1", int(echo.url.rpartition(":")[2]))
     connection.request("POST", "/api/x", body=iter([b"one ", b"two"]), encode_chunked=True)
@@ -148,19 +148,19 @@ def test_server_takes_a_chunked_body(echo: Echo) -> None:
     after = connection.getresponse().status
     connection.close()
 
-    # Then it is read whole, and the next request on the connection is understood
+    # Then it is read whole, and the next request on the connection is parsed
     assert answer["body"] == "one two"
     assert after == 200
 
 
 def test_server_serves_lines_cookies_basic_and_odd_statuses(echo: Echo) -> None:
-    # When the needs of the other vendors are tried
+    # When features that other vendors need are requested
     lines = call(echo.url, "/api/lines")
     cookies = call(echo.url, "/api/cookies", headers={"Cookie": "ApiSession=x; V=y", "Authorization": "Basic a2V5Og=="})
     timeout = call(echo.url, "/api/timeout")
     refused = call(echo.url, "/api/refused")
 
-    # Then each is as it should be
+    # Then each response is as expected
     assert lines.body.decode() == '["1","a"]\n["2","é"]\n'
     assert lines.headers["Content-Type"] == "application/x-ndjson"
     assert cookies.json() == {"cookies": [["ApiSession", "x"], ["V", "y"]], "basic": ["key", ""]}
@@ -184,50 +184,53 @@ def test_server_serves_lines_cookies_basic_and_odd_statuses(echo: Echo) -> None:
     ],
 )
 def test_server_survives_malformed_requests(echo: Echo, raw: bytes, status: bytes) -> None:
-    # When something that is not HTTP comes
+    # When something other than HTTP is received
     with socket.create_connection(("127.0.0.1", int(echo.url.rpartition(":")[2])), timeout=10) as raw_socket:
         raw_socket.sendall(raw)
         raw_socket.shutdown(socket.SHUT_WR)
         with raw_socket.makefile("rb") as stream:
             answer = stream.read()
 
-    # Then it is refused, is no error of the simulator, and the next request is answered
+    # Then it is refused, is not an error of the simulator, and the next request is answered
     assert status in answer
     assert call(echo.url, "/api/x").status == 200
     assert echo.errors == []
 
 
-def test_server_takes_a_client_that_goes_away(echo: Echo) -> None:
-    # When a client sends half a body and leaves
+def test_server_survives_a_client_that_disconnects(echo: Echo) -> None:
+    # When a client sends half a body and disconnects
     with socket.create_connection(("127.0.0.1", int(echo.url.rpartition(":")[2]))) as raw_socket:
         raw_socket.sendall(b"POST /api/x HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf")
 
-    # Then the next one is served, and the half is no request
+    # Then the next one is served, and the half is not a request
     assert call(echo.url, "/api/x").status == 200
     assert [entry.method for entry in echo.journal] == ["GET"]
     assert echo.errors == []
 
 
-def test_serve_raises_what_went_wrong_inside_the_simulator() -> None:
+def test_serve_raises_the_error_of_the_simulator() -> None:
     # Given a simulator with a bug
     echo = Echo()
 
-    # When the bug is met
-    with pytest.raises(SimulatorError, match=r"echo simulator failed 1 times, first: KeyError") as caught, serve(echo):
+    # When a request triggers the bug
+    with (
+        pytest.raises(SimulatorError, match="failed 1 times; first error: KeyError") as caught,
+        serve(echo),
+    ):
         reply = call(echo.url, "/api/bug")
 
-    # Then the client got 500 and the test learns the cause
+    # Then the client got 500 and the test gets the cause
     assert reply.status == 500
     assert echo.journal[0].status == 500
     assert isinstance(caught.value.__cause__, KeyError)
 
 
-def test_serve_leaves_no_thread_and_no_socket() -> None:
-    # Given what runs before
+def test_serve_leaves_no_thread_or_socket() -> None:
+    # Given the threads running before
     before = threading.active_count()
     echo = Echo()
 
-    # When a server stops while a connection is idle, and another waits for a slow answer
+    # When a server stops while one connection is idle and another waits for a slow response
     with serve(echo) as server:
         idle = socket.create_connection(("127.0.0.1", server.port))
         idle.sendall(b"GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -239,7 +242,7 @@ def test_serve_leaves_no_thread_and_no_socket() -> None:
             time.sleep(0.001)
         began = time.monotonic()
 
-    # Then it does so at once, every thread is gone and the port is closed
+    # Then it stops immediately, every thread has ended and the port is closed
     assert time.monotonic() - began < 5
     assert threading.active_count() == before
     with pytest.raises(ConnectionRefusedError):
@@ -254,7 +257,7 @@ def test_serve_does_not_hide_the_error_of_the_block() -> None:
     with pytest.raises(KeyError, match="absent"), serve(echo):
         call(echo.url, "/api/bug").headers["absent"]
 
-    # Then that error is the one seen
+    # Then the block's error is raised
     assert len(echo.errors) == 1
 
 

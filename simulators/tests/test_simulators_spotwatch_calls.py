@@ -1,4 +1,4 @@
-"""Spotwatch: key, arguments, pages, links and errors: a client that breaks a rule is refused and noticed."""
+"""Spotwatch key, arguments, pages, links and errors: requests that break a rule are refused and recorded."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ def ids(reply: Reply) -> list[int]:
 
 
 def chain(simulator: SpotwatchSimulator, path: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Follow a result to its end; return its answers."""
+    """Follow a result to its end and return the responses."""
     answers = [get(simulator, path, params).json()]
     while answers[-1]["page"]["next"]:
         answers.append(get(simulator, answers[-1]["page"]["next"]).json())
     return answers
 
 
-def test_the_key_is_taken_from_three_places_of_which_two_are_noted(spotwatch: SpotwatchSimulator) -> None:
-    # When the key comes in the header, in the query and in a JSON body
+def test_the_key_is_accepted_in_three_places_two_of_which_are_violations(spotwatch: SpotwatchSimulator) -> None:
+    # When the key is sent in the header, in the query and in a JSON body
     key = spotwatch.api_key
     replies = [
         get(spotwatch, "/get-all-regions"),
         call(spotwatch.url, "/get-all-regions", params={"key": key}),
         post(spotwatch, "/get-all-regions", {"key": key}),
     ]
-    # Then each is answered, and those that leak are violations
+    # Then all are answered, and the two that leak are violations
     assert [reply.status for reply in replies] == [200, 200, 200]
     assert spotwatch.violations == [
         "the key is in the query: GET /get-all-regions",
@@ -77,7 +77,7 @@ def test_no_key_and_another_scheme_are_violations(spotwatch: SpotwatchSimulator,
     assert spotwatch.violations == ["no key: GET /get-ads"]
 
 
-def test_the_printed_errors_are_answered_as_printed(spotwatch: SpotwatchSimulator) -> None:
+def test_the_documented_errors_are_returned_exactly(spotwatch: SpotwatchSimulator) -> None:
     # "Error response example", and the second answer of "Batch Requests"
     missing = get(spotwatch, "/get-ad", {"ad_fields": "categories"})
     assert (missing.status, missing.body.decode()) == (
@@ -107,7 +107,7 @@ def test_the_printed_errors_are_answered_as_printed(spotwatch: SpotwatchSimulato
         ("/get-ads", {"ids": "1,x"}, "Argument [ids] takes an integer."),
     ],
 )
-def test_arguments_against_the_page_fail_and_are_noted(
+def test_undocumented_arguments_fail_and_are_violations(
     spotwatch: SpotwatchSimulator, path: str, params: dict[str, Any], violation: str
 ) -> None:
     reply = get(spotwatch, path, params)
@@ -119,8 +119,8 @@ def test_arguments_against_the_page_fail_and_are_noted(
     ("method", "headers", "body", "violation"),
     [
         ("POST", {"Content-Type": "text/plain"}, '{"page_lim": 1}', "a body needs the content type application/json"),
-        ("POST", JSON, "[1]", "the body is no JSON object"),
-        ("POST", JSON, "{", "the body is no JSON object"),
+        ("POST", JSON, "[1]", "the body is not a JSON object"),
+        ("POST", JSON, "{", "the body is not a JSON object"),
         ("PUT", JSON, "{}", "the method is not documented"),
     ],
 )
@@ -133,19 +133,19 @@ def test_bodies_are_json_objects(
 
 
 def test_a_query_and_a_body_mean_the_same(spotwatch: SpotwatchSimulator) -> None:
-    # When the same arguments come as commas in a query and as arrays in a body
+    # When the same arguments are sent comma-separated in a query and as arrays in a body
     query = get(spotwatch, "/get-broadcasts", {"region": "de,at", "broadcast_fields": "id,time", "page_lim": 1000})
     body = {"region": ["de", "at"], "broadcast_fields": ["id", "time"], "page_lim": 1000}
     key = {"Authorization": f"key {spotwatch.api_key}"}
     sent = post(spotwatch, "/get-broadcasts", body, {**JSON, **key})
-    # Then both give the same rows
+    # Then both return the same rows
     assert ids(query) == ids(sent)
     assert {tuple(row) for row in sent.json()["results"]} == {("id", "time")}
     assert spotwatch.violations == []
 
 
 @pytest.mark.parametrize(("sent", "size"), [(None, 200), (-1, 100_000), (100_000, 100_000), (7, 7)])
-def test_pages_have_the_size_asked_for(simulate: Simulate, sent: int | None, size: int) -> None:
+def test_pages_have_the_requested_size(simulate: Simulate, sent: int | None, size: int) -> None:
     simulator = simulate(SpotwatchSimulator(days=2, rows_per_day=150))
     reply = get(simulator, "/get-broadcasts", {} if sent is None else {"page_lim": sent}).json()
     assert len(reply["results"]) == min(size, 300)
@@ -154,9 +154,9 @@ def test_pages_have_the_size_asked_for(simulate: Simulate, sent: int | None, siz
 
 
 def test_a_result_is_followed_by_links_to_its_end_and_back(spotwatch: SpotwatchSimulator) -> None:
-    # When a result of 301 rows in pages of 100 is read
+    # When a result of 301 rows is read in pages of 100
     answers = chain(spotwatch, "/get-broadcasts", {"page_lim": 100, "broadcast_fields": "id"})
-    # Then pages are told as documented
+    # Then the paging information is as documented
     pages = [answer["page"] for answer in answers]
     assert [(page["index"], page["results_total"], page["pages_total"]) for page in pages] == [
         (number, 301, 4) for number in range(4)
@@ -164,7 +164,7 @@ def test_a_result_is_followed_by_links_to_its_end_and_back(spotwatch: SpotwatchS
     assert (pages[0]["prev"], pages[-1]["next"]) == (None, None)
     assert all(LINK.fullmatch(page["next"]) for page in pages[:-1])
     assert len({row["id"] for answer in answers for row in answer["results"]}) == 301
-    # and a link back gives the page before
+    # and a link back returns the previous page
     assert get(spotwatch, pages[1]["prev"]).json()["results"] == answers[0]["results"]
     assert spotwatch.violations == []
 
@@ -173,7 +173,7 @@ def test_a_result_is_frozen_at_its_first_request(spotwatch: SpotwatchSimulator) 
     # Given a first page, after which airings are restated and added
     first = get(spotwatch, "/get-broadcasts", {"page_lim": 200}).json()
     added = spotwatch.restate().added
-    # Then the next page knows nothing of it, and a new request does
+    # Then the next page is unchanged, and a new request returns the new rows
     second = get(spotwatch, first["page"]["next"]).json()
     seen = {row["id"] for row in [*first["results"], *second["results"]]}
     assert seen.isdisjoint(added)
@@ -182,7 +182,7 @@ def test_a_result_is_frozen_at_its_first_request(spotwatch: SpotwatchSimulator) 
 
 
 @pytest.mark.parametrize("how", ["query", "body", "method"])
-def test_a_link_takes_no_arguments(spotwatch: SpotwatchSimulator, how: str) -> None:
+def test_a_link_accepts_no_arguments(spotwatch: SpotwatchSimulator, how: str) -> None:
     path = get(spotwatch, "/get-broadcasts").json()["page"]["next"]
     if how == "query":
         reply = get(spotwatch, path, {"page_lim": 100})
@@ -194,7 +194,7 @@ def test_a_link_takes_no_arguments(spotwatch: SpotwatchSimulator, how: str) -> N
     assert [one.partition(" ")[2] for one in spotwatch.violations] == ["a page link: a link takes no arguments"]
 
 
-def test_a_link_needs_no_key_unless_chosen_so(simulate: Simulate) -> None:
+def test_a_link_needs_no_key_by_default(simulate: Simulate) -> None:
     free = simulate(SpotwatchSimulator(days=2, rows_per_day=150))
     assert call(free.url, get(free, "/get-broadcasts").json()["page"]["next"]).status == 200
     keyed = simulate(SpotwatchSimulator(days=2, rows_per_day=150, links="keyed"))
@@ -204,8 +204,8 @@ def test_a_link_needs_no_key_unless_chosen_so(simulate: Simulate) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 410])
-def test_links_that_died_are_told_in_plain_text(simulate: Simulate, status: int) -> None:
-    # Given links for one call, and those that were expired
+def test_expired_links_fail_with_plain_text(simulate: Simulate, status: int) -> None:
+    # Given links that work once, and expired links
     simulator = simulate(SpotwatchSimulator(days=2, rows_per_day=150, links="once", lost_link_status=status))
     path = get(simulator, "/get-broadcasts").json()["page"]["next"]
     assert [get(simulator, path).status for _ in range(2)] == [200, status]
@@ -216,7 +216,7 @@ def test_links_that_died_are_told_in_plain_text(simulate: Simulate, status: int)
     assert simulator.violations == []
 
 
-def test_links_may_live_for_a_while_only(simulate: Simulate) -> None:
+def test_links_may_expire(simulate: Simulate) -> None:
     simulator = simulate(SpotwatchSimulator(days=2, rows_per_day=150, link_seconds=0.0))
     assert get(simulator, get(simulator, "/get-broadcasts").json()["page"]["next"]).status == 400
 
@@ -234,7 +234,7 @@ def test_links_may_live_for_a_while_only(simulate: Simulate) -> None:
         "/",
     ],
 )
-def test_calls_that_a_tap_never_makes_are_violations(spotwatch: SpotwatchSimulator, path: str) -> None:
+def test_forbidden_calls_are_violations(spotwatch: SpotwatchSimulator, path: str) -> None:
     assert get(spotwatch, path).status == 400
     assert len(spotwatch.violations) == 1
     assert path in spotwatch.violations[0]
@@ -248,27 +248,27 @@ def test_unknown_fields(simulate: Simulate, choice: str) -> None:
     assert simulator.violations == (["ad_fields: no field colour"] if choice == "refused" else [])
 
 
-def test_the_queue_forgets_what_it_gives(simulate: Simulate) -> None:
+def test_the_queue_removes_returned_messages(simulate: Simulate) -> None:
     # Given seven messages
     simulator = simulate(SpotwatchSimulator(days=1, rows_per_day=20, queue_messages=7))
     before = simulator.truth("broadcast_messages")
-    # When five, and then all are asked for
+    # When five, and then all are requested
     sizes = [
         len(get(simulator, "/get-message-queue", params).json()["messages"])
         for params in ({"num_messages": 5}, {}, {}, {"num_messages": -1})
     ]
-    # Then each comes once, and the truth is what still waits
+    # Then each is returned once, and the truth is the rest of the queue
     assert sizes == [5, 2, 0, 0]
     assert len(before) == 7
     assert simulator.truth("broadcast_messages") == []
 
 
-def test_the_queue_keeps_a_thousand_and_may_answer_an_array(simulate: Simulate) -> None:
+def test_the_queue_keeps_a_thousand_and_may_return_an_array(simulate: Simulate) -> None:
     simulator = simulate(SpotwatchSimulator(days=1, rows_per_day=1200, queue_messages=1500, queue_answer="array"))
     assert len(get(simulator, "/get-message-queue").json()) == 1000
 
 
-def test_brands_may_insist_on_their_filters(simulate: Simulate) -> None:
+def test_brands_may_require_their_filters(simulate: Simulate) -> None:
     simulator = simulate(SpotwatchSimulator(days=2, rows_per_day=100, brand_filters="required"))
     refused = get(simulator, "/get-all-brands", {"region": "de"})
     assert refused.body.decode() == (

@@ -1,4 +1,4 @@
-"""Spotwatch: the data are consistent, awkward where it matters, and hold what the vendor's page prints."""
+"""Spotwatch data: consistent, awkward where it matters, and including the samples of the vendor's documentation."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def rows(simulator: SpotwatchSimulator, stream: str, **params: Any) -> list[dict
     return sorted(found, key=lambda row: row["id"])
 
 
-def test_the_same_seed_gives_the_same_data_and_another_others(simulate: Simulate) -> None:
+def test_the_same_seed_gives_the_same_data_and_another_seed_other_data(simulate: Simulate) -> None:
     one, two, other = (simulate(SpotwatchSimulator(seed=seed, days=3, rows_per_day=40)) for seed in (7, 7, 8))
     for stream in (*PAGED, "block_ads", *LISTS):
         assert one.truth(stream) == two.truth(stream)
@@ -37,7 +37,7 @@ def test_the_same_seed_gives_the_same_data_and_another_others(simulate: Simulate
 
 
 @pytest.mark.parametrize("rows_per_day", [1, 2, 7, 60])
-def test_days_have_the_airings_asked_for_and_both_ends(simulate: Simulate, rows_per_day: int) -> None:
+def test_days_have_the_requested_airings_including_both_ends(simulate: Simulate, rows_per_day: int) -> None:
     simulator = simulate(SpotwatchSimulator(days=3, rows_per_day=rows_per_day))
     times = [row["time"] for row in simulator.truth("broadcasts")]
     for day in ("2024-03-01", "2024-03-02", "2024-03-03"):
@@ -48,7 +48,7 @@ def test_days_have_the_airings_asked_for_and_both_ends(simulate: Simulate, rows_
 
 
 @pytest.mark.parametrize("stream", PAGED)
-def test_rows_stand_on_the_border_of_days(spotwatch: SpotwatchSimulator, stream: str) -> None:
+def test_rows_fall_on_the_boundaries_of_days(spotwatch: SpotwatchSimulator, stream: str) -> None:
     borders = [row for row in spotwatch.truth(stream) if str(row[TIMES[stream]]).endswith("T00:00:00Z")]
     assert len(borders) >= 5
 
@@ -67,7 +67,7 @@ def test_rows_refer_to_each_other(spotwatch: SpotwatchSimulator) -> None:
     assert {row["id"] for row in ads.values() if row["nbroadcasts"]} == set(ads)
 
 
-def test_awkward_rows_are_there(spotwatch: SpotwatchSimulator) -> None:
+def test_there_are_awkward_rows(spotwatch: SpotwatchSimulator) -> None:
     ads, blocks = spotwatch.truth("ads"), spotwatch.truth("blocks")
     assert max(row["id"] for row in ads) == 2**63 - 25
     assert {"", "vodafone"} <= {row["brand"] for row in ads}
@@ -78,7 +78,7 @@ def test_awkward_rows_are_there(spotwatch: SpotwatchSimulator) -> None:
     assert (tracked["de", "das vierte"], tracked["at", "servus neu"]) == (False, True)
 
 
-def test_the_printed_ad_is_answered_as_printed(spotwatch: SpotwatchSimulator) -> None:
+def test_the_documented_ad_is_served_exactly(spotwatch: SpotwatchSimulator) -> None:
     assert ask(spotwatch, "/get-ad", id=3893859079416045) == {
         "id": 3893859079416045,
         "created": "2024-03-31T06:07:07Z",
@@ -107,7 +107,7 @@ def test_the_printed_ad_is_answered_as_printed(spotwatch: SpotwatchSimulator) ->
     }
 
 
-def test_the_printed_airing_and_breaks_are_answered_as_printed(spotwatch: SpotwatchSimulator) -> None:
+def test_the_documented_airing_and_breaks_are_served_exactly(spotwatch: SpotwatchSimulator) -> None:
     airing = ask(spotwatch, "/get-broadcast", id=39840)
     printed = {
         "id": 39840,
@@ -139,7 +139,7 @@ def test_the_printed_airing_and_breaks_are_answered_as_printed(spotwatch: Spotwa
     assert (found["program"], found["ads"]) == ("navy cis", [{"id": 767171625096234}])
 
 
-def test_the_printed_requests_in_other_time_formats(simulate: Simulate) -> None:
+def test_the_documented_requests_in_other_time_formats(simulate: Simulate) -> None:
     # "Get multiple ads with": unix
     old = simulate(SpotwatchSimulator(first_day=date(2022, 6, 30), days=1, rows_per_day=3))
     ads = rows(old, "ads", category="telecommunication", ad_fields="id,lastseen,media", time_fmt="unix")
@@ -173,7 +173,7 @@ def test_the_printed_requests_in_other_time_formats(simulate: Simulate) -> None:
     assert (block["start"], block["finish"]) == ("2024-06-25T07:45:38Z", "2024-06-25T07:46:18Z")
 
 
-def test_the_printed_message_is_the_oldest(spotwatch: SpotwatchSimulator) -> None:
+def test_the_documented_message_is_the_oldest(spotwatch: SpotwatchSimulator) -> None:
     message = ask(spotwatch, "/get-message-queue", num_messages=1)["messages"][0]
     assert message["push_type"] == "broadcast"
     assert message["message"]["broadcast"] == {
@@ -250,7 +250,7 @@ def test_filters(spotwatch: SpotwatchSimulator, stream: str, params: dict[str, A
         assert [row["id"] for row in found] == [row["id"] for row in everything if fits(row)]
 
 
-def test_default_fields_are_those_of_the_page(spotwatch: SpotwatchSimulator) -> None:
+def test_default_fields_are_as_documented(spotwatch: SpotwatchSimulator) -> None:
     ads, airings, blocks = (rows(spotwatch, stream) for stream in PAGED)
     everything = set().union(*ads)
     assert "broadcasts" in everything
@@ -263,7 +263,7 @@ def test_default_fields_are_those_of_the_page(spotwatch: SpotwatchSimulator) -> 
     assert "broadcasts" not in set().union(*blocks)
 
 
-def test_rows_come_in_another_order_at_each_call_unless_chosen_so(simulate: Simulate) -> None:
+def test_rows_change_their_order_at_each_call_by_default(simulate: Simulate) -> None:
     moving = simulate(SpotwatchSimulator(days=2, rows_per_day=60))
     one, two = ([row["id"] for row in ask(moving, "/get-broadcasts")["results"]] for _ in range(2))
     assert one != two
@@ -280,7 +280,7 @@ def test_an_empty_result(simulate: Simulate, pages: int) -> None:
     assert ask(simulator, "/get-ads", region="xx") == {"page": page, "results": []}
 
 
-def test_options_change_answers(simulate: Simulate) -> None:
+def test_options_change_responses(simulate: Simulate) -> None:
     def made(**options: Any) -> SpotwatchSimulator:
         return simulate(SpotwatchSimulator(days=1, rows_per_day=12, **options))
 
@@ -303,12 +303,12 @@ def test_channels_as_csv(spotwatch: SpotwatchSimulator) -> None:
     assert reply.body.decode().splitlines()[0] == '"at","orf1"'
 
 
-def test_a_restatement_changes_the_last_days_and_stamps_the_breaks(spotwatch: SpotwatchSimulator) -> None:
-    # Given rows before
+def test_a_restatement_changes_the_last_days_and_their_breaks_change_times(spotwatch: SpotwatchSimulator) -> None:
+    # Given the rows before
     before = {stream: {row["id"]: row for row in spotwatch.truth(stream)} for stream in PAGED}
     # When the last two days are restated
     done = spotwatch.restate(seed=3, days=2)
-    # Then only they changed, by as many airings as told, and every changed break has a new stamp
+    # Then only their airings changed, by the returned number, and every changed break has a new change time
     after = {stream: {row["id"]: row for row in spotwatch.truth(stream)} for stream in PAGED}
     assert len(done.added) == 2
     assert set(after["broadcasts"]) - set(before["broadcasts"]) == set(done.added)
@@ -318,11 +318,11 @@ def test_a_restatement_changes_the_last_days_and_stamps_the_breaks(spotwatch: Sp
     blocks = [row for key, row in after["blocks"].items() if before["blocks"][key] != row]
     assert {row["updated"] for row in blocks} == {"2024-06-13T01:00:00Z"}
     assert any(before["ads"][key]["brand"] == "" != row["brand"] for key, row in after["ads"].items())
-    # and another seed restates once more
+    # and another seed restates again
     assert spotwatch.restate(seed=4, days=2).added != done.added
 
 
-def test_truth_is_cut_by_days_and_filters(spotwatch: SpotwatchSimulator) -> None:
+def test_truth_can_be_limited_by_days_and_filters(spotwatch: SpotwatchSimulator) -> None:
     day = date(2024, 6, 10)
     one = spotwatch.truth("broadcasts", first_day=day, last_day=day)
     assert {row["time"][:10] for row in one} == {"2024-06-10"}

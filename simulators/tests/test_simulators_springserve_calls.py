@@ -1,4 +1,4 @@
-"""The SpringServe simulator's rules: logins, lists, reports, limits, and what is noted as a violation."""
+"""The SpringServe simulator's rules: logins, lists, reports, limits, violations."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BODY: dict[str, Any] = {
 def ask(
     simulator: SpringServeSimulator, path: str, method: str = "GET", params: Any = (), body: Any = None, **headers: str
 ) -> Reply:
-    """Send a request with a token; `headers` take its place."""
+    """Send a request with a token, unless `headers` are given."""
     token = simulator.tokens.issued[-1] if simulator.tokens.issued else simulator.tokens.issue()
     sent = {"Authorization": token, **{name.replace("_", "-"): value for name, value in headers.items()}}
     data = b"" if body is None else json.dumps(body).encode()
@@ -47,7 +47,7 @@ def credentials(simulator: SpringServeSimulator, **changed: str) -> dict[str, st
 
 
 @pytest.mark.parametrize(("expiration", "kind"), [("iso", str), ("epoch", int), ("none", type(None))])
-def test_a_login_gives_a_token_that_serves_both_versions(simulate: Simulate, expiration: str, kind: type) -> None:
+def test_a_login_returns_a_token_for_both_versions(simulate: Simulate, expiration: str, kind: type) -> None:
     simulator = simulate(SpringServeSimulator(days=1, rows_per_day=5, expiration=expiration))
 
     answer = log_in(simulator, json.dumps(credentials(simulator)).encode()).json()
@@ -75,26 +75,26 @@ def test_wrong_credentials_are_refused(simulate: Simulate, status: int) -> None:
 
 
 @pytest.mark.parametrize("body", [b"nothing", b"[]", b'{"email": "x"}', b'{"email": "x", "password": "y", "more": 1}'])
-def test_an_odd_login_is_a_violation(springserve: SpringServeSimulator, body: bytes) -> None:
+def test_an_invalid_login_is_a_violation(springserve: SpringServeSimulator, body: bytes) -> None:
     assert log_in(springserve, body).status == 400
     assert len(springserve.violations) >= 1
 
 
-def test_a_token_ends_and_a_scheme_word_is_a_violation(springserve: SpringServeSimulator) -> None:
+def test_a_token_expires_and_an_authentication_scheme_is_a_violation(springserve: SpringServeSimulator) -> None:
     token = springserve.tokens.issue()
     assert ask(springserve, "/v0/campaigns").status == 200
 
     assert ask(springserve, "/v0/campaigns", Authorization=f"Bearer {token}").status == 401
-    assert springserve.violations == ["a token with a scheme word before it"]
+    assert springserve.violations == ["a token with an authentication scheme"]
 
     springserve.expire_tokens()
     assert ask(springserve, "/v0/campaigns").status == 401
 
 
-def test_a_secret_in_an_address_is_a_violation(springserve: SpringServeSimulator) -> None:
+def test_a_secret_in_a_url_is_a_violation(springserve: SpringServeSimulator) -> None:
     ask(springserve, "/v0/campaigns", params=[("search", springserve.password)])
 
-    assert "a secret in an address" in springserve.violations
+    assert "a secret in a URL" in springserve.violations
 
 
 def test_another_account_is_forbidden(springserve: SpringServeSimulator) -> None:
@@ -162,7 +162,7 @@ def test_filters(springserve: SpringServeSimulator, query: list[tuple[str, str]]
     assert ask(springserve, "/v1/supply_tags", params=query).json()["total_count"] == found
 
 
-def test_rows_that_the_sort_does_not_tell_apart_come_in_any_order(springserve: SpringServeSimulator) -> None:
+def test_rows_that_are_equal_in_the_sort_come_in_any_order(springserve: SpringServeSimulator) -> None:
     def ids(sort: str) -> list[list[int]]:
         query = [("per", 1000), ("sort", sort)]
         return [
@@ -193,7 +193,7 @@ def test_rows_that_the_sort_does_not_tell_apart_come_in_any_order(springserve: S
         ("/v1/keys/1/values", [], 404, 0),
     ],
 )
-def test_what_is_not_there_or_not_allowed(
+def test_missing_resources_and_invalid_requests(
     springserve: SpringServeSimulator, path: str, query: list[tuple[str, Any]], status: int, violations: int
 ) -> None:
     reply = ask(springserve, path, params=query)
@@ -205,7 +205,7 @@ def test_what_is_not_there_or_not_allowed(
 
 def test_the_shape_of_lists_is_an_option(simulate: Simulate) -> None:
     simulator = simulate(
-        SpringServeSimulator(days=1, rows_per_day=60, v0_lists="envelope", v1_lists="array", most_v0=50)
+        SpringServeSimulator(days=1, rows_per_day=60, v0_lists="envelope", v1_lists="array", max_rows_v0=50)
     )
 
     assert len(ask(simulator, "/v0/supply_tags", params=[("per", 100)]).json()["results"]) == 50
@@ -229,7 +229,7 @@ def test_rows_may_be_edited_between_two_pages(simulate: Simulate) -> None:
     assert sum(tag.edits for tag in simulator.inventory.entities["supply_tags"]) == 3
 
 
-def test_what_is_forbidden_is_403(simulate: Simulate) -> None:
+def test_forbidden_paths_return_403(simulate: Simulate) -> None:
     simulator = simulate(SpringServeSimulator(days=1, rows_per_day=5, forbidden=("/supply_tags", "/report")))
 
     assert ask(simulator, "/v1/supply_tags").status == 403
@@ -242,11 +242,11 @@ def test_what_is_forbidden_is_403(simulate: Simulate) -> None:
 # -------------------------------------------------------------------------------------------------------------- reports
 
 
-def test_a_report_is_queued_built_and_given_out_page_by_page(simulate: Simulate) -> None:
+def test_a_report_is_queued_built_and_returned_page_by_page(simulate: Simulate) -> None:
     # Given a report that needs two polls and has pages of 40 rows
     simulator = simulate(SpringServeSimulator(first_day=date(2026, 2, 1), days=2, rows_per_day=30, report_rows=40))
     body = {**BODY, "async": True, "report_service": True}
-    # When it is asked for, polled, and read
+    # When it is requested, polled, and read
     first = ask(simulator, "/v0/report", "POST", body=body).json()
     more = {**body, "report_id": first["report_id"]}
     answers = [ask(simulator, "/v0/report", "POST", body=more).json() for _ in "12"]
@@ -265,12 +265,12 @@ def test_a_report_is_queued_built_and_given_out_page_by_page(simulate: Simulate)
 @pytest.mark.parametrize(
     ("changed", "violation"),
     [
-        ({"timezone": None}, "a report without timezone, which means America/New_York"),
-        ({"filters": {}}, "a report with 'filters', which the vendor ignores or which overrides its days"),
-        ({"date_range": "Today"}, "a report with 'date_range', which the vendor ignores or which overrides its days"),
+        ({"timezone": None}, "a report without timezone (the default is America/New_York)"),
+        ({"filters": {}}, "a report with 'filters' (ignored by the vendor, or overrides the days)"),
+        ({"date_range": "Today"}, "a report with 'date_range' (ignored by the vendor, or overrides the days)"),
     ],
 )
-def test_a_body_that_would_mean_something_else_is_a_violation(
+def test_an_ambiguous_body_is_a_violation(
     springserve: SpringServeSimulator, changed: dict[str, Any], violation: str
 ) -> None:
     body = {name: value for name, value in {**BODY, **changed}.items() if value is not None}
@@ -279,7 +279,7 @@ def test_a_body_that_would_mean_something_else_is_a_violation(
     assert springserve.violations == [violation]
 
 
-def test_polls_are_held_against_the_report(springserve: SpringServeSimulator) -> None:
+def test_polls_must_match_the_report(springserve: SpringServeSimulator) -> None:
     body = {**BODY, "async": True}
     name = ask(springserve, "/v0/report", "POST", body=body).json()["report_id"]
 
@@ -287,8 +287,8 @@ def test_polls_are_held_against_the_report(springserve: SpringServeSimulator) ->
     ask(springserve, "/v0/report", "POST", body={**body, "report_id": name, "interval": "hour"})
 
     assert springserve.violations == [
-        "a page of a report that is not complete",
-        "a poll whose body is not the one that asked for the report",
+        "a request for a page of an incomplete report",
+        "a poll whose body differs from that of the report request",
     ]
     assert ask(springserve, "/v0/report", "POST", body={**body, "report_id": "nobody's"}).status == 404
 
@@ -312,14 +312,14 @@ def test_a_bad_report_is_refused_with_its_fields(
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]"])
-def test_a_body_that_is_no_object_is_refused(springserve: SpringServeSimulator, body: bytes) -> None:
+def test_a_body_that_is_not_an_object_is_refused(springserve: SpringServeSimulator, body: bytes) -> None:
     headers = {"Authorization": springserve.tokens.issue()}
 
     assert call(springserve.url, "/api/v0/report", "POST", headers=headers, body=body).status == 400
 
 
 @pytest.mark.parametrize(("dates", "tails"), [("plain", {""}), ("tail", {".0"}), ("both", {"", ".0"})])
-def test_the_tail_of_a_date_is_an_option(simulate: Simulate, dates: str, tails: set[str]) -> None:
+def test_the_suffix_of_a_date_is_an_option(simulate: Simulate, dates: str, tails: set[str]) -> None:
     simulator = simulate(SpringServeSimulator(first_day=date(2026, 2, 1), days=2, rows_per_day=5, dates=dates))
 
     rows = ask(simulator, "/v0/report", "POST", body=BODY).json()
@@ -331,7 +331,7 @@ def test_the_tail_of_a_date_is_an_option(simulate: Simulate, dates: str, tails: 
 
 
 @pytest.mark.parametrize(("wait", "header"), [(None, None), (9, "9")])
-def test_above_a_limit_is_a_text(simulate: Simulate, wait: int | None, header: str | None) -> None:
+def test_above_a_limit_the_response_is_text(simulate: Simulate, wait: int | None, header: str | None) -> None:
     simulator = simulate(SpringServeSimulator(days=1, rows_per_day=5, enforce_limits=True, retry_after=wait))
     simulator.limits.rules["all"] = [Rule(2, 60)]
 
@@ -343,7 +343,7 @@ def test_above_a_limit_is_a_text(simulate: Simulate, wait: int | None, header: s
 
 
 @pytest.mark.parametrize(("dimension", "allowed"), [("supply_tag_id", 10), ("detected_domain", 3)])
-def test_reports_have_limits_of_their_own(simulate: Simulate, dimension: str, allowed: int) -> None:
+def test_reports_have_their_own_limits(simulate: Simulate, dimension: str, allowed: int) -> None:
     simulator = simulate(SpringServeSimulator(days=1, rows_per_day=5, enforce_limits=True))
     body = {**BODY, "dimensions": [dimension]}
 

@@ -1,4 +1,4 @@
-"""The SpringServe simulator's data: the printed sample, times, truth, restatements."""
+"""The SpringServe simulator's data: the documented sample, change times, truth, restatements."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vendor_simulators.calls import call
 from vendor_simulators.springserve import SpringServeSimulator
 from vendor_simulators.springserve.columns import COLUMNS
 from vendor_simulators.springserve.data import LARGE_ID, MEMBERS, SIZES, SMALL
-from vendor_simulators.springserve.facts import METRICS, Question
+from vendor_simulators.springserve.facts import METRICS, ReportQuery
 from vendor_simulators.springserve.rows import to_record
 from vendor_simulators.springserve.sample import SAMPLE, SAMPLE_ID
 
@@ -32,17 +32,17 @@ def make(**options: Any) -> SpringServeSimulator:
     return SpringServeSimulator(**{"first_day": FIRST, "days": 5, "rows_per_day": 40, **options})
 
 
-def test_the_tag_of_the_wiki_is_answered_as_it_is_printed(springserve: SpringServeSimulator) -> None:
-    # When the tag of the wiki's examples is asked for
+def test_the_tag_of_the_wiki_is_served_exactly(springserve: SpringServeSimulator) -> None:
+    # When the tag of the wiki's examples is requested
     tag = read(springserve, f"/v0/supply_tags/{SAMPLE_ID}")
-    # Then each field has the printed value, but for the two numbers of which it prints several
+    # Then each field has the example value, except for the two numbers with several examples
     assert {name: tag[name] for name in SAMPLE} == SAMPLE
     assert (tag["id"], tag["account_id"], tag["name"]) == (25530, 391, "API Example Router")
     assert tag["pod"]["ad_slots"][0] == {"id": 36713, "position": 3, "min_duration": 10, "max_duration": 30}
     assert tag["tag_pixels"][0]["created_at"] == "2021-03-19T14:30:06.675Z"
 
 
-def test_the_same_seed_gives_the_same_data_and_another_seed_others() -> None:
+def test_the_same_seed_gives_the_same_data_and_another_seed_other_data() -> None:
     streams = [*SIZES, *SMALL, *MEMBERS, "supply_daily"]
 
     assert all(make().truth(stream) == make().truth(stream) for stream in streams)
@@ -56,11 +56,11 @@ def test_every_column_of_the_document_has_a_value_somewhere() -> None:
             continue
         records = [*simulator.truth(stream, version="v0"), *simulator.truth(stream, version="v1")]
         empty = {name for name in columns if all(record[name] is None for record in records)}
-        # A few lists are too short for each of their columns.
+        # A few lists are too short to have a value in every column.
         assert len(empty) <= (0 if stream in SIZES and SIZES[stream] > 0.2 else 4), (stream, empty)
 
 
-def test_many_rows_share_an_instant_and_order_has_nothing_to_do_with_ids() -> None:
+def test_many_rows_share_a_change_time_which_does_not_depend_on_ids() -> None:
     tags = make(rows_per_day=200).inventory.entities["supply_tags"]
 
     shared = Counter(tag.updated for tag in tags).most_common(1)[0][1]
@@ -70,7 +70,7 @@ def test_many_rows_share_an_instant_and_order_has_nothing_to_do_with_ids() -> No
     assert max(tag.updated for tag in tags) < datetime(2026, 2, 1, tzinfo=timezone.utc)
 
 
-def test_ids_are_unique_within_the_key_and_one_is_beyond_a_double() -> None:
+def test_ids_are_unique_within_the_key_and_one_exceeds_a_double() -> None:
     simulator = make()
     for kind, entities in simulator.inventory.entities.items():
         assert len({entity.key for entity in entities}) == len(entities), kind
@@ -80,7 +80,7 @@ def test_ids_are_unique_within_the_key_and_one_is_beyond_a_double() -> None:
 
 
 @pytest.mark.parametrize("stream", MEMBERS)
-def test_members_carry_their_parents_id_in_the_truth_only(springserve: SpringServeSimulator, stream: str) -> None:
+def test_members_have_their_parents_id_in_the_truth_only(springserve: SpringServeSimulator, stream: str) -> None:
     parents, column, part, _ = MEMBERS[stream]
     parent = springserve.inventory.entities[parents][0]
     version = "v1" if stream == "demand_tag_priorities" else "v0"
@@ -104,28 +104,28 @@ def test_members_carry_their_parents_id_in_the_truth_only(springserve: SpringSer
         ({"created_at": "2021-03-19T14:30:06.675"}, {"created_at": "2021-03-19T14:30:06.675Z", "_extra": None}),
     ],
 )
-def test_what_a_right_record_is(sent: dict[str, Any], record: dict[str, Any]) -> None:
+def test_expected_records(sent: dict[str, Any], record: dict[str, Any]) -> None:
     made = to_record("supply_tags", {"id": 1, **sent})
 
     assert {name: made[name] for name in record} == record
     assert set(made) == {*COLUMNS["supply_tags"], "_extra"}
 
 
-def test_reports_of_parts_add_up_to_the_whole() -> None:
-    # Given the same days by tag and day, by partner and hour, and as one sum
+def test_partial_reports_add_up_to_the_total() -> None:
+    # Given the same days by tag and day, by partner and hour, and as one total
     simulator = make()
     days = {"first": FIRST, "last": FIRST + timedelta(days=4), "zone": "UTC", "filters": {}}
 
     def sums(interval: str, *dimensions: str) -> dict[str, Any]:
-        rows = simulator.facts.rows(Question(interval=interval, dimensions=dimensions, **days))  # type: ignore[arg-type]  # as above
+        rows = simulator.facts.rows(ReportQuery(interval=interval, dimensions=dimensions, **days))  # type: ignore[arg-type]  # as above
         return {name: sum(row.sums[name] for row in rows) for name in ("impressions", "revenue", "cost")}
 
-    # When they are added up / then they agree to the last digit
+    # Then their sums agree exactly
     assert sums("day", "supply_tag_id") == sums("hour", "supply_partner_id") == sums("cumulative")
     assert isinstance(sums("cumulative")["revenue"], Decimal)
 
 
-def test_days_are_cut_in_the_zone_that_is_asked_for() -> None:
+def test_days_are_in_the_requested_zone() -> None:
     simulator = make()
     berlin = {"dimensions": [], "metrics": ["impressions"], "time_zone": "Asia/Tokyo"}
     one = {"dimensions": [], "metrics": ["impressions"]}
@@ -159,12 +159,12 @@ def test_a_restatement_changes_the_last_days_and_some_of_each_list() -> None:
     tags = {record["id"]: record for record in simulator.truth("supply_tags")}
     # When the vendor restates
     restated = simulator.restate(days=2)
-    # Then the last days differ and have late rows, the others do not
+    # Then the last days differ and have late rows; earlier days do not
     after = simulator.truth("supply_daily")
     changed = {row["date"] for row in after if row not in before}
     assert changed == {"2026-02-04", "2026-02-05"}
     assert len(after) >= len(before)
-    # And edited rows have a later time than any before, in the order of their edits
+    # And edited rows have later change times than before, in the order of their edits
     now = {record["id"]: record for record in simulator.truth("supply_tags")}
     edited = [record for number, record in now.items() if record != tags.get(number)]
     assert len(now) == len(tags) + 1

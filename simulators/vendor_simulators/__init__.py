@@ -1,1 +1,1 @@
-"""The vendors' APIs, imitated over HTTP for tests and demonstrations; imports no other package of this repository."""
+"""Simulators of the vendors' HTTP APIs for tests and demonstrations; imports no other package of this repository."""

@@ -1,4 +1,4 @@
-"""A cache that forgets what was not used for longest."""
+"""A least-recently-used cache."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ V = TypeVar("V")
 
 
 class Cache(Generic[V]):
-    """Values by key, up to a total weight; safe for several threads.
+    """A thread-safe cache with a maximum total weight.
 
-    Two threads that miss the same key both make the value, so that a slow one holds nobody up.
+    Two threads that miss the same key both compute the value; neither waits for the other.
 
     Args:
-        limit: Most weight kept; a heavier value is returned but not kept.
-        weigh: Weight of a value.
+        limit: Maximum total weight; a heavier value is returned but not cached.
+        weigh: Returns the weight of a value.
     """
 
     def __init__(self, limit: int, weigh: Callable[[V], int]) -> None:
@@ -30,7 +30,7 @@ class Cache(Generic[V]):
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, make: Callable[[], V]) -> V:
-        """Return the value of a key, made if it is not there."""
+        """Return the cached value of a key, computing it on a miss."""
         with self._lock:
             if key in self._values:
                 self._values.move_to_end(key)

@@ -1,4 +1,4 @@
-"""A plain HTTP call, for tests of the simulators: nothing is retried, followed or hidden."""
+"""A plain HTTP call for tests of the simulators: no retries, no redirects, no hidden errors."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from vendor_simulators.messages import Headers
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# Seconds until a call that gets no answer fails.
+# Seconds before an unanswered call fails.
 _TIMEOUT = 10
 
 
 @dataclass
 class Reply:
-    """What came back; the body unzipped."""
+    """A response, with its body decompressed."""
 
     status: int
     headers: Headers
     body: bytes
 
     def json(self) -> Any:
-        """Return the body read as JSON.
+        """Return the body parsed as JSON.
 
         Raises:
-            ValueError: When it is none.
+            ValueError: The body is not valid JSON.
         """
         return json.loads(self.body)
 
@@ -44,18 +44,19 @@ def call(  # noqa: PLR0913 - the parts of a request
     headers: Mapping[str, str] | None = None,
     body: bytes | str | None = None,
 ) -> Reply:
-    """Send one request on a connection of its own and return the reply.
+    """Send one request on a new connection and return the response.
 
     Args:
         url: Address of the server.
-        path: Path, decoded.
-        method: Method.
+        path: Path, not percent-encoded.
+        method: HTTP method.
         params: Query parameters.
-        headers: Header fields.
-        body: Body.
+        headers: Request headers.
+        body: Request body.
 
     Raises:
-        OSError: When the connection fails; `http.client.HTTPException` when the reply is cut or none.
+        OSError: The connection failed.
+        http.client.HTTPException: The response is missing or truncated.
     """
     parts = urlsplit(url)
     connection = HTTPConnection(parts.hostname or "", parts.port, timeout=_TIMEOUT)

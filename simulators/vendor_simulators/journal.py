@@ -1,4 +1,4 @@
-"""The journal: every request that came, in order of arrival."""
+"""The journal: every request received, in order of arrival."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class Journal(Sequence["Request"]):
-    """The requests so far, in order of arrival; safe to read while requests come in.
+    """The requests received so far, in order of arrival; thread-safe.
 
-    Iterating goes over those there were when it began.
+    Iteration covers the requests that had arrived when it began.
     """
 
     def __init__(self) -> None:
@@ -44,27 +44,27 @@ class Journal(Sequence["Request"]):
         return "\n".join(f"{entry.status} {entry.method} {entry.target}" for entry in self) or "no request"
 
     def add(self, request: Request) -> None:
-        """Enter a request that has just arrived; its status is filled in when it is answered."""
+        """Add a request that has just arrived; its status is set when it is answered."""
         with self._lock:
             self._entries.append(request)
 
     def clear(self) -> None:
-        """Forget the requests so far."""
+        """Forget all requests so far."""
         with self._lock:
             self._entries.clear()
 
     def matching(self, path: str | None = None, method: str | None = None, **params: object) -> list[Request]:
-        """Return the requests with this path (exact or an `fnmatch` pattern), method and parameters (a subset).
+        """Return the requests with this path (exact or an `fnmatch` pattern), method and parameters, among others.
 
-        Names such as `page[number]` are given as `**{"page[number]": 2}`; values are compared as text.
+        Pass names such as `page[number]` as `**{"page[number]": 2}`. Values are compared as text.
         """
         return [entry for entry in self if entry.matches(path, method, params)]
 
     def concurrency(self, path: str | None = None, method: str | None = None, **params: object) -> int:
-        """Return the highest number of matching requests that were being answered at the same time."""
+        """Return the largest number of matching requests that were in progress at the same time."""
         changes: list[tuple[float, int]] = []
         for entry in self.matching(path, method, **params):
-            # An entry without an end is still being answered.
+            # A request without an end is still in progress.
             changes += [(entry.at, 1), (entry.finished or float("inf"), -1)]
         highest = running = 0
         for _, change in sorted(changes):

@@ -1,4 +1,4 @@
-"""Request limits: so many requests of a family in so many seconds."""
+"""Request limits per family of endpoints."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
 
 
 class Rule(NamedTuple):
-    """At most `requests` within a window of `seconds`, which begins with its first request."""
+    """At most `requests` in a window of `seconds`; the window starts with its first request."""
 
     requests: int
     seconds: float
 
 
 @dataclass
-class Standing:
-    """Where a family stands after a request.
+class Usage:
+    """Usage of a family's limits after a request.
 
-    `limit` and `remaining` are those of the tightest window; `reset` is in seconds from now until it ends, never
-    negative; `allowed` says whether the request was within all windows.
+    `limit`, `remaining` and `window` describe the tightest window. `reset` is the number of seconds until it ends,
+    never negative. `allowed` is true if the request was within all windows.
     """
 
     limit: int
@@ -34,11 +34,11 @@ class Standing:
 
 
 class Limiter:
-    """Counts requests by family.
+    """Counts requests per family.
 
     Args:
-        rules: The rules of each family; all of them hold. May be changed before requests come.
-        clock: Seconds that only go forward.
+        rules: Rules per family, all of which apply. May be changed before the first request.
+        clock: Monotonic clock, in seconds.
     """
 
     def __init__(self, rules: Mapping[str, Sequence[Rule]], clock: Callable[[], float] = time.monotonic) -> None:
@@ -47,10 +47,10 @@ class Limiter:
         self._windows: dict[tuple[str, Rule], tuple[float, int]] = {}
         self._lock = threading.Lock()
 
-    def count(self, family: str) -> Standing | None:
-        """Count a request and return where its family stands; None for a family without rules.
+    def count(self, family: str) -> Usage | None:
+        """Count a request and return the family's usage; None for a family without rules.
 
-        A refused request is counted in no window: the vendor's limit is on what it answers.
+        Refused requests are not counted: the vendor limits the requests that it answers.
         """
         rules = self.rules.get(family)
         if not rules:
@@ -62,13 +62,13 @@ class Limiter:
             if allowed:
                 windows = {rule: (began, used + 1) for rule, (began, used) in windows.items()}
                 self._windows.update({(family, rule): window for rule, window in windows.items()})
-        # The tightest window: nothing left before something left, then the one that lasts longest, so that a
-        # client which waits for its end may call again.
+        # The tightest window: an exhausted one before one with requests left, then the one that ends last, so that a
+        # client that waits for its reset may send the next request.
         rule, (began, used) = min(
             windows.items(), key=lambda item: (item[0].requests - item[1][1], -(item[1][0] + item[0].seconds))
         )
         reset = max(0.0, began + rule.seconds - now)
-        return Standing(rule.requests, rule.requests - used, reset, rule.seconds, allowed)
+        return Usage(rule.requests, rule.requests - used, reset, rule.seconds, allowed)
 
     def _window(self, family: str, rule: Rule, now: float) -> tuple[float, int]:
         began, used = self._windows.get((family, rule), (now, 0))

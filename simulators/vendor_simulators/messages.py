@@ -1,4 +1,4 @@
-"""What goes over the wire: requests as they arrived, answers as they leave."""
+"""HTTP messages: requests as received, responses as sent."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 Pairs = list[tuple[str, str]]
 
-# A body below this is sent as it is, even when the client takes gzip: compressing it gains nothing.
+# Smaller bodies are sent uncompressed even to clients that accept gzip: compression gains nothing there.
 GZIP_FROM_BYTES = 4096
 
 
 class Headers(Mapping[str, str]):
-    """Header fields of a request, by name in any case; a field sent several times is joined with a comma."""
+    """Request headers with case-insensitive names; repeated fields are joined with a comma."""
 
     def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
         self._items = list(items)
@@ -49,19 +49,19 @@ class Headers(Mapping[str, str]):
         return f"Headers({self._items!r})"
 
     def all(self, name: str) -> list[str]:
-        """Return the values of each field of this name, in the order sent; none when it was not sent."""
+        """Return the values of all fields with this name, in the order sent."""
         wanted = name.lower()
         return [value for key, value in self._items if key.lower() == wanted]
 
 
 @dataclass(eq=False)
 class Request:
-    """One request as it arrived, and how it was answered.
+    """A received request and how it was answered.
 
-    `path` is percent-decoded and without the query; `params` are the decoded (name, value) pairs of the query in their
-    order, blank values kept; `target` is the request line's target as sent. `at` and `finished` are seconds of
-    `time.monotonic()`: when the body had been read, and when the answer was ready to be sent. `status` is 0 as long as
-    nothing was answered, and stays 0 when the connection is dropped.
+    `path` is percent-decoded and has no query. `params` holds the decoded (name, value) pairs of the query in order,
+    including blank values. `target` is the target of the request line as sent. `at` and `finished` are times of
+    `time.monotonic()`: when the body had been read, and when the response was ready to be sent. `status` is 0 until the
+    request is answered, and stays 0 if the connection is dropped.
     """
 
     method: str
@@ -75,32 +75,32 @@ class Request:
     finished: float = 0.0
 
     def param(self, name: str) -> str | None:
-        """Return the first value of a query parameter, or None when it was not sent."""
+        """Return the first value of a query parameter, or None if it was not sent."""
         return next((value for key, value in self.params if key == name), None)
 
     def json(self) -> Any:
-        """Return the body read as JSON.
+        """Return the body parsed as JSON.
 
         Raises:
-            ValueError: When the body is no JSON.
+            ValueError: The body is not valid JSON.
         """
         return json.loads(self.body)
 
     def form_items(self) -> Pairs:
-        """Return the fields of an `application/x-www-form-urlencoded` body in their order; blank values kept."""
+        """Return the fields of an `application/x-www-form-urlencoded` body in order, including blank values."""
         return parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True)
 
     def form(self) -> dict[str, str]:
-        """Return the fields of a form body by name; of a repeated one, the last."""
+        """Return the fields of a form body by name; the last value of a repeated field."""
         return dict(self.form_items())
 
     def cookies(self) -> Pairs:
-        """Return the (name, value) pairs of every Cookie header, repeated names included."""
+        """Return the (name, value) pairs of all Cookie headers, including repeated names."""
         pairs = [part.partition("=") for line in self.headers.all("Cookie") for part in line.split(";")]
         return [(name.strip(), value.strip()) for name, _, value in pairs if name.strip()]
 
     def basic(self) -> tuple[str, str] | None:
-        """Return user name and password of HTTP Basic, or None when the header is absent or malformed."""
+        """Return the user name and password of HTTP Basic, or None if the header is missing or malformed."""
         scheme, _, encoded = self.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "basic":
             return None
@@ -111,9 +111,9 @@ class Request:
         return (user, password) if colon else None
 
     def matches(self, path: str | None, method: str | None, params: Mapping[str, object]) -> bool:
-        """Tell whether the request has this method, this path and these parameters (a subset of those sent).
+        """Return whether the request has this method, this path and at least these parameters.
 
-        `path` may be a pattern of `fnmatch` (`*`, `?`); None matches any. Values are compared as text.
+        `path` may be an `fnmatch` pattern (`*`, `?`); None matches any path. Values are compared as text.
         """
         return (
             (method is None or self.method == method.upper())
@@ -122,7 +122,7 @@ class Request:
         )
 
     def as_json(self) -> dict[str, object]:
-        """Return the entry as JSON values, the body as text."""
+        """Return the request as JSON values, with the body as text."""
         return {
             "method": self.method,
             "path": self.path,
@@ -136,7 +136,7 @@ class Request:
 
 
 class Content:
-    """The bytes of a body, compressed at most once however often they are sent."""
+    """The bytes of a body, compressed at most once."""
 
     def __init__(self, plain: bytes) -> None:
         self.plain = plain
@@ -144,19 +144,19 @@ class Content:
 
     @property
     def zipped(self) -> bytes:
-        """The bytes as gzip; two threads may compress the same body once each, to the same result."""
+        """The gzipped bytes. Two threads may both compress the body, with the same result."""
         if self._zipped is None:
-            # Level 1: a simulator shall not be the bottleneck. mtime 0: the same bytes in every run.
+            # Level 1, so that the simulator is not the bottleneck; mtime 0, so that every run gives the same bytes.
             self._zipped = gzip.compress(self.plain, compresslevel=1, mtime=0)
         return self._zipped
 
 
 @dataclass
 class Answer:
-    """What is sent back.
+    """A response to be sent.
 
-    `delivery` says how: `whole`; `cut`, where Content-Length tells the full size and the connection is closed half
-    way; or `drop`, where it is closed before any byte.
+    `delivery` is one of `whole`; `cut`: Content-Length gives the full size, but the connection is closed halfway
+    through the body; `drop`: the connection is closed before any byte is sent.
     """
 
     status: int = 200
@@ -167,33 +167,33 @@ class Answer:
 
     @classmethod
     def json(cls, value: object, status: int = 200, headers: Sequence[tuple[str, str]] = ()) -> Self:
-        """Return an answer whose body is this value as compact JSON in UTF-8."""
+        """Return a response with this value as compact JSON in UTF-8."""
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
         return cls(status, Content(text.encode("utf-8")), headers=list(headers))
 
     @classmethod
     def lines(cls, values: Iterable[object], status: int = 200, content_type: str = "application/x-ndjson") -> Self:
-        """Return an answer of newline-delimited JSON: one value a line, each line ended."""
+        """Return a response of newline-delimited JSON, one value per line, each line terminated."""
         text = "".join(f"{json.dumps(value, ensure_ascii=False, separators=(',', ':'))}\n" for value in values)
         return cls(status, Content(text.encode("utf-8")), content_type)
 
     @classmethod
     def text(cls, text: str, status: int = 200, content_type: str = "text/plain; charset=utf-8") -> Self:
-        """Return an answer whose body is this text in UTF-8."""
+        """Return a response with this text in UTF-8."""
         return cls(status, Content(text.encode("utf-8")), content_type)
 
     def has(self, name: str) -> bool:
-        """Tell whether a header field of this name is set, in any case."""
+        """Return whether a header with this name is set, in any case."""
         return any(key.lower() == name.lower() for key, _ in self.headers)
 
     def default(self, name: str, value: str) -> None:
-        """Set a header field unless it is set already."""
+        """Set a header unless it is already set."""
         if not self.has(name):
             self.headers.append((name, value))
 
 
-class Refused(Exception):  # noqa: N818 - not an error of the simulator but its answer
-    """Raised anywhere in the handling of a request to answer it at once."""
+class Refused(Exception):  # noqa: N818 - a response, not an error of the simulator
+    """Raised anywhere while handling a request to send this response immediately."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(f"answered with {answer.status}")

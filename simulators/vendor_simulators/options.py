@@ -1,4 +1,4 @@
-"""Options of a simulator: a dataclass whose fields are checked, and read from text for the command line."""
+"""Simulator options: a dataclass with validated fields, which the command line reads from text."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, 
 
 
 def build(kind: type[T], values: Mapping[str, object]) -> T:
-    """Return an instance of an options dataclass with these values, the others at their defaults.
+    """Return an options dataclass with these values and defaults for the others.
 
-    A field may be a Literal, str, bool, int, float, a date, a tuple of one of these (`tuple[X, ...]`, as text a comma
-    list), or one of them or None (as text `none`). Text is read as the field's type.
+    A field may be a Literal, str, bool, int, float, date, a tuple of one of these (`tuple[X, ...]`; as text a
+    comma-separated list), or one of them or None (as text `none`). Text is converted to the field's type.
 
     Raises:
-        ValueError: For a name the dataclass has not, or a value the field does not allow; tells what is allowed.
+        ValueError: Unknown option, or a value that the field does not allow. The message lists the allowed ones.
     """
     hints = get_type_hints(kind)
     unknown = sorted(set(values) - set(hints))
     if unknown:
-        raise ValueError(f"no option {', '.join(unknown)}: there are {', '.join(sorted(hints))}")
+        raise ValueError(f"unknown option {', '.join(unknown)}; known options: {', '.join(sorted(hints))}")
     return kind(**{name: _read(name, hints[name], value) for name, value in values.items()})
 
 
 def describe(kind: type[Any]) -> list[tuple[str, str, str]]:
-    """Return name, allowed values and default of each option, as they are written on the command line."""
+    """Return the name, allowed values and default of each option as written on the command line."""
     hints = get_type_hints(kind)
     return [(item.name, _allowed(hints[item.name]), _text(item.default)) for item in fields(kind)]
 
@@ -48,18 +48,18 @@ def _read(name: str, hint: Any, value: object) -> object:
         return None if value in (None, "none") else _read(name, kind, value)
     try:
         if get_origin(hint) is Literal:
-            # Not by equality alone: True is 1.
+            # Equality is not enough: True == 1.
             return next(choice for choice in arguments if value in (choice, str(choice)) and type(value) is not bool)
         if get_origin(hint) is tuple:
             parts = value.split(",") if isinstance(value, str) else value
-            return tuple(_read(name, arguments[0], part) for part in parts if part != "")  # type: ignore[attr-defined]  # a TypeError when it is no iterable
+            return tuple(_read(name, arguments[0], part) for part in parts if part != "")  # type: ignore[attr-defined]  # TypeError if not iterable
         return _single(hint, value)
     except (KeyError, StopIteration, TypeError):
-        raise ValueError(f"option {name}: {value!r} is not allowed, but {_allowed(hint)}") from None
+        raise ValueError(f"option {name}: {value!r} is not allowed; allowed: {_allowed(hint)}") from None
 
 
 def _single(hint: Any, value: object) -> object:
-    """Read a bool, int, float, date or text; KeyError or TypeError when it is none."""
+    """Convert a value to bool, int, float, date or str; raise KeyError or TypeError if it is not one."""
     try:
         if isinstance(value, str):
             readers = {bool: lambda text: _BOOLEANS[text.lower()], date: date.fromisoformat}
@@ -68,7 +68,7 @@ def _single(hint: Any, value: object) -> object:
         raise TypeError from None
     if hint is float and type(value) is int:
         return float(value)
-    # Not isinstance: True is an int, and a datetime a date.
+    # isinstance is not enough: a bool is an int, and a datetime is a date.
     if type(value) is not hint:
         raise TypeError
     return value
@@ -79,7 +79,7 @@ def _allowed(hint: Any) -> str:
     if get_origin(hint) is Literal:
         return " | ".join(str(choice) for choice in arguments)
     if get_origin(hint) is tuple:
-        return f"comma list of {_allowed(arguments[0])}"
+        return f"comma-separated list of {_allowed(arguments[0])}"
     if type(None) in arguments:
         return f"{_allowed(next(choice for choice in arguments if choice is not type(None)))} | none"
     return {bool: "true | false", int: "whole number", float: "number", date: "YYYY-MM-DD", str: "text"}[hint]

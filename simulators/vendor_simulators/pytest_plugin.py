@@ -1,4 +1,4 @@
-"""Fixtures that start simulators for a test and stop them at its end."""
+"""Fixtures that run simulators for the duration of a test."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ S = TypeVar("S", bound=Simulator)
 
 
 class Simulate(Protocol):
-    """Starts a simulator on a free port and returns it; it stops when the test ends."""
+    """Callable that starts a simulator on a free port and returns it; the simulator stops when the test ends."""
 
-    def __call__(self, simulator: S, /) -> S: ...  # noqa: D102 - the class says it
+    def __call__(self, simulator: S, /) -> S: ...  # noqa: D102 - documented on the class
 
 
 @pytest.fixture
 def simulate() -> Iterator[Simulate]:
-    """Return what starts any simulator, such as `simulate(ISpotSimulator(days=2, ties="stable"))`.
+    """Return a function that starts a simulator, for example `simulate(ISpotSimulator(days=2, ties="stable"))`.
 
-    The end of the test fails when a simulator itself failed while answering.
+    The test fails at its end if a simulator raised an error while answering.
     """
     with ExitStack() as servers:
 
@@ -45,25 +45,25 @@ def simulate() -> Iterator[Simulate]:
 
 @pytest.fixture
 def ispot(simulate: Simulate) -> ISpotSimulator:
-    """Return a running iSpot simulator: five days around a clock change (2024-03-08 to 12), 40 airings each."""
+    """Return a running iSpot simulator: 40 airings on each of five days around a clock change (2024-03-08 to 12)."""
     return simulate(ISpotSimulator(first_day=date(2024, 3, 8), days=5, rows_per_day=40))
 
 
 @pytest.fixture
 def magnite(simulate: Simulate) -> MagniteSimulator:
-    """Return a running Magnite simulator: ten days from 2025-03-01, 30 rows each."""
+    """Return a running Magnite simulator: ten days from 2025-03-01 with 30 rows each."""
     return simulate(MagniteSimulator(first_day=date(2025, 3, 1), days=10, rows_per_day=30))
 
 
 @pytest.fixture
 def spotwatch(simulate: Simulate) -> SpotwatchSimulator:
-    """Return a running Spotwatch simulator: five days (2024-06-08 to 12) with 60 airings each, and the printed rows."""
+    """Return a running Spotwatch simulator: 60 airings on each of five days (2024-06-08 to 12), and documented rows."""
     return simulate(SpotwatchSimulator(first_day=date(2024, 6, 8), days=5, rows_per_day=60))
 
 
 @pytest.fixture
 def adspect(simulate: Simulate) -> AdspectSimulator:
-    """Return a running Adspect simulator: five days around a clock change (2025-03-28 to 04-01), 60 rows each."""
+    """Return a running Adspect simulator: 60 rows on each of five days around a clock change (2025-03-28 to 04-01)."""
     return simulate(AdspectSimulator(first_day=date(2025, 3, 28), days=5, rows_per_day=60, streams=25))
 
 

@@ -1,4 +1,4 @@
-"""The simulators there are, by name."""
+"""All simulators by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random numbers that are the same in every run."""
+"""Reproducible random numbers."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from random import Random
 
 
 def generator(*parts: object) -> Random:
-    """Return a generator whose numbers depend on nothing but the parts.
+    """Return a random number generator seeded with these parts.
 
-    Text is hashed by `random` itself with SHA-512, so the numbers are the same in every process and on every machine.
+    `random` hashes text with SHA-512, so the numbers are the same in every process and on every machine.
     """
-    return Random("/".join(str(part) for part in parts))  # noqa: S311 - made-up data, nothing secret depends on it
+    return Random("/".join(str(part) for part in parts))  # noqa: S311 - test data, not security

@@ -1,4 +1,4 @@
-"""HTTP: puts a simulator on a port of this machine, one thread a connection."""
+"""HTTP server that runs a simulator on a local port with one thread per connection."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ if TYPE_CHECKING:
 
     from vendor_simulators.simulator import Simulator
 
-# Seconds between two looks whether to stop; what a stop costs a test at most.
+# Seconds between two checks whether to stop, and the longest that stopping takes.
 _POLL = 0.01
 _BODILESS = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
-# 419 is in no standard; Magnite sends it when a session has timed out.
+# Not a standard status; Magnite sends it when a session has timed out.
 _REASONS = {419: "Authentication Timeout"}
 
 
 class Server(TCPServer):
-    """A simulator on a port.
+    """A server for one simulator.
 
     Args:
-        simulator: What answers.
+        simulator: Answers the requests.
         host: Address to listen on.
-        port: Port; 0 = a free one.
+        port: Port; 0 = any free port.
     """
 
-    # TCPServer and not HTTPServer: the latter looks the host's name up, which takes seconds on some machines.
+    # TCPServer because HTTPServer resolves the host name, which takes seconds on some machines.
     allow_reuse_address = True
     request_queue_size = 128
 
@@ -54,19 +54,19 @@ class Server(TCPServer):
         self._acceptor = threading.Thread(target=self.serve_forever, args=(_POLL,), name=simulator.name, daemon=True)
 
     def start(self) -> None:
-        """Answer requests from now on, in threads of their own."""
+        """Start answering requests in background threads."""
         self.simulator.started(self.url)
         self._acceptor.start()
 
     def stop(self) -> None:
-        """Close every connection and wait until every thread has ended."""
+        """Close all connections and wait for all threads to end."""
         self.simulator.stopped()
         self.shutdown()
         self._acceptor.join()
         with self._lock:
             connections = dict(self._open)
         for connection in connections:
-            # Wakes the thread that waits for the next request of a connection kept alive.
+            # Wakes the thread that waits for the next request on a kept-alive connection.
             _shut(connection)
         for thread in connections.values():
             thread.join()
@@ -82,14 +82,14 @@ class Server(TCPServer):
     @override
     def handle_error(self, request: Any, client_address: Any) -> None:
         error = sys.exc_info()[1]
-        # A client that goes away in mid-answer is its own business: tests kill taps.
+        # Clients may disconnect in the middle of a response: tests kill taps.
         if error is not None and not isinstance(error, ConnectionError):
             self.simulator.errors.append(error)
 
     def _connection(self, request: socket.socket, client_address: Any) -> None:
         try:
             self.finish_request(request, client_address)
-        except Exception:  # noqa: BLE001 - handed on to the test by handle_error
+        except Exception:  # noqa: BLE001 - reported to the test by handle_error
             self.handle_error(request, client_address)
         finally:
             self.shutdown_request(request)
@@ -106,7 +106,7 @@ def _shut(connection: socket.socket) -> None:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """One connection: reads requests, sends what the simulator answers."""
+    """A connection: reads requests and sends the simulator's responses."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -117,8 +117,8 @@ class _Handler(BaseHTTPRequestHandler):
         if request is None:
             return
         simulator = self.server.simulator
-        own = request.path.startswith(PREFIX)
-        answer = control(simulator, request) if own else simulator.respond(request)
+        is_control = request.path.startswith(PREFIX)
+        answer = control(simulator, request) if is_control else simulator.respond(request)
         if answer.delivery == "drop":
             self.close_connection = True
         else:
@@ -127,11 +127,11 @@ class _Handler(BaseHTTPRequestHandler):
         if answer.delivery != "drop":
             self._send(request, answer)
 
-    # The name the base class looks for is do_ and the method, whatever the method.
+    # The base class looks for a method named do_ and the HTTP method.
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_COPY = _exchange  # noqa: N815 - names of the base class
 
     def _read(self) -> Request | None:
-        """Read the rest of the request; None, and answered with 400, when it is malformed."""
+        """Read the rest of the request; send a 400 and return None if it is malformed."""
         try:
             parts = urlsplit(self.path)
             body = self._read_body()
@@ -189,25 +189,25 @@ class _Handler(BaseHTTPRequestHandler):
         lines = [f"{self.protocol_version} {answer.status} {reason}", f"Date: {self.date_time_string()}"]
         lines += [f"{name}: {value}" for name, value in answer.headers]
         head = "\r\n".join([*lines, "\r\n"]).encode("latin-1", "replace")
-        # One call for head and body: two would cost a small answer a round trip.
+        # One call for head and body: two would add a round trip to a small response.
         self.wfile.write(head if request.method == "HEAD" else head + body)
 
     @override
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing: the journal has it."""
+        """Discard the message: the journal has all requests."""
 
 
 @contextmanager
 def serve(simulator: Simulator, port: int = 0, host: str = "127.0.0.1") -> Iterator[Server]:
-    """Serve a simulator while the block runs; afterwards no thread and no socket is left.
+    """Serve a simulator while the block runs; afterwards no thread or socket is left.
 
     Args:
-        simulator: What answers.
-        port: Port; 0 = a free one, see `Server.port` and `Server.url`.
+        simulator: Answers the requests.
+        port: Port; 0 = any free port, see `Server.port` and `Server.url`.
         host: Address to listen on.
 
     Raises:
-        SimulatorError: At the end, when the simulator itself failed while answering and the block did not raise.
+        SimulatorError: At the end of the block, if the simulator raised an error while answering and the block did not.
     """
     server = Server(simulator, host, port)
     server.start()
@@ -217,4 +217,4 @@ def serve(simulator: Simulator, port: int = 0, host: str = "127.0.0.1") -> Itera
         server.stop()
     if simulator.errors:
         first, count = simulator.errors[0], len(simulator.errors)
-        raise SimulatorError(f"the {simulator.name} simulator failed {count} times, first: {first!r}") from first
+        raise SimulatorError(f"the {simulator.name} simulator failed {count} times; first error: {first!r}") from first

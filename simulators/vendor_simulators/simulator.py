@@ -1,4 +1,4 @@
-"""What every vendor's simulator has: journal, faults, limits, violations, and the way a request takes through them."""
+"""Base class of the simulators: journal, faults, violations, and how a request is handled."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ FIRST_DAY = date(2024, 3, 1)
 
 @dataclass(frozen=True)
 class NoOptions:
-    """The options of a simulator that has none."""
+    """Options of a simulator without any."""
 
 
 class SimulatorError(Exception):
-    """A simulator met an error of its own; the vendor's errors are answers."""
+    """An error inside a simulator; errors of the imitated API are responses."""
 
 
 class Restated:
-    """What `restate` did: ids of rows whose values changed, and of rows that are new."""
+    """Result of `restate`: ids of changed rows and ids of new rows."""
 
     def __init__(self, changed: Sequence[str | int], added: Sequence[str | int]) -> None:
         self.changed = list(changed)
@@ -42,27 +42,27 @@ class Restated:
 
 
 class Simulator(ABC):
-    """One vendor's API over made-up data.
+    """A simulator of one vendor's API with generated data.
 
-    A subclass sets the class attributes and the abstract methods; `vendor_simulators.server.serve` puts it on a port.
-    Methods are called by several threads at once.
+    A subclass sets the class attributes and implements the abstract methods; `vendor_simulators.server.serve` puts it
+    on a port. Methods are called from several threads in parallel.
 
     Args:
-        seed: The data depend on it, the days and the sizes alone.
+        seed: Seed of the data, which depend on nothing else but the days and sizes.
         first_day: First day with data, in the vendor's time zone.
         days: Number of days with data.
-        rows_per_day: Rows of the largest stream on each of these days.
+        rows_per_day: Rows of the largest stream per day.
         enforce_limits: Whether requests above the vendor's limits are refused.
     """
 
     name: ClassVar[str]
     """Name on the command line."""
     time_zone: ClassVar[str]
-    """IANA zone in which the vendor's days are cut."""
+    """IANA time zone of the vendor's days."""
     base_path: ClassVar[str]
-    """What `api_url` has after the host, such as `/v4`."""
+    """Path of `api_url`, such as `/v4`."""
     option_type: ClassVar[type[Any]] = NoOptions
-    """Dataclass of the choices the vendor does not document; see `vendor_simulators.options`."""
+    """Dataclass of the details that the vendor does not document; see `vendor_simulators.options`."""
 
     def __init__(
         self,
@@ -83,19 +83,19 @@ class Simulator(ABC):
         self.journal = Journal()
         self.faults = FaultPlan()
         self.errors: list[BaseException] = []
-        """Unexpected errors while answering; `serve` raises them at its end."""
+        """Unexpected errors while answering; `serve` raises an error for them when it ends."""
         self.violations: list[str] = []
-        """What the client did against the vendor's rules, one readable line each."""
+        """The client's violations of the vendor's rules, one line each."""
         self.stopping = threading.Event()
-        """Set when the server stops: waits inside a request end with it."""
+        """Set when the server stops; ends waits inside requests."""
         self._url: str | None = None
 
     @property
     def url(self) -> str:
-        """Address of the server, without a slash at the end.
+        """Address of the server, without a trailing slash.
 
         Raises:
-            RuntimeError: When no server runs.
+            RuntimeError: The simulator is not being served.
         """
         if self._url is None:
             raise RuntimeError(f"the {self.name} simulator is not being served")
@@ -103,30 +103,30 @@ class Simulator(ABC):
 
     @property
     def api_url(self) -> str:
-        """Base address as a tap's setting `api_url` takes it."""
+        """Base address, as in a tap's `api_url` setting."""
         return f"{self.url}{self.base_path}"
 
     @abstractmethod
     def settings(self) -> dict[str, str]:
-        """Return the least a tap needs: api_url, the credentials accepted, start_date."""
+        """Return the minimum settings of a tap: api_url, accepted credentials, start_date."""
 
     @abstractmethod
     def handle(self, request: Request) -> Answer:
-        """Answer a request as the vendor does; `Refused` may be raised instead."""
+        """Answer a request as the vendor would; may raise `Refused` instead of returning a response."""
 
     @abstractmethod
     def truth(
         self, stream: str, *, first_day: date | None = None, last_day: date | None = None
     ) -> list[dict[str, object]]:
-        """Return exactly the records a right tap emits for a stream, sorted by its primary key.
+        """Return the exact records that a correct tap emits for a stream, sorted by its primary key.
 
         Args:
             stream: Name of the stream.
-            first_day: First day of an incremental stream; that of the data by default.
-            last_day: Last day, included; that of the data by default.
+            first_day: First day of an incremental stream; by default the first day of the data.
+            last_day: Last day, inclusive; by default the last day of the data.
 
         Raises:
-            ValueError: For a stream the vendor's tap has not.
+            ValueError: The vendor's tap has no such stream.
         """
 
     @abstractmethod
@@ -134,34 +134,34 @@ class Simulator(ABC):
         """Change figures of some rows of the last days and add late rows, as the vendor does between two runs.
 
         Args:
-            seed: What is changed depends on it; another seed restates once more.
-            days: How many of the last days are touched.
+            seed: Selects the changes; each seed restates the data again.
+            days: Number of days to restate, counted back from the last one.
         """
 
     def expire_tokens(self) -> None:  # noqa: B027 - optional: not every vendor has tokens
-        """Make every token or session invalid; a vendor without them has nothing to do."""
+        """Invalidate all tokens or sessions; does nothing for vendors without them."""
 
     def decorate(self, request: Request, answer: Answer) -> None:  # noqa: B027 - optional
-        """Add what the vendor sends with every answer, faults included; the answer's own header fields stay."""
+        """Add headers that the vendor sends with every response, including faults; headers already set are kept."""
 
     def flag(self, violation: str) -> None:
-        """Note that the client broke one of the vendor's rules."""
+        """Record that the client broke one of the vendor's rules."""
         self.violations.append(violation)
 
     def started(self, url: str) -> None:
-        """Take the address of the server that has just started."""
+        """Store the address of the server that has just started."""
         self._url = url
         self.stopping.clear()
 
     def stopped(self) -> None:
-        """Let waits inside requests end, as the server stops."""
+        """End waits inside requests, because the server stops."""
         self.stopping.set()
         self._url = None
 
     def respond(self, request: Request) -> Answer:
-        """Journal a request, apply the fault plan and return the answer; never raises.
+        """Journal a request, apply the fault plan and return the response; never raises.
 
-        The entry has its status before the answer leaves, so that a client which has read the answer finds it.
+        The journal has the status before the response is sent, so a client that has read the response finds it there.
         """
         self.journal.add(request)
         fault = self.faults.take(request)
@@ -174,7 +174,7 @@ class Simulator(ABC):
                 else fault.answer(lambda: self._handle(request), self.expire_tokens)
             )
             self.decorate(request, answer)
-        except Exception as error:  # noqa: BLE001 - kept for the test, which shall see it instead of a dead thread
+        except Exception as error:  # noqa: BLE001 - reported to the test by `serve`, rather than lost with the thread
             self.errors.append(error)
             answer = Answer.text(f"the simulator failed: {error!r}", 500)
         return answer

@@ -1,4 +1,4 @@
-"""Tokens and session codes: handed out, valid for a while, made invalid on command."""
+"""Access tokens and session codes."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 
 class Tokens:
-    """The tokens handed out so far.
+    """The tokens issued so far.
 
     Args:
-        seed: Their text depends on it and on their number, so that no two are the same.
-        seconds: How long each is valid.
-        clock: Seconds that only go forward.
+        seed: Seed of the tokens; each token also depends on its number, so no two are equal.
+        seconds: Lifetime of a token in seconds.
+        clock: Monotonic clock, in seconds.
     """
 
     def __init__(self, seed: object, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self.issued: list[str] = []
-        """All tokens in the order they were handed out."""
+        """All tokens in the order they were issued."""
         self._seed = seed
         self._seconds = seconds
         self._clock = clock
@@ -31,7 +31,7 @@ class Tokens:
         self._lock = threading.Lock()
 
     def issue(self) -> str:
-        """Hand out a new token of 40 hexadecimal digits; those before it stay valid."""
+        """Issue a new token of 40 hexadecimal digits; earlier tokens stay valid."""
         with self._lock:
             token = f"{generator('token', self._seed, len(self.issued)).getrandbits(160):040x}"
             self.issued.append(token)
@@ -39,17 +39,17 @@ class Tokens:
             return token
 
     def valid(self, token: str) -> bool:
-        """Tell whether a token was handed out, is young enough and was not revoked."""
+        """Return whether a token was issued and has neither expired nor been revoked."""
         with self._lock:
             end = self._ends.get(token)
         return end is not None and self._clock() < end
 
     def revoke(self, token: str) -> None:
-        """Make one token invalid, as a log-out does."""
+        """Invalidate one token, as a logout does."""
         with self._lock:
             self._ends.pop(token, None)
 
     def expire(self) -> None:
-        """Make every token invalid."""
+        """Invalidate all tokens."""
         with self._lock:
             self._ends.clear()

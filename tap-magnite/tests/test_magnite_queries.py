@@ -160,7 +160,7 @@ def test_an_unknown_status_of_a_ticket_stops_the_run(run_tap: TapRunner, script:
 
 @pytest.mark.parametrize("fate", ["errored", "cancelled", "lost", "results lost"])
 def test_a_query_is_submitted_once_more(run_tap: TapRunner, vendor: MagniteSimulator, fate: Any) -> None:
-    vendor.queries.fates.append(fate)
+    vendor.queries.outcomes.append(fate)
     run = run_tap(settings(vendor), "adstats_daily")
     assert run.by_key("adstats_daily", "row_key") == vendor.truth("adstats_daily")
     posts = vendor.journal.matching(QUERIES, "POST")
@@ -183,7 +183,7 @@ def test_a_query_is_submitted_once_more(run_tap: TapRunner, vendor: MagniteSimul
 def test_the_second_time_is_fatal(
     run_tap: TapRunner, vendor: MagniteSimulator, fates: tuple[Any, ...], said: str
 ) -> None:
-    vendor.queries.fates.extend(fates)
+    vendor.queries.outcomes.extend(fates)
     run = run_tap(settings(vendor), "adstats_daily", fails=True)
     assert run.error.startswith(f"{WHERE}{said} (asked for 2 times)")
     assert len(vendor.journal.matching(QUERIES, "POST")) == 2
@@ -192,7 +192,7 @@ def test_the_second_time_is_fatal(
 
 
 def test_each_window_has_its_own_second_try(run_tap: TapRunner, vendor: MagniteSimulator) -> None:
-    vendor.queries.fates.extend(["errored", "completed", "lost", "completed", "cancelled", "completed"])
+    vendor.queries.outcomes.extend(["errored", "completed", "lost", "completed", "cancelled", "completed"])
     run = run_tap(settings(vendor, window_days=1), "adstats_daily")
     assert run.by_key("adstats_daily", "row_key") == vendor.truth("adstats_daily")
     assert len(vendor.journal.matching(QUERIES, "POST")) == 6

@@ -84,7 +84,7 @@ def test_the_second_run_of_the_example(run_tap: TapRunner, month: MagniteSimulat
 
 def test_the_restart_of_the_example(run_tap: TapRunner, month: MagniteSimulator) -> None:
     # Given a first run that fails in its third query
-    month.queries.fates.extend(["completed", "completed", "errored", "errored"])
+    month.queries.outcomes.extend(["completed", "completed", "errored", "errored"])
     failed = run_tap(month.settings(), "adstats_daily", fails=True)
     assert failed.bookmarks("adstats_daily")[-1] == "2025-03-14"
     # When it is started again

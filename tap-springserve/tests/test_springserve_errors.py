@@ -175,7 +175,7 @@ def test_a_dimension_that_the_vendor_leaves_out_ends_the_run(run_tap: TapRunner,
 
 
 def test_a_report_that_the_vendor_fails_ends_the_run(run_tap: TapRunner, simulate: Simulate) -> None:
-    vendor = simulate(SpringServeSimulator(days=1, rows_per_day=10, last_word="FAILED"))
+    vendor = simulate(SpringServeSimulator(days=1, rows_per_day=10, final_status="FAILED"))
 
     run = run_tap(vendor.settings(), "supply_daily", fails=True)
 

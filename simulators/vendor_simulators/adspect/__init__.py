@@ -1,4 +1,4 @@
-"""Adspect's REST API, version 1, imitated."""
+"""Simulator of Adspect's REST API, version 1."""
 
 from __future__ import annotations
 

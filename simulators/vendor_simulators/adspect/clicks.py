@@ -1,4 +1,4 @@
-"""Clicks and conversions, from which the log and the funnel both follow."""
+"""Clicks and conversions, the source of both the log and the funnel."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ UTC = timezone.utc
 DAY_SECONDS = 86400
 ACCOUNT_ID = "1eaa2ce5-d4dd-63ec-b8a4-00162501c2b4"
 CLICKED_STREAMS = 12
-"""Streams that get any clicks."""
-MANY = 2**53 + 1
-"""No float holds it."""
+"""Number of streams with clicks."""
+LARGE_COUNT = 2**53 + 1
+"""Too large for a float to represent exactly."""
 FIRST_STAGE, SECOND_STAGE, CONVERSION = 0, 1, 255
 
 _COUNTRIES = ("AE", "US", "DE", "SE", "SG", "NL", None)
@@ -36,7 +36,8 @@ _TAGS = ("ip", "ua", "geo", "fp")
 class Click:
     """One row of the log: a stage of a click, or a conversion. Blank values are None here.
 
-    `many` is added to the funnel's count of general invalid traffic, as no test can send as many clicks.
+    `extra_givt` is added to the funnel's count of general invalid traffic, to reach counts that no test could send as
+    clicks.
     """
 
     at: datetime
@@ -55,7 +56,7 @@ class Click:
     sequence: int
     target: int | None
     tags: tuple[str, ...]
-    many: int = 0
+    extra_givt: int = 0
 
 
 def stream_id(seed: int, number: int) -> str:
@@ -64,19 +65,19 @@ def stream_id(seed: int, number: int) -> str:
 
 
 class Clicks:
-    """All clicks, by UTC day; a day is made when it is first asked for.
+    """All clicks by UTC day. A day is generated on first use.
 
     Args:
-        seed: They depend on it.
+        seed: Seed of the clicks.
         first_day: First UTC day with clicks.
-        last_day: The last one.
-        rows_per_day: Rows of the log on each day.
+        last_day: Last UTC day with clicks.
+        rows_per_day: Rows of the log per day.
         streams: Number of traffic streams.
-        empty_days: Days without any.
+        empty_days: Days without clicks.
         extremes: Whether the first day has extreme values.
     """
 
-    def __init__(  # noqa: PLR0913 - what the data depend on
+    def __init__(  # noqa: PLR0913 - the inputs of the data
         self,
         seed: int,
         first_day: date,
@@ -97,7 +98,7 @@ class Clicks:
         self._days: dict[date, list[Click]] = {}
 
     def between(self, start: datetime, end: datetime) -> list[Click]:
-        """Return the clicks from one instant to another, the end not included, by time."""
+        """Return the clicks in a time range, ordered by time; the end is exclusive."""
         day, last = start.astimezone(UTC).date(), end.astimezone(UTC).date()
         found: list[Click] = []
         while day <= last:
@@ -106,7 +107,7 @@ class Clicks:
         return found
 
     def day(self, day: date) -> list[Click]:
-        """Return the clicks of a UTC day, by time."""
+        """Return the clicks of a UTC day, ordered by time."""
         if not self._first_day <= day <= self._last_day or day in self._empty_days:
             return []
         if day not in self._days:
@@ -114,10 +115,10 @@ class Clicks:
         return self._days[day]
 
     def restate(self, seed: int, days: int) -> tuple[list[Click], list[Click]]:
-        """Change one row in twenty of the last days and add a late conversion to each.
+        """Change one row in twenty of the last days and add a late conversion to each day.
 
         Returns:
-            The rows that are other than before, and those that are new.
+            The changed rows and the new rows.
         """
         changed: list[Click] = []
         added: list[Click] = []
@@ -128,7 +129,7 @@ class Clicks:
                 continue
             random = generator(self._seed, "restated", seed, day)
             for number in random.sample(range(len(rows)), max(1, len(rows) // 20)):
-                # Twins stay twins: which of them has changed could not be told.
+                # Leave duplicates alone: it would be ambiguous which of them has changed.
                 if sum(_same(row, rows[number]) for row in rows) == 1:
                     rows[number] = replace(rows[number], cost=rows[number].cost + Decimal("1.25"), tags=("late",))
                     changed.append(rows[number])
@@ -141,7 +142,7 @@ class Clicks:
     def _make(self, day: date) -> list[Click]:
         random = generator(self._seed, "clicks", day)
         count = self._rows_per_day
-        # Both ends of the day, and windows' edges, have a click.
+        # Clicks at both ends of the day and on the edges of windows.
         seconds = [0, DAY_SECONDS - 1, 3600, 7200][:count]
         seconds += [random.randrange(DAY_SECONDS) for _ in range(count - len(seconds))]
         rows: list[Click] = []
@@ -153,12 +154,12 @@ class Clicks:
                 rows.append(self._second_stage(random, random.choice(rows), day, second))
             else:
                 rows.append(self._click(random, day, second, number))
-        if count >= 10:  # noqa: PLR2004 - else there would be nothing but twins
-            # Two pairs in one second: equal in every column, and equal in those that identify a click.
+        if count >= 10:  # noqa: PLR2004 - otherwise all rows would be duplicates
+            # Two pairs in the same second: one equal in every column, one in the columns that identify a click.
             rows[6] = rows[5]
             rows[8] = replace(rows[7], target=7, tags=("twin",))
         if self._extremes and day == self._first_day:
-            rows[0] = replace(rows[0], many=MANY, cost=Decimal("123456789012345678.25"))
+            rows[0] = replace(rows[0], extra_givt=LARGE_COUNT, cost=Decimal("123456789012345678.25"))
         return sorted(rows, key=lambda row: row.at)
 
     def _click(self, random: Random, day: date, second: int, number: int) -> Click:
@@ -182,7 +183,7 @@ class Clicks:
             click_id=None if random.random() < 0.2 else f"click-{day}-{number}",  # noqa: PLR2004 - one in five
             mode=random.choice(("Filter", "Review")),
             sequence=FIRST_STAGE,
-            # Clicks in action are shown neither page.
+            # Clicks still in progress have been shown neither page.
             target=0 if blocked else random.choice((1, 2, None)),
             tags=tuple(random.sample(_TAGS, random.randrange(1, 3))) if blocked else (),
         )
@@ -190,13 +191,19 @@ class Clicks:
     def _second_stage(self, random: Random, first: Click, day: date, second: int) -> Click:
         at = datetime.combine(day, datetime.min.time(), UTC) + timedelta(seconds=second)
         return replace(
-            first, at=at, sequence=SECOND_STAGE, cost=Decimal(0), target=random.choice((0, 1)), tags=first.tags, many=0
+            first,
+            at=at,
+            sequence=SECOND_STAGE,
+            cost=Decimal(0),
+            target=random.choice((0, 1)),
+            tags=first.tags,
+            extra_givt=0,
         )
 
     def _conversion(self, random: Random, first: Click, day: date, second: int) -> Click:
         at = datetime.combine(day, datetime.min.time(), UTC) + timedelta(seconds=second)
         payout = Decimal(random.randrange(100, 5000)) / 100
-        return replace(first, at=at, sequence=CONVERSION, cost=payout, tags=(), many=0)
+        return replace(first, at=at, sequence=CONVERSION, cost=payout, tags=(), extra_givt=0)
 
 
 def _same(one: Click, other: Click) -> bool:

@@ -1,6 +1,6 @@
-"""Traffic streams, saved queries, the account, lists of addresses, collections: what they are, and how they are sent.
+"""Traffic streams, saved queries, the account, IP lists, collections, and their wire formats.
 
-Each entity is made as a right tap emits it; `sent` turns it into one of the forms that the document allows.
+Entities are stored as a correct tap emits them. The `render_` functions convert them to one of the documented formats.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ EXAMPLE_STREAM: Entity = {
     "url_rules": [{"param": "zoneid", "op": "REGEX", "arg": "[[:alnum:]-_]{8,}", "enabled": True}],
     "schedule": [{"days": ["Sun", "Sat"], "since": "15:30:00", "till": "22:15:00"}],
 }
-"""The stream that the document prints (REST API, "Managing Streams"); the same name twice in it is once here."""
+"""The stream in the documentation (REST API, "Managing Streams"); a name that occurs twice there occurs once here."""
 
 STREAM_FIELDS = (
     *EXAMPLE_STREAM,
@@ -96,7 +96,7 @@ EXAMPLE_QUERY: Entity = {
     "mode": ["Filter"],
     "target": [],
 }
-"""The saved query that the document prints (REST API, "Guest Access to Reporting")."""
+"""The saved query in the documentation (REST API, "Guest Access to Reporting")."""
 
 ACCOUNT: Entity = {
     "account_id": ACCOUNT_ID,
@@ -125,18 +125,18 @@ COLLECTIONS: Mapping[str, tuple[str, ...]] = {
     "query-funnel-metrics": METRICS,
     "query-log-columns": COLUMNS,
 }
-"""One of them names a value twice."""
+"""Values by collection; one collection contains a value twice."""
 
 
 class Entities:
-    """What an account has.
+    """The entities of an account.
 
     Args:
-        seed: They depend on it.
-        streams: Number of traffic streams, the printed one among them.
-        queries: Number of saved queries, the printed one among them.
-        ids: Ids of the first streams; those of the clicks if not given.
-        undeclared: Whether some streams have a field that no document names.
+        seed: Seed of the entities.
+        streams: Number of traffic streams, including the documented one.
+        queries: Number of saved queries, including the documented one.
+        ids: Ids of the first streams; by default those of the clicks.
+        undeclared: Whether some streams have undocumented fields.
     """
 
     def __init__(self, seed: int, *, streams: int, queries: int, ids: tuple[str, ...], undeclared: bool) -> None:
@@ -150,7 +150,7 @@ class Entities:
         self.queries = [dict(EXAMPLE_QUERY), *map(self._query, range(queries - 1))][:queries]
 
     def ip_list(self, owner: str, kind: str) -> list[str]:
-        """Return a list of addresses; one entry stands twice, and some streams have none."""
+        """Return an IP list; one entry occurs twice, and some streams have an empty list."""
         random = generator(self._seed, "ips", owner, kind)
         if owner and random.random() < 0.3:  # noqa: PLR2004 - three in ten
             return []
@@ -227,8 +227,8 @@ class Entities:
         }
 
 
-def stream_sent(stream: Entity) -> Entity:
-    """Return a stream as it is sent: properties of two types and two spellings are mixed over the streams."""
+def render_stream(stream: Entity) -> Entity:
+    """Render a stream; the properties with two types or spellings vary from stream to stream."""
     sent = {name: value for name, value in stream.items() if name != "_extra"} | (stream.get("_extra") or {})
     kind = sum(map(ord, stream["stream_id"])) % 3
     if kind == 1:
@@ -245,8 +245,8 @@ def stream_sent(stream: Entity) -> Entity:
     return sent
 
 
-def query_sent(query: Entity) -> Entity:
-    """Return a saved query as it is sent: times that are whole numbers as such."""
+def render_query(query: Entity) -> Entity:
+    """Render a saved query; times that are whole numbers are sent as numbers."""
     sent = dict(query)
     for name in ("date_from", "date_to"):
         if sent[name] is not None and sent[name].isdigit():
@@ -255,18 +255,18 @@ def query_sent(query: Entity) -> Entity:
     return sent
 
 
-def account_sent() -> Entity:
-    """Return the account as it is sent: the balance is a numeric string."""
+def render_account() -> Entity:
+    """Render the account; the balance is a numeric string."""
     return {**ACCOUNT, "balance": str(ACCOUNT["balance"])}
 
 
-def list_sent(entries: list[str]) -> list[str | int]:
-    """Return a list of addresses as it is sent: Assumed, a bare network number may be one."""
+def render_list(entries: list[str]) -> list[str | int]:
+    """Render an IP list. Assumed: bare network numbers may be sent as numbers."""
     return [int(entry) if entry.isdigit() else entry for entry in entries]
 
 
-def collection_sent(name: str, shape: str) -> object:
-    """Return a collection in one of the assumed shapes."""
+def render_collection(name: str, shape: str) -> object:
+    """Render a collection in one of the assumed shapes."""
     values = COLLECTIONS[name]
     return {
         "scalars": list(values),

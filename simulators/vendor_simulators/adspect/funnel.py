@@ -81,14 +81,14 @@ Value = str | int | None
 
 @dataclass(frozen=True)
 class Group:
-    """One group: its dimensions, and its metrics; a ratio over nothing is None."""
+    """One group with its dimensions and metrics; a ratio with a zero denominator is None."""
 
     dimensions: tuple[Value, ...]
     metrics: Mapping[str, int | Decimal | float | None]
 
 
 def selected(clicks: Iterable[Click], filters: Mapping[str, Collection[str]]) -> list[Click]:
-    """Return the clicks that match: values of one name OR-ed, names AND-ed."""
+    """Return the clicks that match all filters; the values of one filter are alternatives."""
     return [
         click
         for click in clicks
@@ -109,7 +109,7 @@ def _text(name: str, value: Any) -> str:
 
 
 def groups(clicks: Iterable[Click], dimensions: Sequence[str], zone: ZoneInfo) -> list[Group]:
-    """Group and count clicks; days and months are those of the zone."""
+    """Group and count clicks; days and months are in the given zone."""
     found: dict[tuple[Value, ...], list[Click]] = defaultdict(list)
     for click in clicks:
         for key in product(*(_values(click, name, zone) for name in dimensions)):
@@ -147,7 +147,7 @@ def _metrics(rows: list[Click]) -> dict[str, int | Decimal | float | None]:
         "money_hits": len(money),
         "money_uniques": len({row.ip_address for row in money}),
         "safe_hits": sum(row.target == 0 for row in first),
-        "givt": sum(bool(row.tags) for row in first) + sum(row.many for row in rows),
+        "givt": sum(bool(row.tags) for row in first) + sum(row.extra_givt for row in rows),
         "sivt": sum(bool(row.tags) for row in second),
         "mia": max(0, clicks - len(second)),
         "conversions": conversions,
@@ -169,5 +169,5 @@ def _metrics(rows: list[Click]) -> dict[str, int | Decimal | float | None]:
 def _ratio(part: Decimal | int, whole: Decimal | int) -> float | int | None:
     if not whole:
         return None
-    # The document's examples print zero without a point.
+    # The documented examples show zero without a decimal point.
     return float(part) / float(whole) if part else 0

@@ -1,4 +1,4 @@
-"""The click log: its columns, and how a click is sent (REST API, "Click Log Columns")."""
+"""The click log: its columns and the wire format of a click (REST API, "Click Log Columns")."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ COLUMNS = (
 )
 
 
-def sent(click: Click, column: str, zone: tzinfo, options: AdspectOptions) -> Any:
-    """Return one value of a row as it is sent."""
+def render_value(click: Click, column: str, zone: tzinfo, options: AdspectOptions) -> Any:
+    """Render one value of a log row."""
     if column == "timestamp":
         return click.at.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
     if column == "account_id":
@@ -49,11 +49,11 @@ def sent(click: Click, column: str, zone: tzinfo, options: AdspectOptions) -> An
     as_text = (column == "cost" and options.money == "string") or (
         column in ("sequence", "target") and options.codes == "string"
     )
-    return asn_sent(value, options) if column == "asn" else str(value) if as_text else value
+    return render_asn(value, options) if column == "asn" else str(value) if as_text else value
 
 
-def asn_sent(value: int | None, options: AdspectOptions) -> str | int | None:
-    """Return a network number as it is sent."""
+def render_asn(value: int | None, options: AdspectOptions) -> str | int | None:
+    """Render a network number."""
     if value is None:
         return None
     texts: dict[str, str | int] = {

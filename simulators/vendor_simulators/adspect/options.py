@@ -1,42 +1,42 @@
-"""What the vendor does not document: the simulator's first choice, and the others a tap has to survive."""
+"""Undocumented details of the API: the simulator's default, and variants that a tap must handle."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date  # noqa: TC003 - read at run time to turn text into options
+from datetime import date  # noqa: TC003 - needed at run time to convert text to options
 from typing import Literal
 
 
 @dataclass(frozen=True)
 class AdspectOptions:
-    """Choices of the Adspect simulator; the default of each is its first choice.
+    """Options of the Adspect simulator; the first value listed is the default.
 
     Args:
-        totals: Where `X-Pagination-*` are: in answers to GET and HEAD, to HEAD alone, nowhere; or nowhere, as HEAD
-            answers 404 or 405.
-        past_end: A page past the end: the last one again, an empty one, or 404.
-        list_body: A list's body: a bare array, or an object with `items`.
-        date_to: Whether the second named by `date_to` belongs to the range.
-        report_body: One array a line, or one array of arrays.
+        totals: Where the `X-Pagination-*` headers are: in responses to GET and HEAD, to HEAD only, nowhere; or nowhere
+            because HEAD returns 404 or 405.
+        past_end: Response to a page number past the end: the last page again, an empty page, or 404.
+        list_body: Body of a list: a bare array, or an object with `items`.
+        date_to: Whether `date_to` is exclusive or inclusive.
+        report_body: One array per line, or one array of arrays.
         counts: Whole numbers of the funnel as strings or as numbers.
         money: Sums of costs and payouts, and costs in the log, as numbers or as strings.
-        empty_ratio: A ratio over nothing: null, "nan", "inf", "", or 0.
-        blank_dimension: A group without a value: null, or "".
-        blank_id: A sub id or click id that is not there, in the log: null, or "".
-        log_order: Order of the log's rows: another one at each call, or by time.
+        empty_ratio: A ratio with a zero denominator: null, "nan", "inf", "", or 0.
+        blank_dimension: A dimension without a value: null, or "".
+        blank_id: A missing sub id or click id in the log: null, or "".
+        log_order: Log rows in a new random order at each call, or ordered by time.
         asn: A network number as a number, or as text `"65536"`, `"AS65536"`, `"AS1.0"`.
-        lists: Languages and tags as arrays, as text with a JSON array, or as text with commas.
+        lists: Languages and tags as arrays, as text with a JSON array, or as comma-separated text.
         codes: sequence and target as numbers, or as text.
-        error_body: Of errors: an object (a list for 422), a page of HTML, or nothing.
-        collections: Their shape: a list of texts, a list of objects, an object of codes to labels, or one that no
-            document and no client knows.
-        log_cap: Most rows of the log in an answer; the rest is left out without a word. None = no cap.
+        error_body: Body of errors: an object (a list for 422), an HTML page, or nothing.
+        collections: Their shape: a list of texts, a list of objects, an object of codes to labels, or a shape that no
+            document and no client has.
+        log_cap: Maximum rows in a response of the log; further rows are silently omitted. None = no cap.
         streams: Number of traffic streams.
         queries: Number of saved queries.
-        printed: Whether the clicks are those from which the document's own examples follow (1 to 4 April 2024).
-        undeclared: Whether a few objects have fields that no document names.
+        printed: Whether to serve the clicks behind the documented examples (1 to 4 April 2024).
+        undeclared: Whether a few objects have undocumented fields.
         extremes: Whether the first day has a count above 2^53 and a cost of 20 digits.
-        empty_days: UTC days without a click.
+        empty_days: UTC days without clicks.
     """
 
     totals: Literal["get", "head", "none", "head_404", "head_405"] = "get"

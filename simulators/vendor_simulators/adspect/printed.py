@@ -1,4 +1,4 @@
-"""Clicks from which the examples printed in the vendor's document follow (REST API, "Sales Funnel", "Click Log")."""
+"""Clicks that produce the examples in the vendor's documentation (REST API, "Sales Funnel", "Click Log")."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ FIRST_DAY = date(2024, 4, 1)
 DAYS = 4
 STREAM = "07ac03df-268e-41ff-84ba-adfe2241beb2"
 
-# stream: clicks, money hits, safe hits of each day; the document prints the days of one stream, and sums of the others
+# Per stream: clicks, money hits and safe hits of each day. The documentation shows the days of one stream, and totals
+# of the others.
 _COUNTS = {
     STREAM: ((931, 343, 582), (1166, 829, 300), (1113, 855, 243), (9, 7, 0)),
     "1ec5880e-bcb6-49b8-9778-a31d22b70708": ((1453, 754, 699),),
@@ -20,7 +21,7 @@ _COUNTS = {
 }
 STREAMS = tuple(_COUNTS)
 
-# The log of one stream at 2024-04-01 00:00:00: address, country; the safe page was shown to all of them
+# The log of one stream at 2024-04-01 00:00:00: address, country; all of them were shown the safe page.
 _ADDRESSES = (
     ("23.83.90.68", "US"),
     ("2a03:2880:30ff:8::33", "SE"),
@@ -36,7 +37,7 @@ _ADDRESSES = (
 
 
 class PrintedClicks(Clicks):
-    """The document's own."""
+    """The clicks behind the documented examples."""
 
     def __init__(self) -> None:
         last_day = FIRST_DAY + timedelta(days=DAYS - 1)

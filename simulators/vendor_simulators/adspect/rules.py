@@ -1,4 +1,4 @@
-"""Parameters of each endpoint, and what is wrong with a request (REST API, tables of URL parameters)."""
+"""Parameters of each endpoint and their validation (REST API, tables of URL parameters)."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
     from vendor_simulators.messages import Request
 
-MOST_PER_PAGE = 100
-PER_PAGE = 20
+MAX_PER_PAGE = 100
+DEFAULT_PER_PAGE = 20
 
 
 class BadQueryError(Exception):
-    """A parameter is not as documented.
+    """A parameter that does not conform to the documentation.
 
     Args:
         field: The parameter.
-        problem: What is wrong with it.
+        problem: The problem with its value.
     """
 
     def __init__(self, field: str, problem: str) -> None:
@@ -44,7 +44,7 @@ class Paging:
 
 @dataclass(frozen=True)
 class Query:
-    """What a report is asked for; `names` are those of each row, in order."""
+    """Parameters of a report; `names` are the columns of each row, in order."""
 
     start: datetime
     end: datetime
@@ -55,14 +55,14 @@ class Query:
 
 
 def read_paging(request: Request) -> Paging:
-    """Read the parameters of a list; HEAD has no page."""
+    """Parse the parameters of a list; HEAD has no page."""
     allowed = {"per-page"} if request.method == "HEAD" else {"page", "per-page", "name"}
     _check_names(request, allowed)
-    return Paging(_number(request, "page", 1, None), _number(request, "per-page", PER_PAGE, MOST_PER_PAGE))
+    return Paging(_number(request, "page", 1, None), _number(request, "per-page", DEFAULT_PER_PAGE, MAX_PER_PAGE))
 
 
 def read_query(request: Request) -> Query:
-    """Read the parameters of a report."""
+    """Parse the parameters of a report."""
     log = request.path.endswith("/log")
     arrays = {"columns[]": COLUMNS} if log else {"group_by[]": DIMENSIONS, "metrics[]": METRICS}
     single = {"date_from", "date_to", "time_zone"}
@@ -91,7 +91,7 @@ def read_query(request: Request) -> Query:
 
 
 def check_none(request: Request) -> None:
-    """Refuse any parameter."""
+    """Refuse all parameters."""
     _check_names(request, set())
 
 
@@ -118,8 +118,8 @@ def _instant(request: Request, name: str, default: datetime) -> datetime:
     if text is None:
         return default
     if not text.isascii() or not text.isdigit():
-        # The vendor reads text too, in a zone that it does not tell: nobody who wants whole days sends it.
-        raise BadQueryError(name, f"{text} is no Unix timestamp")
+        # The vendor also accepts text, but in an undocumented zone; a client that needs whole days does not send it.
+        raise BadQueryError(name, f"{text} is not a Unix timestamp")
     return datetime.fromtimestamp(int(text), UTC)
 
 
@@ -128,4 +128,4 @@ def _zone(request: Request) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise BadQueryError("time_zone", f"{name} is no time zone") from None
+        raise BadQueryError("time_zone", f"{name} is not a time zone") from None

@@ -1,4 +1,4 @@
-"""The Adspect simulator: keys, addresses, pages, reports, errors."""
+"""The Adspect simulator: keys, endpoints, pages, reports, errors."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from vendor_simulators.adspect.entities import (
     ACCOUNT,
     COLLECTIONS,
     Entities,
-    account_sent,
-    collection_sent,
-    list_sent,
-    query_sent,
-    stream_sent,
+    render_account,
+    render_collection,
+    render_list,
+    render_query,
+    render_stream,
 )
 from vendor_simulators.adspect.funnel import BASE_METRICS, RATIOS, groups, selected
-from vendor_simulators.adspect.log import COLUMNS, asn_sent, sent
+from vendor_simulators.adspect.log import COLUMNS, render_asn, render_value
 from vendor_simulators.adspect.options import AdspectOptions
 from vendor_simulators.adspect.rules import BadQueryError, Query, check_none, read_paging, read_query
 from vendor_simulators.messages import Answer, Refused
@@ -44,14 +44,14 @@ _LISTS = ("/streams", "/reports")
 
 
 class AdspectSimulator(Simulator):
-    """Version 1 of Adspect's API, with data of its own.
+    """Simulator of Adspect's API, version 1, with generated data.
 
     Args:
-        seed: The data depend on it.
+        seed: Seed of the data.
         first_day: First UTC day with clicks.
         days: Number of days with clicks.
-        rows_per_day: Rows of the click log on each UTC day.
-        enforce_limits: Without effect, as the vendor documents no limits.
+        rows_per_day: Rows of the click log per UTC day.
+        enforce_limits: No effect: the vendor documents no limits.
         options: See `AdspectOptions`.
     """
 
@@ -105,7 +105,7 @@ class AdspectSimulator(Simulator):
 
     @override
     def restate(self, seed: int = 1, *, days: int = 3) -> Restated:
-        """Change rows of the last days and add late conversions; both are named by their `_row_key`."""
+        """Change rows of the last days and add late conversions; both are identified by their `_row_key`."""
         changed, added = self._clicks.restate(seed, min(days, (self.last_day - self.first_day).days + 1))
         keys = (
             [record["_row_key"] for record in truth.clicks(rows, COLUMNS, self.options, ip_addresses="raw", ip_salt="")]
@@ -130,10 +130,10 @@ class AdspectSimulator(Simulator):
         ip_salt: str = "",
         until: datetime | None = None,
     ) -> list[dict[str, Any]]:
-        """Return exactly the records a right tap emits for a stream, sorted by its primary key.
+        """Return the exact records that a correct tap emits for a stream, sorted by its primary key.
 
-        The arguments besides the days are settings, with their defaults. Days are those of `time_zone`, and the click
-        log may end before the last one, at `until`. A report is any stream whose name begins with `funnel`.
+        The arguments other than the days are the tap's settings, with the same defaults. Days are in `time_zone`. The
+        click log may end before the last day, at `until`. Any stream whose name begins with `funnel` is a report.
         """
         known = sorted(one["stream_id"] for one in self.entities.streams)
         owners = [owner for owner in known if not stream_ids or owner in stream_ids]
@@ -164,7 +164,7 @@ class AdspectSimulator(Simulator):
         if request.basic() != (self.api_key, ""):
             raise Refused(self._error(401, "Your request was made with invalid credentials."))
         if request.method not in ("GET", "HEAD"):
-            self.flag(f"a call that is not read only: {request.method} {request.path}")
+            self.flag(f"a call that is not read-only: {request.method} {request.path}")
             return self._error(405, "Method Not Allowed")
         kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if kind != "application/json":
@@ -196,22 +196,22 @@ class AdspectSimulator(Simulator):
         check_none(request)
         body = self._body(path)
         if body is None:
-            self.flag(f"no such address: {request.method} {request.path}")
+            self.flag(f"unknown path: {request.method} {request.path}")
             return self._error(404, "Page not found.")
         wrapped = self.options.list_body == "items" and isinstance(body, list)
         return wire.answer({"items": body} if wrapped else body)
 
     def _body(self, path: str) -> object:
-        """Return what an address without parameters holds; None if there is none."""
+        """Return the body of an endpoint without parameters; None if there is no such endpoint."""
         match path.split("/")[1:]:
             case ["account"]:
-                return account_sent()
+                return render_account()
             case ["collections", name] if name in COLLECTIONS:
-                return collection_sent(name, self.options.collections)
+                return render_collection(name, self.options.collections)
             case ["accounts", "self", "ip-blacklist" | "ip-whitelist" as kind]:
-                return list_sent(self.entities.ip_list("", kind.removeprefix("ip-")))
+                return render_list(self.entities.ip_list("", kind.removeprefix("ip-")))
             case ["streams", owner, "ip-blacklist" | "ip-whitelist" as kind] if self._has(owner):
-                return list_sent(self.entities.ip_list(owner, kind.removeprefix("ip-")))
+                return render_list(self.entities.ip_list(owner, kind.removeprefix("ip-")))
         return None
 
     def _has(self, owner: str) -> bool:
@@ -222,9 +222,9 @@ class AdspectSimulator(Simulator):
             return self._error(int(self.options.totals[-3:]), "no such method")
         paging = read_paging(request)
         rows = (
-            [stream_sent(one) for one in self.entities.streams]
+            [render_stream(one) for one in self.entities.streams]
             if path == "/streams"
-            else [query_sent(one) for one in self.entities.queries]
+            else [render_query(one) for one in self.entities.queries]
         )
         name = (request.param("name") or "").lower()
         rows = [row for row in rows if name in str(row.get("name", "")).lower()]
@@ -262,7 +262,7 @@ class AdspectSimulator(Simulator):
     def _dimension(self, name: str, value: Any) -> Any:
         if value is None:
             return None if self.options.blank_dimension == "null" else ""
-        return asn_sent(value, self.options) if name == "asn" else value
+        return render_asn(value, self.options) if name == "asn" else value
 
     def _metric(self, name: str, value: Any) -> Any:
         if value is None:
@@ -274,12 +274,12 @@ class AdspectSimulator(Simulator):
 
     def _log(self, query: Query) -> list[list[Any]]:
         clicks = self._between(query)
-        rows = [[sent(click, name, query.zone, self.options) for name in query.names] for click in clicks]
+        rows = [[render_value(click, name, query.zone, self.options) for name in query.names] for click in clicks]
         rows = rows if self.options.log_order == "ascending" else self._shuffled(rows)
         return rows[: self.options.log_cap]
 
     def _shuffled(self, rows: list[list[Any]]) -> list[list[Any]]:
-        """Return rows in an order that is another at each call, as no order is documented."""
+        """Return rows in a new random order at each call, because no order is documented."""
         if not self.options.printed:
             generator(self.seed, "order", next(self._calls)).shuffle(rows)
         return rows

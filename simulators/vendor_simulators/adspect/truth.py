@@ -1,4 +1,4 @@
-"""Exactly what a right tap emits, made from the data and the specification alone."""
+"""Expected records: the output of a correct tap, computed from the data and the specification."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from vendor_simulators.adspect import wire
 from vendor_simulators.adspect.clicks import ACCOUNT_ID, UTC
 from vendor_simulators.adspect.entities import COLLECTIONS, EXAMPLE_QUERY, STREAM_FIELDS
-from vendor_simulators.adspect.log import COLUMNS, sent
+from vendor_simulators.adspect.log import COLUMNS, render_value
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -31,7 +31,7 @@ def in_order(records: Iterable[Entity], *key: str) -> list[Entity]:
 
 
 def streams(entities: Entities, ids: Collection[str]) -> list[Entity]:
-    """Return the records of the stream streams."""
+    """Return the records of the stream named streams."""
     columns = dict.fromkeys([*STREAM_FIELDS, "_extra"])
     return in_order(({**columns, **one} for one in entities.streams if one["stream_id"] in ids), "stream_id")
 
@@ -43,7 +43,7 @@ def queries(entities: Entities) -> list[Entity]:
 
 
 def ip_lists(entities: Entities, owners: Iterable[str]) -> list[Entity]:
-    """Return the records of the lists of addresses; an empty owner is the account."""
+    """Return the records of the IP lists; an empty owner is the account."""
     records = [
         {**({"stream_id": owner} if owner else {}), "list_type": kind, "entry": entry}
         for owner in owners
@@ -54,7 +54,7 @@ def ip_lists(entities: Entities, owners: Iterable[str]) -> list[Entity]:
 
 
 def collections(shape: str) -> list[Entity]:
-    """Return the records of collections; of a shape that nobody knows there are none."""
+    """Return the records of collections; none for an unknown shape."""
     records = []
     for name, values in COLLECTIONS.items() if shape != "unknown" else ():
         for value in dict.fromkeys(values):
@@ -76,10 +76,10 @@ def funnel(
             empty = -1 if name in ("asn", "target") else ""
             record[name] = empty if value is None else value
         for name in metrics:
-            value_of = group.metrics[name]
-            if value_of is None and empty_ratio == "zero":
-                value_of = 0
-            record[name] = Decimal(repr(value_of)) if isinstance(value_of, float) else value_of
+            figure = group.metrics[name]
+            if figure is None and empty_ratio == "zero":
+                figure = 0
+            record[name] = Decimal(repr(figure)) if isinstance(figure, float) else figure
         records.append({**record, "time_zone": zone, "_extra": None})
     return in_order(records, *dimensions)
 
@@ -92,19 +92,21 @@ def clicks(
     ip_addresses: str,
     ip_salt: str,
 ) -> list[Entity]:
-    """Return the records of the click log, sorted by their keys."""
-    twins: dict[str, list[tuple[str, Click, list[Any]]]] = defaultdict(list)
-    asked = [name for name in COLUMNS if name in (*columns, *KEY) and (ip_addresses, name) != ("omit", "ip_address")]
+    """Return the records of the click log, sorted by key."""
+    duplicates: dict[str, list[tuple[str, Click, list[Any]]]] = defaultdict(list)
+    requested = [
+        name for name in COLUMNS if name in (*columns, *KEY) and (ip_addresses, name) != ("omit", "ip_address")
+    ]
     for click in rows:
-        row = {name: sent(click, name, UTC, options) for name in asked}
+        row = {name: render_value(click, name, UTC, options) for name in requested}
         address = row.get("ip_address")
         if ip_addresses == "hash" and address is not None:
             row["ip_address"] = hmac.new(ip_salt.encode(), address.encode(), hashlib.sha256).hexdigest()
         identity = ["" if row.get(name) is None else row[name] for name in KEY]
-        twins[json.dumps(identity)].append((wire.text(list(row.values())), click, identity))
+        duplicates[json.dumps(identity)].append((wire.text(list(row.values())), click, identity))
     records: list[Entity] = []
-    for equal in twins.values():
-        for ordinal, (_, click, identity) in enumerate(sorted(equal, key=lambda twin: twin[0])):
+    for equal in duplicates.values():
+        for ordinal, (_, click, identity) in enumerate(sorted(equal, key=lambda entry: entry[0])):
             text = json.dumps([*identity, ordinal], ensure_ascii=False, separators=(",", ":"))
             record = _click(click, options)
             record["ip_address"] = None if ip_addresses == "omit" else identity[KEY.index("ip_address")]

@@ -1,4 +1,4 @@
-"""JSON with decimals to the last digit."""
+"""JSON with exact decimals."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vendor_simulators.messages import Answer, Content
 
 
 def text(value: Any) -> str:
-    """Return a value as compact JSON; a `Decimal` is a number with all of its digits."""
+    """Return a value as compact JSON; a `Decimal` becomes a number with all its digits."""
     if isinstance(value, Decimal):
         return str(value)
     if isinstance(value, Mapping):
@@ -22,11 +22,11 @@ def text(value: Any) -> str:
 
 
 def answer(value: Any, status: int = 200) -> Answer:
-    """Return an answer with this value as its body."""
+    """Return a response with this value as its body."""
     return Answer(status, Content(text(value).encode()))
 
 
 def lines(rows: list[list[Any]]) -> Answer:
-    """Return an answer with one array a line, spaced as in the document's examples."""
+    """Return a response with one array per line, spaced as in the documented examples."""
     body = "".join("[" + ", ".join(map(text, row)) + "]\n" for row in rows)
     return Answer(200, Content(body.encode()))

@@ -1,4 +1,4 @@
-"""iSpot.tv v4, imitated."""
+"""Simulator of iSpot.tv v4."""
 
 from __future__ import annotations
 

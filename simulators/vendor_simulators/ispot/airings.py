@@ -1,4 +1,4 @@
-"""The airings: one day at a time from the seed, restated on command."""
+"""Airings, generated one day at a time and restated on command."""
 
 from __future__ import annotations
 
@@ -24,31 +24,33 @@ EASTERN = ZoneInfo("America/New_York")
 PRINTED_DAY = date(2021, 1, 1)
 PRINTED_AIRING_ID = 287222137
 
-# Ids of a day lie in a range of their own, rows that come late at its end.
-_IDS_A_DAY = 200_000
+# Each day has its own range of ids; late rows get the ids at its end.
+_IDS_PER_DAY = 200_000
 _LATE_FROM = 150_000
 _FIRST_ID = 2_000_000_000
 # Of 100 airings: 72 national, 12 regional, 8 local, 4 spot cable, 4 national satellite.
 _TYPES = "N" * 72 + "R" * 12 + "L" * 8
 _MARKETS = tuple(Named(500 + number, f"Market {number}") for number in range(1, 40))
 _OPERATORS = tuple(Named(10 + number, f"Operator {number}") for number in range(1, 9))
-# Place in the break by its order, as the vendor's letters tell it; only F and A are printed, the others are guessed.
+# Position in the break by index, in the vendor's letters. The documentation shows only F and A; the others are guesses.
 _POSITIONS = ("F", "M", "M", "M", "M", "L")
 
 
 class Airings:
-    """All airings of a seed; a day is made when it is first asked for and depends on seed, day and number of rows.
+    """All airings of a seed.
+
+    A day is generated on first use and depends only on the seed, the day and the number of rows.
 
     Args:
         seed: Seed.
         first_day: First Eastern day with airings.
-        last_day: Last one.
-        rows_per_day: Airings on each day.
-        empty_days: Days without any.
-        extremes: Whether the first day has amounts and ids of extreme length.
+        last_day: Last Eastern day with airings.
+        rows_per_day: Airings per day.
+        empty_days: Days without airings.
+        extremes: Whether the first day has extremely large amounts and ids.
     """
 
-    def __init__(  # noqa: PLR0913 - what the data depend on, and nothing else
+    def __init__(  # noqa: PLR0913 - the inputs of the data
         self,
         seed: int,
         first_day: date,
@@ -59,10 +61,10 @@ class Airings:
         extremes: bool = True,
     ) -> None:
         if rows_per_day > _LATE_FROM:
-            raise ValueError(f"rows_per_day: {_LATE_FROM} at most, as the ids of a day have a range")
+            raise ValueError(f"rows_per_day: at most {_LATE_FROM}, because each day has a limited range of ids")
         self.catalogue = data.build(seed)
         self.generation = 0
-        """Counts restatements: what was made from older rows is out of date."""
+        """Number of restatements; anything computed before the latest one is out of date."""
         self._seed = seed
         self._first_day = first_day
         self._last_day = last_day
@@ -75,12 +77,12 @@ class Airings:
         self._lock = threading.RLock()
 
     def between(self, first: date, last: date) -> list[Airing]:
-        """Return the airings of these Eastern days, both included, in the order of their instants and ids."""
+        """Return the airings of these Eastern days, both inclusive, ordered by time and id."""
         with self._lock:
             return [airing for day in self._range(first, last) for airing in self._day(day)]
 
     def changes(self, first: date, last: date) -> list[tuple[date, Change]]:
-        """Return the corrections made on these Eastern days, both included; a few are told twice."""
+        """Return the corrections made on these Eastern days, both inclusive; a few are reported twice."""
         with self._lock:
             found: list[tuple[date, Change]] = []
             for day in self._range(first, last):
@@ -91,7 +93,7 @@ class Airings:
     def restate(self, seed: int, days: int) -> Restated:
         """Change figures of about one row in twenty of the last days and add a late row to each day with rows.
 
-        The corrections are told on the last day.
+        The corrections are reported on the last day.
         """
         rng = generator("ispot", self._seed, "restate", seed, self.generation)
         changed: list[str | int] = []
@@ -103,7 +105,7 @@ class Airings:
                 rows = self._day(day)
                 if not rows:
                     continue
-                # National rows of national advertisers: those every account sees with the usual filters.
+                # National rows of national advertisers: those that every account sees with the usual filters.
                 candidates = [index for index, row in enumerate(rows) if row.type == "N" and row.spot.brand.national]
                 for index in rng.sample(candidates, min(len(candidates), max(1, len(rows) // 20))):
                     old = rows[index]
@@ -134,21 +136,21 @@ class Airings:
     def _make_day(self, rng: Random, day: date) -> list[Airing]:
         begin, length = _begin(day), _length(day)
         seconds = [rng.randrange(length) for _ in range(self._rows_per_day)]
-        # Both ends of the day, then ties: one row in ten airs in the very second of another.
+        # Both ends of the day, then ties: one row in ten airs in the same second as another.
         seconds[0] = 0
         if len(seconds) > 1:
             seconds[1] = length - 1
         for index in range(12, len(seconds), 10):
             seconds[index] = seconds[index - 1]
         if length > 24 * 3600 and len(seconds) > 3:  # noqa: PLR2004 - two rows besides the ends
-            # The hour from 1 to 2 comes twice: 01:59-04:00 is before 01:01-05:00.
+            # The hour from 1 to 2 occurs twice: 01:59-04:00 is before 01:01-05:00.
             seconds[2], seconds[3] = 2 * 3600 - 60, 2 * 3600 + 60
         rows = [self._airing(rng, day, index, begin + second) for index, second in enumerate(seconds)]
         for row in rows[:2] + rows[-1:]:
             self._make_national(row)
         number = (day - date(2010, 1, 1)).days
-        if len(rows) > 4:  # noqa: PLR2004 - rows to be made special
-            # Beyond 2**53 and odd: a float cannot hold it.
+        if len(rows) > 4:  # noqa: PLR2004 - enough rows for special cases
+            # Odd and greater than 2**53: a float cannot represent it.
             rows[4].id = 2**53 + 1 + 2 * number
             self._make_national(rows[4])
         if self._extremes and day == self._first_day and len(rows) > 6:  # noqa: PLR2004 - as above
@@ -165,7 +167,7 @@ class Airings:
 
     def _airing(self, rng: Random, day: date, index: int, instant: int) -> Airing:
         chance = rng.random
-        # Few spots make most of the airings, as on television.
+        # A few spots have most of the airings, as on television.
         spot = self.catalogue.spots[int(len(self.catalogue.spots) * chance() ** 2)]
         network = self.catalogue.networks[int(len(self.catalogue.networks) * chance())]
         show = network.shows[int(len(network.shows) * chance())]
@@ -176,7 +178,7 @@ class Airings:
         cents = int(viewers * (5 + 20 * chance()) / 10)
         broken = index % 40 == 11  # noqa: PLR2004 - a few rows
         return Airing(
-            id=_FIRST_ID + (day - date(2010, 1, 1)).days * _IDS_A_DAY + index,
+            id=_FIRST_ID + (day - date(2010, 1, 1)).days * _IDS_PER_DAY + index,
             type=kind,
             at=_at(day, instant),
             pod="" if broken else str(1 + int(6 * chance())),
@@ -203,7 +205,7 @@ class Airings:
             self._show_spot(airing, self.catalogue.spots_by_id[data.PRINTED_SPOT_ID])
 
     def _printed(self, row: Airing) -> Airing:
-        """Return the airing printed in the Quickstart; what follows the spot there is not printed and made up."""
+        """Return the airing from the Quickstart, which breaks off after the spot; the rest is made up."""
         self._show_spot(row, self.catalogue.spots_by_id[data.PRINTED_SPOT_ID])
         row.id = PRINTED_AIRING_ID
         row.type, row.dma, row.mso, row.feed = "N", None, None, None
@@ -230,7 +232,7 @@ class Airings:
             for row in rng.sample(rows, len(rows) // 25)
         ]
         if rows:
-            # A deleted airing is in no list: only this tells of it. Told twice on every other day.
+            # A deleted airing is in no list, so only this correction reports it, twice on every other day.
             gone = self._airing(rng, day, _LATE_FROM - 1, self._second(rng, day))
             self._make_national(gone)
             changes += [Change(gone, "deleted", gone.spend_estimated, None)] * (1 + day.toordinal() % 2)
@@ -248,13 +250,13 @@ def _begin(day: date) -> int:
 def _at(day: date, instant: int) -> datetime:
     if _length(day) != 24 * 3600:
         return datetime.fromtimestamp(instant, EASTERN)
-    # On all other days the wall clock runs evenly; this is far quicker.
+    # On all other days the wall clock runs evenly, and this is much faster.
     return datetime.combine(day, time(), EASTERN) + timedelta(seconds=instant - _begin(day))
 
 
 @cache
 def _length(day: date) -> int:
-    """Return the seconds of an Eastern day: 23, 24 or 25 hours."""
+    """Return the length of an Eastern day in seconds: 23, 24 or 25 hours."""
     return _begin(day + timedelta(days=1)) - _begin(day)
 
 

@@ -1,4 +1,4 @@
-"""The catalogue: brands, spots, networks, shows and the rest, made from a seed and consistent with each other."""
+"""The catalogue: brands, spots, networks, shows and the rest, generated from a seed and consistent with each other."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from vendor_simulators.seeded import generator
 if TYPE_CHECKING:
     from random import Random
 
-# The spot printed in the vendor's Quickstart. Its document breaks off after `hash`: the rest is made up.
+# The spot in the vendor's Quickstart. The document breaks off after `hash`; the rest is made up.
 PRINTED_SPOT_ID = 3145253
 # Industry of the sample request in the Quickstart; its name is made up.
 PRINTED_INDUSTRY_ID = 119
@@ -64,8 +64,8 @@ _SPOT_WORDS = (
     "Big Game",
     "Echoes",
 )
-# Text that breaks a careless reader: quotes of all kinds, a backslash, a tab, line separators, other scripts, a pair
-# of surrogates, a combining accent, markup, a formula.
+# Text that breaks careless readers: all kinds of quotes, a backslash, a tab, line separators, other scripts, a
+# surrogate pair, a combining accent, markup, a formula.
 _SPOT_ENDINGS = (
     "", "Song by A. Tester", 'Say "Hello"', "It's Here", "Ahora en Español", "50 % off \\ today", "Привет",
     "東京", "Party 🎉", "e\u0301lan", "<b>New</b> & improved", "=1+1", "two\tcolumns", "line\nbreak", "sep\u2028arator",
@@ -76,7 +76,7 @@ _GOOGLE_TITLE = "Google TV Spot, 'Year in Search 2020' Song by Peter CottonTale"
 
 @dataclass
 class Catalogue:
-    """Every entity by kind, in the order of ids."""
+    """All entities by kind, ordered by id."""
 
     industries: list[Industry] = field(default_factory=list)
     brands: list[Brand] = field(default_factory=list)
@@ -98,7 +98,7 @@ class Catalogue:
 
 @lru_cache(maxsize=4)
 def build(seed: int) -> Catalogue:
-    """Return the catalogue of a seed: some 400 spots of some 60 brands on 16 networks; shared, as it never changes."""
+    """Return the catalogue of a seed: about 400 spots of 60 brands on 16 networks. It is cached and never changes."""
     rng = generator("ispot", seed, "catalogue")
     made = Catalogue()
     _industries(made)
@@ -111,7 +111,7 @@ def build(seed: int) -> Catalogue:
 
 
 def slug(text: str) -> str:
-    """Return a text as it stands in the vendor's web addresses: lower-case letters and digits joined by hyphens."""
+    """Return a text as in the vendor's web addresses: lower-case letters and digits joined by hyphens."""
     plain = unicodedata.normalize("NFKD", text.casefold()).encode("ascii", "ignore").decode("ascii")
     return re.sub(r"[^a-z0-9]+", "-", plain.replace("'", "")).strip("-")
 
@@ -124,7 +124,7 @@ def _industries(made: Catalogue) -> None:
         made.industries.append(parent)
         for name in names:
             number += 1
-            # One industry is outside what the account has bought: filter[access] leaves it out.
+            # One industry is not part of the account's subscription: filter[access] excludes it.
             made.industries.append(Industry(number, name, slug(name), parent, accessible=name != "Motorcycles"))
     printed = Industry(PRINTED_INDUSTRY_ID + 1, "Technology", "technology", None, accessible=True)
     made.industries += [
@@ -142,7 +142,8 @@ def _brands(made: Catalogue, rng: Random) -> None:
     made.brands += [alphabet, google]
     for index in range(60):
         name = f"{_BRAND_HEADS[index % len(_BRAND_HEADS)]} {_BRAND_TAILS[index // 10]}"
-        # Every fourth brand is alone, the next three are its children; one in twelve advertises in one market only.
+        # Every fourth brand has no parent and is the parent of the next three; one in twelve advertises in one market
+        # only.
         parent = made.brands[-(index % 4)] if index % 4 else None
         made.brands.append(
             Brand(
@@ -165,19 +166,19 @@ def _programmes(made: Catalogue, rng: Random) -> None:
         call_sign = "".join(word[0] for word in name.split()).upper() + f"{index:02}"
         network = Network(300 + index, name, call_sign, language, made.brands[2 + index].id)
         made.networks.append(network)
-        for place in range(5):
-            genre = genres[(index + place) % len(genres)]
-            title = f"{name.split()[0]} {('Tonight', 'Live', 'Stories', 'Game Day', 'Kitchen')[place]}"
+        for slot in range(5):
+            genre = genres[(index + slot) % len(genres)]
+            title = f"{name.split()[0]} {('Tonight', 'Live', 'Stories', 'Game Day', 'Kitchen')[slot]}"
             show = Show(
-                id=40_000 + index * 10 + place,
+                id=40_000 + index * 10 + slot,
                 title=title,
                 slug=slug(title),
                 genre=genre,
-                sub_genre=rng.choice(sub_genres) if place % 3 else None,
+                sub_genre=rng.choice(sub_genres) if slot % 3 else None,
             )
             network.shows.append(show)
             made.shows.append(show)
-            # News and sports have no episodes: an empty to-one in many airing rows.
+            # News and sports have no episodes, so many airing rows have an empty to-one relation.
             for number in range(0 if genre.name in ("News", "Sports") else 6):
                 episode_title = f"{title}: Part {number + 1}"
                 episode = Episode(500_000 + len(made.episodes), episode_title, slug(episode_title), show)
@@ -200,7 +201,7 @@ def _products(made: Catalogue, rng: Random) -> None:
                     slug=slug(category),
                     brand=brand,
                     industry=brand.industry,
-                    product=product if rng.random() > 0.2 else None,  # noqa: PLR2004 - a share
+                    product=product if rng.random() > 0.2 else None,  # noqa: PLR2004 - one in five
                 )
             )
 
@@ -242,7 +243,7 @@ def _spots(made: Catalogue, rng: Random) -> None:
             products=products[: index % 3],
             events=made.events[index % 12 : index % 12 + 1] if index % 10 == 0 else [],
         )
-        if index % 8 == 7:  # noqa: PLR2004 - every eighth spot is a cut-down of the one before
+        if index % 8 == 7:  # noqa: PLR2004 - every eighth spot is a cut-down of the previous one
             spot.parent = made.spots[-1]
             made.spots[-1].children.append(spot)
         for version in range(3 if index % 7 == 0 else 1):
@@ -272,7 +273,7 @@ def _printed_spot(made: Catalogue) -> Spot:
         type=_SPOT_TYPES[2],
         products=[product for product in made.products if product.brand is google][:1],
         events=[],
-        # The printed record has a comma after `hash`: at least one more field follows. Which one is made up.
+        # The sample record has a comma after `hash`, so at least one more field follows. This one is made up.
         duration=90,
     )
     name = "Year in Search 2020"

@@ -1,6 +1,6 @@
-"""The things iSpot knows: airings, and the catalogue they refer to.
+"""iSpot's entities: airings, and the catalogue they refer to.
 
-Fields are named as on the wire. Identity is equality: there is one object for each thing.
+Fields have their names on the wire. Entities compare by identity: there is one object per entity.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Named(NamedTuple):
-    """An id and a name, for things that have no more: genres, day parts, kinds of spot, markets, operators."""
+    """An id and a name, for entities with no other fields: genres, day parts, spot types, markets, operators."""
 
     id: int
     name: str
@@ -34,7 +34,7 @@ _WEEK = [
         ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"), start=1
     )
 ]
-# One for each hour from midnight on.
+# One for each hour, starting at midnight.
 _DAY_PARTS = (
     [Named(1, "Late Fringe")] * 2
     + [Named(2, "Overnight")] * 4
@@ -49,7 +49,7 @@ _DAY_PARTS = (
 
 @dataclass(eq=False)
 class Industry:
-    """An industry; `accessible` to the account or not."""
+    """An industry; `accessible` if it is part of the account's subscription."""
 
     id: int
     name: str
@@ -60,7 +60,7 @@ class Industry:
 
 @dataclass(eq=False)
 class Brand:
-    """A brand. Without a parent it is itself a parent, or alone. `national` is the advertiser's reach."""
+    """A brand. Parents and standalone brands have no parent. `national` is the advertiser's reach."""
 
     id: int
     name: str
@@ -73,7 +73,7 @@ class Brand:
 
 @dataclass(eq=False)
 class Network:
-    """A network and the brand it is itself as an advertiser."""
+    """A network; `brand_id` is the network's own brand as an advertiser."""
 
     id: int
     name: str
@@ -107,7 +107,7 @@ class Episode:
 
 @dataclass(eq=False)
 class Product:
-    """A product of a brand. `sku` stands for a field no document names; most products have none."""
+    """A product of a brand. `sku` is an example of an undocumented field; most products have none."""
 
     id: int
     name: str
@@ -130,7 +130,7 @@ class ProductCategory:
 
 @dataclass(eq=False)
 class Creative:
-    """A version of a spot; that of a spot with one version has the spot's own id."""
+    """A version of a spot; the only version of a spot has the spot's id."""
 
     id: int
     spot_id: int
@@ -160,7 +160,7 @@ class Celebrity:
 
 @dataclass(eq=False)
 class Spot:
-    """An ad. `duration`, in seconds, stands for a field no document names; most spots have none."""
+    """An ad. `duration`, in seconds, is an example of an undocumented field; most spots have none."""
 
     id: int
     title: str
@@ -191,7 +191,7 @@ class Member:
 
 @dataclass(eq=False)
 class Notification:
-    """A notification to the account; its fields are made up."""
+    """A notification to the account. Its fields are made up."""
 
     id: int
     subject: str
@@ -200,7 +200,7 @@ class Notification:
 
 @dataclass(eq=False)
 class Grant:
-    """A product the account has access to; its fields are made up."""
+    """A product that the account has access to. Its fields are made up."""
 
     id: int
     name: str
@@ -208,7 +208,7 @@ class Grant:
 
 
 class Audience(NamedTuple):
-    """Impressions of one airing as the text of JSON numbers; None where there are none yet."""
+    """Impressions of one airing, as the text of JSON numbers."""
 
     impressions: str
     impressions_raw: str
@@ -218,7 +218,7 @@ class Audience(NamedTuple):
 
 
 class Attention(NamedTuple):
-    """Attention of one airing as the text of JSON numbers: seen to the end, and interrupted."""
+    """Attention of one airing, as the text of JSON numbers: watched to the end, and interrupted."""
 
     completed: str
     interruption: str
@@ -226,9 +226,9 @@ class Attention(NamedTuple):
 
 @dataclass(eq=False)
 class Airing:
-    """One airing of one spot. Amounts are the text that goes over the wire.
+    """One airing of one spot. Amounts are the text sent over the wire.
 
-    `at` is in US Eastern time with its offset; `type` is the code of the filter (N, R, L, SC, NS).
+    `at` is in US Eastern time with its offset; `type` is the filter code (N, R, L, SC, NS).
     """
 
     __slots__ = (
@@ -275,7 +275,7 @@ class Airing:
 
     @property
     def type_name(self) -> str:
-        """The type as it stands in rows; only "National" is printed by the vendor, the others are guessed."""
+        """The type as in rows; the documentation shows only "National", the others are guesses."""
         return _TYPE_NAMES[self.type]
 
     @property
@@ -287,14 +287,14 @@ class Airing:
     def aired_at_pt(self) -> str:
         """Local time of the Pacific feed: the same wall clock with the Pacific offset, not the same instant.
 
-        Both zones change their clocks at two in the morning of their own time: the offsets always differ by 3 hours.
+        Both zones change their clocks at 2 a.m. local time, so the offsets always differ by 3 hours.
         """
         eastern = self.aired_at_et
         return eastern[:-6] + _PACIFIC[eastern[-6:]]
 
     @property
     def pod_position_abmyz(self) -> str:
-        """The position by another scheme of letters; only F with A is printed, the others are guessed."""
+        """The position in another letter scheme; the documentation shows only F with A, the others are guesses."""
         return _ABMYZ[self.pod_position]
 
     @property
@@ -309,7 +309,7 @@ class Airing:
 
 
 class Change(NamedTuple):
-    """A correction of an airing, as `/airings/updates` tells it; amounts as text, a deleted airing has no new one."""
+    """A correction in `/airings/updates`. Amounts are text; a deleted airing has no new amount."""
 
     airing: Airing
     status: str

@@ -1,45 +1,46 @@
-"""What the vendor does not document: the simulator's first choice, and the others a tap has to survive."""
+"""Undocumented details of the API: the simulator's default, and variants that a tap must handle."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date  # noqa: TC003 - read at run time to turn text into options
+from datetime import date  # noqa: TC003 - needed at run time to convert text to options
 from typing import Literal
 
 
 @dataclass(frozen=True)
 class ISpotOptions:
-    """Choices of the iSpot simulator; the default of each is its first choice.
+    """Options of the iSpot simulator; the first value listed is the default.
 
     Args:
-        token_answer: `full` has token_type and expires_in beside access_token.
-        token_seconds: How long a token lives; 24 hours are documented.
-        links: `meta.pagination.links` of a single page; `absent` leaves them out on every page.
+        token_answer: `full` includes token_type and expires_in in addition to access_token.
+        token_seconds: Lifetime of a token in seconds; the documented lifetime is 24 hours.
+        links: `meta.pagination.links` of a single page; `absent` omits them on every page.
         empty_total_pages: `total_pages` of an empty list.
-        empty_to_one: A nested object that is not there: `{"data": []}`, `{"data": null}`, null, or no name at all.
-        catalogue_row: The entity's fields at the top of the row, or wrapped in its own name.
-        ids: Ids other than an airing's: numbers, or strings of digits. Not those inside lists.
+        empty_to_one: A missing nested object: `{"data": []}`, `{"data": null}`, null, or no field.
+        catalogue_row: The entity's fields at the top level of the row, or wrapped in its own name.
+        ids: Ids other than an airing's: numbers, or strings of digits. Ids inside lists are always numbers.
         audience_numbers: Impressions and attention as JSON numbers or as strings.
-        markets: dma and mso of rows that are not national: string, number, object with id and name, or that wrapped.
+        markets: dma and mso of rows that are not national: string, number, object with id and name, or such an object
+            wrapped in `data`.
         product: The product of an airing row: an object, or a list of one.
         account: One object under `data`, or a list.
-        clamp_page_size: Most rows on a page whatever was asked, with matching per_page and total_pages; None = as
-            asked.
-        ties: Rows that are equal in every sort name: in another order at each call, or always in the same.
-        limit_headers: X-RateLimit-* with the reset as epoch seconds; the same with seconds from now; X-Rate-Limit-*
+        clamp_page_size: Maximum rows per page regardless of the request, with matching per_page and total_pages; None =
+            no maximum.
+        ties: Whether rows that are equal in all sort fields change their order from call to call.
+        limit_headers: X-RateLimit-* with the reset in epoch seconds; the same in seconds from now; X-Rate-Limit-*
             (epoch); RateLimit-* (seconds from now); none.
         too_many: 429 as problem+json, the same with Retry-After, or plain text.
-        wrong_credentials: Status for them.
-        airings_row: Shape of `/airings`: as the metrics endpoints, or the airing's fields at the top.
-        pagination: Whether answers have `meta` at all.
-        rights: What the account has bought. Without spend the field is missing; without impressions or attention
-            the endpoint answers 403.
-        undeclared: Whether a few rows have fields that no document names.
-        extremes: Whether the first day has a spend of 20 digits and an airing id beyond 64 bits.
-        empty_days: Days without a row.
+        wrong_credentials: Status of a login with wrong credentials.
+        airings_row: Rows of `/airings`: as in the metrics endpoints, or with the airing's fields at the top level.
+        pagination: Whether responses have `meta`.
+        rights: The account's subscription. Without spend the field is missing; without impressions or attention the
+            endpoint returns 403.
+        undeclared: Whether a few rows have undocumented fields.
+        extremes: Whether the first day has a spend of 20 digits and an airing id above 64 bits.
+        empty_days: Days without rows.
     """
 
-    token_answer: Literal["full", "token_only"] = "full"  # noqa: S105 - no password
+    token_answer: Literal["full", "token_only"] = "full"  # noqa: S105 - not a password
     token_seconds: int = 86400
     links: Literal["empty_object", "empty_list", "null", "absent"] = "empty_object"
     empty_total_pages: Literal[1, 0] = 1

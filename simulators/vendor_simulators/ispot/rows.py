@@ -1,4 +1,4 @@
-"""The wire shape: airings and catalogue entities as the vendor's JSON, in the variants the options choose."""
+"""Wire format: airings and catalogue entities as the vendor's JSON, in the variants of the options."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
-# The fields each entity has of its own, besides its id.
+# Each entity's own fields, except its id.
 _FIELDS: Mapping[type, tuple[str, ...]] = {
     Brand: ("name", "slug"),
     Celebrity: ("name", "slug"),
@@ -52,9 +52,9 @@ _FIELDS: Mapping[type, tuple[str, ...]] = {
 }
 _ID_FIELDS = frozenset({"id", "brand_id", "spot_id"})
 _UNDECLARED: Mapping[type, str] = {Product: "sku", Spot: "duration"}
-# Those with all their fields inside an airing row; the others have id and name there.
+# Entities with all their fields inside an airing row; the others have only id and name there.
 _WHOLE = frozenset({Spot, Creative, Network, Brand, Industry})
-# Nested objects of catalogue rows, by the name of their include.
+# Nested objects of catalogue rows, by include name.
 _TO_ONE: Mapping[type, tuple[str, ...]] = {
     Brand: ("industry", "parent"),
     Episode: ("show",),
@@ -64,7 +64,7 @@ _TO_ONE: Mapping[type, tuple[str, ...]] = {
     Spot: ("brand", "parent", "type"),
 }
 _TO_MANY: Mapping[type, tuple[str, ...]] = {Spot: ("children", "products", "events")}
-# Nested objects of airing rows, by the name of their include, in the order of the row.
+# Nested objects of airing rows, by include name, in the order of the row.
 _NESTED: Mapping[str, Callable[[Airing], Any]] = {
     "spot": lambda airing: airing.spot,
     "brand": lambda airing: airing.spot.brand,
@@ -85,7 +85,7 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class _Part(NamedTuple):
-    """A nested object of airing rows: how to find it, whether its parent is inside, and its texts so far by id."""
+    """A nested object of airing rows: include name, how to find it, whether it contains its parent, JSON by id."""
 
     name: str
     find: Callable[[Airing], Any]
@@ -96,8 +96,8 @@ class _Part(NamedTuple):
 class Wire:
     """Writes rows as JSON text.
 
-    Each nested entity is written once and its text used again in every row, so that a page of 10,000 rows takes a
-    fraction of a second. The entities never change.
+    Each nested entity is serialized once and its text is reused in every row, so a page of 10,000 rows takes a fraction
+    of a second. This is safe because entities never change.
 
     Args:
         options: The variants.
@@ -115,8 +115,8 @@ class Wire:
 
         Args:
             airing: The airing.
-            metric: `tv`, `audience` or `attention`, each containing the one before; `plain` for `/airings`.
-            include: Names of nested objects to add; the airing and its spot come unasked.
+            metric: `tv`, `audience` or `attention`, each of which contains the previous one; `plain` for `/airings`.
+            include: Names of nested objects to add; the airing and its spot are always included.
         """
         own = _encode(self._airing_fields(airing))
         bare = metric == "plain" and self._options.airings_row == "bare"
@@ -149,12 +149,12 @@ class Wire:
                 self._put(row, name, getattr(thing, name))
         for name in _TO_MANY.get(type(thing), ()):
             if name in include:
-                # Ids inside lists are numbers whatever the options, as no column names them.
+                # Ids inside lists are always numbers, because no column names them.
                 row[name] = {"data": [_listed(item) for item in getattr(thing, name)]}
         return _encode(row)
 
     def change(self, change: Change) -> str:
-        """Return the row of a correction; its shape is a guess throughout, as the vendor documents none."""
+        """Return the row of a correction. Its shape is a guess: the vendor documents none."""
         row: Row = {
             "id": str(change.airing.id),
             "status": change.status,
@@ -198,7 +198,7 @@ class Wire:
         return fields if shape == "object" else {"data": fields}
 
     def _plan(self, include: frozenset[str]) -> list[_Part]:
-        """Return what finds and writes each nested object of an airing row; made once for each set of includes."""
+        """Return how to find and write each nested object of an airing row; computed once per set of includes."""
         if include not in self._plans:
             asked = {"spot", *include, *(name.partition(".")[0] for name in include)}
             self._plans[include] = [
@@ -233,13 +233,13 @@ class Wire:
             fields[name] = json.loads(self._empty)
 
     def _fields(self, thing: Any) -> Row:
-        """Return the fields an entity has of its own, ids as the options say."""
+        """Return the entity's own fields, with ids as the options specify."""
         names = ["id", *_FIELDS[type(thing)]]
         extra = _UNDECLARED.get(type(thing))
         if extra is not None and self._options.undeclared and getattr(thing, extra) is not None:
             names.append(extra)
         row = {name: getattr(thing, name) for name in names}
-        # Not in /access: its key is made of the row as sent, and shall be the same whatever the options.
+        # Except in /access: its key is computed from the row as sent and must not depend on the options.
         if self._options.ids == "digits" and not isinstance(thing, Grant):
             row |= {name: str(value) for name, value in row.items() if name in _ID_FIELDS}
         return row
@@ -250,12 +250,12 @@ class Wire:
 
 
 def _item(thing: Any) -> Row:
-    """Return id and name, or title, of an entity; the id as a number."""
+    """Return the id, as a number, and the name or title of an entity."""
     label = "title" if hasattr(thing, "title") else "name"
     return {"id": thing.id, label: getattr(thing, label)}
 
 
 def _listed(thing: Any) -> Row:
-    """Return an entity inside a list; a spot there has its kind too, wrapped like all that is nested."""
+    """Return an entity inside a list; a spot also has its type, wrapped like all nested objects."""
     kind = {"type": {"data": _item(thing.type)}} if isinstance(thing, Spot) else {}
     return _item(thing) | kind

@@ -1,4 +1,4 @@
-"""The vendor's rules: paths, parameters, request limits; and the reading of a query against them."""
+"""The vendor's rules: paths, parameters, request limits, and validation of a query."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _AIRING_INCLUDES = frozenset(
         "industry", "industry.parent", "network", "genre", "sub_genre", "show", "product",
     )
 )  # fmt: skip
-# Only `est_spend`, `date` and `audience_impressions_national_linear` are printed by the vendor.
+# The documentation shows only `est_spend`, `date` and `audience_impressions_national_linear`.
 AIRING_SORTS = frozenset(
     ("airing_date_et", "date", "id", "est_spend", "audience_impressions", "audience_impressions_national_linear")
 )
@@ -36,16 +36,16 @@ _NONE: frozenset[str] = frozenset()
 
 @dataclass(frozen=True)
 class Endpoint:
-    """What an address takes.
+    """Parameters of an endpoint.
 
     Args:
         family: Family of the request limits.
         filters: Names allowed in `filter[...]`.
         include: Names allowed in `include`.
-        sort: Names allowed in `sort`; none where it is not taken.
-        required: Filters that must be there.
-        kind: For lists: the field of `Catalogue`, else empty.
-        wrapper: Own name of a row, where rows may be wrapped in one.
+        sort: Names allowed in `sort`; empty if the endpoint does not sort.
+        required: Required filters.
+        kind: For lists: the field of `Catalogue`, otherwise empty.
+        wrapper: Name in which rows may be wrapped.
         metric: For airings: which figures they have.
     """
 
@@ -98,7 +98,7 @@ ENDPOINTS: Mapping[str, Endpoint] = {
     "/access": Endpoint("access", kind="access"),
 }
 
-# The lowest the vendor has published for each; section 4 of the specification.
+# The lowest published limit of each family; section 4 of the specification.
 LIMITS: Mapping[str, list[Rule]] = {
     "access": [Rule(100, 900)],
     "account": [Rule(100, 900)],
@@ -118,12 +118,12 @@ LIMITS: Mapping[str, list[Rule]] = {
 
 
 class BadQueryError(ValueError):
-    """A query breaks a rule; the text says which."""
+    """A query that breaks a rule; the message says which."""
 
 
 @dataclass(frozen=True)
 class Query:
-    """A query that keeps the rules. `sort` holds (name, descending); dates are None where not sent."""
+    """A valid query. `sort` holds (name, descending); dates that were not sent are None."""
 
     number: int
     size: int
@@ -140,10 +140,10 @@ class Query:
 
 
 def read(request: Request, endpoint: Endpoint) -> Query:
-    """Read the query of a request to this endpoint.
+    """Parse the query of a request to this endpoint.
 
     Raises:
-        BadQueryError: For a name not offered, a name sent twice, or a value out of range.
+        BadQueryError: A name is unknown or sent twice, or a value is out of range.
     """
     sent = dict(request.params)
     if len(sent) < len(request.params):
@@ -197,9 +197,9 @@ def _day(sent: Mapping[str, str], name: str) -> date | None:
         day = date.fromisoformat(text)
     except ValueError:
         day = None
-    # Since Python 3.11 fromisoformat takes other forms too.
+    # Since Python 3.11 fromisoformat accepts other formats too.
     if day is None or day.isoformat() != text:
-        raise BadQueryError(f"filter[{name}]={text} is no date YYYY-MM-DD")
+        raise BadQueryError(f"filter[{name}]={text} is not a date (YYYY-MM-DD)")
     return day
 
 

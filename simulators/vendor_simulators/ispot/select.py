@@ -1,4 +1,4 @@
-"""Which rows a query asks for, and in which order."""
+"""Selection and order of the rows of a query."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from vendor_simulators.ispot.entities import Airing, Change
     from vendor_simulators.ispot.rules import Endpoint, Query
 
-# Lists of rows kept in order, so that the second page of a query does not filter and sort again.
-_KEPT_LISTS = 16
+# Number of sorted lists to cache, so that the second page of a query does not filter and sort again.
+_CACHED_LISTS = 16
 
 _AIRING_KEYS: Mapping[str, Callable[[Airing], Any]] = {
-    # Assumed: the time and not the date, as the field `aired_at_et`; as an instant, so that the hour that repeats in
-    # November is in order.
+    # Assumed: the time rather than the date, like the field `aired_at_et`; compared as an instant, so that the repeated
+    # hour in November is in order.
     "airing_date_et": lambda airing: airing.at.timestamp(),
     "date": lambda airing: airing.at.toordinal(),
     "id": lambda airing: airing.id,
@@ -41,12 +41,12 @@ _ENTITY_KEYS: Mapping[str, Callable[[Any], Any]] = {
 
 
 class Selection:
-    """Rows by query.
+    """Selects rows by query.
 
     Args:
         airings: The data.
-        seed: The order of ties depends on it.
-        ties_move: Whether rows equal in every sort name come in another order at each call.
+        seed: Seed of the order of ties.
+        ties_move: Whether rows that are equal in all sort fields change their order from call to call.
     """
 
     def __init__(self, airings: Airings, seed: int, *, ties_move: bool) -> None:
@@ -54,14 +54,14 @@ class Selection:
         self._seed = seed
         self._ties_move = ties_move
         self._calls = count()
-        self._lists: Cache[Sequence[Any]] = Cache(_KEPT_LISTS, lambda _: 1)
+        self._lists: Cache[Sequence[Any]] = Cache(_CACHED_LISTS, lambda _: 1)
 
     def stable(self, endpoint: Endpoint, query: Query) -> bool:
-        """Tell whether the order is the same at every call: it is when the sort is total."""
+        """Return whether the order is the same at every call, that is, whether the sort is total."""
         return not self._ties_move or not endpoint.sort or any(name == "id" for name, _ in query.sort)
 
     def rows(self, endpoint: Endpoint, query: Query) -> Sequence[Any]:
-        """Return all rows of a query in its order, whatever the page: airings, (day, change) pairs or entities."""
+        """Return all rows of a query in order, ignoring its page: airings, (day, change) pairs or entities."""
         key = (endpoint, replace(query, number=1, size=1, include=frozenset()), self._data.generation)
         if self.stable(endpoint, query):
             return self._lists.get(key, lambda: _ordered(self._found(endpoint, query), endpoint, query))
@@ -70,19 +70,19 @@ class Selection:
         return _ordered(found, endpoint, query)
 
     def airings(self, query: Query) -> list[Airing]:
-        """Return the airings of a query in the order of their instants."""
+        """Return the airings of a query, ordered by time."""
         found = self._data.between(query.first_day or date.min, query.last_day or date.max)
         return [airing for airing in found if _fits(airing, query)]
 
     def changes(self, query: Query) -> list[tuple[date, Change]]:
-        """Return the corrections of a query with their days; the filters are those of their airings."""
+        """Return the corrections of a query with their days; the filters apply to their airings."""
         found = self._data.changes(query.first_day or date.min, query.last_day or date.max)
         return [(day, change) for day, change in found if _fits(change.airing, query)]
 
     def entities(self, kind: str, query: Query) -> Sequence[Any]:
-        """Return the entities of a kind that a query asks for, by id.
+        """Return the entities of a kind that match a query, ordered by id.
 
-        Assumed: the dates of a query for spots pick those that aired in the range; any airing counts.
+        Assumed: the dates of a query for spots select those that aired in the range; any airing counts.
         """
         things: Sequence[Any] = getattr(self._data.catalogue, kind)
         if query.accessible:
@@ -107,7 +107,7 @@ class Selection:
 def _fits(airing: Airing, query: Query) -> bool:
     return (
         (not query.airing_types or airing.type in query.airing_types)
-        # About the reach of the advertiser, not of the airing.
+        # The reach of the advertiser, not of the airing.
         and (not query.national_only or airing.spot.brand.national)
         and (not query.brands or airing.spot.brand.id in query.brands)
         and (not query.industries or airing.spot.brand.industry.id in query.industries)
@@ -117,7 +117,7 @@ def _fits(airing: Airing, query: Query) -> bool:
 
 def _ordered(rows: Sequence[Any], endpoint: Endpoint, query: Query) -> Sequence[Any]:
     keys = _AIRING_KEYS if endpoint.metric else _ENTITY_KEYS
-    # Sorting is stable: the last name first.
+    # Sorting is stable, so sort by the last name first.
     for name, descending in reversed(query.sort):
         rows = sorted(rows, key=keys[name], reverse=descending)
     return rows

@@ -1,4 +1,4 @@
-"""The iSpot simulator: tokens, addresses, limits, pages, errors."""
+"""The iSpot simulator: tokens, endpoints, limits, pages, errors."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import date
 
-    from vendor_simulators.limits import Standing
+    from vendor_simulators.limits import Usage
     from vendor_simulators.messages import Request
 
-# Bytes of pages kept ready.
-_KEPT_BYTES = 256 * 2**20
+# Size of the page cache in bytes.
+_CACHED_BYTES = 256 * 2**20
 _TOKEN_PATH = f"{BASE}/oauth2/token"
 _TOKEN_FIELDS = {"client_id", "client_secret", "grant_type"}
 _HEADER_PREFIX = {"epoch": "X-RateLimit-", "delta": "X-RateLimit-", "dashed": "X-Rate-Limit-", "standard": "RateLimit-"}
@@ -44,7 +44,7 @@ _TITLES = {
     405: "Method Not Allowed",
     429: "Too Many Requests",
 }
-# The stream's name in the tap, where it is not the last part of the path.
+# Paths of streams whose name is not the last part of the path.
 _PATHS = {
     "tv_airings": "/metrics/tv/airings",
     "audience_airings": "/metrics/audience/airings",
@@ -55,15 +55,15 @@ _PATHS = {
 
 
 class ISpotSimulator(Simulator):
-    """The v4 API of iSpot.tv, with data of its own.
+    """Simulator of the iSpot.tv v4 API with generated data.
 
     Args:
-        seed: The data depend on it.
+        seed: Seed of the data.
         first_day: First Eastern day with airings.
         days: Number of days with airings.
-        rows_per_day: Airings on each day, of all types; the filters of a tap leave some five in six.
-        enforce_limits: Whether requests above the vendor's limits get 429. When not, the headers never say that
-            nothing is left.
+        rows_per_day: Airings of all types per day; a tap's default filters keep about five in six.
+        enforce_limits: Whether requests above the vendor's limits get 429. If not, the headers never report zero
+            remaining requests.
         options: See `ISpotOptions`.
     """
 
@@ -86,9 +86,9 @@ class ISpotSimulator(Simulator):
             seed=seed, first_day=first_day, days=days, rows_per_day=rows_per_day, enforce_limits=enforce_limits
         )
         self.options = build(ISpotOptions, options)
-        # 20 and 40 alphanumeric characters, as the Quickstart says of the vendor's own.
+        # 20 and 40 alphanumeric characters, as documented in the Quickstart.
         self.client_id = "simulatedclient00001"
-        self.client_secret = "simulatedsecret0123456789abcdefghijklmno"  # noqa: S105 - of the simulator only
+        self.client_secret = "simulatedsecret0123456789abcdefghijklmno"  # noqa: S105 - valid in the simulator only
         self.tokens = Tokens(seed, self.options.token_seconds)
         self.limits = Limiter(LIMITS)
         self._airings = Airings(
@@ -102,7 +102,7 @@ class ISpotSimulator(Simulator):
         self._selection = Selection(self._airings, seed, ties_move=self.options.ties == "move")
         self._wire = Wire(self.options)
         self._truth = truth.Truth(self.options)
-        self._pages: Cache[Content] = Cache(_KEPT_BYTES, lambda content: len(content.plain))
+        self._pages: Cache[Content] = Cache(_CACHED_BYTES, lambda content: len(content.plain))
         self._request_ids = count(1)
 
     @override
@@ -137,9 +137,9 @@ class ISpotSimulator(Simulator):
         industry_ids: Collection[int] = (),
         network_ids: Collection[int] = (),
     ) -> list[dict[str, Any]]:
-        """Return exactly the records a right tap emits for a stream, sorted by its primary key.
+        """Return the exact records that a correct tap emits for a stream, sorted by its primary key.
 
-        The arguments besides the days are the tap's settings, with its defaults. Days are Eastern.
+        The arguments other than the days are the tap's settings, with the same defaults. Days are Eastern.
         """
         path = _PATHS.get(stream, f"/{stream}")
         endpoint = ENDPOINTS.get(path)
@@ -182,11 +182,11 @@ class ISpotSimulator(Simulator):
         self._check_token(request)
         endpoint = ENDPOINTS.get(request.path.removeprefix(BASE)) if request.path.startswith(f"{BASE}/") else None
         if endpoint is None:
-            self.flag(f"no such address: {request.method} {request.path}")
+            self.flag(f"unknown path: {request.method} {request.path}")
             return self._problem(request, 404, "no such address")
         headers = self._count(request, endpoint)
         if request.method not in ("GET", "HEAD"):
-            self.flag(f"a call that is not read only: {request.method} {request.path}")
+            self.flag(f"a call that is not read-only: {request.method} {request.path}")
             answer = self._problem(request, 405, "only GET")
         else:
             answer = self._data(request, endpoint)
@@ -204,7 +204,7 @@ class ISpotSimulator(Simulator):
             self.flag(f"a credential in the address of {request.method} {request.path}")
         version = request.headers.get("iSpot-Version")
         if version is not None and not re.fullmatch(r"\d{4}-\d\d-\d\d", version):
-            self.flag(f"iSpot-Version is no date: {version}")
+            self.flag(f"iSpot-Version is not a date: {version}")
 
     def _token(self, request: Request) -> Answer:
         kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
@@ -224,7 +224,7 @@ class ISpotSimulator(Simulator):
         if (form["client_id"], form["client_secret"]) != (self.client_id, self.client_secret):
             return self._problem(request, self.options.wrong_credentials, "the client is unknown")
         answer: dict[str, object] = {"access_token": self.tokens.issue()}
-        if self.options.token_answer == "full":  # noqa: S105 - no password
+        if self.options.token_answer == "full":  # noqa: S105 - not a password
             answer = {"token_type": "Bearer", "expires_in": self.options.token_seconds, **answer}
         return Answer.json(answer)
 
@@ -237,30 +237,30 @@ class ISpotSimulator(Simulator):
         raise Refused(self._problem(request, 401, "the token is not valid"))
 
     def _count(self, request: Request, endpoint: Endpoint) -> list[tuple[str, str]]:
-        """Count a request against the limits and return the headers that tell of them."""
-        standing = self.limits.count(endpoint.family)
-        if standing is None:
+        """Count a request against the limits and return the rate limit headers."""
+        usage = self.limits.count(endpoint.family)
+        if usage is None:
             return []
-        refused = self.enforce_limits and not standing.allowed
+        refused = self.enforce_limits and not usage.allowed
         if not self.enforce_limits:
-            standing.remaining = max(1, standing.remaining)
-        headers = self._limit_headers(standing)
+            usage.remaining = max(1, usage.remaining)
+        headers = self._limit_headers(usage)
         if refused:
-            answer = self._problem(request, 429, f"more than {standing.limit} requests to {endpoint.family}")
+            answer = self._problem(request, 429, f"more than {usage.limit} requests to {endpoint.family}")
             if self.options.too_many == "text":
                 answer = Answer.text("Too Many Requests", 429)
             elif self.options.too_many == "retry_after":
-                answer.headers.append(("Retry-After", str(math.ceil(standing.reset))))
+                answer.headers.append(("Retry-After", str(math.ceil(usage.reset))))
             answer.headers += headers
             raise Refused(answer)
         return headers
 
-    def _limit_headers(self, standing: Standing) -> list[tuple[str, str]]:
+    def _limit_headers(self, usage: Usage) -> list[tuple[str, str]]:
         style = self.options.limit_headers
         if style == "none":
             return []
         since = time.time() if style in ("epoch", "dashed") else 0.0
-        values = {"Limit": standing.limit, "Remaining": standing.remaining, "Reset": math.ceil(since + standing.reset)}
+        values = {"Limit": usage.limit, "Remaining": usage.remaining, "Reset": math.ceil(since + usage.reset)}
         return [(f"{_HEADER_PREFIX[style]}{name}", str(value)) for name, value in values.items()]
 
     def _data(self, request: Request, endpoint: Endpoint) -> Answer:
@@ -280,7 +280,7 @@ class ISpotSimulator(Simulator):
         """Return a page as JSON.
 
         Raises:
-            Refused: When the page is past the last; the documented range of `page[number]`.
+            Refused: The page number is greater than that of the last page.
         """
         rows = self._selection.rows(endpoint, query)
         size = min(query.size, self.options.clamp_page_size or query.size)
@@ -330,7 +330,7 @@ class ISpotSimulator(Simulator):
         return self._problem(request, 400, detail)
 
     def _problem(self, request: Request, status: int, detail: str) -> Answer:
-        """Return an error as RFC 7807 has it."""
+        """Return an error in the format of RFC 7807."""
         answer = Answer.json(
             {
                 "title": _TITLES[status],

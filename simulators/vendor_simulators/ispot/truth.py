@@ -1,4 +1,4 @@
-"""The expected records: what a right tap emits, flat and typed, made from the entities and not from the wire."""
+"""Expected records: the flat, typed output of a correct tap, computed from the entities rather than from responses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 
-# What the tap asks for unless told otherwise.
+# The tap's default includes.
 INCLUDE = (
     "brand", "parent_brand", "spot", "creative", "day_of_week", "day_part", "episode", "industry", "network", "genre",
     "sub_genre", "show", "product",
@@ -53,11 +53,10 @@ COLUMNS = {
 
 
 class Truth:
-    """Makes records.
+    """Builds expected records.
 
-    They are the same whatever the options, save where the specification itself tells the shapes apart: `markets` as
-    objects fill other columns, a `product` that is a list goes to `_extra`, and without the right to spend the column
-    is null.
+    They do not depend on the options, except where the specification distinguishes shapes: `markets` as objects fill
+    other columns, a `product` that is a list goes to `_extra`, and the spend column is null without the right to spend.
 
     Args:
         options: The variants.
@@ -109,7 +108,7 @@ class Truth:
         return record
 
     def change(self, day: date, change: Change) -> Record:
-        """Return the record of a correction; `update_key` is the digest of the row's JSON, keys sorted, no spaces."""
+        """Return the record of a correction; `update_key` is the digest of the row, see `digest`."""
         sent: Record = {
             "aired_at_et": change.airing.aired_at_et,
             "id": str(change.airing.id),
@@ -130,7 +129,7 @@ class Truth:
         }
 
     def entity(self, kind: str, thing: Any) -> Record:
-        """Return the record of a catalogue entity; the kind is a field of `Catalogue`."""
+        """Return the record of a catalogue entity; `kind` is a field of `Catalogue`."""
         record: Record = {column: _follow(thing, path) for column, path in _PATHS[kind].items()}
         extra = None
         if kind == "spots":
@@ -175,7 +174,7 @@ class Truth:
             ("day_part", airing.day_part, "day_part", ("id", "name")),
             ("day_of_week", airing.day_of_week, "day_of_week", ("id", "name")),
         ]
-        # `brand.parent` brings the brand along, as its parent is inside it; so does `industry.parent`.
+        # `brand.parent` implies the brand, which contains it; likewise `industry.parent`.
         wanted = {*include, *(name.partition(".")[0] for name in include)}
         for name, thing, prefix, fields in shapes:
             if name in wanted and thing is not None:
@@ -187,25 +186,25 @@ _CREATIVE = ("id", "spot_id", "title", "title_short", "slug", "airing_date_first
 
 
 def digest(row: Record) -> str:
-    """Return SHA-256 in hex of a row's JSON with sorted keys and no spaces; rows here are ASCII only."""
+    """Return the SHA-256 of a row's JSON with sorted keys and no spaces, in hexadecimal; rows here are ASCII only."""
     return hashlib.sha256(json.dumps(row, sort_keys=True, separators=(",", ":")).encode("ascii")).hexdigest()
 
 
 def in_order(records: Iterable[Record], *key: str) -> list[Record]:
-    """Return records sorted by their primary key, one for each: identical corrections of a day are one."""
+    """Return records sorted by primary key, without duplicates: identical corrections of a day become one."""
     by_key = {tuple(record[name] for name in key): record for record in records}
     return [by_key[values] for values in sorted(by_key)]
 
 
 def _follow(thing: Any, path: str) -> Any:
-    """Return what a dotted path leads to; None when something on the way is None, or without a path."""
+    """Return the value at a dotted path; None if the path is empty or an object on the way is None."""
     for name in path.split(".") if path else ():
         thing = getattr(thing, name) if thing is not None else None
     return thing if path else None
 
 
 def _columns(*names: str, **others: str) -> dict[str, str]:
-    """Return columns with the paths to their values; those given by name alone are fields of the entity."""
+    """Return columns with the paths to their values; positional names are fields of the entity."""
     return {"id": "id", **{name: name for name in names}, **others}
 
 
@@ -214,7 +213,7 @@ def _nested(*names: str) -> dict[str, str]:
     return {f"{name}_{field}": f"{name}.{field}" for name in names for field in ("id", "name")}
 
 
-# The columns of each list and where their values are; an empty path stands for a column the vendor never fills here.
+# The columns of each list and the paths to their values; an empty path marks a column that the vendor never fills.
 _PATHS = {
     "brands": _columns("name", "slug", **_nested("industry", "parent")),
     "industries": _columns("name", "slug", **_nested("parent")),

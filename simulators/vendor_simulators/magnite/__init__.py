@@ -1,4 +1,4 @@
-"""Magnite Streaming's Seller Platform API, version 1, imitated."""
+"""Simulator of Magnite Streaming's Seller Platform API, version 1."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Query definitions, held against what the Public API Guide says of their six parts."""
+"""Query definitions and their validation against the Public API Guide."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from vendor_simulators.magnite.warehouse import Pair, Source
 
-MOST_DAYS = 45
+MAX_DAYS = 45
 OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
@@ -28,14 +28,15 @@ _PARTS = {"source", "fields", "filters", "constraints", "orderings", "range"}
 
 
 class BadDefinitionError(Exception):
-    """A definition breaks a rule of the guide; the text says which."""
+    """A definition that breaks a rule of the guide; the message says which."""
 
 
 @dataclass(frozen=True)
 class Query:
-    """A definition, read.
+    """A parsed definition.
 
-    `filters` are (dimension, negate, values) and `constraints` (metric, operator, value); days are both included.
+    `filters` holds (dimension, negate, values) and `constraints` holds (metric, operator, value). Both days are
+    inclusive.
     """
 
     source: str
@@ -49,14 +50,14 @@ class Query:
     fields: tuple[str, ...] = field(default=())
 
     def keeps(self, read: Callable[[str], Pair]) -> bool:
-        """Tell whether filters keep something whose dimensions can be read so; identifiers and values both match."""
+        """Return whether the filters keep an entry; `read` returns its value and identifier for a dimension."""
         return all(
             negate != any(str(part) in values for part in read(name) if part is not None)
             for name, negate, values in self.filters
         )
 
     def satisfied(self, read: Callable[[str], int | Decimal | None]) -> bool:
-        """Tell whether constraints are met by a row whose metrics can be read so; an unknown figure meets none."""
+        """Return whether a row satisfies the constraints; `read` returns its value of a metric. Null satisfies none."""
         for name, sign, value in self.constraints:
             found = read(name)
             if found is None or not OPERATORS[sign](found, value):
@@ -65,17 +66,17 @@ class Query:
 
 
 def read_definition(definition: Any, *, today: date) -> Query:
-    """Read a definition.
+    """Parse a definition.
 
     Args:
         definition: The JSON body of `POST /queries`.
-        today: The day that named ranges count from.
+        today: The day that named ranges refer to.
 
     Raises:
-        BadDefinitionError: A part is missing, unknown or breaks a rule.
+        BadDefinitionError: A part is missing, unknown or invalid.
     """
     if not isinstance(definition, dict):
-        raise BadDefinitionError("the definition is no object")
+        raise BadDefinitionError("the definition is not an object")
     if unknown := sorted(definition.keys() - _PARTS):
         raise BadDefinitionError(f"no such part: {', '.join(unknown)}")
     source = SOURCES.get(definition.get("source", ""))
@@ -83,7 +84,7 @@ def read_definition(definition: Any, *, today: date) -> Query:
         raise BadDefinitionError(f"no such source: {definition.get('source')}")
     fields = definition.get("fields")
     if not isinstance(fields, list) or not fields or len(set(map(str, fields))) < len(fields):
-        raise BadDefinitionError("fields is no list of different ids")
+        raise BadDefinitionError("fields is not a list of unique ids")
     if unknown := [name for name in fields if name not in (*source.dimensions, *source.metrics)]:
         raise BadDefinitionError(f"{source.name} has no field {', '.join(map(str, unknown))}")
     first, last = _range(definition.get("range"), today)
@@ -103,20 +104,20 @@ def read_definition(definition: Any, *, today: date) -> Query:
 def _list(definition: Mapping[str, Any], part: str) -> list[dict[str, Any]]:
     found = definition.get(part, [])
     if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
-        raise BadDefinitionError(f"{part} is no list of objects")
+        raise BadDefinitionError(f"{part} is not a list of objects")
     return found
 
 
 def _members(item: dict[str, Any], part: str, *names: str) -> None:
     if item.keys() != set(names):
-        raise BadDefinitionError(f"{part} have {', '.join(names)}, and not {', '.join(sorted(item))}")
+        raise BadDefinitionError(f"{part} need {', '.join(names)}, not {', '.join(sorted(item))}")
 
 
 def _filter(item: dict[str, Any], source: Source) -> tuple[str, bool, tuple[str, ...]]:
     _members(item, "filters", "field", "negate", "value")
     if item["field"] not in source.dimensions:
-        raise BadDefinitionError(f"a filter on {item['field']}, which is no dimension")
-    # The guide's sample has the text "false", its prose says true or false.
+        raise BadDefinitionError(f"a filter on {item['field']}: not a dimension")
+    # The guide's sample has the text "false", its prose has true or false.
     negate = {True: True, False: False, "true": True, "false": False}.get(item["negate"])
     if negate is None:
         raise BadDefinitionError(f"negate is {item['negate']}")
@@ -129,18 +130,18 @@ def _filter(item: dict[str, Any], source: Source) -> tuple[str, bool, tuple[str,
 def _constraint(item: dict[str, Any], source: Source) -> tuple[str, str, Decimal]:
     _members(item, "constraints", "field", "operator", "value")
     if item["field"] not in source.metrics:
-        raise BadDefinitionError(f"a constraint on {item['field']}, which is no metric")
+        raise BadDefinitionError(f"a constraint on {item['field']}: not a metric")
     if item["operator"] not in OPERATORS:
         raise BadDefinitionError(f"no such operator: {item['operator']}")
     if isinstance(item["value"], bool) or not isinstance(item["value"], (int, float)):
-        raise BadDefinitionError(f"the constraint on {item['field']} has no number")
+        raise BadDefinitionError(f"the value of the constraint on {item['field']} is not a number")
     return item["field"], item["operator"], Decimal(str(item["value"]))
 
 
 def _ordering(item: dict[str, Any], source: Source) -> tuple[str, bool]:
     _members(item, "orderings", "field", "direction")
     if item["field"] not in source.dimensions and item["field"] not in METRICS:
-        raise BadDefinitionError(f"an ordering by {item['field']}, which is no field")
+        raise BadDefinitionError(f"an ordering by {item['field']}: not a field")
     if item["direction"] not in {"asc", "desc"}:
         raise BadDefinitionError(f"no such direction: {item['direction']}")
     return item["field"], item["direction"] == "desc"
@@ -148,22 +149,22 @@ def _ordering(item: dict[str, Any], source: Source) -> tuple[str, bool]:
 
 def _range(given: Any, today: date) -> tuple[date, date]:
     if not isinstance(given, dict) or given.keys() - {"range", "fromDate", "toDate", "timeZone"}:
-        raise BadDefinitionError("range is no object of range, or of fromDate and toDate, and timeZone")
+        raise BadDefinitionError("range is not an object with range, or fromDate and toDate, and optionally timeZone")
     if "timeZone" in given:
         try:
             ZoneInfo(given["timeZone"])
         except (KeyError, ValueError, TypeError, OSError):
             raise BadDefinitionError(f"no such timeZone: {given['timeZone']}") from None
     if ("range" in given) == ("fromDate" in given or "toDate" in given):
-        raise BadDefinitionError("range is either a name or two dates")
+        raise BadDefinitionError("range must be either a name or two dates")
     if "range" in given:
         return _named_range(given["range"], today)
     first, last = (_day(given.get(name), name) for name in ("fromDate", "toDate"))
     if first > last:
         raise BadDefinitionError(f"fromDate {first} is after toDate {last}")
     days = (last - first).days + 1
-    if days > MOST_DAYS:
-        raise BadDefinitionError(f"{days} days, at most {MOST_DAYS}")
+    if days > MAX_DAYS:
+        raise BadDefinitionError(f"{days} days; the maximum is {MAX_DAYS}")
     return first, last
 
 
@@ -172,9 +173,9 @@ def _day(text: Any, name: str) -> date:
         day = date.fromisoformat(text)
     except (TypeError, ValueError):
         day = None
-    # Since Python 3.11 fromisoformat takes other forms too.
+    # Since Python 3.11 fromisoformat accepts other formats too.
     if day is None or day.isoformat() != text:
-        raise BadDefinitionError(f"{name}={text} is no date YYYY-MM-DD")
+        raise BadDefinitionError(f"{name}={text} is not a date (YYYY-MM-DD)")
     return day
 
 

@@ -1,4 +1,4 @@
-"""The inventory hierarchy: seats, publishers, brands, supply, ad units; and the two views in which they are sent."""
+"""The inventory hierarchy (seats, publishers, brands, supply, ad units) in its list and detail views."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 KINDS = ("seats", "publishers", "brands", "supply", "ad_units")
-# What an entity is called inside another one.
+# Field name of an entity inside another one.
 SINGULAR = {"seats": "seat", "publishers": "publisher", "brands": "brand", "supply": "supply", "ad_units": "adUnit"}
-# No float holds it.
+# A float cannot represent it.
 BEYOND_FLOATS = 2**53 + 1
-# Publishers share ad unit names: these two, of one supply, have the same.
+# Ad unit names are not unique: these two, of one supply, have the same name.
 NAMESAKES = (1002, 1003)
 _PRINTED_DATE = "2014-06-04T04:49:27.000+0000"
 _SUPPLY_TYPES = ({"id": 2, "name": "Site"}, {"id": 1, "name": "App"}, {"id": 3, "name": "CTV"})
@@ -41,7 +41,7 @@ _NAMES = (
 class Entity:
     """One node of the hierarchy.
 
-    `listed` are fields that lists have, `detailed` those that only a call for the entity itself has.
+    `listed` holds fields of lists; `detailed` holds fields that only a request for the entity itself returns.
     """
 
     kind: str
@@ -54,66 +54,66 @@ class Entity:
 
     @cached_property
     def ancestors(self) -> dict[str, Entity]:
-        """The entity and those above it, by what they are called inside another one."""
+        """The entity and its ancestors, by their field names inside another entity."""
         above = self.parent.ancestors if self.parent is not None else {}
         return {SINGULAR[self.kind]: self, **above}
 
-    def small(self) -> dict[str, Any]:
-        """Return how the entity looks inside another one."""
+    def reference(self) -> dict[str, Any]:
+        """Return the entity as it appears inside another one."""
         return {"id": self.id, "name": self.name, "code": self.code, **self._nested()}
 
     def in_list(self) -> dict[str, Any]:
-        """Return the view that lists have: fields for identification, and the ancestors."""
+        """Return the list view: identifying fields and the ancestors."""
         return {"id": self.id, "name": self.name, "code": self.code, **self.listed, **self._nested()}
 
-    def alone(self) -> dict[str, Any]:
-        """Return the view with every field; inner entities come last, as the guide prints them."""
+    def detail(self) -> dict[str, Any]:
+        """Return the detail view with all fields; nested entities come last, as in the guide."""
         return {"id": self.id, "name": self.name, "code": self.code, **self.detailed, **self.listed, **self._nested()}
 
     def _nested(self) -> dict[str, Any]:
-        return {SINGULAR[self.parent.kind]: self.parent.small()} if self.parent is not None else {}
+        return {SINGULAR[self.parent.kind]: self.parent.reference()} if self.parent is not None else {}
 
 
 class Inventory:
     """All entities of an account.
 
-    The chain that the Public API Guide prints (ad unit 1000 up to seat 5000) comes first.
+    The sample entities of the Public API Guide (ad unit 1000 up to seat 5000) come first.
 
     Args:
-        seed: The data depend on it.
+        seed: Seed of the data.
         units: Number of ad units.
         updated_name: `updateDate`, `lastUpdated` or `both`.
-        extremes: Whether ids beyond 2^53 occur.
-        undeclared: Whether some entities have values in fields whose type no document tells.
+        extremes: Whether there are ids above 2^53.
+        undeclared: Whether some entities have values in fields of undocumented type.
         namesakes: Whether two ad units share a name.
     """
 
-    def __init__(  # noqa: PLR0913 - what the data depend on
+    def __init__(  # noqa: PLR0913 - the inputs of the data
         self, seed: int, units: int, *, updated_name: str, extremes: bool, undeclared: bool, namesakes: bool
     ) -> None:
         self._seed = seed
         self._updated = ("updateDate", "lastUpdated") if updated_name == "both" else (updated_name,)
         self._undeclared = undeclared
-        self.seats = [self._plain("seats", 5000, "Monkey Media, LLC", "frykr", None), self._made("seats", 5001)]
+        self.seats = [self._plain("seats", 5000, "Monkey Media, LLC", "frykr", None), self._random("seats", 5001)]
         self.publishers = [
             self._plain("publishers", 4000, "Monkey Time, Inc", "mnkye", self.seats[0]),
-            *(self._made("publishers", 4000 + n, self.seats[n % 2]) for n in range(1, 4)),
+            *(self._random("publishers", 4000 + n, self.seats[n % 2]) for n in range(1, 4)),
         ]
         self.brands = [
             self._plain("brands", 3000, "My Monkey (TM)", "zjq4m", self.publishers[0]),
-            *(self._made("brands", 3000 + n, self.publishers[n % 4]) for n in range(1, 6)),
+            *(self._random("brands", 3000 + n, self.publishers[n % 4]) for n in range(1, 6)),
         ]
         self.supply = [self._printed_supply()]
         self.supply += [self._supply(2000 + n, self.brands[n % 6]) for n in range(1, 12)]
         if extremes:
             self.supply[-1] = self._supply(BEYOND_FLOATS + 1000, self.brands[5])
         self.ad_units = [self._unit(1000, self.supply[0], "My Monkey Unit", "40404")]
-        # From the hundred thousands on, so that no number of them meets the ids of other kinds.
+        # From 100,000, so that they do not collide with the ids of other kinds.
         others = [1001, 1002, 1003, *range(100_000, 100_000 + units)][: units - 1]
-        self.ad_units += [self._unit(number, self._home(number, namesakes=namesakes)) for number in others]
+        self.ad_units += [self._unit(number, self._parent_supply(number, namesakes=namesakes)) for number in others]
         if namesakes:
             first = self.ad_units[2]
-            self.ad_units[3] = self._unit(NAMESAKES[1], self._home(NAMESAKES[0], namesakes=True), first.name)
+            self.ad_units[3] = self._unit(NAMESAKES[1], self._parent_supply(NAMESAKES[0], namesakes=True), first.name)
         if extremes:
             self.ad_units[-1] = self._unit(BEYOND_FLOATS, self.supply[-1], "Beyond floats")
         self.by_id = {kind: {entity.id: entity for entity in self.of(kind)} for kind in KINDS}
@@ -123,10 +123,10 @@ class Inventory:
         found: Sequence[Entity] = getattr(self, kind)
         return found
 
-    def _home(self, number: int, *, namesakes: bool) -> Entity:
+    def _parent_supply(self, number: int, *, namesakes: bool) -> Entity:
         return self.supply[3] if namesakes and number in NAMESAKES else self.supply[number % len(self.supply)]
 
-    def _made(self, kind: str, number: int, parent: Entity | None = None) -> Entity:
+    def _random(self, kind: str, number: int, parent: Entity | None = None) -> Entity:
         rng = generator("entity", self._seed, kind, number)
         return self._plain(kind, number, f"{rng.choice(_NAMES)} {number}", self._code(kind, number), parent)
 
@@ -149,7 +149,7 @@ class Inventory:
         return "".join(rng.choices(string.ascii_lowercase + string.digits, k=5))
 
     def _printed_supply(self) -> Entity:
-        """Make the supply whose detail the guide prints, field by field."""
+        """Return the supply in the guide's sample, field by field."""
         detailed: dict[str, Any] = {
             "creationDate": _PRINTED_DATE,
             "updateDate": _PRINTED_DATE,
@@ -192,7 +192,7 @@ class Inventory:
     def _unit(self, number: int, supply: Entity, name: str = "", code: str = "") -> Entity:
         rng = generator("unit", self._seed, number)
         listed: dict[str, Any] = {
-            "type": _UNIT_TYPES[0] if number == 1000 else rng.choice(_UNIT_TYPES),  # noqa: PLR2004 - as printed
+            "type": _UNIT_TYPES[0] if number == 1000 else rng.choice(_UNIT_TYPES),  # noqa: PLR2004 - the sample
             "status": _STATUSES[number % 10 == 9],  # noqa: PLR2004 - one in ten
             "linearity": _LINEARITY[number % 7 == 5],  # noqa: PLR2004 - one in seven
             "adUnitFormat": _FORMATS[number % 5 == 4],  # noqa: PLR2004 - one in five
@@ -201,7 +201,7 @@ class Inventory:
             **self._common("ad_units", number, ("updateDate",)),
             "isCoppa": number % 3 == 1,
             "hasPrivacyPolicy": True,
-            "mimes": ["video/flash"] if number == 1000 else ["video/mp4", "video/webm"],  # noqa: PLR2004 - as printed
+            "mimes": ["video/flash"] if number == 1000 else ["video/mp4", "video/webm"],  # noqa: PLR2004 - the sample
         }
         if self._undeclared and number % 6 == 5:  # noqa: PLR2004 - one in six
             detailed["skippable"] = {"after": 5}

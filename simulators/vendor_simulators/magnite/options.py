@@ -1,43 +1,43 @@
-"""What the vendor does not document: the simulator's first choice, and the others a tap has to survive."""
+"""Undocumented details of the API: the simulator's default, and variants that a tap must handle."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date  # noqa: TC003 - read at run time to turn text into options
+from datetime import date  # noqa: TC003 - needed at run time to convert text to options
 from typing import Literal
 
 
 @dataclass(frozen=True)
 class MagniteOptions:
-    """Choices of the Magnite simulator; the default of each is its first choice.
+    """Options of the Magnite simulator; the first value listed is the default.
 
     Args:
-        login_cookies: Cookies that a login sets: VhfpSession and a load balancer's, ApiSession alone, or none.
-        reads_cookie: The cookie in which the session code is looked for.
-        session_code: Where a login tells the code: in the body and in its cookie, or in the cookie only.
-        session_seconds: Seconds without a request after which a session has timed out.
+        login_cookies: Cookies that a login sets: VhfpSession and a load balancer's cookie, ApiSession only, or none.
+        reads_cookie: The cookie from which the session code is read.
+        session_code: Whether a login returns the code in the body and a cookie, or in the cookie only.
+        session_seconds: Session timeout: seconds without a request.
         wrong_keys: Status for wrong credentials.
-        not_logged_in: Status for a request without a session, or after the log-out.
+        not_logged_in: Status for a request without a session or after the logout.
         submit_status: Status of an accepted query.
-        status: How a query's status is told: number, string of digits, word, the shorter spelling of the word, or an
-            object with id and name.
-        sources_path: Base of the query sources.
-        source_in_path: What stands for a source in a path: its name or its id, only one of them.
-        source_ids: Ids of sources: text of digits, numbers, or none.
-        polls: Polls that find a query at work before it is complete.
-        query_seconds: Seconds after which a query is complete, however often it was asked for.
-        foreign_query: Submits that meet somebody else's query before the first one is accepted.
-        results_once: Whether results are gone after they were fetched.
+        status: A query's status as a number, string of digits, word, shorter spelling of the word, or object with id
+            and name.
+        sources_path: Base path of the query sources.
+        source_in_path: Whether paths accept a source's name and id, or only one of them.
+        source_ids: Ids of sources as text, as numbers, or absent.
+        polls: Number of polls before a query is complete.
+        query_seconds: Seconds after which a query is complete regardless of polls.
+        foreign_query: Number of submissions refused because of another user's query, before the first one is accepted.
+        results_once: Whether results are gone once fetched.
         codes_survive_login: Whether a query is still known in a later session.
-        missing_twins: Identifiers of dimensions that are null or absent: for a few rows, never, or always.
-        metrics: Metrics as JSON numbers, a few as strings; or all as strings; or all as numbers.
-        order: Whether results come in no order, or in the order that was asked for.
-        updated_name: What seats, publishers and brands call the date of the last change.
+        missing_ids: Whether the ids of dimensions are null or absent in a few rows, never, or always.
+        metrics: Metrics as JSON numbers with a few strings, all strings, or all numbers.
+        order: Whether results are in random order or in the requested order.
+        updated_name: Field name of the last change of seats, publishers and brands.
         supply_path: Path of the supply.
         ad_units_path: Path of the ad units.
-        undeclared: Whether a few rows have fields that no document names.
-        extremes: Whether there are ids beyond 2^53, and on the first day an amount of 24 digits.
-        empty_days: Days without a row.
+        undeclared: Whether a few rows have undocumented fields.
+        extremes: Whether there are ids above 2^53, and an amount of 24 digits on the first day.
+        empty_days: Days without rows.
     """
 
     login_cookies: Literal["VhfpSession", "ApiSession", "none"] = "VhfpSession"
@@ -56,7 +56,7 @@ class MagniteOptions:
     foreign_query: int = 0
     results_once: bool = False
     codes_survive_login: bool = True
-    missing_twins: Literal["few", "never", "always"] = "few"
+    missing_ids: Literal["few", "never", "always"] = "few"
     metrics: Literal["mixed", "strings", "numbers"] = "mixed"
     order: Literal["none", "asked"] = "none"
     updated_name: Literal["updateDate", "lastUpdated", "both"] = "updateDate"

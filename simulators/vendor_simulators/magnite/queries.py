@@ -1,4 +1,4 @@
-"""Queries as they are run: one at a time, with a ticket that is asked for until it is complete."""
+"""Query execution: one query at a time, with a ticket to poll until the query is complete."""
 
 from __future__ import annotations
 
@@ -18,64 +18,64 @@ if TYPE_CHECKING:
     from vendor_simulators.messages import Answer, Content
 
 Status = Literal["CREATED", "RUNNING", "COMPLETED", "ERRORED", "CANCELLED"]
-Fate = Literal["completed", "errored", "cancelled", "lost", "results lost"]
+Outcome = Literal["completed", "errored", "cancelled", "lost", "results lost"]
 NUMBERS = {"CREATED": 1, "RUNNING": 2, "COMPLETED": 3, "ERRORED": 4, "CANCELLED": 5}
 SHORT_WORDS = {"ERRORED": "ERROR", "CANCELLED": "CANCELED"}
 
 
 @dataclass(eq=False)
 class Ticket:
-    """One query that was accepted."""
+    """An accepted query."""
 
     code: str
     query: Query
     session: str
-    fate: Fate
+    outcome: Outcome
     submitted: float
-    asked: int = 0
+    polls: int = 0
     fetched: int = 0
     status: Status = "CREATED"
-    told: list[tuple[Answer, Content]] = field(default_factory=list)
-    """Answers that told the code, each with the body it was made with: a fault may put another one in its place."""
-    ended: list[tuple[Answer, Content]] = field(default_factory=list)
-    """Answers that told the end."""
+    code_responses: list[tuple[Answer, Content]] = field(default_factory=list)
+    """Responses with the code, each with its original body, because a fault may replace the body."""
+    final_responses: list[tuple[Answer, Content]] = field(default_factory=list)
+    """Responses with a final status, likewise."""
 
     @property
     def running(self) -> bool:
-        """Whether the query takes the only place."""
+        """Whether the query occupies the only slot."""
         return self.status in {"CREATED", "RUNNING"}
 
     @property
-    def known(self) -> bool:
-        """Whether an answer with the code has left whole."""
-        return any(_whole(pair) for pair in self.told)
+    def code_delivered(self) -> bool:
+        """Whether a response with the code has been delivered whole."""
+        return any(_is_whole(pair) for pair in self.code_responses)
 
     @property
-    def known_to_have_ended(self) -> bool:
-        """Whether an answer that told the end has left whole."""
-        return any(_whole(pair) for pair in self.ended)
+    def end_delivered(self) -> bool:
+        """Whether a response with a final status has been delivered whole."""
+        return any(_is_whole(pair) for pair in self.final_responses)
 
 
-def _whole(told: tuple[Answer, Content]) -> bool:
-    answer, body = told
+def _is_whole(sent: tuple[Answer, Content]) -> bool:
+    answer, body = sent
     return answer.delivery == "whole" and answer.body is body
 
 
 class Queries:
-    """The queries so far, of one user.
+    """All queries so far, of one user.
 
     Args:
-        seed: Codes depend on it.
-        polls: Polls that find a query at work.
-        seconds: Seconds after which a query is complete however often it was asked for.
-        clock: Seconds that only go forward.
+        seed: Seed of the codes.
+        polls: Number of polls before a query is complete.
+        seconds: Seconds after which a query is complete regardless of polls.
+        clock: Monotonic clock, in seconds.
     """
 
     def __init__(self, seed: int, *, polls: int, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self.accepted: list[Ticket] = []
-        """All tickets in the order they were given out."""
-        self.fates: deque[Fate] = deque()
-        """What becomes of the queries to come; complete when none is left."""
+        """All tickets in the order they were issued."""
+        self.outcomes: deque[Outcome] = deque()
+        """Outcomes of the next queries; further queries complete."""
         self._seed = seed
         self._polls = polls
         self._seconds = seconds
@@ -83,54 +83,54 @@ class Queries:
         self._lock = threading.Lock()
 
     def find(self, code: str) -> Ticket | None:
-        """Return the ticket with this code."""
+        """Return the ticket with this code; None if there is none."""
         return next((ticket for ticket in self.accepted if ticket.code == code), None)
 
     def submit(self, query: Query, session: str) -> Ticket | None:
-        """Accept a query and return its ticket; None while another one runs.
+        """Accept a query and return its ticket; None while another query is running.
 
-        A refusal counts as a look at the running one, as time is counted in requests here: a query that nobody polls
-        ends by itself.
+        A refusal counts as a poll of the running query, so that a query which nobody polls still ends: time is measured
+        in requests here.
         """
         with self._lock:
             if self.running is not None:
-                self._look(self.running)
+                self._advance(self.running)
                 return None
-            fate = self.fates.popleft() if self.fates else "completed"
-            ticket = Ticket(self._code(), query, session, fate, self._clock())
+            outcome = self.outcomes.popleft() if self.outcomes else "completed"
+            ticket = Ticket(self._code(), query, session, outcome, self._clock())
             self.accepted.append(ticket)
             return ticket
 
     @property
     def running(self) -> Ticket | None:
-        """The query that runs, if any."""
+        """The running query, if any."""
         for ticket in self.accepted:
             if ticket.running and self._clock() >= ticket.submitted + self._seconds:
                 self._end(ticket)
         return next((ticket for ticket in self.accepted if ticket.running), None)
 
     def poll(self, ticket: Ticket) -> None:
-        """Let time pass for a query."""
+        """Advance a running query by one poll."""
         with self._lock:
             if ticket.running:
-                self._look(ticket)
+                self._advance(ticket)
 
     def cancel(self, ticket: Ticket) -> None:
-        """End a query that runs; one that has ended stays as it is."""
+        """Cancel a running query; a finished query does not change."""
         with self._lock:
             if ticket.running:
                 ticket.status = "CANCELLED"
 
-    def _look(self, ticket: Ticket) -> None:
-        ticket.asked += 1
+    def _advance(self, ticket: Ticket) -> None:
+        ticket.polls += 1
         ticket.status = "RUNNING"
-        if ticket.asked > self._polls or self._clock() >= ticket.submitted + self._seconds:
+        if ticket.polls > self._polls or self._clock() >= ticket.submitted + self._seconds:
             self._end(ticket)
 
     @staticmethod
     def _end(ticket: Ticket) -> None:
-        ends: dict[Fate, Status] = {"errored": "ERRORED", "cancelled": "CANCELLED"}
-        ticket.status = ends.get(ticket.fate, "COMPLETED")
+        ends: dict[Outcome, Status] = {"errored": "ERRORED", "cancelled": "CANCELLED"}
+        ticket.status = ends.get(ticket.outcome, "COMPLETED")
 
     def _code(self) -> str:
         rng = generator("query", self._seed, len(self.accepted))

@@ -1,4 +1,4 @@
-"""Rows of a result: as they are sent, and as the records that a right tap makes of them."""
+"""Result rows: as sent, and as records of a correct tap."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 
-_INTEGER_TWINS = {"seat", "publisher", "brand", "supply", "adUnit", "network"}
+_INTEGER_IDS = {"seat", "publisher", "brand", "supply", "adUnit", "network"}
 _INTEGERS = {"hour", "year", "requests", "impressions"}
-_NO_TWIN = {"day", "hour", "year"}
+_WITHOUT_ID = {"day", "hour", "year"}
 
 
 class Results:
-    """Makes rows.
+    """Builds rows.
 
     Args:
         options: The variants.
@@ -41,7 +41,7 @@ class Results:
         self._options = options
 
     def json(self, rows: Iterable[Row]) -> bytes:
-        """Return rows as a JSON list of maps, names in alphabetical order as the guide prints them."""
+        """Return rows as a JSON list of objects, with names in alphabetical order as in the guide."""
         return exact_json([dict(sorted(self._sent(row).items())) for row in rows]).encode("ascii")
 
     def csv(self, rows: Iterable[Row], fields: Sequence[str]) -> str:
@@ -55,7 +55,7 @@ class Results:
         return text.getvalue()
 
     def record(self, row: Row, columns: Sequence[str]) -> Record:
-        """Return the record of a row.
+        """Return the expected record of a row.
 
         Args:
             row: The row.
@@ -66,11 +66,11 @@ class Results:
         for name in sorted(columns):
             value, _ = row.dimensions[name]
             record[name] = value if name in _INTEGERS else _text(value)
-            twin = self._twin(name, row)
-            if name not in _NO_TWIN:
+            identifier = self._identifier(name, row)
+            if name not in _WITHOUT_ID:
                 column = "currencyId" if name == "currency" else f"{name}IdLink"
-                record[column] = twin if name in _INTEGER_TWINS else _text(twin)
-            key.append([name, "value", _text(value)] if twin is None else [name, "id", _text(twin)])
+                record[column] = identifier if name in _INTEGER_IDS else _text(identifier)
+            key.append([name, "value", _text(value)] if identifier is None else [name, "id", _text(identifier)])
         for name, figure in row.metrics.items():
             record[name] = figure if figure is None or name in _INTEGERS else Decimal(figure)
         text = json.dumps(key, ensure_ascii=False, separators=(",", ":"))
@@ -82,23 +82,23 @@ class Results:
         sent: dict[str, Any] = {}
         for name, (value, identifier) in row.dimensions.items():
             sent[name] = value
-            twin, standing = DIMENSIONS[name].twin, self._standing(name, identifier)
-            if twin is not None and standing != "absent":
-                sent[twin] = identifier if standing == "sent" else None
-        as_text = self._options.metrics == "strings" or (self._options.metrics == "mixed" and _mark(row) % 9 == 0)
+            id_column, state = DIMENSIONS[name].id_column, self._id_state(name, identifier)
+            if id_column is not None and state != "absent":
+                sent[id_column] = identifier if state == "sent" else None
+        as_text = self._options.metrics == "strings" or (self._options.metrics == "mixed" and _hash(row) % 9 == 0)
         for name, figure in row.metrics.items():
             sent[name] = _figure_text(figure) if as_text else figure
         return {**sent, **self._undeclared(row)}
 
-    def _twin(self, name: str, row: Row) -> Value:
+    def _identifier(self, name: str, row: Row) -> Value:
         identifier = row.dimensions[name][1]
-        return identifier if self._standing(name, identifier) == "sent" else None
+        return identifier if self._id_state(name, identifier) == "sent" else None
 
-    def _standing(self, name: str, identifier: Value) -> str:
-        """Tell whether an identifier is sent, null or absent; never so that two rows of one name look alike."""
-        if self._options.missing_twins == "always":
+    def _id_state(self, name: str, identifier: Value) -> str:
+        """Return whether an identifier is sent, null or absent; rows with the same name stay distinguishable."""
+        if self._options.missing_ids == "always":
             return "absent"
-        if self._options.missing_twins == "few" and isinstance(identifier, int) and identifier not in NAMESAKES:
+        if self._options.missing_ids == "few" and isinstance(identifier, int) and identifier not in NAMESAKES:
             if name == "adUnit":
                 return {3: "null", 4: "absent"}.get(identifier % 7, "sent")
             if name == "supply":
@@ -106,13 +106,13 @@ class Results:
         return "sent"
 
     def _undeclared(self, row: Row) -> dict[str, Any]:
-        if self._options.undeclared and _mark(row) % 13 == 2:  # noqa: PLR2004 - one in thirteen
+        if self._options.undeclared and _hash(row) % 13 == 2:  # noqa: PLR2004 - one in thirteen
             return {"dataVersion": {"number": 2}}
         return {}
 
 
-def _mark(row: Row) -> int:
-    """Return a number that depends on a row's dimensions alone."""
+def _hash(row: Row) -> int:
+    """Return a hash of a row's dimensions."""
     return zlib.crc32(repr(sorted(row.dimensions.items())).encode("utf-8"))
 
 
@@ -126,10 +126,10 @@ def _text(value: Value) -> str | None:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def shuffled(rows: list[Row], query: Query, seed: int, number: int, *, asked: bool) -> None:
-    """Put rows into another order at each fetch, or into the one that was asked for."""
+def reorder(rows: list[Row], query: Query, seed: int, number: int, *, requested: bool) -> None:
+    """Shuffle rows differently at each fetch, or sort them in the requested order."""
     generator("order", seed, query.first_day, number).shuffle(rows)
-    for name, descending in reversed(query.orderings if asked else ()):
+    for name, descending in reversed(query.orderings if requested else ()):
         rows.sort(key=partial(_rank, name), reverse=descending)
 
 

@@ -1,4 +1,4 @@
-"""Sessions: one for each login, with a time-out that every request puts off."""
+"""Sessions: one per login, with a timeout that restarts at every request."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from vendor_simulators.seeded import generator
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# The code that the Public API Guide prints is the first one given out.
+# The first session has the code in the Public API Guide.
 PRINTED_CODE = "4e7a8e0c-018d-4184-a780-7b8d7d7683fe"
 PRINTED_ID = 415284
-Standing = Literal["active", "timed out", "unknown"]
+State = Literal["active", "timed out", "unknown"]
 
 
 class Sessions:
     """The sessions so far.
 
     Args:
-        seed: Their codes depend on it and on their number.
-        seconds: How long one lives without a request.
-        clock: Seconds that only go forward.
+        seed: Seed of the codes; each code also depends on its number.
+        seconds: Timeout: seconds without a request.
+        clock: Monotonic clock, in seconds.
     """
 
     def __init__(self, seed: int, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self.issued: list[str] = []
-        """All session codes in the order they were given out."""
+        """All session codes in the order they were issued."""
         self._seed = seed
         self._seconds = seconds
         self._clock = clock
@@ -36,7 +36,7 @@ class Sessions:
         self._lock = threading.Lock()
 
     def open(self) -> tuple[int, str]:
-        """Open a session and return its id and its code."""
+        """Open a session and return its id and code."""
         with self._lock:
             number = len(self.issued)
             code = PRINTED_CODE if not number else _code(self._seed, number)
@@ -44,8 +44,8 @@ class Sessions:
             self._used[code] = self._clock()
             return PRINTED_ID + number, code
 
-    def use(self, code: str) -> Standing:
-        """Tell how a session stands; a request in time puts its end off."""
+    def use(self, code: str) -> State:
+        """Return the state of a session and restart its timeout if it is active."""
         with self._lock:
             last, now = self._used.get(code), self._clock()
             if last is None:
@@ -56,18 +56,18 @@ class Sessions:
             return "active"
 
     def close(self, code: str) -> None:
-        """End a session for good, as a log-out does."""
+        """Close a session, as a logout does."""
         with self._lock:
             self._used.pop(code, None)
 
     def time_out(self) -> None:
-        """Let every session time out."""
+        """Time out all sessions."""
         with self._lock:
             self._used = dict.fromkeys(self._used, float("-inf"))
 
     @property
     def open_codes(self) -> list[str]:
-        """The sessions that were neither closed nor have timed out."""
+        """The sessions that are neither closed nor timed out."""
         with self._lock:
             now = self._clock()
             return [code for code, last in self._used.items() if now < last + self._seconds]

@@ -1,4 +1,4 @@
-"""The Magnite simulator: sessions, addresses, the inventory, queries, errors."""
+"""The Magnite simulator: sessions, endpoints, the inventory, queries, errors."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import override
 
-from vendor_simulators.magnite.answers import login_cookies, problem, session
 from vendor_simulators.magnite.definitions import BadDefinitionError, read_definition
 from vendor_simulators.magnite.inventory import KINDS, Inventory
 from vendor_simulators.magnite.options import MagniteOptions
 from vendor_simulators.magnite.queries import NUMBERS, SHORT_WORDS, Queries, Ticket
-from vendor_simulators.magnite.results import Results, shuffled
+from vendor_simulators.magnite.responses import login_cookies, problem, session
+from vendor_simulators.magnite.results import Results, reorder
 from vendor_simulators.magnite.sessions import Sessions
 from vendor_simulators.magnite.truth import Truth
 from vendor_simulators.magnite.warehouse import DIMENSIONS, METRICS, SOURCES, Source, Warehouse
@@ -34,14 +34,14 @@ _JSON = "application/json"
 
 
 class MagniteSimulator(Simulator):
-    """Version 1 of the Seller Platform API, with data of its own.
+    """Simulator of the Seller Platform API, version 1, with generated data.
 
     Args:
-        seed: The data depend on it.
+        seed: Seed of the data.
         first_day: First day with facts.
         days: Number of days with facts.
-        rows_per_day: Rows of the report by ad unit and currency on each day.
-        enforce_limits: Without effect: the vendor describes no limit by time, and one query at a time always holds.
+        rows_per_day: Rows per day of the report by ad unit and currency.
+        enforce_limits: No effect: the vendor has no rate limit, and the limit of one query at a time always applies.
         options: See `MagniteOptions`.
     """
 
@@ -64,9 +64,9 @@ class MagniteSimulator(Simulator):
             seed=seed, first_day=first_day, days=days, rows_per_day=rows_per_day, enforce_limits=enforce_limits
         )
         self.options = build(MagniteOptions, options)
-        # The keys that the guide's sample logs in with.
+        # The keys in the guide's sample login.
         self.access_key = "tv-MNdiN3IG1chX-jm"
-        self.secret_key = "MKmxH7scxxKACcs3BjZd"  # noqa: S105 - printed by the vendor
+        self.secret_key = "MKmxH7scxxKACcs3BjZd"  # noqa: S105 - published by the vendor
         self.sessions = Sessions(seed, self.options.session_seconds)
         self.queries = Queries(seed, polls=self.options.polls, seconds=self.options.query_seconds)
         self.inventory = Inventory(
@@ -75,8 +75,8 @@ class MagniteSimulator(Simulator):
             updated_name=self.options.updated_name,
             extremes=self.options.extremes,
             undeclared=self.options.undeclared,
-            # Without identifiers, a warehouse that goes by names cannot tell them apart.
-            namesakes=self.options.missing_twins != "always",
+            # Without ids, rows are grouped by name, so two ad units with the same name could not be told apart.
+            namesakes=self.options.missing_ids != "always",
         )
         self.warehouse = Warehouse(
             seed,
@@ -122,18 +122,18 @@ class MagniteSimulator(Simulator):
         constraints: Sequence[dict[str, Any]] = (),
         details: bool = False,
     ) -> list[dict[str, Any]]:
-        """Return exactly the records a right tap emits for a stream, sorted by its primary key.
+        """Return the exact records that a correct tap emits for a stream, sorted by its primary key.
 
         Args:
-            stream: Name of a stream; a report has any other name when `dimensions` and `metrics` are given.
+            stream: Name of a stream; with `dimensions` and `metrics` any other name is a report.
             first_day: First day of a report.
-            last_day: Last day, included.
+            last_day: Last day of a report, inclusive.
             source: Query source of a report.
-            dimensions: Its dimensions; those of `adstats_daily` by default.
-            metrics: Its metrics, likewise.
-            filters: As in a definition.
-            constraints: As in a definition.
-            details: Whether the tap's `include_details` is on.
+            dimensions: Dimensions of a report; by default those of `adstats_daily`.
+            metrics: Metrics of a report; by default those of `adstats_daily`.
+            filters: As in a query definition.
+            constraints: As in a query definition.
+            details: The tap's `include_details`.
         """
         if dimensions is None and stream != "adstats_daily":
             return self._truth.plain(stream, details=details)
@@ -163,13 +163,13 @@ class MagniteSimulator(Simulator):
         if parts == ["sessions"]:
             return self._login(request)
         session = self._session(request)
-        if request.method == "DELETE" and parts[0] == "sessions" and len(parts) == 2:  # noqa: PLR2004 - and a code
+        if request.method == "DELETE" and parts[0] == "sessions" and len(parts) == 2:  # noqa: PLR2004 - the path and a code
             self.sessions.close(parts[1])
             return Answer(204)
         if parts[0] == "queries" and parts[1:2] != ["sources"]:
             return self._query_call(request, parts[1:], session)
         if request.method not in {"GET", "HEAD"}:
-            self.flag(f"a call that is not read only: {request.method} {request.path}")
+            self.flag(f"a call that is not read-only: {request.method} {request.path}")
             raise Refused(problem(405, "method-not-allowed", "Only GET."))
         if parts[:2] == [self.options.sources_path, "sources"]:
             return self._metadata(parts[2:])
@@ -180,7 +180,7 @@ class MagniteSimulator(Simulator):
         logout = request.method == "DELETE" and parts[0] == "sessions"
         secrets = [self.access_key, self.secret_key, *(() if logout else self.sessions.issued)]
         if any(secret in target for secret in secrets):
-            self.flag(f"a key or a session code in the address of a {request.method}")
+            self.flag(f"a key or session code in the URL of a {request.method}")
         allowed = {"fmt"} if parts[0] == "queries" and parts[-1] == "results" else set()
         if others := [name for name, _ in request.params if name not in allowed]:
             self.flag(f"{request.method} {request.path}: parameter {', '.join(others)}")
@@ -213,7 +213,7 @@ class MagniteSimulator(Simulator):
         """Return the session code of a request.
 
         Raises:
-            Refused: There is none, it is unknown, or it has timed out.
+            Refused: The session code is missing, unknown or timed out.
         """
         cookies = request.cookies()
         names = [name for name, _ in cookies]
@@ -225,10 +225,10 @@ class MagniteSimulator(Simulator):
         elif values.get("VhfpSession", values["ApiSession"]) != values["ApiSession"]:
             self.flag(f"{request.method} {request.path}: ApiSession and VhfpSession differ")
         code = values.get(self.options.reads_cookie, "")
-        standing = self.sessions.use(code)
-        if standing == "timed out":
+        state = self.sessions.use(code)
+        if state == "timed out":
             raise Refused(problem(419, "session-timeout", "The session has timed out."))
-        if standing == "unknown":
+        if state == "unknown":
             raise Refused(problem(self.options.not_logged_in, "not-authenticated", "You are not logged in."))
         return code
 
@@ -243,7 +243,7 @@ class MagniteSimulator(Simulator):
         found = self.inventory.by_id[kind].get(int(parts[1])) if parts[1].isdigit() else None
         if found is None:
             raise Refused(_not_found(request))
-        return Answer.json(found.alone())
+        return Answer.json(found.detail())
 
     def _metadata(self, parts: Sequence[str]) -> Answer:
         if not parts:
@@ -255,7 +255,7 @@ class MagniteSimulator(Simulator):
         return Answer.json(self.fields(found, fields[0]))
 
     def source(self, source: Source) -> dict[str, Any]:
-        """Return a query source as it is listed."""
+        """Return a query source as listed by the API."""
         ids = {"text": str(source.number), "number": source.number}
         identifier = {"id": ids[self.options.source_ids]} if self.options.source_ids in ids else {}
         label = {"label": "Publisher Ad Stats"} if self.options.undeclared and source.number == 17 else {}  # noqa: PLR2004 - the main one
@@ -263,7 +263,7 @@ class MagniteSimulator(Simulator):
 
     @staticmethod
     def fields(source: Source, kind: str) -> list[dict[str, Any]]:
-        """Return the dimensions or metrics of a source as they are listed."""
+        """Return the dimensions or metrics of a source as listed by the API."""
         table = DIMENSIONS if kind == "dimensions" else METRICS
         names = source.dimensions if kind == "dimensions" else source.metrics
         return [{"id": name, "name": table[name].name, "type": table[name].type} for name in names]
@@ -280,22 +280,22 @@ class MagniteSimulator(Simulator):
             return self._submit(request, session)
         ticket = self.queries.find(parts[0]) if parts else None
         forgotten = ticket is not None and not self.options.codes_survive_login and ticket.session != session
-        if ticket is None or forgotten or ticket.fate == "lost":
+        if ticket is None or forgotten or ticket.outcome == "lost":
             raise Refused(problem(404, "not-found", "There is no such query."))
         if parts[1:] == ["results"] and request.method == "GET":
             return self._fetch(request, ticket)
         if len(parts) > 1 or request.method not in {"GET", "DELETE"}:
-            self.flag(f"no such call: {request.method} {request.path}")
+            self.flag(f"unknown call: {request.method} {request.path}")
             raise Refused(problem(405, "method-not-allowed", "No such call."))
         if request.method == "DELETE":
             self.queries.cancel(ticket)
             return Answer.json(self._ticket(ticket))
-        if ticket.known_to_have_ended:
-            self.flag("a query is polled that is known to have ended")
+        if ticket.end_delivered:
+            self.flag("a poll of a query whose end has been reported")
         self.queries.poll(ticket)
         answer = Answer.json(self._ticket(ticket))
         if not ticket.running:
-            ticket.ended.append((answer, answer.body))
+            ticket.final_responses.append((answer, answer.body))
         return answer
 
     def _submit(self, request: Request, session: str) -> Answer:
@@ -312,26 +312,26 @@ class MagniteSimulator(Simulator):
         running = self.queries.running
         ticket = self.queries.submit(query, session)
         if ticket is None:
-            # A client cannot know of a query of a session before, or of one whose ticket got lost on its way.
-            if running is not None and running.known and running.session == session:
-                self.flag("a second query while one runs")
+            # A client cannot know of a query of an earlier session, or of one whose ticket was lost in transit.
+            if running is not None and running.code_delivered and running.session == session:
+                self.flag("a second query while another is running")
             raise Refused(busy)
         answer = Answer.json(self._ticket(ticket), self.options.submit_status)
-        ticket.told.append((answer, answer.body))
-        if ticket.fate == "lost":
+        ticket.code_responses.append((answer, answer.body))
+        if ticket.outcome == "lost":
             self.queries.cancel(ticket)
         return answer
 
     def _fetch(self, request: Request, ticket: Ticket) -> Answer:
         if ticket.status != "COMPLETED":
-            self.flag(f"results asked for while the query is {ticket.status}")
+            self.flag(f"results requested while the query is {ticket.status}")
             raise Refused(problem(409, "not-complete", "The query is not complete."))
         ticket.fetched += 1
-        if ticket.fate == "results lost" or (self.options.results_once and ticket.fetched > 1):
+        if ticket.outcome == "results lost" or (self.options.results_once and ticket.fetched > 1):
             raise Refused(problem(404, "not-found", "The results are gone."))
         form = request.param("fmt") or "json"
         rows = self.warehouse.rows(ticket.query)
-        shuffled(rows, ticket.query, self.seed, ticket.fetched, asked=self.options.order == "asked")
+        reorder(rows, ticket.query, self.seed, ticket.fetched, requested=self.options.order == "asked")
         if form == "csv":
             return Answer.text(self.results.csv(rows, ticket.query.fields), content_type="text/csv; charset=utf-8")
         if form != "json":

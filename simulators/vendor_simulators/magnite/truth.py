@@ -1,4 +1,4 @@
-"""The expected records: what a right tap emits, made from the entities and the facts, not from the wire."""
+"""Expected records: the output of a correct tap, computed from the entities and facts rather than from responses."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ _LEVELS = ("seat", "publisher", "brand", "supply")
 
 
 class Truth:
-    """Makes records.
+    """Builds expected records.
 
     Args:
-        simulator: Whose entities and facts they are made of.
+        simulator: The simulator with the entities and facts.
     """
 
     def __init__(self, simulator: MagniteSimulator) -> None:
         self._simulator = simulator
 
     def plain(self, stream: str, *, details: bool) -> list[Record]:
-        """Return the records of a stream that is no report.
+        """Return the records of a stream that is not a report.
 
         Raises:
             ValueError: There is no such stream.
@@ -79,7 +79,7 @@ class Truth:
         """Return the records of a report over any number of days, sorted by `row_key`."""
         names = tuple(dimensions or DIMENSIONS)
         fields = [*names, *(metrics or METRICS)]
-        # A query has 45 days at most, the truth any number.
+        # A query is limited to 45 days, the expected records are not.
         query = read_definition({**definition, "fields": fields, "range": {"range": "today"}}, today=first_day)
         whole = type(query)(**{**vars(query), "first_day": first_day, "last_day": last_day})
         records = [self._simulator.results.record(row, names) for row in self._simulator.warehouse.rows(whole)]
@@ -93,7 +93,7 @@ class Truth:
 
 
 def _entity(entity: Entity, *, details: bool) -> Record:
-    sent = entity.alone() if details else entity.in_list()
+    sent = entity.detail() if details else entity.in_list()
     record = dict.fromkeys((*_COMMON, *_COLUMNS[entity.kind]))
     record |= {name: value for name, value in sent.items() if name in record}
     for name in ("creationDate", "updateDate", "lastUpdated"):

@@ -1,4 +1,4 @@
-"""The data warehouse: facts by day, dimensions and metrics over them, and what a query finds."""
+"""The data warehouse: daily facts, their dimensions and metrics, and the rows of a query."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from vendor_simulators.magnite.definitions import Query
     from vendor_simulators.magnite.inventory import Entity, Inventory
 
-# The day of the rows that the Public API Guide prints.
+# The day of the sample rows in the Public API Guide.
 PRINTED_DAY = date(2016, 4, 25)
 _CURRENCIES = (("USD", 1), ("EUR", 2))
 _PLATFORMS = (("iOS", 11), ("Android", 12), ("Roku", 13), ("Fire TV", 14))
@@ -29,7 +29,7 @@ _THOUSANDTH = Decimal("0.001")
 
 @dataclass(frozen=True)
 class Fact:
-    """What happened in one hour for one ad unit, currency, platform, buyer and deal."""
+    """One hour of one ad unit, currency, platform, buyer and deal."""
 
     day: date
     hour: int
@@ -48,23 +48,23 @@ class Fact:
 
 
 Value = str | int | bool | None
-# The value of a dimension and the identifier beside it, if it has one.
+# The value of a dimension and its identifier, if it has one.
 Pair = tuple[Value, Value]
 
 
 @dataclass(frozen=True)
 class Dimension:
-    """A dimension: its readable name and type, what it says of a fact, and the name of its identifier in results."""
+    """A dimension: readable name, type, how to read it from a fact, and the name of its identifier in results."""
 
     name: str
     type: str
     read: Callable[[Fact], Pair]
-    twin: str | None = None
+    id_column: str | None = None
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric: its readable name and type, and how it is made of the facts of one row."""
+    """A metric: readable name, type, and how to compute it from the facts of one row."""
 
     name: str
     type: str
@@ -108,7 +108,7 @@ DIMENSIONS: Mapping[str, Dimension] = {
 def _rate(over: Decimal | int, under: Decimal | int) -> Decimal | None:
     if not under:
         return None
-    # `+ 0` and normalize: 0.79 and not 0.790, as the guide prints it.
+    # `+ 0` and normalize: 0.79 rather than 0.790, as in the guide.
     return (Decimal(over) / Decimal(under)).quantize(_THOUSANDTH).normalize() + 0
 
 
@@ -130,7 +130,7 @@ _clicks = _sum(lambda fact: fact.clicks)
 METRICS: Mapping[str, Metric] = {
     "requests": Metric("Requests", "integer", _requests),
     "impressions": Metric("Impressions", "integer", _impressions),
-    # As in the printed rows: use rate times fill rate is impressions for a request.
+    # As in the sample rows: use rate times fill rate is impressions per request.
     "fillRate": Metric("Fill Rate", "percent", lambda facts: _rate(_impressions(facts) or 0, _uses(facts) or 0)),
     "useRate": Metric("Use Rate", "percent", lambda facts: _rate(_uses(facts) or 0, _requests(facts) or 0)),
     "netRevenue": Metric("Net Revenue", "currency", _net),
@@ -148,7 +148,7 @@ _EVERY_METRIC = tuple(METRICS)
 
 @dataclass(frozen=True)
 class Source:
-    """A query source and the fields it has."""
+    """A query source and its fields."""
 
     name: str
     number: int
@@ -169,26 +169,26 @@ SOURCES: Mapping[str, Source] = {
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a result: its dimensions and identifiers, and its metrics."""
+    """One result row: its dimensions with identifiers, and its metrics."""
 
     dimensions: Mapping[str, Pair]
     metrics: Mapping[str, int | Decimal | None]
 
 
 class Warehouse:
-    """Facts of an account, made day by day when first asked for.
+    """Facts of an account, generated per day on first use.
 
     Args:
-        seed: The data depend on it.
-        inventory: Whose ad units they are about.
+        seed: Seed of the data.
+        inventory: Inventory with the ad units of the facts.
         first_day: First day with facts.
         last_day: Last day with facts.
-        rows_per_day: Pairs of ad unit and currency on each day.
-        empty_days: Days without a fact.
+        rows_per_day: Pairs of ad unit and currency per day.
+        empty_days: Days without facts.
         extremes: Whether the first day has an amount of 24 digits.
     """
 
-    def __init__(  # noqa: PLR0913 - what the data depend on
+    def __init__(  # noqa: PLR0913 - the inputs of the data
         self,
         seed: int,
         inventory: Inventory,
@@ -212,7 +212,7 @@ class Warehouse:
         self._lock = threading.Lock()
 
     def restate(self, seed: int, days: int) -> list[date]:
-        """Change facts of the last days and add late ones; returns the days."""
+        """Change facts of the last days and add late ones; return the days."""
         touched = [self._last_day - timedelta(days=back) for back in range(days)]
         touched = sorted(day for day in touched if day >= self._first_day and day not in self._empty)
         with self._lock:
@@ -222,7 +222,7 @@ class Warehouse:
         return touched
 
     def rows(self, query: Query) -> list[Row]:
-        """Return what a query finds, in no particular order."""
+        """Return the rows of a query in no particular order."""
         groups: dict[tuple[Pair, ...], list[Fact]] = {}
         reads = [DIMENSIONS[name].read for name in query.dimensions]
         for fact in self._facts(query.first_day, query.last_day):
@@ -241,21 +241,21 @@ class Warehouse:
             with self._lock:
                 facts = self._days.get(day)
                 if facts is None:
-                    facts = self._days[day] = self._made(day)
+                    facts = self._days[day] = self._make(day)
             yield from facts
             day += timedelta(days=1)
 
-    def _made(self, day: date) -> list[Fact]:
+    def _make(self, day: date) -> list[Fact]:
         if day in self._empty:
             return []
         rng = generator("day", self._seed, day, self._rows_per_day)
         pairs = rng.sample(self._pairs, min(self._rows_per_day, len(self._pairs)))
-        # Those that a test looks for are there every day.
+        # Tests rely on these being there every day.
         always = [pair for pair in self._pairs if pair[0].id in {*NAMESAKES, BEYOND_FLOATS} and pair[1][1] == 1]
         chosen = list(dict.fromkeys([*always, *pairs]))[: max(self._rows_per_day, len(always))]
         facts: list[Fact] = []
         for unit, currency in chosen:
-            if day == PRINTED_DAY and unit.id == 1000:  # noqa: PLR2004 - the printed rows stand for it
+            if day == PRINTED_DAY and unit.id == 1000:  # noqa: PLR2004 - replaced by the sample rows
                 continue
             hours = rng.sample(range(24), rng.choice((1, 2, 3)))
             facts += [self._fact(rng, day, hour, unit, currency) for hour in hours]
@@ -273,14 +273,14 @@ class Warehouse:
         for position in rng.sample(range(len(facts)), max(1, len(facts) // 20)):
             old = facts[position]
             facts[position] = replace(old, impressions=old.impressions + 7, net=old.net + Decimal("1.2345"))
-        there = {(fact.unit.id, fact.currency) for fact in facts}
-        late = next((pair for pair in self._pairs if (pair[0].id, pair[1]) not in there), None)
+        present = {(fact.unit.id, fact.currency) for fact in facts}
+        late = next((pair for pair in self._pairs if (pair[0].id, pair[1]) not in present), None)
         if late is not None:
             facts.append(self._fact(rng, day, 23, *late))
 
     def _printed(self, rng: Random) -> list[Fact]:
-        """Make the facts of the rows that the guide prints for ad unit 1000."""
-        unit = next(unit for unit, _ in self._pairs if unit.id == 1000)  # noqa: PLR2004 - as printed
+        """Return the facts of the guide's sample rows of ad unit 1000."""
+        unit = next(unit for unit, _ in self._pairs if unit.id == 1000)  # noqa: PLR2004 - the sample
         printed = ((14, 2386, "338", 267), (10, 415, "120.6", 109), (1, 877, "345.5", 273), (3, 1714, "678", 445))
         return [
             replace(
@@ -294,7 +294,7 @@ class Warehouse:
 
     @staticmethod
     def _fact(rng: Random, day: date, hour: int, unit: Entity, currency: tuple[str, int]) -> Fact:
-        requests = rng.randint(0, 5000) if rng.random() < 0.97 else 0  # noqa: PLR2004 - some hours without a request
+        requests = rng.randint(0, 5000) if rng.random() < 0.97 else 0  # noqa: PLR2004 - some hours have no requests
         uses = int(requests * rng.uniform(0.1, 0.9))
         impressions = int(uses * rng.uniform(0.5, 1.0))
         gross = (Decimal(impressions) * rng.randint(5000, 40000) / 1_000_000).quantize(Decimal("0.000001"))

@@ -1,4 +1,4 @@
-"""Spotwatch, imitated."""
+"""Simulator of Spotwatch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Page links: a chain of pages of one result, frozen at its first request."""
+"""Page links: the pages of a result, which is frozen at its first request."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class Chain:
-    """A result in pages."""
+    """The pages of one result."""
 
     rows: list[dict[str, Any]]
     size: int
@@ -34,11 +34,11 @@ class _Link:
 
 
 class Chains:
-    """The page links that were given out.
+    """The page links issued so far.
 
     Args:
-        seed: The links depend on it.
-        options: How long links live, and what is told of a result.
+        seed: Seed of the links.
+        options: Lifetime of the links and details of the paging information.
     """
 
     def __init__(self, seed: int, options: SpotwatchOptions) -> None:
@@ -49,14 +49,14 @@ class Chains:
         self.issued: set[str] = set()
 
     def take(self, path: str) -> dict[str, Any] | None:
-        """Return the page that a link opens; None if the link does not live."""
+        """Return the page of a link; None if the link is unknown or has expired."""
         with self._lock:
             found = self._living.get(path)
             if found is None or time.monotonic() >= found.until:
                 return None
             if self._options.links == "once":
                 del self._living[path]
-                # The next page's answer would give the same link back as `prev`: it gets a new one.
+                # Otherwise the next page would return the same link as `prev`: issue a new one.
                 found.chain.links.pop(found.page)
             return self._page(found.chain, found.page)
 
@@ -66,7 +66,7 @@ class Chains:
             return self._page(chain, 0)
 
     def expire(self) -> None:
-        """Let every link die."""
+        """Expire all links."""
         with self._lock:
             self._living.clear()
 

@@ -1,4 +1,4 @@
-"""The data: days of airings from the seed, restated on command; and the rows printed in the vendor's page."""
+"""Generated days of airings, restated on command, and the sample rows of the vendor's documentation."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ GENRES = {
 _PROGRAMS = ("gute zeiten, schlechte zeiten", "navy cis", 'the "late" show', "two and a half men", "köln 50667 ½")
 _BRANDS = ("alfa romeo", "café müller", "emma", "goodgame.de", "sony", "vodafone", "wimdu.de")
 _LETTERS = "0123456789abcdefghijklmnopqrstuvwxyz"
-# Ids of a day lie in a range of their own, far from those printed; airings that come late at its end.
-_IDS_A_DAY = 1_000_000
+# Each day has its own range of ids, far from the sample ids; late airings get the ids at its end.
+_IDS_PER_DAY = 1_000_000
 _LATE_FROM = 900_000
 _FIRST_BROADCAST = 300_000_000
 _FIRST_BLOCK = 20_000_000
 
 
 def seconds(text: str) -> int:
-    """Return an instant, ISO 8601 with Z, as seconds since 1970."""
+    """Return an ISO 8601 instant ending in Z as seconds since 1970."""
     return int(datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp())
 
 
 def midnight(day: date) -> int:
-    """Return the beginning of a UTC day."""
+    """Return the start of a UTC day as seconds since 1970."""
     return int(datetime(day.year, day.month, day.day, tzinfo=timezone.utc).timestamp())
 
 
@@ -54,26 +54,26 @@ def _happens(rng: Random, probability: float) -> bool:
 
 
 def link(rng: Random) -> str:
-    """Return a link as the vendor's samples have them: 20 lower-case letters and digits."""
+    """Return a link in the format of the vendor's samples: 20 lower-case letters and digits."""
     return "/" + "".join(rng.choices(_LETTERS, k=20))
 
 
 class Data:
     """All ads, airings and breaks of a seed.
 
-    Nothing lies in the future of the machine's clock: days that are not over end now.
+    No row is later than the machine's clock: days that are not over end now.
 
     Args:
         seed: Seed.
         first_day: First UTC day with airings.
-        last_day: Last one.
-        rows_per_day: Airings on each day.
-        extremes: Whether one ad of the first day has an id of nearly 64 bits.
+        last_day: Last UTC day with airings.
+        rows_per_day: Airings per day.
+        extremes: Whether one ad of the first day has an id of almost 64 bits.
     """
 
     def __init__(self, seed: int, first_day: date, last_day: date, rows_per_day: int, *, extremes: bool) -> None:
         if rows_per_day > _LATE_FROM:
-            raise ValueError(f"rows_per_day: {_LATE_FROM} at most, as the ids of a day have a range")
+            raise ValueError(f"rows_per_day: at most {_LATE_FROM}, because each day has a limited range of ids")
         self.ads: list[Ad] = []
         self.broadcasts: list[Broadcast] = []
         self.blocks: list[Block] = []
@@ -89,9 +89,9 @@ class Data:
         for number, day in enumerate(days):
             rng = generator("spotwatch", seed, day.isoformat(), rows_per_day)
             alive = [(ad, until) for ad, until in alive if until >= day]
-            for place in range(max(2, rows_per_day // 6)):
-                # Nearly 64 bits: no float holds it.
-                exact = 2**63 - 25 if extremes and number == place == 0 else None
+            for index in range(max(2, rows_per_day // 6)):
+                # Almost 64 bits: a float cannot represent it.
+                exact = 2**63 - 25 if extremes and number == index == 0 else None
                 alive.append((self._ad(rng, midnight(day), exact), day + timedelta(days=rng.randint(0, 3))))
             self._day(rng, day, number, [ad for ad, _ in alive], rows_per_day)
         self.ads = [ad for ad in self.ads if ad.airings]
@@ -130,9 +130,9 @@ class Data:
         return ad
 
     def _day(self, rng: Random, day: date, number: int, ads: list[Ad], rows: int) -> None:
-        """Make a day's breaks: one begins and changes at its first instant, and one airing is in its last second."""
+        """Generate a day's breaks: one starts and changes at midnight, and one airing is in the day's last second."""
         begin = midnight(day)
-        ids = iter([_FIRST_BROADCAST + number * _IDS_A_DAY + place for place in rng.sample(range(_LATE_FROM), rows)])
+        ids = iter([_FIRST_BROADCAST + number * _IDS_PER_DAY + index for index in rng.sample(range(_LATE_FROM), rows)])
         self._block(rng, begin, [self._ad(rng, begin)], ids, updated=begin)
         if rows > 1:
             self._block(rng, begin + DAY - 1, [rng.choice(ads)], ids)
@@ -178,7 +178,7 @@ class Data:
         airing.block.airings.append(airing)
 
     def _print(self) -> None:
-        """Add the rows that the vendor's page prints, as far as their days are among those of the data."""
+        """Add the sample rows of the vendor's documentation whose days are among those of the data."""
         rng = generator("spotwatch printed", self._seed)
         vodafone = Ad(3893859079416045, seconds("2024-03-31T06:07:07Z"), 20, "vodafone", "allnet flat", [CATEGORIES[5]])
         vodafone.related = [2798804439039186]
@@ -233,10 +233,10 @@ class Data:
         return midnight(self._first_day) <= at < midnight(self._last_day) + DAY
 
     def restate(self, seed: int, days: int) -> Restated:
-        """Let programmes, ads and airings of the last days become known.
+        """Identify programmes and ads of the last days and add late airings.
 
-        That is an hour after the last day, or now if it is less than two days ago: a client that has read until now
-        finds it by the stamp of change.
+        The changes are dated one hour after the last day, or now if that is less than two days ago, so that a client
+        that has read up to now finds them by their change time.
         """
         with self.lock:
             now, after = int(time.time()), midnight(self._last_day) + DAY + 3600
@@ -260,11 +260,11 @@ class Data:
             return Restated(changed, added)
 
     def _late_airing(self, rng: Random, block: Block, at: int) -> int:
-        """Add an airing to the end of a break; all airings of the break change, as it is longer now."""
+        """Add an airing to the end of a break; all airings of the break change, because it is longer now."""
         self._late += 1
         day = (block.start - midnight(self._first_day)) // DAY
         last = max(block.airings, key=lambda airing: airing.blockindex)
-        number = _FIRST_BROADCAST + day * _IDS_A_DAY + _LATE_FROM + self._late
+        number = _FIRST_BROADCAST + day * _IDS_PER_DAY + _LATE_FROM + self._late
         airing = Broadcast(
             number, last.at, rng.choice(block.ads), block.region, block.channel, block, last.blockindex + 1
         )

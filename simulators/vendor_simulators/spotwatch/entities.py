@@ -1,4 +1,4 @@
-"""Ads, airings and ad breaks, as the vendor's field tables tell them apart. Times are seconds since 1970, UTC."""
+"""Ads, airings and ad breaks, as in the vendor's field tables. Times are seconds since 1970, UTC."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(eq=False)
 class Ad:
-    """One distinct commercial. `absent` are fields that the vendor leaves out of every answer."""
+    """One commercial. `absent` holds the fields that the vendor omits from every response."""
 
     id: int
     created: int
@@ -27,19 +27,19 @@ class Ad:
 
     @property
     def lastseen(self) -> int:
-        """The last airing; in the vendor's printed sample it is none of those that the sample has."""
+        """Time of the last airing; the vendor's sample has a later time than its airings."""
         last = max((airing.at for airing in self.airings), default=self.created)
         return max(last, self.printed_lastseen) if self.printed_lastseen else last
 
     @property
     def regions(self) -> list[str]:
-        """The countries in which it airs."""
+        """The countries in which the ad airs."""
         return sorted({airing.region for airing in self.airings})
 
 
 @dataclass(eq=False)
 class Broadcast:
-    """One airing of an ad, in a break."""
+    """One airing of an ad in a break."""
 
     id: int
     at: int
@@ -54,7 +54,7 @@ class Broadcast:
 
 @dataclass(eq=False)
 class Block:
-    """One ad break. Those that the vendor's page prints have ads and no airings: `printed_ads`."""
+    """One ad break. The breaks in the vendor's samples have ads, `printed_ads`, but no airings."""
 
     id: int
     start: int
@@ -70,5 +70,5 @@ class Block:
 
     @property
     def ads(self) -> list[Ad]:
-        """Its ads in the order of airing."""
+        """The break's ads in the order of airing."""
         return self.printed_ads or [airing.ad for airing in sorted(self.airings, key=lambda one: one.blockindex)]

@@ -1,4 +1,4 @@
-"""The reference lists ("Misc Requests"), in the shapes they may have."""
+"""Reference lists ("Misc Requests") in their possible shapes."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ SINCE = "2012-01-01"
 
 
 def pairs(channels: Mapping[str, Collection[str]]) -> set[tuple[str, str]]:
-    """Return a map of channels as pairs of region and channel."""
+    """Return a map of channels as (region, channel) pairs."""
     return {(region, channel) for region, of_region in channels.items() for channel in of_region}
 
 
 def genre_rows(shape: str) -> set[tuple[str, str, str]]:
-    """Return what the genres in one of their shapes tell: region, genre, subgenre."""
+    """Return the (region, genre, subgenre) rows that one of the shapes expresses."""
     rows: set[tuple[str, str, str]] = set()
     for region in CHANNELS:
         for genre, subgenres in GENRES.items():
@@ -43,7 +43,7 @@ def genre_rows(shape: str) -> set[tuple[str, str, str]]:
 
 
 def answer(path: str, options: SpotwatchOptions, brands: Iterable[str]) -> Any:
-    """Return the answer of a call; lists hold a name twice and a null, which mean nothing."""
+    """Return the response of a call. Lists contain one name twice and a null, both without meaning."""
     if path in ("/get-all-channels", "/get-tracked-channels"):
         channels = ALL if path == "/get-all-channels" else TRACKED
         return {region: _channels(of_region, options) for region, of_region in channels.items()}

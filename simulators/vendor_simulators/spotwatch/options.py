@@ -1,4 +1,4 @@
-"""What the vendor does not document: the simulator's first choice, and the others a tap has to survive."""
+"""Undocumented details of the API: the simulator's default, and variants that a tap must handle."""
 
 from __future__ import annotations
 
@@ -8,29 +8,31 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class SpotwatchOptions:
-    """Choices of the Spotwatch simulator; the default of each is its first choice.
+    """Options of the Spotwatch simulator; the first value listed is the default.
 
     Args:
-        bounds: Whether both bounds of a range include their instant, or one of them does not.
-        links: Page links that work with or without the header; that need it; that are good for one call.
-        link_seconds: How long a page link lives; None = as long as the simulator.
-        lost_link_status: Status for a page link that is not known any more.
-        total_error: What is added to `results_total`.
-        empty_pages_total: `pages_total` where there is no result.
-        order: Rows in any order, or in that of their times.
+        bounds: Whether the bounds of a range are inclusive, or one of them is exclusive.
+        links: Page links that work without the header; that require it; that work once.
+        link_seconds: Lifetime of a page link in seconds; None = unlimited.
+        lost_link_status: Status for an unknown or expired page link.
+        total_error: Number added to `results_total`.
+        empty_pages_total: `pages_total` of an empty result.
+        order: Rows in random order, or ordered by time.
         updated: Whether blocks have `updated`.
-        block_broadcasts: Where `broadcast_fields` of `/get-blocks` shows: nowhere, in the block, or in each of its ads.
-        bad_key_status: Status for a key that is not known.
-        key_places: `header` notes a violation for a key in the query or the body, which the vendor takes as well.
+        block_broadcasts: Where `/get-blocks` returns the `broadcast_fields`: nowhere, in the block, or in each of its
+            ads.
+        bad_key_status: Status for an unknown key.
+        key_places: `header` records a violation for a key in the query or the body, although the vendor accepts it
+            there.
         lists: Reference lists of strings, or of objects with `name`.
         channel_lists: Channels of a region as strings, or as objects with `name`.
-        genres: By region subgenres by genre, a list of genres, or the two lists `genres` and `subgenres`.
-        brand_filters: Whether the four filters of `/get-all-brands` may be left out.
-        unknown_field: Whether a field name that is not known fails with 400, or is ignored.
-        undeclared: Whether rows have a field that no document names.
+        genres: Per region: subgenres by genre, a list of genres, or the two lists `genres` and `subgenres`.
+        brand_filters: Whether the four filters of `/get-all-brands` are optional or required.
+        unknown_field: Whether an unknown field name is refused with 400 or ignored.
+        undeclared: Whether rows have an undocumented field.
         queue_answer: An object with `messages`, or the bare array.
-        queue_messages: Messages that wait in the queue; the vendor keeps 1000.
-        extremes: Whether one ad has an id of nearly 64 bits.
+        queue_messages: Number of queued messages; the vendor keeps up to 1000.
+        extremes: Whether one ad has an id of almost 64 bits.
     """
 
     bounds: Literal["inclusive", "upper_exclusive", "lower_exclusive"] = "inclusive"

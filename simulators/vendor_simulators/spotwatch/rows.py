@@ -1,4 +1,4 @@
-"""Rows as they go over the wire: the fields asked for, in the time format asked for."""
+"""Wire format: rows with the requested fields and time format."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from vendor_simulators.spotwatch.entities import Ad, Block, Broadcast
     from vendor_simulators.spotwatch.options import SpotwatchOptions
 
-# "Plain Format": the zone is stored with the key; this is the default one.
+# "Plain Format": the zone is stored with the key; this is the default zone.
 _ZONE_OF_KEY = ZoneInfo("Europe/Berlin")
 
 AD_FIELDS = (
@@ -34,8 +34,8 @@ PUSHED_AD_FIELDS = (
 PUSHED_FIELDS = ("id", "time", "region", "channel", "ad", "block", "blockindex", "program", "genre", "subgenre")
 
 
-def spelled(at: int, time_fmt: str) -> str | int:
-    """Return an instant in one of the three formats ("Time Formats")."""
+def format_time(at: int, time_fmt: str) -> str | int:
+    """Format an instant in one of the three formats ("Time Formats")."""
     if time_fmt == "unix":
         return at
     if time_fmt == "plain":
@@ -44,20 +44,20 @@ def spelled(at: int, time_fmt: str) -> str | int:
 
 
 class Wire:
-    """Makes rows.
+    """Builds rows.
 
     Args:
-        options: What they look like where the page does not say.
+        options: Variants of undocumented details.
     """
 
     def __init__(self, options: SpotwatchOptions) -> None:
         self._options = options
 
     def ad(self, ad: Ad, fields: Collection[str], nested: Collection[str], time_fmt: str) -> dict[str, Any]:
-        """Return an ad with these fields, and its airings with those of `nested`."""
+        """Return an ad with these fields, and its airings with the fields in `nested`."""
         makers: Mapping[str, Any] = {
-            "created": lambda: spelled(ad.created, time_fmt),
-            "lastseen": lambda: spelled(ad.lastseen, time_fmt),
+            "created": lambda: format_time(ad.created, time_fmt),
+            "lastseen": lambda: format_time(ad.lastseen, time_fmt),
             "nbroadcasts": lambda: len(ad.airings),
             "broadcasts": lambda: [self.broadcast(airing, nested, time_fmt) for airing in ad.airings],
         }
@@ -73,7 +73,7 @@ class Wire:
         ad, block = airing.ad, airing.block
         values: dict[str, Any] = {
             "id": airing.id,
-            "time": spelled(airing.at, time_fmt),
+            "time": format_time(airing.at, time_fmt),
             "ad": ad.id,
             "region": airing.region,
             "channel": airing.channel,
@@ -97,7 +97,7 @@ class Wire:
     def block(
         self, block: Block, ad_fields: Collection[str], broadcast_fields: Collection[str], time_fmt: str
     ) -> dict[str, Any]:
-        """Return a break; `/get-blocks` has no list of its own fields."""
+        """Return a break; `/get-blocks` has no parameter for its own fields."""
         ads = [self.ad(ad, ad_fields, (), time_fmt) for ad in block.ads]
         airings = [
             {name: getattr(airing, name) for name in ("id",) if name in broadcast_fields} for airing in block.airings
@@ -108,28 +108,28 @@ class Wire:
             "id": block.id,
             "region": block.region,
             "channel": block.channel,
-            "start": spelled(block.start, time_fmt),
-            "finish": spelled(block.finish, time_fmt),
+            "start": format_time(block.start, time_fmt),
+            "finish": format_time(block.finish, time_fmt),
             "program": block.program,
             "genre": block.genre,
             "subgenre": block.subgenre,
             "ads": ads,
         }
         if self._options.updated == "present":
-            row["updated"] = spelled(block.updated, time_fmt)
+            row["updated"] = format_time(block.updated, time_fmt)
         if self._options.block_broadcasts == "block":
             row["broadcasts"] = airings
         return self._with_undeclared(row, {"rating": None, "position": 3})
 
     def message(self, airing: Broadcast) -> dict[str, Any]:
-        """Return a push message; the ad is as it was pushed."""
+        """Return a push message."""
         broadcast = self.broadcast(airing, PUSHED_FIELDS, "iso8601")
         times = {"start": airing.at, "end": airing.at + airing.ad.duration, "detected": airing.at + 3}
         return {
             "push_type": "broadcast",
             "message": {
                 "broadcast": broadcast,
-                "timings": {name: spelled(at, "iso8601") for name, at in times.items()},
+                "timings": {name: format_time(at, "iso8601") for name, at in times.items()},
                 "ad": self.ad(airing.ad, PUSHED_AD_FIELDS, (), "iso8601"),
             },
         }

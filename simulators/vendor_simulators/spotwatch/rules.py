@@ -1,4 +1,4 @@
-"""The calls and what they take ("Arguments" of each in the vendor's page)."""
+"""The calls and their arguments ("Arguments" of each call in the vendor's documentation)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from vendor_simulators.messages import Request
 
-MOST_ROWS = 100_000
+MAX_ROWS = 100_000
 DEFAULT_ROWS = 200
 
 _COMMON = {"key": "text"}
@@ -24,13 +24,13 @@ _AD_LISTS = {"ad_fields": "fields", "broadcast_fields": "fields", "time_fmt": "t
 
 @dataclass(frozen=True)
 class Call:
-    """One call: the types of its arguments, and which of them are required beside the key."""
+    """One call: the types of its arguments, and those that are required in addition to the key."""
 
     arguments: Mapping[str, str]
     required: tuple[str, ...] = ()
 
     def type_of(self, name: str) -> str | None:
-        """Return the type of an argument; None if the call has it not."""
+        """Return the type of an argument; None if the call does not have it."""
         return _COMMON.get(name) or self.arguments.get(name)
 
 
@@ -80,7 +80,7 @@ CALLS: Mapping[str, Call] = {
     "/get-all-tv-genres": Call({}),
 }
 
-TRAPS = {
+FORBIDDEN_CALLS = {
     "/set-push-broadcast": "changes the account",
     "/delete-push-broadcast": "changes the account",
     "/set-timezone-for-api-key": "changes the account",
@@ -92,18 +92,18 @@ TRAPS = {
 
 
 class BadArgumentsError(Exception):
-    """Arguments that fail; a violation if they are against the vendor's page."""
+    """Invalid arguments; a violation if they contradict the vendor's documentation."""
 
     def __init__(self, text: str, *, violation: bool = True) -> None:
         super().__init__(text)
         self.violation = violation
 
 
-def sent(request: Request) -> tuple[dict[str, str], dict[str, Any]]:
-    """Return the keys by place, and the other arguments as they were sent.
+def parse_request(request: Request) -> tuple[dict[str, str], dict[str, Any]]:
+    """Return the keys by location and the other arguments as sent.
 
     Raises:
-        BadArgumentsError: The body is no JSON object with the documented content type, or a name is sent twice.
+        BadArgumentsError: The body is not a JSON object with the documented content type, or a name is sent twice.
     """
     keys: dict[str, str] = {}
     scheme, blank, key = request.headers.get("Authorization", "").partition(" ")
@@ -124,7 +124,7 @@ def sent(request: Request) -> tuple[dict[str, str], dict[str, Any]]:
         except ValueError:
             body = None
         if not isinstance(body, dict):
-            raise BadArgumentsError("the body is no JSON object")
+            raise BadArgumentsError("the body is not a JSON object")
         if "key" in body:
             keys["body"] = str(body.pop("key"))
         arguments.update(body)
@@ -132,15 +132,15 @@ def sent(request: Request) -> tuple[dict[str, str], dict[str, Any]]:
 
 
 def read(call: Call, arguments: Mapping[str, Any], required: tuple[str, ...]) -> dict[str, Any]:
-    """Return the arguments as values of their types.
+    """Return the arguments converted to their types.
 
     Args:
-        call: What is called.
-        arguments: As sent, without the key.
-        required: Names that may not be missing.
+        call: The call.
+        arguments: Arguments as sent, without the key.
+        required: Names of required arguments.
 
     Raises:
-        BadArgumentsError: With the text of the answer.
+        BadArgumentsError: Missing, unknown or invalid arguments, with the text of the response.
     """
     missing = [name for name in required if name not in arguments]
     if missing:
@@ -182,7 +182,7 @@ def _bool(name: str, value: Any) -> bool:
 
 
 def _date(name: str, value: Any) -> int:
-    """Read one of the three forms of "Date Arguments"."""
+    """Parse one of the three formats of "Date Arguments"."""
     text = str(value)
     try:
         if re.fullmatch(r"\d{4}-\d\d-\d\d", text):

@@ -1,4 +1,4 @@
-"""Which rows a call asks for ("optional" arguments of /get-ads, /get-broadcasts, /get-blocks)."""
+"""Selection of the rows of a call ("optional" arguments of /get-ads, /get-broadcasts, /get-blocks)."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Selection:
-    """Rows by arguments.
+    """Selects rows by arguments.
 
     Args:
-        data: The rows there are.
-        bounds: Which bounds of a range include their instant; see `SpotwatchOptions`.
+        data: All rows.
+        bounds: Which bounds of a range are inclusive; see `SpotwatchOptions`.
     """
 
     data: Data
     bounds: str
 
     def within(self, at: int, arguments: Mapping[str, Any], prefix: str) -> bool:
-        """Tell whether an instant is between `<prefix>_from` and `<prefix>_to`."""
+        """Return whether an instant is between `<prefix>_from` and `<prefix>_to`."""
         low, high = arguments.get(f"{prefix}_from"), arguments.get(f"{prefix}_to")
         if low is not None and (at < low or (at == low and self.bounds == "lower_exclusive")):
             return False

@@ -19,7 +19,15 @@ from vendor_simulators.spotwatch.chains import Chain, Chains
 from vendor_simulators.spotwatch.data import Data, midnight, seconds
 from vendor_simulators.spotwatch.entities import Ad, Block, Broadcast
 from vendor_simulators.spotwatch.options import SpotwatchOptions
-from vendor_simulators.spotwatch.rules import CALLS, DEFAULT_ROWS, MOST_ROWS, TRAPS, BadArgumentsError, read, sent
+from vendor_simulators.spotwatch.rules import (
+    CALLS,
+    DEFAULT_ROWS,
+    FORBIDDEN_CALLS,
+    MAX_ROWS,
+    BadArgumentsError,
+    parse_request,
+    read,
+)
 from vendor_simulators.spotwatch.select import Selection
 from vendor_simulators.spotwatch.truth import Truth
 
@@ -29,21 +37,21 @@ if TYPE_CHECKING:
 
     from vendor_simulators.messages import Request
 
-MOST_MESSAGES = 1000
+MAX_MESSAGES = 1000
 LISTS = ("channels", "regions", "categories", "brands", "tv_genres")
 _TIMES = {"ads": "lastseen", "broadcasts": "time", "blocks": "updated", "block_ads": "updated"}
 _BRAND_FILTERS = ("region", "channel", "time_seen_from", "time_seen_to")
 
 
 class SpotwatchSimulator(Simulator):
-    """The API of Spotwatch, with data of its own.
+    """Simulator of the Spotwatch API with generated data.
 
     Args:
-        seed: The data depend on it.
+        seed: Seed of the data.
         first_day: First UTC day with airings.
         days: Number of days with airings.
-        rows_per_day: Airings on each day.
-        enforce_limits: Without effect: the vendor documents no limits.
+        rows_per_day: Airings per day.
+        enforce_limits: No effect: the vendor documents no limits.
         options: See `SpotwatchOptions`.
     """
 
@@ -75,7 +83,7 @@ class SpotwatchSimulator(Simulator):
 
     @cached_property
     def data(self) -> Data:
-        """The rows; made when they are first needed."""
+        """All rows; generated on first use."""
         with self._lock:
             return Data(self.seed, self.first_day, self.last_day, self.rows_per_day, extremes=self.options.extremes)
 
@@ -85,16 +93,16 @@ class SpotwatchSimulator(Simulator):
 
     @cached_property
     def queue(self) -> list[Broadcast]:
-        """The airings whose messages wait, oldest first; the printed sample comes before all others."""
+        """The airings with queued messages, oldest first; the sample of the documentation comes before all others."""
         newest = sorted(self.data.broadcasts, key=lambda airing: (airing.at, airing.id))
-        waiting = min(self.options.queue_messages, MOST_MESSAGES)
+        waiting = min(self.options.queue_messages, MAX_MESSAGES)
         kept = newest[-max(0, waiting - 1) :] if waiting > 1 else []
         return [printed_message(), *kept] if waiting else []
 
     @override
     def started(self, url: str) -> None:
         with self._lock:
-            # Made before requests come, so that none of them waits for it.
+            # Generate the data before the first request, so that no request has to wait.
             len(self.queue)
         super().started(url)
 
@@ -104,7 +112,7 @@ class SpotwatchSimulator(Simulator):
 
     @override
     def expire_tokens(self) -> None:
-        """Let every page link die: the vendor has no tokens."""
+        """Expire all page links: the vendor has no tokens."""
         self.chains.expire()
 
     @override
@@ -123,10 +131,10 @@ class SpotwatchSimulator(Simulator):
         include_media: bool = False,
         include_user_payload: bool = False,
     ) -> list[dict[str, Any]]:
-        """Return exactly the records a right tap emits for a stream, sorted by its primary key.
+        """Return the exact records that a correct tap emits for a stream, sorted by its primary key.
 
-        Without `last_day` there is no end: what changed after the last day of the data is among the records. The
-        arguments besides the days are the tap's settings. Of the queue, what waits in it now.
+        Without `last_day` the range is open: it includes changes after the last day of the data. The arguments other
+        than the days are the tap's settings. For the queue, returns the messages that are queued now.
         """
         optional = {"media": include_media, "user_payload": include_user_payload}
         columns = [name for name, wanted in optional.items() if wanted]
@@ -153,13 +161,13 @@ class SpotwatchSimulator(Simulator):
         return sorted(found, key=lambda record: record["id"])
 
     def _range(self, time: str, first_day: date, last_day: date | None) -> dict[str, Any]:
-        """Return the bounds that leave the rows of these days, whatever the vendor's bounds mean."""
+        """Return bounds that select the rows of these days, whether or not bounds are inclusive."""
         bounds: dict[str, Any] = {f"{time}_from": midnight(first_day)}
         if last_day is not None:
             end = midnight(last_day + timedelta(days=1))
-            # The instant itself is not wanted, but a tap cannot see it where rows do not have it.
-            blind = time == "updated" and self.options.updated == "absent"
-            bounds[f"{time}_to"] = end if blind or self.options.bounds == "upper_exclusive" else end - 1
+            # The bound itself is outside the range, but a tap cannot tell if rows have no `updated`.
+            unknown = time == "updated" and self.options.updated == "absent"
+            bounds[f"{time}_to"] = end if unknown or self.options.bounds == "upper_exclusive" else end - 1
         return bounds
 
     @override
@@ -168,16 +176,16 @@ class SpotwatchSimulator(Simulator):
             return self._follow(request)
         call = CALLS.get(request.path)
         if call is None:
-            trap = TRAPS.get(request.path)
-            self.flag(f"a call that {trap}: {request.path}" if trap else f"no such address: {request.path}")
+            reason = FORBIDDEN_CALLS.get(request.path)
+            self.flag(f"a call that {reason}: {request.path}" if reason else f"unknown path: {request.path}")
             return Answer.text("Not found.", 400)
         if request.method not in ("GET", "POST"):
             return self._violation(request, "the method is not documented")
-        insisted = self.options.brand_filters == "required" and request.path == "/get-all-brands"
+        all_required = self.options.brand_filters == "required" and request.path == "/get-all-brands"
         try:
-            keys, arguments = sent(request)
+            keys, arguments = parse_request(request)
             self._check_key(request, keys)
-            values = read(call, arguments, _BRAND_FILTERS if insisted else call.required)
+            values = read(call, arguments, _BRAND_FILTERS if all_required else call.required)
         except BadArgumentsError as error:
             return self._violation(request, str(error)) if error.violation else Answer.text(str(error), 400)
         with self.data.lock:
@@ -203,7 +211,7 @@ class SpotwatchSimulator(Simulator):
             raise Refused(Answer.text("API key is not valid.", self.options.bad_key_status))
 
     def _follow(self, request: Request) -> Answer:
-        """Answer a page link ("Masked Requests": links refuse arguments unless made to take them)."""
+        """Answer a page link ("Masked Requests": links accept no arguments unless configured to)."""
         if request.method != "GET" or request.params or request.body:
             return self._violation(request, "a link takes no arguments", shown="a page link")
         scheme, _, key = request.headers.get("Authorization", "").partition(" ")
@@ -216,8 +224,8 @@ class SpotwatchSimulator(Simulator):
 
     def _paged(self, request: Request, values: dict[str, Any]) -> Answer:
         size = values.get("page_lim", DEFAULT_ROWS)
-        size = MOST_ROWS if size == -1 else size
-        if not 1 <= size <= MOST_ROWS:
+        size = MAX_ROWS if size == -1 else size
+        if not 1 <= size <= MAX_ROWS:
             return self._violation(request, f"page_lim {size} is out of range")
         select: Mapping[str, Callable[[dict[str, Any]], list[Any]]] = {
             "/get-ads": self._selection.ads,
@@ -273,7 +281,8 @@ class SpotwatchSimulator(Simulator):
         if thing is None:
             return Answer.text(f"{kind.capitalize()} ID [{values['id']}] not found.", 400)
         nested = [name for name in rows.BROADCAST_FIELDS if name not in {"program", "genre", "subgenre", "ad"}]
-        # "default all except program genre subgenre ad", and the sample next to it has `ad`: the sample is served.
+        # The documentation has "default all except program genre subgenre ad", but the sample next to it has `ad`. The
+        # simulator follows the sample.
         defaults: dict[str, tuple[Collection[str], Collection[str]]] = {
             "ad": (rows.AD_FIELDS, [*nested[:6], "ad"]),
             "broadcast": ((), rows.BROADCAST_FIELDS),
@@ -289,7 +298,7 @@ class SpotwatchSimulator(Simulator):
         return Answer.json(lists.answer(path, self.options, self._selection.brands(values)))
 
     def _messages(self, values: dict[str, Any]) -> Answer:
-        """Give the oldest messages and forget them."""
+        """Return the oldest messages and remove them from the queue."""
         asked = values.get("num_messages", -1)
         with self._lock:
             number = len(self.queue) if asked < 0 else min(asked, len(self.queue))
@@ -304,7 +313,7 @@ class SpotwatchSimulator(Simulator):
 
 
 def printed_message() -> Broadcast:
-    """Return the airing of the message that the vendor's page prints."""
+    """Return the airing of the sample message in the vendor's documentation."""
     at = seconds("2024-07-29T19:31:01Z")
     ad = Ad(8693926032257232, seconds("2024-07-04T04:43:47Z"), 10, "emma", "", [])
     block = Block(

@@ -1,11 +1,11 @@
-"""The records that a right tap emits: made from the data, not from the answers."""
+"""Expected records: the output of a correct tap, computed from the data rather than from responses."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from vendor_simulators.spotwatch import lists
-from vendor_simulators.spotwatch.rows import PUSHED_AD_FIELDS, PUSHED_FIELDS, spelled
+from vendor_simulators.spotwatch.rows import PUSHED_AD_FIELDS, PUSHED_FIELDS, format_time
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -21,19 +21,21 @@ ISO = "iso8601"
 
 
 class Truth:
-    """Makes records.
+    """Builds expected records.
 
     Args:
-        options: Those that change what a tap can know.
+        options: Variants that affect the records.
     """
 
     def __init__(self, options: SpotwatchOptions) -> None:
         self._options = options
 
     def ad(self, ad: Ad, optional: Collection[str]) -> dict[str, Any]:
-        """Return a record of ads; `optional` are columns that a setting adds."""
+        """Return a record of ads; `optional` holds columns added by settings."""
         values = {name: getattr(ad, name, None) for name in (*AD_COLUMNS, *optional)}
-        values.update(created=spelled(ad.created, ISO), lastseen=spelled(ad.lastseen, ISO), nbroadcasts=len(ad.airings))
+        values.update(
+            created=format_time(ad.created, ISO), lastseen=format_time(ad.lastseen, ISO), nbroadcasts=len(ad.airings)
+        )
         values.update(dict.fromkeys(ad.absent & values.keys()))
         return {**values, "_extra": self._extra({"market_share": 0.25})}
 
@@ -42,7 +44,7 @@ class Truth:
         unknown = airing.absent
         return {
             "id": airing.id,
-            "time": spelled(airing.at, ISO),
+            "time": format_time(airing.at, ISO),
             "ad": airing.ad.id,
             "region": airing.region,
             "channel": airing.channel,
@@ -64,8 +66,8 @@ class Truth:
             extra["broadcasts"] = airings
         return {
             "id": block.id,
-            "start": spelled(block.start, ISO),
-            "finish": spelled(block.finish, ISO),
+            "start": format_time(block.start, ISO),
+            "finish": format_time(block.finish, ISO),
             "updated": self._updated(block),
             "region": block.region,
             "channel": block.channel,
@@ -77,7 +79,7 @@ class Truth:
         }
 
     def block_ads(self, block: Block) -> list[dict[str, Any]]:
-        """Return the records of block_ads that follow from a break."""
+        """Return the records of block_ads for one break."""
         return [
             {
                 "block_id": block.id,
@@ -85,7 +87,7 @@ class Truth:
                 "ad_id": ad.id,
                 "region": block.region,
                 "channel": block.channel,
-                "start": spelled(block.start, ISO),
+                "start": format_time(block.start, ISO),
                 "updated": self._updated(block),
                 "_extra": self._of_ad(block) or None,
             }
@@ -101,9 +103,9 @@ class Truth:
         return {
             "broadcast_id": airing.id,
             "push_type": "broadcast",
-            "timings_start": spelled(airing.at, ISO),
-            "timings_end": spelled(airing.at + airing.ad.duration, ISO),
-            "timings_detected": spelled(airing.at + 3, ISO),
+            "timings_start": format_time(airing.at, ISO),
+            "timings_end": format_time(airing.at + airing.ad.duration, ISO),
+            "timings_detected": format_time(airing.at + 3, ISO),
             "broadcast": {**broadcast, **({"confidence": {"video": 97, "audio": []}} if undeclared else {})},
             "ad": {**ad, **({"market_share": 0.25} if undeclared else {})},
             "_extra": None,
@@ -137,10 +139,10 @@ class Truth:
         return [{column: name, "_extra": None if plain else {"label": name.upper()}} for name in sorted(names)]
 
     def _updated(self, block: Block) -> str | int | None:
-        return spelled(block.updated, ISO) if self._options.updated == "present" else None
+        return format_time(block.updated, ISO) if self._options.updated == "present" else None
 
     def _of_ad(self, block: Block) -> dict[str, Any]:
-        """Return what an ad within a break has beside its id."""
+        """Return the members of an ad within a break, except its id."""
         members: dict[str, Any] = {"market_share": 0.25} if self._options.undeclared else {}
         if self._options.block_broadcasts == "ads":
             members["broadcasts"] = [{"id": airing.id} for airing in block.airings[:1]]

@@ -1,4 +1,4 @@
-"""SpringServe v0 and v1, imitated."""
+"""Simulator of SpringServe v0 and v1."""
 
 from __future__ import annotations
 

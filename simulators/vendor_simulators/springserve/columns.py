@@ -1,7 +1,7 @@
-"""The columns of each list, by type: names and types as the vendor's document and the specification have them.
+"""The columns of each list and their types, from the vendor's documentation and the specification.
 
 `num` is money or a rate, which may be sent as text; `time` is a timestamp; `ints`, `texts`, `objects` and `hours` are
-arrays. `+` stands for another group of columns.
+arrays. `+` includes another group of columns.
 """
 
 from __future__ import annotations
@@ -253,4 +253,4 @@ def _read(name: str) -> dict[str, str]:
 GROUPS = ("targeting", "more_targeting", "common", "list")
 
 COLUMNS: dict[str, dict[str, str]] = {name: _read(name) for name in _TABLES if name not in GROUPS}
-"""Type of each column, by list."""
+"""Column types by list."""

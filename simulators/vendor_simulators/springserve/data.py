@@ -1,4 +1,4 @@
-"""The account's made-up inventory: entities with a time of their last change, and members of lists."""
+"""The account's generated inventory: entities with a change time, and members of lists."""
 
 from __future__ import annotations
 
@@ -49,17 +49,17 @@ MEMBERS: dict[str, tuple[str, str, str, int]] = {
     "bill_items": ("bills", "bill_id", "bill_items", 4),
     "demand_tag_priorities": ("supply_tags", "supply_tag_id", "demand_tag_priorities", 3),
 }
-"""Child streams: list of the parents, column of the parent's id, last part of the path, most rows of one parent."""
+"""Child streams: parent list, column of the parent's id, last part of the path, maximum rows per parent."""
 
 FIRST_IDS = {name: (number + 1) * 100_000 for number, name in enumerate([*SIZES, *SMALL])}
 LARGE_ID = 2**53 + 1
-"""Id of the last supply label: beyond what a double holds."""
+"""Id of the last supply label: too large for a double to represent exactly."""
 
 GEO_TYPES = ("CountryList", "DmaList")
 
 
 def pick(*parts: object) -> int:
-    """Return a number that depends on nothing but the parts."""
+    """Return a hash of the parts."""
     return zlib.crc32("/".join(map(str, parts)).encode())
 
 
@@ -67,7 +67,7 @@ def pick(*parts: object) -> int:
 class Entity:
     """A row of a list.
 
-    `number` counts from 0 within its list, `edits` how often it was edited; both decide its values.
+    Its values depend on `number`, which counts from 0 within its list, and on `edits`, the number of edits so far.
     """
 
     kind: str
@@ -79,12 +79,12 @@ class Entity:
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What identifies it, as the stream's primary key."""
+        """The entity's primary key in its stream."""
         return (self.geo_type, self.id) if self.kind == "geo_lists" else (self.id,)
 
     @property
     def geo_type(self) -> str:
-        """Kind of a list of places; ids are unique within it only."""
+        """Type of a geo list; ids are unique only within a type."""
         return GEO_TYPES[self.number % 2]
 
 
@@ -92,8 +92,8 @@ class Inventory:
     """All entities.
 
     Args:
-        seed: Their values depend on it.
-        first_day: First day with reports; what exists was last changed before it.
+        seed: Seed of the entities.
+        first_day: First day with reports; all initial changes are before it.
         tags: Number of supply tags.
     """
 
@@ -115,20 +115,20 @@ class Inventory:
         elif kind == "supply_labels" and number == size - 1:
             identity = LARGE_ID
         elif kind == "geo_lists":
-            # One id in two types.
+            # Each id occurs in both types.
             identity = first + number // 2
         created = self._first - timedelta(days=900 - pick(self.seed, kind, number) % 400, milliseconds=number % 1000)
         if size // 3 <= number < size // 2:
-            # One bulk edit: many rows of one instant.
+            # One bulk edit: many rows with the same change time.
             updated = self._first - timedelta(days=40, milliseconds=325)
         else:
-            # A few rows share each instant, which has nothing to do with their ids.
+            # A few rows share each change time, which does not depend on their ids.
             group = pick(self.seed, kind, "group", number) % (size // 4 + 1)
             updated = self._first - timedelta(days=200) + timedelta(hours=group, milliseconds=675)
         return Entity(kind, identity, number, created, updated)
 
     def edit(self, entity: Entity) -> None:
-        """Change an entity's values; its time is later than that of any other."""
+        """Change an entity's values; its change time becomes the latest of all."""
         with self._lock:
             self._latest += timedelta(seconds=61, milliseconds=7)
             entity.edits += 1
@@ -145,10 +145,10 @@ class Inventory:
             return entity
 
     def find(self, kind: str, identity: int) -> Entity | None:
-        """Return the entity of an id, if there is one."""
+        """Return the entity with this id; None if there is none."""
         return next((entity for entity in self.entities[kind] if entity.id == identity), None)
 
     def members(self, stream: str, parent: Entity) -> Iterable[int]:
-        """Return the numbers of a parent's members; none for some."""
+        """Return the numbers of a parent's members; some parents have none."""
         most = MEMBERS[stream][3]
         return range(pick(self.seed, stream, parent.id) % (most + 1) if parent.number else most)

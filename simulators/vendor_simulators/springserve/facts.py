@@ -1,4 +1,4 @@
-"""What happened: counts by hour and supply tag, and the rows of reports that add them up."""
+"""Facts: counts per hour and supply tag, and the report rows that aggregate them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COUNTS = ("total_requests", "usable_requests", "blocked_requests", "impressions"
 MONEY = ("revenue", "cost", "profit")
 RATES = {"fill_rate": ("impressions", "total_requests"), "click_through_rate": ("clicks", "impressions")}
 METRICS = (*COUNTS, *MONEY, *RATES)
-"""What a report without metrics gets, too: a wide set of the server's own."""
+"""All metrics; also the set that the server returns for a report without metrics."""
 
 DIMENSIONS = {
     "supply_tag_id": "supply_tag_ids",
@@ -34,13 +34,13 @@ DIMENSIONS = {
     "declared_domain": "declared_domains",
     "device_brand": "device_brands",
 }
-"""Dimensions with the filters that go with them."""
+"""Dimensions and their filters."""
 
 CENT = Decimal("0.0001")
 
 
 class Fact(NamedTuple):
-    """One hour of one supply tag; dimensions by name, counts in the order of `COUNTS`, money in that of `MONEY`."""
+    """One hour of one supply tag; `counts` are in the order of `COUNTS`, `money` in the order of `MONEY`."""
 
     hour: datetime
     dimensions: Mapping[str, Any]
@@ -49,8 +49,8 @@ class Fact(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Question:
-    """What a report asks for; days are inclusive, in `zone`."""
+class ReportQuery:
+    """Parameters of a report; days are inclusive, in `zone`."""
 
     first: date
     last: date
@@ -61,7 +61,7 @@ class Question:
 
 
 class ReportRow(NamedTuple):
-    """A row of a report: the hour or day it is of (None without one), its group, and sums by metric."""
+    """A report row: its hour or day (None for a cumulative report), its group, and sums by metric."""
 
     moment: datetime | None
     group: tuple[Any, ...]
@@ -72,14 +72,14 @@ class Facts:
     """All facts.
 
     Args:
-        inventory: The entities that they are of.
+        inventory: The inventory that the facts refer to.
         first_day: First day with facts, UTC.
         last_day: Last day with facts, UTC.
     """
 
     def __init__(self, inventory: Inventory, first_day: date, last_day: date) -> None:
         self._seed = inventory.seed
-        # As they are now: what is added later has no past.
+        # A snapshot: entities added later have no past.
         self._entities = dict(inventory.entities)
         self._first_day = first_day
         self._last_day = last_day
@@ -87,7 +87,7 @@ class Facts:
         self._lock = threading.Lock()
 
     def restate(self, seed: int, days: int) -> list[int]:
-        """Change the last days, and return the supply tags whose rows are others now."""
+        """Change the last days and return the supply tags whose rows have changed."""
         with self._lock:
             for back in range(days):
                 day = self._last_day - timedelta(days=back)
@@ -95,25 +95,25 @@ class Facts:
                     self._restated[day].append(seed)
         return [tag.id for tag in self._entities["supply_tags"]]
 
-    def rows(self, question: Question) -> list[ReportRow]:
-        """Add up the facts that a report asks for, in the order of its groups."""
-        zone = ZoneInfo(question.zone)
-        start = datetime.combine(question.first, time(), tzinfo=zone).astimezone(timezone.utc)
-        end = datetime.combine(question.last + timedelta(days=1), time(), tzinfo=zone).astimezone(timezone.utc)
+    def rows(self, query: ReportQuery) -> list[ReportRow]:
+        """Aggregate the facts that match a query, ordered by group."""
+        zone = ZoneInfo(query.zone)
+        start = datetime.combine(query.first, time(), tzinfo=zone).astimezone(timezone.utc)
+        end = datetime.combine(query.last + timedelta(days=1), time(), tzinfo=zone).astimezone(timezone.utc)
         groups: dict[tuple[Any, ...], list[Any]] = {}
         for fact in self._between(start, end):
-            if any(str(fact.dimensions[name]) not in allowed for name, allowed in question.filters.items()):
+            if any(str(fact.dimensions[name]) not in allowed for name, allowed in query.filters.items()):
                 continue
             local = fact.hour.astimezone(zone)
             moment: datetime | None = local.replace(tzinfo=None)
-            if question.interval == "day":
+            if query.interval == "day":
                 moment = datetime.combine(local.date(), time())
-            elif question.interval == "cumulative":
+            elif query.interval == "cumulative":
                 moment = None
-            key = (moment, *(fact.dimensions.get(name) for name in question.dimensions))
+            key = (moment, *(fact.dimensions.get(name) for name in query.dimensions))
             sums = groups.setdefault(key, [0] * len(COUNTS) + [Decimal()] * len(MONEY))
-            for place, value in enumerate((*fact.counts, *fact.money)):
-                sums[place] += value
+            for index, value in enumerate((*fact.counts, *fact.money)):
+                sums[index] += value
         return [
             ReportRow(key[0], key[1:], self._metrics(sums))
             for key, sums in sorted(groups.items(), key=lambda item: tuple(str(part) for part in item[0]))
@@ -139,18 +139,18 @@ class Facts:
         entities = self._entities
         demand, partners = entities["demand_tags"], entities["demand_partners"]
         supply_partners = entities["supply_partners"]
-        turns = self._restated.get(hour.date(), ())
-        hash_of_hour = pick(self._seed, hour.isoformat(), *turns)
+        restatements = self._restated.get(hour.date(), ())
+        hour_hash = pick(self._seed, hour.isoformat(), *restatements)
         for tag in entities["supply_tags"]:
-            turn = (hash_of_hour ^ (tag.number * 2654435761)) & 0xFFFFFFFF
-            # Late rows: in restated hours more tags have something.
-            if turn % (4 if turns else 3) == 0:
+            bits = (hour_hash ^ (tag.number * 2654435761)) & 0xFFFFFFFF
+            # Late rows: restated hours have facts for more tags.
+            if bits % (4 if restatements else 3) == 0:
                 continue
-            turn >>= 3
-            bought = demand[(tag.number + turn % 3) % len(demand)] if turn % 7 else None
-            requests = 1000 + turn % 9000
-            impressions = requests * (turn % 80) // 100 if bought else 0
-            revenue = Decimal(impressions * (turn % 900 + 100)) * CENT
+            bits >>= 3
+            bought = demand[(tag.number + bits % 3) % len(demand)] if bits % 7 else None
+            requests = 1000 + bits % 9000
+            impressions = requests * (bits % 80) // 100 if bought else 0
+            revenue = Decimal(impressions * (bits % 900 + 100)) * CENT
             cost = Decimal(impressions * 80) * CENT
             yield Fact(
                 hour,
@@ -161,10 +161,10 @@ class Facts:
                     "demand_partner_id": partners[bought.number % len(partners)].id if bought else None,
                     "supply_type": "Outstream" if tag.number % 4 == 0 else None,
                     "demand_type": "Vast Only" if bought else None,
-                    "detected_domain": f"site-{turn % 5}.example",
-                    "declared_domain": f"site-{turn % 4}.example",
-                    "device_brand": ("Roku", "Samsung", None)[turn % 3],
+                    "detected_domain": f"site-{bits % 5}.example",
+                    "declared_domain": f"site-{bits % 4}.example",
+                    "device_brand": ("Roku", "Samsung", None)[bits % 3],
                 },
-                (requests, requests - turn % 500, turn % 500, impressions, impressions // 100),
+                (requests, requests - bits % 500, bits % 500, impressions, impressions // 100),
                 (revenue, cost, revenue - cost),
             )

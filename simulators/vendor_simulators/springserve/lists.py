@@ -1,4 +1,4 @@
-"""Lists: v0 by pages without a count, v1 sorted, filtered and in an envelope."""
+"""Lists: v0 with pages and no total, v1 sorted, filtered and in an envelope."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 DEFAULT_ROWS = 50
-MOST_ROWS_V1 = 1000
+MAX_ROWS_V1 = 1000
 ARRAYS = ("bills", "geo_lists")
 """v1 lists that the vendor's OpenAPI file declares as bare arrays."""
 
@@ -31,16 +31,16 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {"gte": ge, "gt": gt, "lte": l
 
 
 def refuse(status: int, error: str, **fields: list[str]) -> Refused:
-    """Return the refusal with the vendor's error body; `fields` are the faults of 422."""
+    """Return a refusal with the vendor's error body; `fields` are the errors by field of a 422."""
     return Refused(Answer.json({"error": error, **({"errors": fields} if fields else {})}, status))
 
 
 class Lists:
-    """Answers lists.
+    """Answers requests for lists.
 
     Args:
         options: The variants.
-        flag: Notes what the client did against the rules.
+        flag: Records a violation.
     """
 
     def __init__(self, options: SpringServeOptions, flag: Callable[[str], None]) -> None:
@@ -49,22 +49,22 @@ class Lists:
         self._calls = itertools.count()
 
     def v0(self, request: Request, rows: Sequence[Row]) -> Answer:
-        """Answer a list of v0: nothing but rows, in the order of their ids."""
+        """Answer a v0 list: bare rows, ordered by id."""
         self._known(request, _V0)
         page, per = self._paging(request)
-        per = min(per, self._options.most_v0)
+        per = min(per, self._options.max_rows_v0)
         if self._options.ignore_page:
             page = 1
         part = list(rows[(page - 1) * per : page * per])
         return Answer.json(part if self._options.v0_lists == "array" else _envelope(part, rows, page, per))
 
     def v1(self, request: Request, name: str, rows: Sequence[Row]) -> Answer:
-        """Answer a list of v1: filtered, sorted, one page of it."""
+        """Answer a v1 list: one page of the filtered, sorted rows."""
         self._known(request, _V1)
         page, per = self._paging(request)
-        if per > MOST_ROWS_V1:
-            self._flag(f"per {per} on v1, where {MOST_ROWS_V1} is the most")
-            raise refuse(400, f"per must be at most {MOST_ROWS_V1}")
+        if per > MAX_ROWS_V1:
+            self._flag(f"per {per} on v1, the maximum is {MAX_ROWS_V1}")
+            raise refuse(400, f"per must be at most {MAX_ROWS_V1}")
         found = self._sorted(request, [row for row in rows if self._passes(request, row)])
         part = found[(page - 1) * per : page * per]
         array = self._options.v1_lists == "array" or name in ARRAYS
@@ -114,8 +114,8 @@ class Lists:
 
     def _sorted(self, request: Request, rows: list[Row]) -> list[Row]:
         if self._options.ties == "arbitrary":
-            turn = next(self._calls)
-            rows.sort(key=lambda row: pick(turn, row.get("id"), row.get("type")))
+            call = next(self._calls)
+            rows.sort(key=lambda row: pick(call, row.get("id"), row.get("type")))
         else:
             rows.sort(key=itemgetter("id"))
         if self._options.sort == "ignored":
@@ -141,6 +141,6 @@ def _envelope(part: Sequence[Row], found: Sequence[Row], page: int, per: int) ->
 
 
 def instant(text: str) -> datetime:
-    """Read a timestamp; without a zone it is UTC."""
+    """Parse a timestamp; without a zone it is UTC."""
     moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)

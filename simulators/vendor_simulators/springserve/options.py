@@ -1,4 +1,4 @@
-"""What the vendor does not document: the simulator's first choice, and the others a tap has to survive."""
+"""Undocumented details of the API: the simulator's default, and variants that a tap must handle."""
 
 from __future__ import annotations
 
@@ -8,43 +8,43 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class SpringServeOptions:
-    """Choices of the SpringServe simulator; the default of each is its first choice.
+    """Options of the SpringServe simulator; the first value listed is the default.
 
     Args:
-        token_seconds: How long a token lives; two hours are documented.
-        expiration: How the login tells the end of a token: ISO 8601, seconds since 1970, or not at all.
-        wrong_credentials: Status for them; 400 is documented.
-        most_v0: Most rows a page of v0, whatever `per` asks for.
+        token_seconds: Lifetime of a token in seconds; the documented lifetime is two hours.
+        expiration: Expiry in the login response: ISO 8601, seconds since 1970, or none.
+        wrong_credentials: Status of a login with wrong credentials; 400 is documented.
+        max_rows_v0: Maximum rows per page of v0, regardless of `per`.
         v0_lists: v0 lists as bare arrays, or in the envelope of v1.
-        v1_lists: v1 lists in the envelope (but bills and geo_lists, which are declared as arrays), or all as arrays.
-        ignore_page: v0 answers the first page whatever page is asked for.
-        filter: How `updated_at::gte` is taken: exactly, cut to the day, or not at all.
-        sort: Whether v1 sorts as asked, or by id always.
-        ties: Rows that `sort` does not tell apart: in another order at each call, or by id.
-        edits: Rows edited between two pages of a v1 list, until `most_edits` have been.
-        most_edits: Rows edited in this way, in all.
-        numbers: Money and rates as text and as numbers, or as one of both.
+        v1_lists: v1 lists in the envelope (except bills and geo_lists, which are declared as arrays), or all as arrays.
+        ignore_page: Whether v0 returns the first page for any page number.
+        filter: Whether `updated_at::gte` is applied exactly, truncated to the day, or ignored.
+        sort: Whether v1 sorts as requested, or always by id.
+        ties: Order of rows that are equal in `sort`: different at each call, or by id.
+        edits: Rows edited between two pages of a v1 list, up to `most_edits` in total.
+        most_edits: Maximum number of rows edited between pages.
+        numbers: Money and rates as a mix of text and numbers, or always as text, or always as numbers.
         zones: Whether timestamps end with `Z`.
-        active: v0 says `active` and v1 `is_active`; or both say both.
-        app_name_targeting: Its name as the other fields suggest, or as the wiki prints it.
-        undeclared: Whether some rows have fields that no document names, and values that fit no type.
-        forbidden: Paths (`/supply_tags`, `/report`) that answer 403.
-        retry_after: Seconds in `Retry-After` of a 429; none without it.
-        polls: Polls until a report is COMPLETE; 0 = the first answer is.
-        report_rows: Rows a page of an asynchronous report.
-        total_pages: Whether a report tells its number of pages.
-        sync_answer: The rows of a report that is not asynchronous: a bare array, wrapped in `data`, or an object with
-            status and report_id, which goes on as an asynchronous one.
-        forget: So many of the first reports are forgotten at their first poll.
-        dates: The date of a report's row with or without the tail `.0`, or the one and then the other.
-        unknown_dimension: Whether a dimension that is not known is refused with 422, or left out of the rows.
-        last_word: The status of a report once it is done.
+        active: `active` in v0 and `is_active` in v1, or both fields in both.
+        app_name_targeting: Field name with one underscore, like the other fields, or with two, as in the wiki.
+        undeclared: Whether some rows have undocumented fields and values that do not match their type.
+        forbidden: Paths (`/supply_tags`, `/report`) that return 403.
+        retry_after: `Retry-After` of a 429 in seconds; None = no header.
+        polls: Polls until a report is COMPLETE; 0 = complete in the first response.
+        report_rows: Rows per page of an asynchronous report.
+        total_pages: Whether a report includes its number of pages.
+        sync_answer: Response to a synchronous report request: a bare array, an array in `data`, or an object with
+            status and report_id, after which the report continues asynchronously.
+        forget: Number of reports, from the first, that are unknown when they are polled.
+        dates: Dates of report rows without the suffix `.0`, with it, or alternately.
+        unknown_dimension: Whether an unknown dimension is refused with 422 or omitted from the rows.
+        final_status: Status of a finished report.
     """
 
     token_seconds: float = 7200.0
     expiration: Literal["iso", "epoch", "none"] = "iso"
     wrong_credentials: Literal[400, 401, 403, 422] = 400
-    most_v0: int = 100
+    max_rows_v0: int = 100
     v0_lists: Literal["array", "envelope"] = "array"
     v1_lists: Literal["envelope", "array"] = "envelope"
     ignore_page: bool = False
@@ -67,4 +67,4 @@ class SpringServeOptions:
     forget: int = 0
     dates: Literal["plain", "tail", "both"] = "plain"
     unknown_dimension: Literal["refuse", "leave_out"] = "refuse"
-    last_word: str = "COMPLETE"
+    final_status: str = "COMPLETE"

@@ -1,4 +1,4 @@
-"""Rows of lists: as the vendor sends them, and as the records of a right tap have them."""
+"""Rows of lists: as the vendor sends them, and as records of a correct tap."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 _WORDS = ("All", "Allowlist", "Blocklist", "ctv", "video", "Smart TV", "Café Ω", "")
-# What a boolean may be on the wire, and what it means.
+# The values of booleans on the wire.
 _FLAGS = (True, False, None, True, False, True, " ", "")
-# Which rows have fields that no document names, and every other one of them a value that fits no type.
+# One row in `_EVERY` has undocumented fields, and every second one of those a value that does not match its type.
 _EVERY, _ODD = 10, 3
 _TEXT_INTEGERS = ("creative_id", "media_file_min_duration", "media_file_max_duration")
 
 
 def wire_time(moment: datetime, *, zone: bool) -> str:
-    """Write an instant as the vendor does, `2021-03-19T14:30:06.675Z`."""
+    """Format an instant as the vendor does: `2021-03-19T14:30:06.675Z`."""
     text = moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.")
     return f"{text}{moment.microsecond // 1000:03d}{'Z' if zone else ''}"
 
 
 class Rows:
-    """Makes rows.
+    """Builds rows.
 
     Args:
         inventory: The entities.
@@ -46,7 +46,7 @@ class Rows:
         self._ready: dict[tuple[str, object], tuple[int, Row]] = {}
 
     def entity(self, entity: Entity, version: str) -> Row:
-        """Return an entity's row as a version of the API sends it."""
+        """Return an entity's row in a version of the API."""
         row = dict(self._row(entity))
         if "active" in row and "is_active" in row and self._options.active == "word":
             del row["is_active" if version == "v0" else "active"]
@@ -55,7 +55,7 @@ class Rows:
         return row
 
     def member(self, stream: str, parent: Entity, number: int) -> Row:
-        """Return a member's row; without the parent's id, but for places in a waterfall."""
+        """Return a member's row; only demand tag priorities include the parent's id."""
         row = self._member(stream, parent, number)
         if self._options.undeclared and number == _ODD:
             row["source"] = {"import": 1}
@@ -103,14 +103,14 @@ class Rows:
         return {name: value}
 
     def record(self, entity: Entity, version: str) -> Row:
-        """Return the record of an entity."""
+        """Return the expected record of an entity."""
         row = self.entity(entity, version)
         if "app_name__targeting" in row:
             row["app_name_targeting"] = row.pop("app_name__targeting")
         return to_record(entity.kind, row)
 
     def member_record(self, stream: str, parent: Entity, number: int) -> Row:
-        """Return the record of a member, with its parent's id."""
+        """Return the expected record of a member, including its parent's id."""
         return to_record(stream, {**self.member(stream, parent, number), MEMBERS[stream][1]: parent.id})
 
     def _row(self, entity: Entity) -> Row:
@@ -125,7 +125,7 @@ class Rows:
         row: Row = {
             name: self._value(entity, name, kind)
             for name, kind in COLUMNS[entity.kind].items()
-            # The newer spellings are in newer replies only.
+            # Only some responses have the newer spellings.
             if name not in {"targeted_iab_tier2_category_white_list", "targeted_iab_tier2_categories"}
             or entity.number % 5 == 1
         }
@@ -149,44 +149,44 @@ class Rows:
                 row[number] = "n/a"
         return row
 
-    def _number(self, text: str, turn: int) -> object:
-        """Return a number as text or as a number, as the options or the turn say."""
+    def _number(self, text: str, index: int) -> object:
+        """Return a number as text or as a number, depending on the options and on `index`."""
         numbers = self._options.numbers
-        return text if numbers == "text" or (numbers == "mixed" and turn % 2) else float(text)
+        return text if numbers == "text" or (numbers == "mixed" and index % 2) else float(text)
 
     def _value(self, entity: Entity, name: str, kind: str) -> Any:
-        turn = pick(self._inventory.seed, entity.kind, entity.number, entity.edits, name)
-        if turn % 11 == 0:
+        bits = pick(self._inventory.seed, entity.kind, entity.number, entity.edits, name)
+        if bits % 11 == 0:
             return None
-        turn //= 11
+        bits //= 11
         if kind == "num":
-            return self._number(f"{turn % 1_000_000 / 10000:.4f}", turn)
+            return self._number(f"{bits % 1_000_000 / 10000:.4f}", bits)
         if kind == "time":
             return wire_time(entity.created, zone=self._options.zones)
-        if name in _TEXT_INTEGERS and turn % 2:
-            return str(turn % 5000)
-        return _MAKERS[kind](turn, name)
+        if name in _TEXT_INTEGERS and bits % 2:
+            return str(bits % 5000)
+        return _MAKERS[kind](bits, name)
 
 
-def _thing(turn: int, name: str) -> Row:
-    return {"id": turn % 1000, "name": f"{name} {turn % 10}", "rate": "1.50", "parts": [{"share": 0.25}]}
+def _thing(bits: int, name: str) -> Row:
+    return {"id": bits % 1000, "name": f"{name} {bits % 10}", "rate": "1.50", "parts": [{"share": 0.25}]}
 
 
 _MAKERS: dict[str, Callable[[int, str], Any]] = {
-    "int": lambda turn, _: turn % 5000,
-    "bool": lambda turn, _: _FLAGS[turn % len(_FLAGS)],
-    # A number in a column of text occurs too.
-    "text": lambda turn, _: turn % 100 if turn % 17 == 0 else _WORDS[turn % len(_WORDS)],
-    "ints": lambda turn, _: [turn % 1000 + step for step in range(turn % 4)],
-    "texts": lambda turn, _: [_WORDS[(turn + step) % 6] for step in range(turn % 3)],
+    "int": lambda bits, _: bits % 5000,
+    "bool": lambda bits, _: _FLAGS[bits % len(_FLAGS)],
+    # Text columns may contain numbers.
+    "text": lambda bits, _: bits % 100 if bits % 17 == 0 else _WORDS[bits % len(_WORDS)],
+    "ints": lambda bits, _: [bits % 1000 + step for step in range(bits % 4)],
+    "texts": lambda bits, _: [_WORDS[(bits + step) % 6] for step in range(bits % 3)],
     "hours": lambda *_: [[True] * 24 for _ in range(7)],
-    "objects": lambda turn, name: [_thing(turn, name)] * (turn % 3),
+    "objects": lambda bits, name: [_thing(bits, name)] * (bits % 3),
     "object": _thing,
 }
 
 
 def to_record(stream: str, row: Row) -> Row:
-    """Return the record of a row: every column, converted; what is not declared or fits no type in `_extra`."""
+    """Convert a row to a record with all columns; undeclared fields and values of the wrong type go to `_extra`."""
     columns = COLUMNS[stream]
     record: Row = dict.fromkeys(columns)
     extra: Row = {}

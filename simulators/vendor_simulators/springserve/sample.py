@@ -1,4 +1,4 @@
-"""The supply tag of the wiki page "Supply Tag API": each field's example, as it is printed there."""
+"""The supply tag of the wiki page "Supply Tag API", with the example value of each field."""
 
 from __future__ import annotations
 
@@ -123,4 +123,4 @@ SAMPLE: dict[str, Any] = {
         }
     ],
 }
-"""As printed; three long lists of names are shortened, and numbers of which two are printed have the decimal one."""
+"""As in the wiki, except for three shortened lists of names; of two example numbers, the decimal one."""

@@ -1,4 +1,4 @@
-"""The report service: questions are queued, built, and then given out page by page under a `report_id`."""
+"""The report service: reports are queued, built, and then returned page by page under a `report_id`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from vendor_simulators.messages import Answer
 from vendor_simulators.seeded import generator
-from vendor_simulators.springserve.facts import DIMENSIONS, METRICS, MONEY, RATES, Question, ReportRow
+from vendor_simulators.springserve.facts import DIMENSIONS, METRICS, MONEY, RATES, ReportQuery, ReportRow
 from vendor_simulators.springserve.lists import refuse
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _MEMBERS = {
 
 @dataclass
 class Job:
-    """A report that was asked for."""
+    """A requested report."""
 
     report_id: str
     body: Mapping[str, Any]
@@ -48,22 +48,22 @@ class Service:
     """Answers `POST /report`.
 
     Args:
-        facts: What happened.
+        facts: The facts to report on.
         options: The variants.
-        seed: Names of reports depend on it.
-        flag: Notes what the client did against the rules.
+        seed: Seed of the report ids.
+        flag: Records a violation.
     """
 
     def __init__(self, facts: Facts, options: SpringServeOptions, seed: int, flag: Callable[[str], None]) -> None:
         self._facts = facts
         self._options = options
         self._flag = flag
-        self._names = generator("reports", seed)
+        self._ids = generator("reports", seed)
         self._jobs: dict[str, Job] = {}
         self._lock = threading.Lock()
 
     def answer(self, request: Request) -> Answer:
-        """Answer one request about a report."""
+        """Answer one request for a report or one of its pages."""
         try:
             body = request.json()
         except ValueError:
@@ -72,14 +72,14 @@ class Service:
             raise refuse(400, "the body is no object")
         self._check(body)
         if "report_id" in body:
-            return self._go_on(body)
-        question = read_question(body)
+            return self._poll(body)
+        query = parse_report_query(body)
         if not body.get("async") and self._options.sync_answer != "status":
-            rows = self._rows(question, body)
+            rows = self._rows(query, body)
             return Answer.json(rows if self._options.sync_answer == "array" else {"data": rows})
         with self._lock:
             job = Job(
-                str(uuid.UUID(int=self._names.getrandbits(128), version=4)),
+                str(uuid.UUID(int=self._ids.getrandbits(128), version=4)),
                 body,
                 self._options.polls,
                 forgotten=len(self._jobs) < self._options.forget,
@@ -89,21 +89,21 @@ class Service:
 
     def _check(self, body: Mapping[str, Any]) -> None:
         if "timezone" not in body:
-            self._flag(f"a report without timezone, which means {DEFAULT_ZONE}")
+            self._flag(f"a report without timezone (the default is {DEFAULT_ZONE})")
         for name in body:
             if name not in _MEMBERS:
-                self._flag(f"a report with {name!r}, which the vendor ignores or which overrides its days")
+                self._flag(f"a report with {name!r} (ignored by the vendor, or overrides the days)")
 
-    def _go_on(self, body: dict[str, Any]) -> Answer:
+    def _poll(self, body: dict[str, Any]) -> Answer:
         with self._lock:
             job = self._jobs.get(body["report_id"])
             if job is None or job.forgotten:
                 raise refuse(404, "Report not found")
             if {name: value for name, value in body.items() if name not in {"report_id", "page"}} != job.body:
-                self._flag("a poll whose body is not the one that asked for the report")
+                self._flag("a poll whose body differs from that of the report request")
             if job.polls > 0:
                 if "page" in body:
-                    self._flag("a page of a report that is not complete")
+                    self._flag("a request for a page of an incomplete report")
                 job.polls -= 1
         return self._state(job, body.get("page", 1))
 
@@ -111,38 +111,38 @@ class Service:
         if job.polls > 0:
             status = "QUEUED" if job.polls >= self._options.polls else "BUILDING"
             return Answer.json({"status": status, "report_id": job.report_id})
-        if self._options.last_word != "COMPLETE":
-            return Answer.json({"status": self._options.last_word, "report_id": job.report_id})
+        if self._options.final_status != "COMPLETE":
+            return Answer.json({"status": self._options.final_status, "report_id": job.report_id})
         if job.rows is None:
-            job.rows = self._rows(read_question(job.body), job.body)
-        most = self._options.report_rows
+            job.rows = self._rows(parse_report_query(job.body), job.body)
+        size = self._options.report_rows
         answer: Row = {
             "status": "COMPLETE",
             "report_id": job.report_id,
             "page": page,
             "total_rows": len(job.rows),
-            "data": job.rows[(page - 1) * most : page * most],
+            "data": job.rows[(page - 1) * size : page * size],
         }
         if self._options.total_pages:
-            answer["total_pages"] = -(-len(job.rows) // most)
+            answer["total_pages"] = -(-len(job.rows) // size)
         return Answer.json(answer)
 
-    def _rows(self, question: Question, body: Mapping[str, Any]) -> list[Row]:
-        unknown = [name for name in question.dimensions if name not in DIMENSIONS]
+    def _rows(self, query: ReportQuery, body: Mapping[str, Any]) -> list[Row]:
+        unknown = [name for name in query.dimensions if name not in DIMENSIONS]
         if unknown and self._options.unknown_dimension == "refuse":
             raise refuse(422, "Invalid report", dimensions=[f"{name} is not a dimension" for name in unknown])
         metrics = body.get("metrics") or METRICS
         return [
-            self._row(question, row, [name for name in metrics if name in METRICS], turn)
-            for turn, row in enumerate(self._facts.rows(question))
+            self._row(query, row, [name for name in metrics if name in METRICS], index)
+            for index, row in enumerate(self._facts.rows(query))
         ]
 
-    def _row(self, question: Question, row: ReportRow, metrics: list[str], turn: int) -> Row:
+    def _row(self, query: ReportQuery, row: ReportRow, metrics: list[str], index: int) -> Row:
         sent: Row = {}
         if row.moment is not None:
-            tail = self._options.dates == "tail" or (self._options.dates == "both" and turn % 2)
+            tail = self._options.dates == "tail" or (self._options.dates == "both" and index % 2)
             sent["date"] = f"{row.moment:%Y-%m-%d %H:%M:%S}{'.0' if tail else ''}"
-        for name, value in zip(question.dimensions, row.group, strict=True):
+        for name, value in zip(query.dimensions, row.group, strict=True):
             if name not in DIMENSIONS:
                 continue
             sent[name] = value
@@ -153,7 +153,7 @@ class Service:
             value = row.sums[name]
             exact = name in MONEY or name in RATES
             numbers = self._options.numbers
-            as_text = numbers == "text" or (numbers == "mixed" and (turn + len(name)) % 2)
+            as_text = numbers == "text" or (numbers == "mixed" and (index + len(name)) % 2)
             sent[name] = str(value) if as_text else float(value) if exact else value
         return sent
 
@@ -165,33 +165,33 @@ def _day(text: object) -> date | None:
         return None
 
 
-def read_question(body: Mapping[str, Any]) -> Question:
-    """Read what a body asks for.
+def parse_report_query(body: Mapping[str, Any]) -> ReportQuery:
+    """Parse the query of a report request.
 
     Raises:
-        Refused: With 422 and the faults by field.
+        Refused: Invalid fields; 422 with the errors by field.
     """
-    faults: dict[str, list[str]] = {}
+    errors: dict[str, list[str]] = {}
     days: list[date] = []
     for name in ("start_date", "end_date"):
         day = _day(body.get(name))
         if day is None:
-            faults[name] = ["is not a date"]
+            errors[name] = ["is not a date"]
         else:
             days.append(day)
     interval = body.get("interval", "cumulative")
     if interval not in INTERVALS:
-        faults["interval"] = [f"is not one of {', '.join(INTERVALS)}"]
+        errors["interval"] = [f"is not one of {', '.join(INTERVALS)}"]
     zone = body.get("timezone", DEFAULT_ZONE)
     try:
         ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, TypeError):
-        faults["timezone"] = ["is not a time zone"]
-    if faults:
-        raise refuse(422, "Invalid report", **faults)
+        errors["timezone"] = ["is not a time zone"]
+    if errors:
+        raise refuse(422, "Invalid report", **errors)
     filters = {
         name: frozenset(map(str, body[filter_name]))
         for filter_name, name in _FILTERS.items()
         if filter_name in body and name in DIMENSIONS
     }
-    return Question(days[0], days[1], interval, zone, tuple(body.get("dimensions") or ()), filters)
+    return ReportQuery(days[0], days[1], interval, zone, tuple(body.get("dimensions") or ()), filters)

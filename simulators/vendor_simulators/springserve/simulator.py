@@ -1,4 +1,4 @@
-"""The SpringServe simulator: logins, addresses, limits, errors."""
+"""The SpringServe simulator: logins, endpoints, limits, errors."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ LIMITS = {
     "reports": [Rule(10, 60)],
     "domain_reports": [Rule(3, 60)],
 }
-"""Of the vendor's wiki; each is counted for the account."""
+"""From the vendor's wiki; each limit applies per account."""
 
 BOTH = {
     *("supply_tags", "demand_tags", "creatives", "supply_labels", "demand_labels", "domain_lists", "app_bundle_lists"),
     *("app_name_lists", "deal_lists", "partner_segments", "bills"),
 }
-"""Lists of v0 and v1."""
+"""Lists in both v0 and v1."""
 V1_ONLY = {"geo_lists"}
 _BASE = "/api"
 _PATH = re.compile(rf"{_BASE}/(v[01])/([a-z_]+)(?:/(\d+))?(?:/([a-z_]+))?/?")
@@ -48,13 +48,13 @@ _MEMBERS_AT = {(parents, part): stream for stream, (parents, _, part, _) in MEMB
 
 
 class SpringServeSimulator(Simulator):
-    """The v0 and v1 APIs of SpringServe, with data of their own.
+    """Simulator of the SpringServe v0 and v1 APIs with generated data.
 
     Args:
-        seed: The data depend on it.
+        seed: Seed of the data.
         first_day: First day with reports, UTC.
         days: Number of days with reports.
-        rows_per_day: Number of supply tags; other lists are in proportion.
+        rows_per_day: Number of supply tags; other lists are proportional.
         enforce_limits: Whether requests above the vendor's limits get 429.
         options: See `SpringServeOptions`.
     """
@@ -79,7 +79,7 @@ class SpringServeSimulator(Simulator):
         )
         self.options = build(SpringServeOptions, options)
         self.email = "somebody@publisher.example"
-        self.password = "simulated-password-1"  # noqa: S105 - of the simulator only
+        self.password = "simulated-password-1"  # noqa: S105 - valid in the simulator only
         self.account_id = ACCOUNT_ID
         self.tokens = Tokens(seed, self.options.token_seconds)
         self.limits = Limiter(LIMITS)
@@ -126,18 +126,18 @@ class SpringServeSimulator(Simulator):
         report: Mapping[str, Any] | None = None,
         window_days: int = 7,
     ) -> list[dict[str, Any]]:
-        """Return exactly the records a right tap emits for a stream, sorted by its primary key.
+        """Return the exact records that a correct tap emits for a stream, sorted by its primary key.
 
         Args:
-            stream: Name of an entity's stream, or of a report.
-            first_day: First day of a report; that of the data by default.
-            last_day: Last day of a report; that of the data by default.
+            stream: Name of an entity stream or of a report.
+            first_day: First day of a report; by default the first day of the data.
+            last_day: Last day of a report, inclusive; by default the last day of the data.
             version: The tap's `resource_version`.
-            report: The report as the tap's setting has it; one of the two defaults by name if not given.
-            window_days: The tap's setting, which decides the rows of a cumulative report.
+            report: The report as in the tap's `reports` setting; by default the built-in report with this name.
+            window_days: The tap's setting; determines the rows of a cumulative report.
 
         Raises:
-            ValueError: For a stream the vendor's tap has not.
+            ValueError: The vendor's tap has no such stream.
         """
         if report is not None or stream in truth.DEFAULT_REPORTS:
             chosen = report if report is not None else truth.DEFAULT_REPORTS[stream]
@@ -166,7 +166,7 @@ class SpringServeSimulator(Simulator):
             return self._report(request)
         self._count("all")
         if request.method not in {"GET", "HEAD"}:
-            self.flag(f"{request.method} {request.path}: a call that changes the account")
+            self.flag(f"a call that is not read-only: {request.method} {request.path}")
             raise refuse(405, "Method Not Allowed")
         return self._list(request, version, name, int(identity) if identity else None, part)
 
@@ -187,7 +187,7 @@ class SpringServeSimulator(Simulator):
         except ValueError:
             self.flag("a login whose body is neither JSON nor a form")
         if not isinstance(given, dict) or set(given) != {"email", "password"}:
-            self.flag("a login with other fields than email and password")
+            self.flag("a login with fields other than email and password")
         if given != {"email": self.email, "password": self.password}:
             raise refuse(self.options.wrong_credentials, "Invalid email or password")
         answer: dict[str, object] = {"token": self.tokens.issue(), "bearer_token": "not to be used"}
@@ -201,9 +201,9 @@ class SpringServeSimulator(Simulator):
     def _check_secrets(self, request: Request) -> None:
         secrets = (self.password, *self.tokens.issued)
         if any(secret in request.target for secret in secrets):
-            self.flag("a secret in an address")
+            self.flag("a secret in a URL")
         if request.headers.get("Authorization", "").partition(" ")[2]:
-            self.flag("a token with a scheme word before it")
+            self.flag("a token with an authentication scheme")
 
     def _check_context(self, request: Request) -> None:
         context = request.headers.get("x-auth-context")
@@ -214,8 +214,8 @@ class SpringServeSimulator(Simulator):
 
     def _count(self, *families: str) -> None:
         for family in families:
-            standing = self.limits.count(family)
-            if standing is not None and not standing.allowed and self.enforce_limits:
+            usage = self.limits.count(family)
+            if usage is not None and not usage.allowed and self.enforce_limits:
                 answer = Answer.text("Retry later\n", 429)
                 if self.options.retry_after is not None:
                     answer.default("Retry-After", str(self.options.retry_after))
@@ -248,7 +248,7 @@ class SpringServeSimulator(Simulator):
                 raise refuse(404, "Not Found")
             return Answer.json(self.rows.entity(entity, version))
         if version == "v1" and (request.param("updated_at::gte") or request.param("page") not in {None, "1"}):
-            self._edit_some(name)
+            self._edit_rows(name)
         rows = [self.rows.entity(entity, version) for entity in self.inventory.entities[name]]
         if version == "v0":
             return self._lists.v0(request, sorted(rows, key=lambda row: int(row["id"])))
@@ -264,8 +264,8 @@ class SpringServeSimulator(Simulator):
         rows = [self.rows.member(stream, parent, number) for number in self.inventory.members(stream, parent)]
         return self._lists.v0(request, rows) if version == "v0" else self._lists.v1(request, part, rows)
 
-    def _edit_some(self, name: str) -> None:
-        """Edit rows that were given out and rows that were not, between two pages that the client reads."""
+    def _edit_rows(self, name: str) -> None:
+        """Edit rows that have been returned and rows that have not, between two pages of a list."""
         entities = self.inventory.entities[name]
         for _ in range(min(self.options.edits, self.options.most_edits - self._edited)):
             entity: Entity = entities[(self._edited * 7) % len(entities)]
@@ -274,5 +274,5 @@ class SpringServeSimulator(Simulator):
 
 
 def streams() -> Collection[str]:
-    """Return the names of all streams of entities."""
+    """Return the names of all entity streams."""
     return [*SIZES, *SMALL, *MEMBERS]

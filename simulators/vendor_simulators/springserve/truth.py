@@ -1,4 +1,4 @@
-"""What a right tap emits, computed from the data and not from what goes over the wire."""
+"""Expected records: the output of a correct tap, computed from the data rather than from responses."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from vendor_simulators.springserve.data import MEMBERS
-from vendor_simulators.springserve.facts import METRICS, Question
-from vendor_simulators.springserve.service import read_question
+from vendor_simulators.springserve.facts import METRICS, ReportQuery
+from vendor_simulators.springserve.service import parse_report_query
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,11 +31,11 @@ DEFAULT_REPORTS: dict[str, dict[str, Any]] = {
         "metrics": ["impressions", "clicks", "revenue", "cost", "profit", "fill_rate", "click_through_rate"],
     },
 }
-"""The reports that a tap has without any settings."""
+"""The built-in reports of a tap without settings."""
 
 
 def entities(inventory: Inventory, rows: Rows, stream: str, version: str) -> list[Record]:
-    """Return the records of a list, or of a child stream, sorted by primary key."""
+    """Return the records of a list or child stream, sorted by primary key."""
     if stream in MEMBERS:
         parents, column, _, _ = MEMBERS[stream]
         records = [
@@ -53,33 +53,33 @@ def entities(inventory: Inventory, rows: Rows, stream: str, version: str) -> lis
     return [rows.record(entity, version) for entity in ordered]
 
 
-def report(facts: Facts, asked: Mapping[str, Any], first: date, last: date, window_days: int) -> list[Record]:
+def report(facts: Facts, definition: Mapping[str, Any], first: date, last: date, window_days: int) -> list[Record]:
     """Return the records of a report, sorted by date and dimensions.
 
     Args:
-        facts: What happened.
-        asked: `dimensions`, `metrics`, `interval`, `time_zone`, `filters`, as the tap's setting has them.
+        facts: The facts to report on.
+        definition: `dimensions`, `metrics`, `interval`, `time_zone`, `filters`, as in the tap's `reports` setting.
         first: First day.
-        last: Last day, included.
-        window_days: Days of a window, for a cumulative report.
+        last: Last day, inclusive.
+        window_days: Days per window, for a cumulative report.
     """
-    dimensions = list(asked.get("dimensions") or [])
-    metrics = list(asked.get("metrics") or [])
-    interval = asked.get("interval", "day")
-    question = read_question(
+    dimensions = list(definition.get("dimensions") or [])
+    metrics = list(definition.get("metrics") or [])
+    interval = definition.get("interval", "day")
+    query = parse_report_query(
         {
             "start_date": first.isoformat(),
             "end_date": last.isoformat(),
             "interval": interval,
-            "timezone": asked.get("time_zone", "UTC"),
+            "timezone": definition.get("time_zone", "UTC"),
             "dimensions": dimensions,
-            **asked.get("filters", {}),
+            **definition.get("filters", {}),
         }
     )
     spans = list(_windows(first, last, window_days)) if interval == "cumulative" else [(first, last)]
     records: list[Record] = []
     for start, end in spans:
-        part = Question(start, end, interval, question.zone, question.dimensions, question.filters)
+        part = ReportQuery(start, end, interval, query.zone, query.dimensions, query.filters)
         for row in facts.rows(part):
             record: Record = {}
             if row.moment is None:
@@ -92,10 +92,10 @@ def report(facts: Facts, asked: Mapping[str, Any], first: date, last: date, wind
                 is_id = name.endswith("_id")
                 record[name] = value if value is not None else 0 if is_id else ""
                 if is_id:
-                    thing = name.removesuffix("_id")
-                    record[f"{thing}_name"] = None if value is None else f"{thing.replace('_', ' ')} {value}"
+                    entity = name.removesuffix("_id")
+                    record[f"{entity}_name"] = None if value is None else f"{entity.replace('_', ' ')} {value}"
             record |= {name: row.sums.get(name) for name in metrics}
-            # Without metrics the server sends a set of its own, which no column is declared for.
+            # Without metrics the server returns its own set, for which the stream has no columns.
             extra = None if metrics else {name: row.sums[name] for name in METRICS}
             records.append({**record, "_extra": extra})
     return sorted(records, key=lambda record: tuple(record[name] for name in ("date", *dimensions)))

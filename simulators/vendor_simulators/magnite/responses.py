@@ -1,4 +1,4 @@
-"""What logins and errors look like, as the Public API Guide prints them."""
+"""Responses to logins, and errors, as in the Public API Guide."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _PRINTED_TIME = "2016-04-22T13:39:08.237+0000"
-# The user that the Public API Guide prints.
+# The user in the Public API Guide.
 _USER = {
     "creationDate": "2014-06-11T01:22:55.000+0000",
     "id": 6,
@@ -28,7 +28,7 @@ _USER = {
 
 
 def problem(status: int, code: str, description: str) -> Answer:
-    """Return an error as the guide prints it."""
+    """Return an error as in the guide."""
     body = {"type": "error", "errorCode": code, "errorDescription": description, "errors": None}
     return Answer.json(body, status)
 
@@ -46,10 +46,10 @@ def session(number: int, code: str, *, with_code: bool) -> dict[str, Any]:
 
 
 def login_cookies(name: str, code: str) -> Sequence[str]:
-    """Return the cookies that a login sets: the session's under a name, and a load balancer's beside VhfpSession."""
+    """Return the cookies that a login sets: the session cookie, and with VhfpSession also a load balancer's cookie."""
     if name == "none":
         return []
-    # `Version=1` is as printed; a load balancer's cookie has attributes of its own.
+    # `Version=1` is from the guide; the attributes of the load balancer's cookie are different.
     cookies = [f"{name}={code};Version=1;Path=/"]
     if name == "VhfpSession":
         node = f"{generator('node', code).getrandbits(64):016x}"
