@@ -61,7 +61,7 @@ class ISpotSimulator(Simulator):
         seed: Seed of the data.
         first_day: First Eastern day with airings.
         days: Number of days with airings.
-        rows_per_day: Airings of all types per day; a tap's default filters keep about five in six.
+        rows_per_day: Airings of all types per day; a tap's default filters keep about four in five.
         enforce_limits: Whether requests above the vendor's limits get 429. If not, the headers never report zero
             remaining requests.
         options: See `ISpotOptions`.
