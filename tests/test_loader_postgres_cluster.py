@@ -1,4 +1,4 @@
-"""The PostgreSQL that the loaders are tested against: started, stopped, and nothing left."""
+"""The PostgreSQL clusters that loaders are tested against: starting, stopping, and cleaning up."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from stand_ins import postgres
 pytestmark = pytest.mark.meltano
 
 
-def test_a_cluster_asks_for_its_password_and_leaves_nothing() -> None:
-    # given a cluster, when it is asked with its password, and with another one
+def test_a_cluster_requires_its_password_and_leaves_nothing() -> None:
+    # given a cluster, when connecting with its password and with a wrong one
     with postgres.cluster(settings={"TimeZone": "Asia/Kolkata"}) as database:
         with psycopg.connect(database.uri()) as connection:
             zone = connection.execute("show timezone").fetchone()
@@ -26,36 +26,36 @@ def test_a_cluster_asks_for_its_password_and_leaves_nothing() -> None:
             psycopg.connect(database.uri().replace(database.password, "other"))
         process = Path("/proc", str(database.pid))
         assert process.exists()
-    # then it was as asked for, and is gone
+    # then it had the settings, and everything is deleted
     assert zone == ("Asia/Kolkata",)
     assert user == (True,)
     assert not database.folder.exists()
     assert not process.exists()
 
 
-def test_a_port_that_is_taken_meanwhile_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    # given a port that was free and is not any more
-    free = postgres._free_port()  # noqa: SLF001 - where the race is
+def test_a_port_taken_in_the_meantime_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a port that was free and no longer is
+    free = postgres._free_port()  # noqa: SLF001 - the function with the race
     with socket.socket() as other:
         other.bind((postgres.HOST, 0))
         other.listen()
         ports = [other.getsockname()[1], free]
         monkeypatch.setattr(postgres, "_free_port", lambda: ports.pop(0))
-        # when a cluster is started, then it takes the next
+        # when a cluster is started, then it uses the next port
         with postgres.cluster() as database:
             assert database.port == free
 
 
-def test_a_server_that_does_not_start_is_one_line_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    # given a temporary folder that is looked at, and a setting that PostgreSQL does not know
-    made: list[Path] = []
-    initialise = postgres._initialise  # noqa: SLF001 - tells where the folder is
+def test_a_server_that_does_not_start_is_a_one_line_error_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a recorded temporary folder, and a setting unknown to PostgreSQL
+    created: list[Path] = []
+    initialise = postgres._initialise  # noqa: SLF001 - receives the folder
 
-    def watched(place: Path, password: str) -> None:
-        made.append(place)
-        initialise(place, password)
+    def recording(directory: Path, password: str) -> None:
+        created.append(directory)
+        initialise(directory, password)
 
-    monkeypatch.setattr(postgres, "_initialise", watched)
+    monkeypatch.setattr(postgres, "_initialise", recording)
     # when it is started
     with (
         pytest.raises(postgres.PostgresError, match="unrecognized configuration parameter") as error,
@@ -64,28 +64,28 @@ def test_a_server_that_does_not_start_is_one_line_and_leaves_nothing(monkeypatch
         pass
     # then
     assert "\n" not in str(error.value)
-    assert [place.exists() for place in made] == [False]
+    assert [directory.exists() for directory in created] == [False]
 
 
-def test_serve_prints_the_address_and_ends_by_a_signal() -> None:
+def test_serve_prints_the_uri_and_ends_on_a_signal() -> None:
     # given the command
     process = subprocess.Popen(
         [sys.executable, "-m", "stand_ins.postgres", "serve"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     address = process.stdout.readline().strip()
-    # when its address is used, and it is told to end
+    # when a client connects, and the command is terminated
     with psycopg.connect(address) as connection:
         assert connection.execute("select 1").fetchone() == (1,)
     process.send_signal(signal.SIGTERM)
     rest, errors = process.communicate(timeout=60)
-    # then it does, and says nothing more
+    # then it ends without further output
     assert (process.returncode, rest, errors) == (0, "", "")
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(address)
 
 
-def test_a_killed_test_takes_its_server_with_it() -> None:
+def test_the_server_of_a_killed_test_stops() -> None:
     # given the command, when it is killed
     process = subprocess.Popen([sys.executable, "-m", "stand_ins.postgres", "serve"], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -94,7 +94,7 @@ def test_a_killed_test_takes_its_server_with_it() -> None:
         folder = connection.execute("show data_directory").fetchone()
     process.kill()
     process.communicate()
-    # then its server stops: the last file that it removes is that of its process
+    # then its server stops: the last file that it removes is its status file
     assert folder is not None
     left = Path(folder[0]) / "postmaster.pid"
     for _ in range(200):
@@ -108,18 +108,18 @@ def test_a_killed_test_takes_its_server_with_it() -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root starts the server as another user")
-def test_a_folder_that_the_server_cannot_enter_is_named(tmp_path: Path) -> None:
-    # given a folder of root alone
+def test_an_inaccessible_folder_is_named(tmp_path: Path) -> None:
+    # given a folder that only root may enter
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
-    # when a cluster is to be there, then one line says so
-    with pytest.raises(postgres.PostgresError, match=r"^the server runs as \w+, who cannot enter .*closed: give "):
+    # when a cluster is created there, then a one-line error names the folder
+    with pytest.raises(postgres.PostgresError, match=r"^the server runs as \w+, who cannot access .*closed: use "):
         postgres.cluster(closed).__enter__()
     assert list(closed.iterdir()) == []
 
 
 @pytest.mark.parametrize("command", ["install", "serve"])
-def test_without_postgresql_and_apt_one_line_says_what_to_do(
+def test_without_postgresql_and_apt_a_one_line_error_has_the_remedy(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
     # given a machine without either
@@ -128,7 +128,7 @@ def test_without_postgresql_and_apt_one_line_says_what_to_do(
     # when
     code = postgres.main([command])
     # then
-    said = capsys.readouterr()
-    assert (code, said.out) == (1, "")
-    assert said.err.count("\n") == 1
-    assert "install PostgreSQL 13 or newer by hand, so that `initdb` and `postgres` are on PATH" in said.err
+    captured = capsys.readouterr()
+    assert (code, captured.out) == (1, "")
+    assert captured.err.count("\n") == 1
+    assert "install PostgreSQL 13 or newer and put `initdb` and `postgres` on PATH" in captured.err

@@ -1,4 +1,4 @@
-"""The stand-in for Snowflake: what it makes of the loader's statements, and that it lets nobody else through."""
+"""The Snowflake stand-in: how it translates the loader's statements, and that its proxy refuses other hosts."""
 # ruff: noqa: S608 - the loader's statements, and names of this test
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from stand_ins.snowflake_statements import (
     Load,
     Put,
     Remove,
+    parse_statement,
     staged_rows,
-    understood,
     without_primary_key,
 )
 from stand_ins.snowflake_tunnel import HOST, Tunnel
@@ -43,22 +43,25 @@ COPY = (
 )
 
 
-def test_statements_about_the_stage_are_understood_and_others_are_not() -> None:
-    assert understood("put 'file:///folder/a-1.json.gz' '@~/target-snowflake/t-1'") == Put(
+def test_only_statements_about_the_stage_are_parsed() -> None:
+    assert parse_statement("put 'file:///folder/a-1.json.gz' '@~/target-snowflake/t-1'") == Put(
         "file:///folder/a-1.json.gz", "target-snowflake/t-1"
     )
-    assert understood("remove '@~/target-snowflake/t-1/'") == Remove("target-snowflake/t-1")
-    made = "create or replace file format ADTECH.S.\"tf-t-1\" type = 'JSON' compression = 'AUTO'"
-    assert understood(made) == FileFormat('ADTECH.S."tf-t-1"', dropped=False)
-    assert understood('drop file format if exists ADTECH.S."tf-t-1"') == FileFormat('ADTECH.S."tf-t-1"', dropped=True)
-    assert understood("SHOW DATABASES;") is None
-    assert understood("merge into t d using s on d.a = s.a when matched then delete") is None
+    assert parse_statement("remove '@~/target-snowflake/t-1/'") == Remove("target-snowflake/t-1")
+    statement = "create or replace file format ADTECH.S.\"tf-t-1\" type = 'JSON' compression = 'AUTO'"
+    assert parse_statement(statement) == FileFormat('ADTECH.S."tf-t-1"', dropped=False)
+    assert parse_statement('drop file format if exists ADTECH.S."tf-t-1"') == FileFormat(
+        'ADTECH.S."tf-t-1"', dropped=True
+    )
+    assert parse_statement("SHOW DATABASES;") is None
+    assert parse_statement("merge into t d using s on d.a = s.a when matched then delete") is None
 
 
-def test_a_primary_key_is_left_out_of_a_table_and_nothing_else() -> None:
-    made = 'CREATE TABLE "ADTECH"."S"."T" (\n\tid DECIMAL NOT NULL, \n\tname VARCHAR, \n\tPRIMARY KEY (id)\n)\n\n'
+def test_only_the_primary_key_is_removed_from_a_table() -> None:
+    statement = 'CREATE TABLE "ADTECH"."S"."T" (\n\tid DECIMAL NOT NULL, \n\tname VARCHAR, \n\tPRIMARY KEY (id)\n)\n\n'
     assert (
-        without_primary_key(made) == 'CREATE TABLE "ADTECH"."S"."T" (\n\tid DECIMAL NOT NULL, \n\tname VARCHAR\n)\n\n'
+        without_primary_key(statement)
+        == 'CREATE TABLE "ADTECH"."S"."T" (\n\tid DECIMAL NOT NULL, \n\tname VARCHAR\n)\n\n'
     )
     assert without_primary_key("select ', primary key (id)'") == "select ', primary key (id)'"
 
@@ -68,8 +71,8 @@ def stage(folder: Path, *lines: str) -> None:
         file.writelines(f"{line}\n" for line in lines)
 
 
-def test_staged_values_keep_every_digit_and_the_two_kinds_of_null(tmp_path: Path) -> None:
-    # given a row with numbers that no double holds, an offset, and nulls
+def test_staged_values_keep_all_digits_and_both_kinds_of_null(tmp_path: Path) -> None:
+    # given a row with numbers that a double cannot represent, an offset, and nulls
     extra = '{"n": 12345678901234567890.10, "list": [1.50, null, "é"]}'
     stage(
         tmp_path,
@@ -77,27 +80,27 @@ def test_staged_values_keep_every_digit_and_the_two_kinds_of_null(tmp_path: Path
         f'"seen": "2024-03-10T01:30:00-05:00", "_extra": {extra}}}',
         '{"id": 2, "amount": null, "_extra": null}',
     )
-    load = understood(MERGE)
+    load = parse_statement(MERGE)
     assert isinstance(load, Load)
     # when
     first, second = staged_rows(tmp_path, load.columns)
-    # then numbers are as they were written, and TIMESTAMP_NTZ is the clock's time without its offset
+    # then numbers are spelled as in the file, and TIMESTAMP_NTZ is the wall-clock time without its offset
     assert first[:5] == ["98765432109876543210", "12345678901234567890.1000", "0.1", "x", "2024-03-10T01:30:00"]
     assert first[5] == '{"n":12345678901234567890.10,"list":[1.50,null,"\\u00e9"]}'
-    # and a JSON null is a value of VARIANT, and SQL's null elsewhere; what is missing is SQL's null
+    # and a JSON null is a value in VARIANT and SQL's null elsewhere; missing values are SQL's null
     assert second == ["2", None, None, None, None, "null"]
 
 
 @pytest.mark.parametrize("statement", [MERGE, COPY])
 def test_staged_rows_reach_the_table(tmp_path: Path, statement: str) -> None:
-    # given a table with a row, and a file that has that key twice and another one
+    # given a table with a row, and a file with two rows of that key and one of another
     stage(
         tmp_path,
         '{"id": 1, "amount": 1.5}',
         '{"id": 1, "amount": 12345678901234567890.1234, "share": 0.1, "a.b": "new", "_extra": {"a": 1}}',
         '{"id": 98765432109876543210, "amount": 3}',
     )
-    load = understood(statement)
+    load = parse_statement(statement)
     assert isinstance(load, Load)
     assert (load.folder, load.file_format) == ("target-snowflake/t-1", 'ADTECH.S."tf-t-1"')
     with duckdb.connect() as connection:
@@ -108,28 +111,28 @@ def test_staged_rows_reach_the_table(tmp_path: Path, statement: str) -> None:
         )
         connection.execute("insert into adtech.s.t values (1, 9, null, 'old', null, null)")
         # when
-        names = ", ".join(f"c{place} varchar" for place in range(6))
-        connection.execute(f"create temp table {STAGED} ({names}, place bigint)")
-        for place, row in enumerate(staged_rows(tmp_path, load.columns)):
-            connection.execute(f"insert into {STAGED} values (?, ?, ?, ?, ?, ?, ?)", [*row, place])
+        names = ", ".join(f"c{index} varchar" for index in range(6))
+        connection.execute(f"create temp table {STAGED} ({names}, row_index bigint)")
+        for index, row in enumerate(staged_rows(tmp_path, load.columns)):
+            connection.execute(f"insert into {STAGED} values (?, ?, ?, ?, ?, ?, ?)", [*row, index])
         connection.execute(load.sql)
         rows = connection.execute(
             'select id::varchar, amount::varchar, share, "A.B", _extra from adtech.s.t'
         ).fetchall()
-    # then MERGE replaces by the last row of a key, and COPY appends all
+    # then MERGE replaces rows by the last row of their key, and COPY appends all rows
     new = ("1", "12345678901234567890.1234", 0.1, "new", '{"a":1}')
     other = ("98765432109876543210", "3.0000", None, None, None)
     copied = [("1", "9.0000", None, "old", None), ("1", "1.5000", None, None, None), new, other]
     assert sorted(rows, key=str) == sorted([new, other] if statement is MERGE else copied, key=str)
 
 
-def test_a_column_that_is_not_understood_is_an_error() -> None:
-    with pytest.raises(ValueError, match="does not understand"):
-        understood(MERGE.replace("$1:id::DECIMAL as id", "upper($1:id) as id"))
+def test_a_column_that_cannot_be_parsed_is_an_error() -> None:
+    with pytest.raises(ValueError, match="cannot parse a column"):
+        parse_statement(MERGE.replace("$1:id::DECIMAL as id", "upper($1:id) as id"))
 
 
-async def _answers(requests: list[bytes]) -> list[bytes]:
-    """Send each to a tunnel that ends at an echo; return what comes back within its first line, and after it."""
+async def _responses(requests: list[bytes]) -> list[bytes]:
+    """Send each request through a tunnel to a server that echoes one line, and return the responses."""
 
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(await reader.readline())
@@ -149,9 +152,9 @@ async def _answers(requests: list[bytes]) -> list[bytes]:
 
 
 def test_the_proxy_serves_snowflake_accounts_only() -> None:
-    # given a proxy, when it is asked for an account, for another host, for a host that only looks alike, and for a page
+    # given a proxy, when it receives CONNECT for an account, another host and a similar host, and a GET
     account, other, alike, page = asyncio.run(
-        _answers(
+        _responses(
             [
                 b"CONNECT stand-in.snowflakecomputing.com:443 HTTP/1.1\r\n\r\nhello\n",
                 b"CONNECT example.com:443 HTTP/1.1\r\n\r\n",
@@ -160,18 +163,18 @@ def test_the_proxy_serves_snowflake_accounts_only() -> None:
             ]
         )
     )
-    # then the account is tunnelled, and all else is refused
+    # then only the connection to the account is tunnelled
     assert account == b"HTTP/1.1 200 connected\r\n\r\nhello\n"
     assert {answer.split(b"\r\n")[0] for answer in (other, alike, page)} == {
         b"HTTP/1.1 403 only Snowflake accounts are served"
     }
 
 
-def test_the_pins_of_the_environment_are_whole(request: pytest.FixtureRequest) -> None:
-    # given the file that the environment is made of
+def test_every_package_of_the_environment_is_pinned(request: pytest.FixtureRequest) -> None:
+    # given the requirements file of the environment
     lines = (request.config.rootpath / "stand-ins" / "requirements" / "snowflake.txt").read_text().splitlines()
     pins = [line for line in lines if not line.startswith("#")]
-    # then every line is a pin without an address, and the connector is one that fakesnow works with
+    # then every line is a pin without a URL, and the connector is a version that fakesnow supports
     assert all("==" in pin and "/" not in pin and "@" not in pin for pin in pins)
     assert [pin for pin in pins if pin.startswith("snowflake-connector-python==4.")] != []
     assert json.dumps(pins).count("fakesnow==0.12.1") == 1

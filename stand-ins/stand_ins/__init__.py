@@ -1,1 +1,1 @@
-"""Databases and stores that run on one machine, for testing loaders against the real thing or the nearest to it."""
+"""Databases and object stores that run locally, for testing loaders."""

@@ -1,4 +1,4 @@
-"""Environments of stand-ins: their servers need packages that clash with those of the project and of Meltano."""
+"""Virtual environments of stand-ins, whose packages conflict with those of the project and of Meltano."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parents[2] / ".venvs"
-"""Where environments are made: below the root of the checkout, as this package is never installed elsewhere."""
+"""Folder of the environments: in the root of the checkout, because this package is never installed elsewhere."""
 
 REQUIREMENTS = Path(__file__).resolve().parents[1] / "requirements"
 
 
 class EnvironmentFailedError(RuntimeError):
-    """The environment of a stand-in could not be made; one line says what went wrong and what to do."""
+    """The environment of a stand-in could not be created; a one-line message with the cause and the remedy."""
 
 
 def ensure(name: str, requirements: Path) -> Path:
-    """Make an environment, if it is not there or was made of other requirements or with another Python.
+    """Create an environment unless it exists with the same requirements and Python.
 
-    Processes that ask for the same environment at once wait for the first.
+    Concurrent calls for the same environment wait for the first one.
 
     Args:
-        name: of the folder below `.venvs`.
-        requirements: a file with a full pin of every package.
+        name: Name of the folder in `.venvs`.
+        requirements: Requirements file that pins every package.
 
     Returns:
         The environment's Python.
 
     Raises:
-        EnvironmentFailedError: uv is missing, or failed.
+        EnvironmentFailedError: uv is missing or failed.
     """
     folder = FOLDER / name
     python, stamp = folder / "bin" / "python", folder / "installed.sha256"
@@ -43,17 +43,17 @@ def ensure(name: str, requirements: Path) -> Path:
         if not (stamp.exists() and stamp.read_text() == digest and python.exists()):
             shutil.rmtree(folder, ignore_errors=True)
             _uv("venv", "--quiet", f"--python={sys.executable}", str(folder))
-            # The project's constraints are for the project: a stand-in's own file pins every package.
+            # Without the project's constraints: the requirements file pins every package.
             _uv("pip", "install", "--quiet", f"--python={python}", f"--requirements={requirements}")
             stamp.write_text(digest)
     return python
 
 
 def _uv(*arguments: str) -> None:
-    beside = Path(sys.executable).with_name("uv")
-    program = str(beside) if beside.exists() else shutil.which("uv")
+    sibling = Path(sys.executable).with_name("uv")
+    program = str(sibling) if sibling.exists() else shutil.which("uv")
     if program is None:
-        raise EnvironmentFailedError("uv is neither beside this Python nor on PATH: run `make setup`, or install uv")
+        raise EnvironmentFailedError("uv is neither next to this Python nor on PATH: run `make setup`, or install uv")
     done = subprocess.run([program, "--no-config", *arguments], check=False, capture_output=True, text=True)  # noqa: S603 - uv
     if done.returncode:
         raise EnvironmentFailedError(f"uv {arguments[0]} failed: {' '.join(done.stderr.split())}")

@@ -1,10 +1,10 @@
-"""PostgreSQL of the machine, in a cluster of its own: a temporary folder, a free port, a password.
+"""Temporary PostgreSQL clusters: each with its own folder, port and password.
 
-    python -m stand_ins.postgres install    # Debian's package, where no PostgreSQL is
-    python -m stand_ins.postgres serve      # prints the connection, runs until Ctrl-C
+    python -m stand_ins.postgres install    # installs Debian's package unless PostgreSQL is installed
+    python -m stand_ins.postgres serve      # prints the connection URI and runs until Ctrl-C
 
-In a test: `with cluster() as database:`. The server refuses to run as root; started by root it runs as the user
-`postgres`, or `nobody` where there is no such user.
+In a test: `with cluster() as database:`. The server refuses to run as root; if started by root, it runs as the user
+`postgres`, or `nobody` if there is no such user.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ STARTS = 5
 START_SECONDS = 60
 STOP_SECONDS = 15
 
-# Where distributions keep the server's programs, which Debian does not put on PATH.
+# Where distributions install the server's programs; Debian does not put them on PATH.
 FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql@*/bin")
 
-# Nothing here outlives a test: no fsync. No socket in a folder: its path may be too long, and nobody asked for it.
+# No fsync, because nothing outlives a test. No Unix socket: its path may be too long, and nothing uses it.
 SETTINGS = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",
@@ -54,8 +54,8 @@ SETTINGS = {
     "jit": "off",
 }
 
-# Debian's package makes and starts a cluster `main` when it is installed, unless createcluster.conf says no.
-# The file is put back, as it is the administrator's.
+# Debian's package creates and starts a cluster `main` on installation unless createcluster.conf prevents it. The
+# administrator's file is restored afterwards.
 INSTALL = """
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
@@ -66,11 +66,11 @@ trap 'mv -f "$file.stand-ins" "$file"' EXIT
 echo 'create_main_cluster = false' >> "$file"
 apt-get install -qq -y --no-install-recommends postgresql
 """
-BY_HAND = "install PostgreSQL 13 or newer by hand, so that `initdb` and `postgres` are on PATH"
+MANUAL_INSTALL = "install PostgreSQL 13 or newer and put `initdb` and `postgres` on PATH"
 
 
 class PostgresError(RuntimeError):
-    """PostgreSQL is not there, cannot be installed, or does not start; one line says which and what to do."""
+    """PostgreSQL is missing, cannot be installed or does not start; a one-line message with cause and remedy."""
 
 
 @dataclass(frozen=True)
@@ -78,10 +78,10 @@ class Cluster:
     """A running server.
 
     Attributes:
-        port: of `HOST`, over TCP.
-        password: of the superuser `USER`, made for this cluster.
-        pid: the server's process.
-        folder: data and log; gone when the cluster is stopped.
+        port: TCP port on `HOST`.
+        password: Password of the superuser `USER`, generated for this cluster.
+        pid: Process id of the server.
+        folder: Data and log; deleted when the cluster stops.
     """
 
     port: int
@@ -93,12 +93,12 @@ class Cluster:
     database: str = DATABASE
 
     def uri(self, scheme: str = "postgresql", database: str = "") -> str:
-        """Return the address with user and password, of `database` or of the one that is always there."""
+        """Return the connection URI with user and password, for `database` or the default database."""
         secret = quote(self.password, safe="")
         return f"{scheme}://{self.user}:{secret}@{self.host}:{self.port}/{database or self.database}"
 
     def settings(self) -> dict[str, str | int]:
-        """Return the connection as target-postgres names it."""
+        """Return the connection as settings of target-postgres."""
         return {
             "host": self.host,
             "port": self.port,
@@ -109,102 +109,102 @@ class Cluster:
 
 
 def programs() -> Path:
-    """Return the folder that has both `initdb` and `postgres`: the first of PATH, else the newest version's.
+    """Return the folder that contains both `initdb` and `postgres`: the first on PATH, otherwise the newest version.
 
     Raises:
-        PostgresError: There is none.
+        PostgresError: PostgreSQL is not installed.
     """
     on_path = [Path(name) for name in os.environ.get("PATH", "").split(os.pathsep) if name]
     known = [path for pattern in FOLDERS for path in Path("/").glob(pattern.lstrip("/"))]
     for folder in [*on_path, *sorted(known, key=_version, reverse=True)]:
         if all(os.access(folder / name, os.X_OK) for name in ("initdb", "postgres")):
-            # A link on PATH would do for `postgres`, but initdb looks for its neighbour where it really is.
+            # Resolve the link: unlike `postgres`, initdb looks for its siblings where it is installed.
             return (folder / "initdb").resolve().parent
-    raise PostgresError(f"PostgreSQL is not installed: run `python -m stand_ins.postgres install`, or {BY_HAND}")
+    raise PostgresError(f"PostgreSQL is not installed: run `python -m stand_ins.postgres install`, or {MANUAL_INSTALL}")
 
 
 def _version(folder: Path) -> list[int]:
-    """Return the numbers in a folder's path, so that 9 comes before 15."""
+    """Return the numbers in a folder's path, so that 9 sorts before 15."""
     return [int(part) for part in "".join(c if c.isdigit() else " " for c in str(folder)).split()]
 
 
 def install() -> Path:
-    """Install Debian's package where no PostgreSQL is; return the folder of the programs.
+    """Install Debian's package unless PostgreSQL is installed, and return the folder of the programs.
 
-    No cluster is made or started. Needs root, or sudo without a password.
+    Does not create or start a cluster. Requires root, or sudo without a password.
 
     Raises:
-        PostgresError: It could not be installed.
+        PostgresError: The installation failed.
     """
     with contextlib.suppress(PostgresError):
         return programs()
     if shutil.which("apt-get") is None:
-        raise PostgresError(f"there is no apt-get on this machine; {BY_HAND}")
+        raise PostgresError(f"apt-get is not available on this machine; {MANUAL_INSTALL}")
     prefix: list[str] = []
     if os.geteuid() != 0:
-        asked = shutil.which("sudo") and subprocess.run(
-            ["sudo", "-n", "true"],  # noqa: S607 - the machine's own
+        sudo = shutil.which("sudo") and subprocess.run(
+            ["sudo", "-n", "true"],  # noqa: S607 - the system's sudo
             check=False,
             capture_output=True,
         )
-        if not asked or asked.returncode:
+        if not sudo or sudo.returncode:
             raise PostgresError(
-                f"installing needs root, or sudo without a password; as root run this again, or {BY_HAND}"
+                f"installing PostgreSQL requires root or sudo without a password; run this as root, or {MANUAL_INSTALL}"
             )
         prefix = ["sudo", "-n"]
     done = subprocess.run([*prefix, "sh", "-ec", INSTALL], check=False, capture_output=True, text=True)  # noqa: S603 - a constant
     if done.returncode:
-        raise PostgresError(f"apt-get failed: {_last_line(done.stderr or done.stdout)}; {BY_HAND}")
+        raise PostgresError(f"apt-get failed: {_last_line(done.stderr or done.stdout)}; {MANUAL_INSTALL}")
     return programs()
 
 
 def _last_line(text: str) -> str:
-    """Return the last line that says something, for a message of one line."""
+    """Return the last non-empty line, for a one-line message."""
     return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "no message")
 
 
 @contextlib.contextmanager
 def cluster(folder: Path | None = None, settings: Mapping[str, str] | None = None) -> Iterator[Cluster]:
-    """Make a cluster, run its server, and leave nothing of it behind.
+    """Create a cluster, run its server, and delete everything afterwards.
 
     Args:
-        folder: where the temporary folder is made, the system's by default. Started by root, the server is another
-            user, who must be able to reach it.
-        settings: of the server, beside those that make it quick and forgetful, such as `TimeZone`.
+        folder: Parent of the temporary folder, by default the system's. If started by root, the server runs as another
+            user, who must have access to it.
+        settings: Settings of the server, such as `TimeZone`, in addition to those in `SETTINGS`.
 
     Yields:
         The running server.
 
     Raises:
-        PostgresError: There is no PostgreSQL, or it does not start.
+        PostgresError: PostgreSQL is not installed or does not start.
     """
-    place = Path(tempfile.mkdtemp(prefix="stand-in-postgres-", dir=folder))
+    directory = Path(tempfile.mkdtemp(prefix="stand-in-postgres-", dir=folder))
     try:
         password = secrets.token_urlsafe(16)
-        _initialise(place, password)
-        process, port = _start(place, {**SETTINGS, **(settings or {})})
+        _initialise(directory, password)
+        process, port = _start(directory, {**SETTINGS, **(settings or {})})
         try:
-            yield Cluster(port, password, process.pid, place)
+            yield Cluster(port, password, process.pid, directory)
         finally:
             _stop(process)
     finally:
-        shutil.rmtree(place)
+        shutil.rmtree(directory)
 
 
-def _initialise(place: Path, password: str) -> None:
-    """Make the files of a cluster below `place`, owned by the user who will serve it."""
-    secret = place / "password"
+def _initialise(directory: Path, password: str) -> None:
+    """Create the files of a cluster in `directory`, owned by the user who will run the server."""
+    secret = directory / "password"
     secret.touch(mode=0o600)
     secret.write_text(password)
     name = _server_user()
     if name:
-        for path in (place, secret):
+        for path in (directory, secret):
             shutil.chown(path, name, pwd.getpwnam(name).pw_gid)
     options = [f"--username={USER}", f"--pwfile={secret.name}", "--auth=scram-sha-256", "--encoding=UTF8"]
     done = subprocess.run(  # noqa: S603 - PostgreSQL's own program
-        # The same sort order on every machine; no fsync of files that nobody will keep.
+        # The same sort order on every machine; no fsync, because the files are temporary.
         [str(programs() / "initdb"), "--pgdata=data", *options, "--locale=C", "--no-sync"],
-        cwd=place,
+        cwd=directory,
         check=False,
         capture_output=True,
         text=True,
@@ -212,14 +212,16 @@ def _initialise(place: Path, password: str) -> None:
     )
     secret.unlink()
     if done.returncode:
-        closed = next((parent for parent in place.resolve().parents if not parent.stat().st_mode & stat.S_IXOTH), None)
+        closed = next(
+            (parent for parent in directory.resolve().parents if not parent.stat().st_mode & stat.S_IXOTH), None
+        )
         if closed and _server_user():
-            raise PostgresError(f"the server runs as {_server_user()}, who cannot enter {closed}: give another folder")
-        raise PostgresError(f"initdb failed in {place}: {_last_line(done.stderr)}")
+            raise PostgresError(f"the server runs as {_server_user()}, who cannot access {closed}: use another folder")
+        raise PostgresError(f"initdb failed in {directory}: {_last_line(done.stderr)}")
 
 
 def _server_user() -> str | None:
-    """Return the name of the user to serve as, where this process is root."""
+    """Return the user to run the server as if this process is root, otherwise None."""
     if os.geteuid() != 0:
         return None
     names = {entry.pw_name for entry in pwd.getpwall()}
@@ -227,18 +229,18 @@ def _server_user() -> str | None:
 
 
 def _identity() -> dict[str, Any]:
-    """Return what makes a process started by root be another user's."""
+    """Return the arguments that start a process as the server's user."""
     name = _server_user()
     return {} if name is None else {"user": name, "group": pwd.getpwnam(name).pw_gid, "extra_groups": []}
 
 
-def _start(place: Path, settings: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], int]:
-    """Start the server on a free port; another process may take the port meanwhile, then on another one."""
-    log = place / "log"
+def _start(directory: Path, settings: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], int]:
+    """Start the server on a free port; try another port if a different process takes it in the meantime."""
+    log = directory / "log"
     for _ in range(STARTS):
         port = _free_port()
-        process = _serve(place, log, {**settings, "port": str(port)})
-        if _wait(process, place / "data" / "postmaster.pid"):
+        process = _serve(directory, log, {**settings, "port": str(port)})
+        if _wait(process, directory / "data" / "postmaster.pid"):
             return process, port
         if "Address already in use" not in log.read_text(errors="replace"):
             break
@@ -246,42 +248,42 @@ def _start(place: Path, settings: Mapping[str, str]) -> tuple[subprocess.Popen[b
 
 
 def _free_port() -> int:
-    """Return a port that nobody listens on at this moment."""
+    """Return a port that is currently free."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
         return port
 
 
-def _serve(place: Path, log: Path, settings: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Start the server's process, which ends with this one, even where this one is killed."""
-    # SIGINT is a fast shutdown. Without setpriv (not Linux) a killed test leaves the server behind.
+def _serve(directory: Path, log: Path, settings: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start the server process, which ends with this process, even if this process is killed."""
+    # SIGINT is a fast shutdown. Without setpriv (not Linux), the server of a killed test keeps running.
     prefix = ["setpriv", "--pdeathsig=INT"] if shutil.which("setpriv") else []
     options = [f"--{key}={value}" for key, value in settings.items()]
     with log.open("wb") as file:
         return subprocess.Popen(  # noqa: S603 - PostgreSQL's own program
             [*prefix, str(programs() / "postgres"), "-D", "data", *options],
-            cwd=place,
+            cwd=directory,
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=file,
-            # Ctrl-C at a terminal goes to the test, which then stops the server.
+            # Ctrl-C in a terminal is sent to the test only, which then stops the server.
             start_new_session=True,
             **_identity(),
         )
 
 
 def _wait(process: subprocess.Popen[bytes], status: Path) -> bool:
-    """Wait until the server says in its own file that it is ready; False where it ended instead.
+    """Wait until the server's status file reports that it is ready; return False if the server ended instead.
 
-    A connection would not tell whose server answers.
+    A connection would not do: another server might answer on the port.
     """
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
             return False
         with contextlib.suppress(OSError, IndexError):
-            # The eighth line is the state, since PostgreSQL 10.
+            # Since PostgreSQL 10 the eighth line is the state.
             if status.read_text().splitlines()[7].strip() == "ready":
                 return True
         time.sleep(0.05)
@@ -290,7 +292,7 @@ def _wait(process: subprocess.Popen[bytes], status: Path) -> bool:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Stop the server: quickly, at once if that takes too long, by force in the end."""
+    """Stop the server with a fast shutdown, then an immediate one, then SIGKILL."""
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
         process.send_signal(number)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -299,20 +301,20 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Install or serve; returns the exit code."""
+    """Install PostgreSQL or run a cluster; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m stand_ins.postgres", description=__doc__.partition("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("install", help="install Debian's package, where no PostgreSQL is")
+    commands.add_parser("install", help="install Debian's package unless PostgreSQL is installed")
     server = commands.add_parser("serve", help="run a cluster until Ctrl-C")
-    server.add_argument("--folder", type=Path, help="where the temporary folder is made")
+    server.add_argument("--folder", type=Path, help="parent of the temporary folder")
     chosen = parser.parse_args(arguments)
     try:
         if chosen.command == "install":
-            print(f"PostgreSQL is in {install()}")  # noqa: T201 - what the command is for
+            print(f"PostgreSQL is in {install()}")  # noqa: T201 - the command's output
         else:
             serve(cluster(chosen.folder), Cluster.uri)
     except PostgresError as error:
-        print(f"stand_ins.postgres: {error}", file=sys.stderr)  # noqa: T201 - one line for the user
+        print(f"stand_ins.postgres: {error}", file=sys.stderr)  # noqa: T201 - the command's error message
         return 1
     return 0
 

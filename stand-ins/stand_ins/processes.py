@@ -1,4 +1,4 @@
-"""Servers in processes of their own: waited for, stopped whatever happens, and served by hand until a signal."""
+"""Server processes: waiting for them, stopping them, and running them until a signal."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ STOP_SECONDS = 15
 
 
 def last_line(log: Path) -> str:
-    """Return the last line of what a server said, which is why it did not start."""
+    """Return the last line of a server's log, which explains why it did not start."""
     lines = log.read_text(errors="replace").strip().splitlines()
     return lines[-1] if lines else "no message"
 
 
-def is_ready(process: subprocess.Popen[bytes], sign: Path) -> bool:
-    """Wait until a server has made a file by which it tells that it is ready.
+def wait_until_ready(process: subprocess.Popen[bytes], ready_file: Path) -> bool:
+    """Wait until a server has created a file that signals that it is ready.
 
     Args:
         process: The server.
-        sign: The file.
+        ready_file: The file.
 
     Returns:
-        Whether it is there; if not, the server has ended, or took more than a minute.
+        False if the server has ended or took more than a minute.
     """
     deadline = time.monotonic() + START_SECONDS
-    while not sign.exists():
+    while not ready_file.exists():
         if process.poll() is not None or time.monotonic() > deadline:
             return False
         time.sleep(0.02)
@@ -45,7 +45,7 @@ def is_ready(process: subprocess.Popen[bytes], sign: Path) -> bool:
 
 
 def close(process: subprocess.Popen[bytes]) -> None:
-    """Stop a server that ends with its standard input, by force in the end."""
+    """Stop a server that ends with its standard input; kill it after a timeout."""
     if process.stdin is not None:
         process.stdin.close()
     try:
@@ -59,17 +59,17 @@ def serve(server: AbstractContextManager[T], announce: Callable[[T], str]) -> No
     """Run a server until SIGINT or SIGTERM.
 
     Args:
-        server: Runs while it is entered.
-        announce: What is printed once it runs.
+        server: Context manager that runs the server.
+        announce: Returns the text to print once the server is running.
     """
 
     def end(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    # SIGINT too: a shell starts what it puts into the background with SIGINT ignored.
+    # Set SIGINT too: shells start background processes with SIGINT ignored.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
     with contextlib.suppress(KeyboardInterrupt), server as running:
-        print(announce(running), flush=True)  # noqa: T201 - what the command is for
+        print(announce(running), flush=True)  # noqa: T201 - the command's output
         while True:
             signal.pause()

@@ -1,10 +1,10 @@
-"""S3 as moto's server answers it, from memory: a stand-in. What it holds is gone when it stops.
+"""S3 stand-in: moto's server, which keeps its data in memory and loses them when it stops.
 
-    python -m stand_ins.s3 install    # an environment of its own below .venvs, from PyPI
-    python -m stand_ins.s3 serve      # prints what to put into the environment, runs until Ctrl-C
+    python -m stand_ins.s3 install    # creates its environment in .venvs, from PyPI
+    python -m stand_ins.s3 serve      # prints the environment variables to set and runs until Ctrl-C
 
-In a test: `with server(tmp_path) as s3:`. What moto does not show: whether credentials and rights suffice (it takes
-any), how fast S3 is, and how it behaves when it is busy.
+In a test: `with server(tmp_path) as s3:`. moto accepts any credentials and knows no permissions, and it does not show
+how fast S3 is or how it behaves under load.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stand_ins.environments import REQUIREMENTS, EnvironmentFailedError, ensure
-from stand_ins.processes import START_SECONDS, close, is_ready, last_line, serve
+from stand_ins.processes import START_SECONDS, close, last_line, serve, wait_until_ready
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,7 +31,7 @@ REGION = "us-east-1"
 
 
 class S3Error(RuntimeError):
-    """The server does not start, or the bucket cannot be made; one line says what happened."""
+    """The server does not start, or the bucket cannot be created; a one-line message with the cause."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ class S3:
     """A running server.
 
     Attributes:
-        port: of `HOST`, plain HTTP.
-        bucket: the one bucket that is there from the beginning.
-        folder: its log, and nothing of the data.
-        pid: the server's process.
+        port: Port on `HOST`, plain HTTP.
+        bucket: The bucket, created at the start.
+        folder: Folder of the log; contains no data.
+        pid: Process id of the server.
     """
 
     port: int
@@ -50,16 +50,16 @@ class S3:
     folder: Path
     pid: int
     access_key: str = "stand-in"
-    secret_key: str = "stand-in-secret"  # noqa: S105 - moto takes any
+    secret_key: str = "stand-in-secret"  # noqa: S105 - moto accepts any
     region: str = REGION
 
     @property
     def endpoint(self) -> str:
-        """The address, for clients that can be told one."""
+        """The endpoint URL, for clients that have a setting for it."""
         return f"http://{HOST}:{self.port}"
 
     def environment(self) -> dict[str, str]:
-        """Return what AWS's own clients read: credentials, region, address."""
+        """Return the environment variables of AWS clients: credentials, region, endpoint."""
         return {
             "AWS_ACCESS_KEY_ID": self.access_key,
             "AWS_SECRET_ACCESS_KEY": self.secret_key,
@@ -68,31 +68,31 @@ class S3:
         }
 
     def with_bucket(self, name: str) -> S3:
-        """Make another bucket; return this server with it in place of the first.
+        """Create another bucket and return this server with it in place of the first.
 
         Raises:
-            S3Error: It cannot be made.
+            S3Error: The bucket cannot be created.
         """
-        # Any signature will do for moto, so that this package needs no client of S3.
+        # moto accepts any signature, so this package needs no S3 client.
         signed = f"AWS4-HMAC-SHA256 Credential={self.access_key}/20240101/{self.region}/s3/aws4_request"
-        asked = urllib.request.Request(  # noqa: S310 - the server started here
+        request = urllib.request.Request(  # noqa: S310 - the server started here
             f"{self.endpoint}/{name}", method="PUT", headers={"Authorization": signed}
         )
         try:
-            urllib.request.urlopen(asked, timeout=START_SECONDS).close()  # noqa: S310 - the server started here
+            urllib.request.urlopen(request, timeout=START_SECONDS).close()  # noqa: S310 - the server started here
         except urllib.error.URLError as error:
-            raise S3Error(f"the bucket {name} cannot be made: {error}") from None
+            raise S3Error(f"cannot create the bucket {name}: {error}") from None
         return replace(self, bucket=name)
 
     @contextlib.contextmanager
     def refusing(self, pattern: str) -> Iterator[None]:
-        """Answer AccessDenied to the requests that match, as when rights were taken away or a quota is full.
+        """Respond with AccessDenied to matching requests, as after a revoked permission or an exceeded quota.
 
         Args:
-            pattern: a regular expression, matched from the start of `METHOD path?query`.
+            pattern: Regular expression, matched from the start of `METHOD path?query`.
 
         Yields:
-            While requests are refused.
+            While matching requests are refused.
         """
         file = self.folder / "refuse"
         file.write_text(pattern)
@@ -103,45 +103,45 @@ class S3:
 
 
 def install() -> Path:
-    """Make the environment, unless it is there; return its Python.
+    """Create the environment unless it exists, and return its Python.
 
     Raises:
-        EnvironmentFailedError: It could not be made.
+        EnvironmentFailedError: The environment could not be created.
     """
     return ensure("stand-in-s3", REQUIREMENTS / "s3.txt")
 
 
 @contextlib.contextmanager
 def server(folder: Path, bucket: str = "warehouse", port: int = 0) -> Iterator[S3]:
-    """Run a server with one bucket, and stop it whatever happens.
+    """Run a server with one bucket, and always stop it at the end.
 
     Args:
-        folder: one that exists, for the log and the port file.
-        bucket: to make.
-        port: to listen on; 0 for a free one.
+        folder: Existing folder for the log and the port file.
+        bucket: Name of the bucket to create.
+        port: Port to listen on; 0 = any free port.
 
     Yields:
         The running server.
 
     Raises:
-        EnvironmentFailedError: The environment could not be made.
-        S3Error: It does not start.
+        EnvironmentFailedError: The environment could not be created.
+        S3Error: The server does not start.
     """
     python = install()
     port_file, log = folder / "port", folder / "s3.log"
     port_file.unlink(missing_ok=True)
     with log.open("wb") as file:
-        process = subprocess.Popen(  # noqa: S603 - the program beside this module
+        process = subprocess.Popen(  # noqa: S603 - a program of this package
             [str(python), str(Path(__file__).with_name("s3_server.py")), str(folder), str(port)],
-            # It ends with this pipe, and so with this process, even where this process is killed.
+            # The server ends with this pipe, and so with this process, even if this process is killed.
             stdin=subprocess.PIPE,
             stdout=file,
             stderr=file,
-            # Ctrl-C at a terminal goes to the test, which then stops the server.
+            # Ctrl-C in a terminal is sent to the test only, which then stops the server.
             start_new_session=True,
         )
     try:
-        if not is_ready(process, port_file):
+        if not wait_until_ready(process, port_file):
             raise S3Error(f"moto's server does not start: {last_line(log)}")
         yield S3(int(port_file.read_text()), bucket, folder, process.pid).with_bucket(bucket)
     finally:
@@ -157,27 +157,27 @@ def _temporary(bucket: str, port: int) -> Iterator[S3]:
         yield running
 
 
-def _announced(running: S3) -> str:
+def _announcement(running: S3) -> str:
     lines = [f"export {name}={value}" for name, value in running.environment().items()]
     return "\n".join([*lines, f"# bucket: {running.bucket}"])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Install or serve; returns the exit code."""
+    """Install moto or run a server; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m stand_ins.s3", description=__doc__.partition("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("install", help="make the environment below .venvs, unless it is there")
-    by_hand = commands.add_parser("serve", help="run a server until Ctrl-C")
-    by_hand.add_argument("--bucket", default="warehouse", help="made at the start")
-    by_hand.add_argument("--port", type=int, default=0, help="a free one by default")
+    commands.add_parser("install", help="create the environment in .venvs unless it exists")
+    serving = commands.add_parser("serve", help="run a server until Ctrl-C")
+    serving.add_argument("--bucket", default="warehouse", help="bucket to create at the start")
+    serving.add_argument("--port", type=int, default=0, help="default: any free port")
     chosen = parser.parse_args(arguments)
     try:
         if chosen.command == "install":
-            print(f"moto is in {install().parents[1]}")  # noqa: T201 - what the command is for
+            print(f"moto is in {install().parents[1]}")  # noqa: T201 - the command's output
         else:
-            serve(_temporary(chosen.bucket, chosen.port), _announced)
+            serve(_temporary(chosen.bucket, chosen.port), _announcement)
     except (EnvironmentFailedError, S3Error) as error:
-        print(f"stand_ins.s3: {error}", file=sys.stderr)  # noqa: T201 - one line for the user
+        print(f"stand_ins.s3: {error}", file=sys.stderr)  # noqa: T201 - the command's error message
         return 1
     return 0
 

@@ -1,6 +1,7 @@
-"""The program that answers as S3: run by the Python of the environment `stand-in-s3`, never imported.
+"""The S3 server process, run by the Python of the environment `stand-in-s3` and never imported.
 
-It writes its port into a file, and ends when its standard input does: when whoever started it stops it, or dies.
+It writes its port to a file and ends when its standard input does, that is, when the process that started it closes it
+or dies.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ DENIED = b'<?xml version="1.0" encoding="UTF-8"?><Error><Code>AccessDenied</Code
 
 
 class Refusing:
-    """Answers 403 to requests that match the regular expression in a file, and passes all others on.
+    """WSGI middleware that responds with 403 to requests that match the regular expression in a file.
 
     Args:
-        application: what answers the others, as WSGI has it.
-        pattern_file: with the expression, matched against `METHOD path?query`; nothing is refused without the file.
+        application: The WSGI application that answers all other requests.
+        pattern_file: File with the expression, matched against `METHOD path?query`; without the file nothing is
+            refused.
     """
 
     def __init__(self, application: Callable[..., Iterable[bytes]], pattern_file: Path) -> None:
@@ -31,10 +33,10 @@ class Refusing:
         self.pattern_file = pattern_file
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """Answer a request, as WSGI has it."""
-        asked = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}?{environ['QUERY_STRING']}"
-        if self.pattern_file.exists() and re.match(self.pattern_file.read_text(), asked):
-            # An unread body would be taken for the next request of the connection.
+        """Answer a WSGI request."""
+        target = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}?{environ['QUERY_STRING']}"
+        if self.pattern_file.exists() and re.match(self.pattern_file.read_text(), target):
+            # Read the body, or it would be taken for the next request on the connection.
             environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
             start_response("403 Forbidden", [("Content-Type", "application/xml"), ("Content-Length", str(len(DENIED)))])
             return [DENIED]
@@ -42,7 +44,7 @@ class Refusing:
 
 
 def main(folder: Path, port: int) -> None:
-    """Serve on a port of 127.0.0.1, 0 for a free one, until standard input ends."""
+    """Serve on a port of 127.0.0.1 (0 = any free port) until standard input ends."""
     from moto.moto_server.werkzeug_app import (  # type: ignore[import-not-found]  # noqa: PLC0415 - its own environment
         DomainDispatcherApplication,
         MotoRequestHandler,
@@ -53,11 +55,11 @@ def main(folder: Path, port: int) -> None:
     application = Refusing(DomainDispatcherApplication(create_backend_app), folder / "refuse")
     server = make_server("127.0.0.1", port, application, threaded=True, request_handler=MotoRequestHandler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    unready = folder / "port.part"
-    unready.write_text(str(server.server_port))
-    unready.replace(folder / "port")
+    partial = folder / "port.part"
+    partial.write_text(str(server.server_port))
+    partial.replace(folder / "port")
     sys.stdin.read()
-    # Requests that hang must not keep it alive.
+    # Do not wait for hanging requests.
     os._exit(0)
 
 

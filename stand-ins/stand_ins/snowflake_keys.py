@@ -1,4 +1,4 @@
-"""Keys of a stand-in for Snowflake: a certificate for every account, and a user's key pair. Made anew at each start."""
+"""Keys of the Snowflake stand-in, generated at each start: a certificate for all accounts, and a user's key pair."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import datetime as dt
 import ipaddress
 from typing import TYPE_CHECKING
 
-# Of the stand-in's own environment, where snowflake-connector-python brings it.
+# From the stand-in's own environment, where it is a dependency of snowflake-connector-python.
 from cryptography import x509  # type: ignore[import-not-found,unused-ignore] # not in the project's environment
 from cryptography.hazmat.primitives import hashes, serialization  # type: ignore[import-not-found,unused-ignore] # same
 from cryptography.hazmat.primitives.asymmetric import rsa  # type: ignore[import-not-found,unused-ignore] # same
@@ -18,11 +18,11 @@ DAYS = 2
 
 
 def write_certificate(folder: Path, names: list[str]) -> None:
-    """Write `tls.key` and `tls.pem`, a self-signed certificate that is its own authority.
+    """Write a self-signed certificate to `tls.pem` and its key to `tls.key`.
 
     Args:
-        folder: to write into.
-        names: host names, `*.` allowed; 127.0.0.1 is added.
+        folder: Folder to write to.
+        names: Host names, which may start with `*.`; 127.0.0.1 is added.
     """
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "stand-in for Snowflake")])
@@ -47,7 +47,7 @@ def write_certificate(folder: Path, names: list[str]) -> None:
 
 
 def write_key_pair(folder: Path, passphrase: str) -> str:
-    """Write `rsa_key.p8`, encrypted as Snowflake's guide does it; return the public key as PEM."""
+    """Write a private key to `rsa_key.p8`, encrypted as in Snowflake's guide, and return the public key as PEM."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     (folder / "rsa_key.p8").write_bytes(
         key.private_bytes(

@@ -1,9 +1,9 @@
-"""What target-snowflake says to Snowflake and fakesnow does not know: statements about the user's stage.
+"""Statements of target-snowflake about the user's stage, which fakesnow does not support.
 
-The loader writes these in one form each, so a pattern takes them apart. Every other statement goes to fakesnow as it
-is.
+The loader writes each of these in one form, so that a regular expression can parse it. All other statements go to
+fakesnow unchanged.
 """
-# ruff: noqa: S608 - patterns, and names and types that the loader wrote; nothing of a user
+# ruff: noqa: S608 - patterns, and names and types written by the loader; no user input
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 STAGED = "temp.main.staged_rows"
-"""The table that rows of a staged file are put into, of one session: `c0`, `c1` and so on, and `place`."""
+"""Temporary table for the rows of staged files, per session, with the columns `c0`, `c1`, ... and `row_index`."""
 
 _NAME = r'"(?:[^"]|"")*"|\w+'
 _STAGE = r"'@~/(?P<folder>[^']+?)/?'"
@@ -52,14 +52,14 @@ _TYPES = {
     "TIMESTAMP_LTZ": "TIMESTAMPTZ",
     "TIMESTAMP_NTZ": "TIMESTAMP",
 }
-"""Types of Snowflake that DuckDB calls otherwise, or takes for something else."""
+"""Snowflake types with a different name or meaning in DuckDB."""
 
 _OFFSET = re.compile(r"(?<=\d)\s*(?:Z|[+-]\d\d:?\d\d)\Z")
 
 
 @dataclass(frozen=True)
 class Put:
-    """A file to be copied to the user's stage."""
+    """Copies a file to the user's stage."""
 
     file: str
     folder: str
@@ -67,14 +67,14 @@ class Put:
 
 @dataclass(frozen=True)
 class Remove:
-    """A folder of the user's stage to be emptied."""
+    """Empties a folder of the user's stage."""
 
     folder: str
 
 
 @dataclass(frozen=True)
 class FileFormat:
-    """A file format to be made, or dropped."""
+    """Creates or drops a file format."""
 
     name: str
     dropped: bool
@@ -85,18 +85,18 @@ class Column:
     """One selected value of a staged row.
 
     Attributes:
-        key: of the staged JSON object, as it is spelled there.
-        type: in Snowflake's spelling.
-        alias: in SQL, quoted where the loader quoted it.
+        key: Key in the staged JSON object.
+        type: Snowflake type.
+        alias: Alias in SQL, quoted if the loader quoted it.
     """
 
     key: str
     type: str
     alias: str
 
-    def selected(self, place: int) -> str:
-        """Return the SQL of DuckDB that reads it from `STAGED`."""
-        return f"cast(c{place} as {_TYPES.get(self.type.upper(), self.type)}) as {self.alias}"
+    def selected(self, index: int) -> str:
+        """Return the DuckDB SQL that reads the value from `STAGED`."""
+        return f"cast(c{index} as {_TYPES.get(self.type.upper(), self.type)}) as {self.alias}"
 
 
 @dataclass(frozen=True)
@@ -104,24 +104,24 @@ class Load:
     """A MERGE or COPY of staged files.
 
     Attributes:
-        folder: of the user's stage.
-        file_format: its name, as the statement has it.
-        columns: what is read of each row.
-        sql: the same from the table `STAGED`, a MERGE or an INSERT of DuckDB.
-        copies: whether it was a COPY, which answers otherwise than a MERGE.
+        folder: Folder of the user's stage.
+        file_format: Name of the file format, as in the statement.
+        columns: The values to read from each row.
+        sql: The equivalent DuckDB MERGE or INSERT from the table `STAGED`.
+        is_copy: Whether it is a COPY, which has a different result than a MERGE.
     """
 
     folder: str
     file_format: str
     columns: tuple[Column, ...]
     sql: str
-    copies: bool
+    is_copy: bool
 
 
-def understood(sql: str) -> Put | Remove | FileFormat | Load | None:
-    """Take a statement apart that fakesnow does not know; None for all others."""
+def parse_statement(sql: str) -> Put | Remove | FileFormat | Load | None:
+    """Parse a statement that fakesnow does not support; return None for all others."""
     text = sql.strip().rstrip(";").rstrip()
-    for pattern, make in _UNDERSTOOD.items():
+    for pattern, make in _PARSERS.items():
         if found := pattern.fullmatch(text):
             return make(found)
     return None
@@ -130,24 +130,24 @@ def understood(sql: str) -> Put | Remove | FileFormat | Load | None:
 def _merge(found: re.Match[str]) -> Load:
     columns = _columns(found["columns"])
     aliases = ", ".join(column.alias for column in columns)
-    # SEQ8 numbers rows as they are read, and the loader takes the last one of each key by it. In two steps: DuckDB
-    # would take the names after QUALIFY for the target's, as the two are joined.
-    last = f"qualify row_number() over (partition by {found['keys']} order by place desc) = 1"
+    # SEQ8 numbers rows in the order they are read; the loader uses it to select the last row of each key. In two steps,
+    # because DuckDB would resolve the names after QUALIFY in the joined target.
+    last = f"qualify row_number() over (partition by {found['keys']} order by row_index desc) = 1"
     rows = f"select {aliases} from ({_selected(columns)}) as r {last}"
-    # DuckDB has no `d.` before a column that is set.
+    # DuckDB does not allow `d.` before a column in SET.
     update = f"{found['matched']} {_TARGET.sub('', found['set'])}"
     merge = f"{found['head']} ({rows}) s {found['on']} {update} {found['rest']}"
-    return Load(found["folder"], found["format"], columns, merge, copies=False)
+    return Load(found["folder"], found["format"], columns, merge, is_copy=False)
 
 
 def _copy(found: re.Match[str]) -> Load:
     columns = _columns(found["columns"])
     aliases = ", ".join(column.alias for column in columns)
-    rows = f"select {aliases} from ({_selected(columns)}) as r order by place"
-    return Load(found["folder"], found["format"], columns, f"insert {found['head']} {rows}", copies=True)
+    rows = f"select {aliases} from ({_selected(columns)}) as r order by row_index"
+    return Load(found["folder"], found["format"], columns, f"insert {found['head']} {rows}", is_copy=True)
 
 
-_UNDERSTOOD: dict[re.Pattern[str], Callable[[re.Match[str]], Put | Remove | FileFormat | Load]] = {
+_PARSERS: dict[re.Pattern[str], Callable[[re.Match[str]], Put | Remove | FileFormat | Load]] = {
     _PUT: lambda found: Put(found["file"], found["folder"]),
     _REMOVE: lambda found: Remove(found["folder"]),
     _CREATE_FORMAT: lambda found: FileFormat(found["name"], dropped=False),
@@ -158,14 +158,14 @@ _UNDERSTOOD: dict[re.Pattern[str], Callable[[re.Match[str]], Put | Remove | File
 
 
 def without_primary_key(sql: str) -> str:
-    """Leave the primary key out of a CREATE TABLE: DuckDB enforces it, and Snowflake does not."""
+    """Remove the primary key from a CREATE TABLE: DuckDB enforces it, Snowflake does not."""
     return _PRIMARY_KEY.sub("", sql) if _CREATE_TABLE.match(sql) else sql
 
 
 def _columns(text: str) -> tuple[Column, ...]:
     found = tuple(Column(_unquoted(one["key"]), one["type"], one["alias"]) for one in _COLUMN.finditer(text))
     if _COLUMN.sub("", text).replace(",", "").strip():
-        raise ValueError(f"a column that the stand-in does not understand, in {text}")
+        raise ValueError(f"the stand-in cannot parse a column in {text}")
     return found
 
 
@@ -174,20 +174,20 @@ def _unquoted(name: str) -> str:
 
 
 def _selected(columns: Sequence[Column]) -> str:
-    values = ", ".join(column.selected(place) for place, column in enumerate(columns))
-    return f"select {values}, place from {STAGED}"
+    values = ", ".join(column.selected(index) for index, column in enumerate(columns))
+    return f"select {values}, row_index from {STAGED}"
 
 
 class _Number(str):
-    """A number as it is written in the staged file, to the last digit."""
+    """A number as it is spelled in the staged file, with all digits."""
 
     __slots__ = ()
 
 
 def staged_rows(folder: Path, columns: Sequence[Column]) -> Iterator[list[str | None]]:
-    """Read staged files in the order of their names: a text for each column, None for SQL's null.
+    """Read staged files in the order of their names, with one text per column; None is SQL's null.
 
-    A JSON null of a VARIANT column stays the JSON value null, as in Snowflake; elsewhere it is SQL's.
+    In VARIANT columns a JSON null is kept as a JSON value, as in Snowflake; in other columns it becomes SQL's null.
     """
     wanted = [(column.key, column.type.upper()) for column in columns]
     for file in sorted(folder.iterdir()):
@@ -198,19 +198,19 @@ def staged_rows(folder: Path, columns: Sequence[Column]) -> Iterator[list[str | 
 
 
 def _text(value: Any, kind: str) -> str | None:
-    """Write a value as its column's type reads it."""
+    """Render a value as text for its column's type."""
     if kind == "VARIANT":
         return _json(value)
     if value is None:
         return None
     if kind == "TIMESTAMP_NTZ" and isinstance(value, str):
-        # Snowflake keeps the clock's time and drops the offset; DuckDB would turn it into UTC.
+        # Snowflake keeps the wall-clock time and drops the offset; DuckDB would convert it to UTC.
         return _OFFSET.sub("", value)
     return value if isinstance(value, str) else _json(value)
 
 
 def _json(value: Any) -> str:
-    """Write JSON, with numbers as they were."""
+    """Write JSON with numbers spelled as in the file."""
     if isinstance(value, _Number):
         return str(value)
     if isinstance(value, dict):

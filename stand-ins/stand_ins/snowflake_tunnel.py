@@ -1,7 +1,6 @@
-"""An HTTPS proxy that takes every Snowflake account to the stand-in, and nothing else anywhere.
+"""HTTPS proxy that redirects all Snowflake accounts to the stand-in and refuses all other hosts.
 
-target-snowflake has no setting for the host. Its connector heeds HTTPS_PROXY, so that the loader runs as it is
-published.
+target-snowflake has no setting for the host, but its connector honours HTTPS_PROXY, so the loader runs unmodified.
 """
 
 from __future__ import annotations
@@ -19,15 +18,15 @@ class Tunnel:
     """The proxy.
 
     Attributes:
-        upstream: the port of the stand-in's HTTPS server.
-        open: the ports from which tunnels that are open now reach it: whoever came from another has gone away.
+        upstream: Port of the stand-in's HTTPS server.
+        open: Local ports of the open tunnels to it; a client with another port has disconnected.
     """
 
     upstream: int
     open: set[int] = field(default_factory=set)
 
     async def start(self, port: int = 0) -> asyncio.Server:
-        """Listen; port 0 is a free one."""
+        """Start listening; port 0 = any free port."""
         return await asyncio.start_server(self._serve, HOST, port)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -43,7 +42,7 @@ class Tunnel:
             self.open.add(port)
             writer.write(b"HTTP/1.1 200 connected\r\n\r\n")
             try:
-                # Either end may close: HTTP has nothing to say after that.
+                # Either end may close the tunnel: then the HTTP connection is over.
                 pumps = [
                     asyncio.ensure_future(_pump(reader, far_writer)),
                     asyncio.ensure_future(_pump(far_reader, writer)),
@@ -55,7 +54,7 @@ class Tunnel:
                 self.open.discard(port)
                 far_writer.close()
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
-            pass  # not a request: nobody to answer
+            pass  # not an HTTP request, so there is no response
         finally:
             writer.close()
             with contextlib.suppress(OSError):
