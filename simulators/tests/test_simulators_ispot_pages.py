@@ -258,7 +258,7 @@ def test_limit_headers_and_429_in_each_variant(  # noqa: PLR0913, PLR0917 - the 
     simulator = simulate(ISpotSimulator(days=1, enforce_limits=True, **options))
     simulator.limits.rules["brands"] = [Rule(1, 60)]
 
-    # When the second request comes
+    # When the second request is sent
     first, second = get(simulator, "/v4/brands"), get(simulator, "/v4/brands")
 
     # Then it is refused as in this variant

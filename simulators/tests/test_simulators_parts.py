@@ -67,7 +67,7 @@ def test_headers_are_case_insensitive_and_keep_repetitions() -> None:
     # Given a field sent twice in different case
     headers = Headers([("Cookie", "a=1"), ("cookie", "b=2"), ("X-One", "1")])
 
-    # When read, then both are there
+    # When read, then it has both values
     assert headers["COOKIE"] == "a=1, b=2"
     assert headers.all("Cookie") == ["a=1", "b=2"]
     assert "x-one" in headers

@@ -140,7 +140,7 @@ def test_server_compresses_large_bodies_on_request(echo: Echo) -> None:
 
 
 def test_server_accepts_a_chunked_body(echo: Echo) -> None:
-    # When a body comes in chunks
+    # When a chunked body is sent
     connection = http.client.HTTPConnection("127.0.0.1", int(echo.url.rpartition(":")[2]))
     connection.request("POST", "/api/x", body=iter([b"one ", b"two"]), encode_chunked=True)
     answer = json.loads(connection.getresponse().read())

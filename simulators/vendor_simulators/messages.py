@@ -146,7 +146,7 @@ class Content:
     def zipped(self) -> bytes:
         """The gzipped bytes. Two threads may both compress the body, with the same result."""
         if self._zipped is None:
-            # Level 1, so that the simulator is not the bottleneck; mtime 0, so that every run gives the same bytes.
+            # Level 1, so that the simulator is not the bottleneck; mtime 0, so that the bytes are reproducible.
             self._zipped = gzip.compress(self.plain, compresslevel=1, mtime=0)
         return self._zipped
 
@@ -155,7 +155,7 @@ class Content:
 class Answer:
     """A response to be sent.
 
-    `delivery` is one of `whole`; `cut`: Content-Length gives the full size, but the connection is closed halfway
+    `delivery` is one of `whole`; `cut`: Content-Length is the full size, but the connection is closed halfway
     through the body; `drop`: the connection is closed before any byte is sent.
     """
 

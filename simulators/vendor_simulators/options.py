@@ -1,4 +1,4 @@
-"""Simulator options: a dataclass with validated fields, which the command line reads from text."""
+"""Simulator options: a dataclass whose validated fields can also be read from text."""
 
 from __future__ import annotations
 

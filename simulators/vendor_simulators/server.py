@@ -40,7 +40,7 @@ class Server(TCPServer):
         port: Port; 0 = any free port.
     """
 
-    # TCPServer because HTTPServer resolves the host name, which takes seconds on some machines.
+    # TCPServer because HTTPServer resolves the host name: that takes seconds on some machines.
     allow_reuse_address = True
     request_queue_size = 128
 

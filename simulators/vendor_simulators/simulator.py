@@ -48,7 +48,7 @@ class Simulator(ABC):
     on a port. Methods are called from several threads in parallel.
 
     Args:
-        seed: Seed of the data, which depend on nothing else but the days and sizes.
+        seed: Seed of the data; nothing else but the days and sizes affects them.
         first_day: First day with data, in the vendor's time zone.
         days: Number of days with data.
         rows_per_day: Rows of the largest stream per day.

@@ -256,7 +256,7 @@ def _free_port() -> int:
 
 
 def _serve(directory: Path, log: Path, settings: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Start the server process, which ends with this process, even if this process is killed."""
+    """Start the server process; it ends with this process, even if this process is killed."""
     # SIGINT is a fast shutdown. Without setpriv (not Linux), the server of a killed test keeps running.
     prefix = ["setpriv", "--pdeathsig=INT"] if shutil.which("setpriv") else []
     options = [f"--{key}={value}" for key, value in settings.items()]
@@ -267,7 +267,7 @@ def _serve(directory: Path, log: Path, settings: Mapping[str, str]) -> subproces
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=file,
-            # Ctrl-C in a terminal is sent to the test only, which then stops the server.
+            # Ctrl-C in a terminal is sent to the test only; the test then stops the server.
             start_new_session=True,
             **_identity(),
         )

@@ -21,7 +21,7 @@ STOP_SECONDS = 15
 
 
 def last_line(log: Path) -> str:
-    """Return the last line of a server's log, which explains why it did not start."""
+    """Return the last line of a server's log: the reason why it did not start."""
     lines = log.read_text(errors="replace").strip().splitlines()
     return lines[-1] if lines else "no message"
 

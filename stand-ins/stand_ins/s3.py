@@ -1,4 +1,4 @@
-"""S3 stand-in: moto's server, which keeps its data in memory and loses them when it stops.
+"""S3 stand-in: moto's server. Its data are in memory and lost when it stops.
 
     python -m stand_ins.s3 install    # creates its environment in .venvs, from PyPI
     python -m stand_ins.s3 serve      # prints the environment variables to set and runs until Ctrl-C
@@ -137,7 +137,7 @@ def server(folder: Path, bucket: str = "warehouse", port: int = 0) -> Iterator[S
             stdin=subprocess.PIPE,
             stdout=file,
             stderr=file,
-            # Ctrl-C in a terminal is sent to the test only, which then stops the server.
+            # Ctrl-C in a terminal is sent to the test only; the test then stops the server.
             start_new_session=True,
         )
     try:

@@ -1,4 +1,4 @@
-"""Snowflake stand-in: fakesnow's server on an in-memory DuckDB, which loses its data when it stops.
+"""Snowflake stand-in: fakesnow's server on an in-memory DuckDB. Its data are lost when it stops.
 
     python -m stand_ins.snowflake install    # creates its environment in .venvs, from PyPI
     python -m stand_ins.snowflake serve      # prints the environment variables to set and runs until Ctrl-C
@@ -101,7 +101,7 @@ class Snowflake:
             f"https://{HOST}:{self.port}/stand-in/{path}", data=None if body is None else json.dumps(body).encode()
         )
         trusted = ssl.create_default_context(cafile=str(self.folder / "tls.pem"))
-        # Ignore the proxies of the environment, which may point to the stand-in.
+        # Ignore the proxies of the environment: they may point to the stand-in.
         direct = urllib.request.build_opener(
             urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trusted)
         )
@@ -152,7 +152,7 @@ def server(folder: Path, port: int = 0) -> Iterator[Snowflake]:
             stdin=subprocess.PIPE,
             stdout=file,
             stderr=file,
-            # Ctrl-C in a terminal is sent to the test only, which then stops the server.
+            # Ctrl-C in a terminal is sent to the test only; the test then stops the server.
             start_new_session=True,
         )
     try:

@@ -22,7 +22,7 @@ def write_certificate(folder: Path, names: list[str]) -> None:
 
     Args:
         folder: Folder to write to.
-        names: Host names, which may start with `*.`; 127.0.0.1 is added.
+        names: Host names, with `*.` as a wildcard; 127.0.0.1 is added.
     """
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "stand-in for Snowflake")])

@@ -195,7 +195,7 @@ class StandIn:
 
 
 def _load(connection: Any, load: Load, rows: list[list[str | None]]) -> str:
-    """Merge or append rows in the session's transaction; return SQL that gives the loader its counts."""
+    """Merge or append rows in the session's transaction; return the SQL for the loader's row counts."""
     columns = [pa.array(column, pa.string()) for column in zip(*rows, strict=True)]
     indexes = pa.array(range(len(rows)), pa.int64())
     names = [*(f"c{index}" for index in range(len(columns))), "row_index"]

@@ -1,4 +1,4 @@
-"""Statements of target-snowflake about the user's stage, which fakesnow does not support.
+"""Statements about the user's stage that target-snowflake sends and fakesnow does not support.
 
 The loader writes each of these in one form, so that a regular expression can parse it. All other statements go to
 fakesnow unchanged.
@@ -108,7 +108,7 @@ class Load:
         file_format: Name of the file format, as in the statement.
         columns: The values to read from each row.
         sql: The equivalent DuckDB MERGE or INSERT from the table `STAGED`.
-        is_copy: Whether it is a COPY, which has a different result than a MERGE.
+        is_copy: Whether it is a COPY; its result differs from that of a MERGE.
     """
 
     folder: str

@@ -205,7 +205,7 @@ class Airings:
             self._show_spot(airing, self.catalogue.spots_by_id[data.PRINTED_SPOT_ID])
 
     def _printed(self, row: Airing) -> Airing:
-        """Return the airing from the Quickstart, which breaks off after the spot; the rest is made up."""
+        """Return the airing from the Quickstart. It breaks off after the spot; the rest is made up."""
         self._show_spot(row, self.catalogue.spots_by_id[data.PRINTED_SPOT_ID])
         row.id = PRINTED_AIRING_ID
         row.type, row.dma, row.mso, row.feed = "N", None, None, None

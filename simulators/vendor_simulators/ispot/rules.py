@@ -118,7 +118,7 @@ LIMITS: Mapping[str, list[Rule]] = {
 
 
 class BadQueryError(ValueError):
-    """A query that breaks a rule; the message says which."""
+    """A query that breaks a rule, with the rule in the message."""
 
 
 @dataclass(frozen=True)

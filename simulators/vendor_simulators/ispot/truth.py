@@ -174,7 +174,7 @@ class Truth:
             ("day_part", airing.day_part, "day_part", ("id", "name")),
             ("day_of_week", airing.day_of_week, "day_of_week", ("id", "name")),
         ]
-        # `brand.parent` implies the brand, which contains it; likewise `industry.parent`.
+        # `brand.parent` implies the brand that contains it; likewise `industry.parent`.
         wanted = {*include, *(name.partition(".")[0] for name in include)}
         for name, thing, prefix, fields in shapes:
             if name in wanted and thing is not None:

@@ -28,7 +28,7 @@ _PARTS = {"source", "fields", "filters", "constraints", "orderings", "range"}
 
 
 class BadDefinitionError(Exception):
-    """A definition that breaks a rule of the guide; the message says which."""
+    """A definition that breaks a rule of the guide, with the rule in the message."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Page links: the pages of a result, which is frozen at its first request."""
+"""Links to the pages of a result; a result is frozen at its first request."""
 
 from __future__ import annotations
 

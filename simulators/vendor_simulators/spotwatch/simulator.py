@@ -93,7 +93,7 @@ class SpotwatchSimulator(Simulator):
 
     @cached_property
     def queue(self) -> list[Broadcast]:
-        """The airings with queued messages, oldest first; the sample of the documentation comes before all others."""
+        """The airings with queued messages, oldest first; the documented sample is first."""
         newest = sorted(self.data.broadcasts, key=lambda airing: (airing.at, airing.id))
         waiting = min(self.options.queue_messages, MAX_MESSAGES)
         kept = newest[-max(0, waiting - 1) :] if waiting > 1 else []

@@ -1,6 +1,6 @@
 """The columns of each list and their types, from the vendor's documentation and the specification.
 
-`num` is money or a rate, which may be sent as text; `time` is a timestamp; `ints`, `texts`, `objects` and `hours` are
+`num` is money or a rate, possibly sent as text; `time` is a timestamp; `ints`, `texts`, `objects` and `hours` are
 arrays. `+` includes another group of columns.
 """
 

@@ -67,7 +67,7 @@ def pick(*parts: object) -> int:
 class Entity:
     """A row of a list.
 
-    Its values depend on `number`, which counts from 0 within its list, and on `edits`, the number of edits so far.
+    Its values depend on `number`, its position in the list from 0, and on `edits`, the number of edits so far.
     """
 
     kind: str
@@ -122,7 +122,7 @@ class Inventory:
             # One bulk edit: many rows with the same change time.
             updated = self._first - timedelta(days=40, milliseconds=325)
         else:
-            # A few rows share each change time, which does not depend on their ids.
+            # A few rows share each change time; change times do not depend on ids.
             group = pick(self.seed, kind, "group", number) % (size // 4 + 1)
             updated = self._first - timedelta(days=200) + timedelta(hours=group, milliseconds=675)
         return Entity(kind, identity, number, created, updated)
