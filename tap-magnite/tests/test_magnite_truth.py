@@ -85,7 +85,7 @@ def test_every_stream_equals_the_truth(run_tap: TapRunner, magnite: MagniteSimul
         ({"missing_ids": "always"}, {}),
         ({"metrics": "strings"}, {}),
         ({"metrics": "numbers"}, {}),
-        ({"order": "asked"}, {}),
+        ({"order": "requested"}, {}),
         ({"updated_name": "lastUpdated"}, {"include_details": True}),
         ({"updated_name": "both"}, {"include_details": True}),
         ({"supply_path": "supplies"}, {"include_details": True, "resource_paths": {"supply": "/supplies"}}),

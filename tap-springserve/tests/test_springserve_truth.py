@@ -73,7 +73,7 @@ def test_rows_of_a_report_are_the_truth(run_tap: TapRunner, springserve: SpringS
 
 
 VARIANTS: dict[str, dict[str, Any]] = {
-    "v0 of 50 rows": {"most_v0": 50},
+    "v0 of 50 rows": {"max_rows_v0": 50},
     "envelope on v0": {"v0_lists": "envelope"},
     "arrays on v1": {"v1_lists": "array"},
     "no expiration": {"expiration": "none"},

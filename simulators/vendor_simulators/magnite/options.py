@@ -58,7 +58,7 @@ class MagniteOptions:
     codes_survive_login: bool = True
     missing_ids: Literal["few", "never", "always"] = "few"
     metrics: Literal["mixed", "strings", "numbers"] = "mixed"
-    order: Literal["none", "asked"] = "none"
+    order: Literal["none", "requested"] = "none"
     updated_name: Literal["updateDate", "lastUpdated", "both"] = "updateDate"
     supply_path: Literal["supply", "supplies"] = "supply"
     ad_units_path: Literal["adUnits", "adunits"] = "adUnits"

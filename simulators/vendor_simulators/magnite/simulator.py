@@ -331,7 +331,7 @@ class MagniteSimulator(Simulator):
             raise Refused(problem(404, "not-found", "The results are gone."))
         form = request.param("fmt") or "json"
         rows = self.warehouse.rows(ticket.query)
-        reorder(rows, ticket.query, self.seed, ticket.fetched, requested=self.options.order == "asked")
+        reorder(rows, ticket.query, self.seed, ticket.fetched, requested=self.options.order == "requested")
         if form == "csv":
             return Answer.text(self.results.csv(rows, ticket.query.fields), content_type="text/csv; charset=utf-8")
         if form != "json":

@@ -49,7 +49,7 @@ class SpringServeOptions:
     v1_lists: Literal["envelope", "array"] = "envelope"
     ignore_page: bool = False
     filter: Literal["exact", "day", "ignored"] = "exact"
-    sort: Literal["asked", "ignored"] = "asked"
+    sort: Literal["requested", "ignored"] = "requested"
     ties: Literal["arbitrary", "id"] = "arbitrary"
     edits: int = 0
     most_edits: int = 20
