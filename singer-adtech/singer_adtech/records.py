@@ -28,6 +28,12 @@ EXTRA = "_extra"
 
 WRAPPER_NAMES = frozenset({"data", "meta", "links"})
 
+MOST_NAMED = 20
+"""Undeclared fields of a stream that are named in warnings; of the others there is a count."""
+
+MOST_COUNTED = 10_000
+"""Undeclared fields of a stream that are remembered, so that each counts once."""
+
 _MOST_DIGITS = 4000
 """Python reads and writes no longer integers, to be safe from those that take minutes."""
 
@@ -113,9 +119,10 @@ class RecordShape:
         schema: The stream's JSON schema; its top-level properties are the columns.
         primary_keys: Columns that are never null.
         extra_fields: What becomes of fields that the schema does not name.
-        logger: Warned once for each undeclared field and each misfit column of a run.
+        logger: Warned once for each undeclared field (the first 20 of them) and each misfit column of a run.
         private: Columns whose values no message quotes.
         converters: What makes sent values of these columns into declared ones, in place of what their type says.
+        extra_selected: Whether the column of undeclared fields is selected, for the warnings.
     """
 
     def __init__(  # noqa: PLR0913 - what a stream knows of its rows
@@ -127,6 +134,7 @@ class RecordShape:
         logger: logging.Logger | logging.LoggerAdapter[logging.Logger],
         private: Collection[str] = (),
         converters: Mapping[str, Callable[[Any], Any]] | None = None,
+        extra_selected: bool = True,
     ) -> None:
         self.columns: Mapping[str, Any] = schema["properties"]
         self._converters = {name: converter(declared) for name, declared in self.columns.items() if name != EXTRA}
@@ -139,7 +147,10 @@ class RecordShape:
         # Without the column there is nowhere to keep them.
         self._extra_fields = "drop" if extra_fields == "keep" and EXTRA not in self.columns else extra_fields
         self._logger = logger
-        self._warned: set[str] = set()
+        self._fate = _fate(self._extra_fields, selected=extra_selected)
+        self._misfits: set[str] = set()
+        # Hashes: a name may be as long as a body.
+        self._undeclared: set[int] = set()
         self._private = frozenset(private)
 
     def record(self, flat: Mapping[str, Any]) -> Record:
@@ -183,29 +194,50 @@ class RecordShape:
     def _note_undeclared(self, name: str) -> None:
         if self._extra_fields == "fail":
             raise DataError(
-                f"the vendor sent the field `{name}`, which the schema does not declare",
+                f"the vendor sent the field `{quoted(name, 80)}`, which the schema does not declare",
                 "set `extra_fields` to `keep` or `drop`",
             )
-        if name not in self._warned:
-            self._warned.add(name)
-            fate = "kept in `_extra`" if self._extra_fields == "keep" else "dropped"
-            self._logger.warning("The field `%s` is not in the schema: %s", name, fate)
+        known = hash(name)
+        if known in self._undeclared or self.undeclared >= MOST_COUNTED:
+            return
+        self._undeclared.add(known)
+        if self.undeclared <= MOST_NAMED:
+            self._logger.warning("The field `%s` is not in the schema: %s", quoted(name, 80), self._fate)
+
+    @property
+    def undeclared(self) -> int:
+        """Undeclared fields that came; no more than 10,000 are told apart."""
+        return len(self._undeclared)
+
+    def warn_of_rest(self) -> None:
+        """Warn once of the undeclared fields that were not named, when a stream ends."""
+        if self.undeclared > MOST_NAMED:
+            least = "at least " if self.undeclared >= MOST_COUNTED else ""
+            self._logger.warning(
+                "%s%s more fields are not in the schema: %s", least, f"{self.undeclared - MOST_NAMED:,}", self._fate
+            )
 
     def _note_misfit(self, name: str, value: Any) -> None:
         if self._extra_fields == "fail":
             raise DataError(
                 f"the field `{name}` has {self._quoted(name, value)}, which does not fit the schema",
                 "set `extra_fields` to `keep` or `drop`",
-            )
-        if name not in self._warned:
-            self._warned.add(name)
-            fate = "the value is in `_extra`" if self._extra_fields == "keep" else "the value is dropped"
+            ) from None  # what it follows from quotes the value
+        if name not in self._misfits:
+            self._misfits.add(name)
             self._logger.warning(
-                "The field `%s` has a value that does not fit the schema (a JSON %s): null, and %s",
+                "The field `%s` has a value that does not fit the schema (a JSON %s): null, and the value is %s",
                 name,
                 _json_kind(value),
-                fate,
+                self._fate,
             )
+
+
+def _fate(extra_fields: ExtraFields, *, selected: bool) -> str:
+    """Describe what becomes of a field that has no column."""
+    if extra_fields != "keep":
+        return "dropped"
+    return "kept in `_extra`" if selected else "dropped, because `_extra` is deselected: select it to keep the field"
 
 
 def same_columns(schema: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

@@ -273,7 +273,7 @@ def test_undeclared_fields_and_misfits_are_kept_and_named_once(log: list[str]) -
         None,
     ]
     assert [record["airing_pod"] for record in records] == [None, None, None]
-    misfit = "has a value that does not fit the schema (a JSON string): null, and the value is in `_extra`"
+    misfit = "has a value that does not fit the schema (a JSON string): null, and the value is kept in `_extra`"
     assert log == [
         "The field `new` is not in the schema: kept in `_extra`",
         f"The field `airing_pod` {misfit}",
