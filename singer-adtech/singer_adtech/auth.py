@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from requests.auth import AuthBase
 from typing_extensions import override
 
-from singer_adtech.errors import VendorError
+from singer_adtech.errors import AuthError, TapError
 from singer_adtech.redaction import REDACTOR
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class TokenAuthenticator(Authenticator):
         self._lock = threading.Lock()
         self._token: Token | None = None
         self._renew_at = 0.0
-        self._refusal: VendorError | None = None
+        self._refusal: AuthError | None = None
 
     @abstractmethod
     def login(self) -> Token:
@@ -134,13 +134,14 @@ class TokenAuthenticator(Authenticator):
 
     def _login(self) -> None:
         if self._refusal is not None:
-            # Credentials that were refused stay refused: other threads do not ask again.
-            raise self._refusal
+            # Credentials that were refused stay refused: other threads do not ask again. A new error for each of them,
+            # because each is given the stream that met it.
+            raise AuthError(self._refusal.what, self._refusal.remedy) from self._refusal
         try:
             token = self.login()
-        except VendorError as error:
-            self._refusal = error
-            raise
+        except TapError as error:
+            self._refusal = AuthError(error.what, error.remedy)
+            raise AuthError(error.what, error.remedy) from error
         REDACTOR.add(token.value)
         # A token that lives shorter than the leeway would otherwise be renewed at every request.
         self._renew_at = self._clock.monotonic() + max(token.lifetime - self._leeway, token.lifetime / 2)

@@ -51,7 +51,7 @@ class TapCommand(SingerCommand):
             # Said here and not where the signal arrives, which may be in the middle of a line, and is not the end.
             if isinstance(stop.code, int) and stop.code > SIGNAL_BASE:
                 number = stop.code - SIGNAL_BASE
-                _close_what_it_holds(stop)
+                close_what_it_holds(stop)
                 self.logger.critical(
                     "%s: stopped by signal %d: run it again to go on from the last STATE", self.name, number
                 )
@@ -59,12 +59,12 @@ class TapCommand(SingerCommand):
         except Exception as error:
             if self.logger.isEnabledFor(logging.DEBUG):
                 self.logger.debug("Where it happened", exc_info=error)
-            _close_what_it_holds(error)
+            close_what_it_holds(error)
             self.logger.critical("%s: %s", self.name, line(error))
             raise click.exceptions.Exit(1) from None
 
 
-def _close_what_it_holds(error: BaseException) -> None:
+def close_what_it_holds(error: BaseException) -> None:
     """End the generators that an error's frames hold; they log their metrics then, which must not come last."""
     link: BaseException | None = error
     while link is not None:

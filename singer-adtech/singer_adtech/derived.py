@@ -2,7 +2,7 @@
 
 singer-sdk's parent and child streams are made for requests: each record of the parent would cost a SCHEMA and a STATE
 message of the child. Here the child's rows are written beside the parent's record, whether the parent itself is
-selected or not, and the parent's bookmark covers both.
+selected or not, and the parent's bookmark covers both. A parent without a bookmark is read on if the child fails.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from abc import abstractmethod
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from typing_extensions import override
 
 from singer_adtech.errors import located
@@ -51,6 +52,7 @@ class DerivedStream(AdTechStream[Any]):
         with located(stream=self.name):
             for row in self.rows(record):
                 self._write_record_message(self.shape.record(row))
+                self.counts.rows += 1
                 counter.increment()
 
 
@@ -63,9 +65,22 @@ class DerivingStream(AdTechStream[PageToken]):
         with ExitStack() as running:
             counted = [(stream, running.enter_context(stream.begin())) for stream in derived]
             for record in super().get_records(context):
-                for stream, counter in counted:
-                    stream.write(record, counter)
+                for stream, counter in [*counted]:
+                    if not self._derive(record, stream, counter):
+                        counted.remove((stream, counter))
                 yield record
+
+    def _derive(self, record: Record, stream: DerivedStream, counter: Counter) -> bool:
+        """Write what follows from a record; returns whether the derived stream can go on."""
+        try:
+            stream.write(record, counter)
+        except Exception as error:
+            # The bookmark of an incremental parent covers both, and must not move past what is missing.
+            run = self.tap.streams_run
+            if self.replication_method != REPLICATION_FULL_TABLE or run is None or not run.goes_on(stream, error):
+                raise
+            return False
+        return True
 
     @override
     def generate_child_contexts(self, record: Record, context: Context | None) -> Iterable[Context | None]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from singer_sdk.singerlib.encoding.base import GenericSingerWriter
-from singer_sdk.singerlib.encoding.simple import Message, RecordMessage
+from singer_sdk.singerlib.encoding.simple import Message, RecordMessage, SchemaMessage
 from typing_extensions import override
 
 from singer_adtech.errors import TapError
@@ -39,13 +39,17 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
     """Writes messages with exact decimals, and flushes when a message is no RECORD or the buffer is full.
 
     Numbers go out as `Decimal` and `int` hold them, to the last digit. singer-sdk's writer flushes after every record,
-    which only STATE and SCHEMA need.
+    which only STATE needs.
+
+    A SCHEMA is held until the message after it: some loaders empty a table when they read one, and so would lose the
+    rows of a stream that cannot be read.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._encode = msgspec.json.Encoder(enc_hook=_encode_other, decimal_format="number").encode
         self._buffer = bytearray()
+        self._schemas = bytearray()
         self.states_written = 0
         self.writing = False
         self.stop_after_writing: int | None = None
@@ -56,6 +60,11 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
 
     @override
     def write_message(self, message: Message) -> None:
+        if isinstance(message, SchemaMessage):
+            self._schemas += self.format_message(message) + b"\n"
+            return
+        if self._schemas:
+            self._take_schemas()
         self._buffer += self.format_message(message)
         self._buffer += b"\n"
         if not isinstance(message, RecordMessage):
@@ -64,6 +73,14 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
         elif len(self._buffer) >= BUFFER_SIZE:
             self.flush()
 
+    def drop_schemas(self) -> None:
+        """Forget the SCHEMA messages that nothing has followed: their stream could not be read."""
+        self._schemas.clear()
+
+    def _take_schemas(self) -> None:
+        self._buffer += self._schemas
+        self._schemas.clear()
+
     def flush(self) -> None:
         """Write what has been gathered.
 
@@ -71,6 +88,7 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
             OutputError: stdout is closed or full.
             SystemExit: A signal asked to stop meanwhile; lines are never cut.
         """
+        self._take_schemas()
         self.writing = True
         try:
             stdout = sys.stdout

@@ -60,6 +60,18 @@ class VendorError(TapError, FatalAPIError):
     """The vendor refused a request, and repeating it would not help."""
 
 
+class AuthError(VendorError):
+    """No request can be authenticated: the login failed, or the vendor refuses the credentials."""
+
+
+class ForbiddenError(VendorError):
+    """The account has no right to a stream (403); raised by `validate_response`, and judged by `on_forbidden`."""
+
+
+class NoConnectionError(VendorError):
+    """No connection to the vendor could be made or kept, after all tries."""
+
+
 class DataError(TapError):
     """The vendor's answer breaks a rule without which rows could be lost or doubled."""
 

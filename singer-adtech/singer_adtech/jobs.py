@@ -18,7 +18,7 @@ from singer_adtech.pages import in_background
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
 
     from singer_adtech.clock import Clock
@@ -140,13 +140,14 @@ class JobPolicy:
             wait = min(wait * self.growth, self.longest_wait)
 
 
-def run_job(
+def run_job(  # noqa: PLR0913 - what a job is made of, and who hears of it
     job: Job[T],
     policy: JobPolicy,
     *,
     clock: Clock,
     logger: logging.Logger | logging.LoggerAdapter[logging.Logger],
     alone: AbstractContextManager[None] | None = None,
+    on_wait: Callable[[float], None] = lambda _: None,
 ) -> list[T]:
     """Get one result, whole.
 
@@ -160,6 +161,7 @@ def run_job(
         logger: Told about waits and new attempts.
         alone: Entered before the first submit, and left after the last part or the cancel. `AdTechTap.alone` waits
             there for jobs of other runs, which counts as none of the policy's times.
+        on_wait: Called with the seconds of each wait after it.
 
     Returns:
         All parts, in order.
@@ -168,7 +170,7 @@ def run_job(
         VendorError: The vendor was busy or at work for too long, lost or failed the job too often, or refused.
     """
     with alone or nullcontext():
-        return _Attempts(job, policy, clock, logger).run()
+        return _Attempts(job, policy, clock, logger, on_wait).run()
 
 
 class _Attempts(Generic[T]):
@@ -180,11 +182,13 @@ class _Attempts(Generic[T]):
         policy: JobPolicy,
         clock: Clock,
         logger: logging.Logger | logging.LoggerAdapter[logging.Logger],
+        on_wait: Callable[[float], None],
     ) -> None:
         self._job = job
         self._policy = policy
         self._clock = clock
         self._logger = logger
+        self._on_wait = on_wait
         self._busy = 0.0
         self._deadline: float | None = None
 
@@ -221,7 +225,7 @@ class _Attempts(Generic[T]):
                         f"let the other job end, or raise `{policy.busy_setting}`" if policy.busy_setting else "",
                     ) from busy
                 self._logger.info("%s; trying again in %g s", busy.what, policy.busy_wait)
-                self._clock.sleep(policy.busy_wait)
+                self._sleep(policy.busy_wait)
                 self._busy += policy.busy_wait
                 continue
             if self._deadline is None or not policy.timeout_for_all:
@@ -262,7 +266,11 @@ class _Attempts(Generic[T]):
                 f"raise `{self._policy.timeout_setting}`, or ask for less at once",
             )
         self._logger.info("The vendor is at work (status %s); asking again in %g s", status.word, min(wait, left))
-        self._clock.sleep(min(wait, left))
+        self._sleep(min(wait, left))
+
+    def _sleep(self, seconds: float) -> None:
+        self._clock.sleep(seconds)
+        self._on_wait(seconds)
 
     def _cancel(self, status: JobStatus) -> None:
         if not self._job.cancellable or status.phase is not Phase.WAITING:

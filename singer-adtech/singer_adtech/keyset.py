@@ -127,8 +127,7 @@ class KeysetStream(AdTechStream[Any]):
 
     def read_keyset(self, context: Context | None) -> Iterator[Record]:
         """Read the list from the bookmark on, and move the bookmark after each page."""
-        with located(stream=self.name), self.get_http_request_counter() as counter:
-            counter.with_context(context)
+        with located(stream=self.name):
             bookmark = Bookmark(self, StampBookmark())
             incremental = self.replication_method == "INCREMENTAL"
             stands = bookmark.position if incremental else None
@@ -140,16 +139,16 @@ class KeysetStream(AdTechStream[Any]):
             told: int | None = None
             pages = self._keyset_pages(context, keyset, key_names, changed)
             for number, (response, fresh, rows) in enumerate(pages):
-                counter.increment()
                 if number == 0:
                     told = self.total_rows(response)
+                    self.counts.report_total(told)
                 for row, is_new in zip(rows, fresh, strict=True):
                     seen.add(_key(row, key_names))
                     if is_new:
                         yield self.shape.record(self.flat_row(row, None))
                 if rows and incremental:
                     bookmark.advance(Stamp(rows[-1][changed]))
-            self.log_lines.info("%d rows", len(seen))
+            self.log_rows(len(seen))
             check_row_count(
                 # More than the total is no loss: rows were added while the list was read.
                 read=len(seen) if told is None else min(len(seen), told),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -10,7 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 import requests
 
-from singer_adtech.errors import VendorError, quoted
+from singer_adtech.errors import AuthError, ForbiddenError, NoConnectionError, VendorError, quoted
 from singer_adtech.redaction import REDACTOR
 from singer_adtech.retries import (
     RateLimitedError,
@@ -21,6 +20,7 @@ from singer_adtech.retries import (
     reset_wait,
     retry_after,
 )
+from singer_adtech.run_metrics import RequestCounts
 
 if TYPE_CHECKING:
     import logging
@@ -45,10 +45,15 @@ _NO_HINT = "the vendor may be down: try again later"
 
 _REMEDIES: dict[int, str] = {
     HTTPStatus.UNAUTHORIZED: "check the credentials",
-    HTTPStatus.FORBIDDEN: "the account may lack the right to this: deselect the stream",
+    HTTPStatus.FORBIDDEN: "the account may lack the right to this: ask the vendor for it",
     HTTPStatus.NOT_FOUND: "check `api_url`, or deselect the stream",
 }
 """What a user can do about a refusal, where the vendor's own rules say nothing better."""
+
+_REFUSALS: dict[int, type[VendorError]] = {
+    HTTPStatus.UNAUTHORIZED: AuthError,
+    HTTPStatus.FORBIDDEN: ForbiddenError,
+}
 
 
 class Requester:
@@ -62,6 +67,7 @@ class Requester:
         clock: Where time comes from.
         user_agent: Sent with each request.
         logger: Told about waits.
+        own: The numbers of requests that belong to no stream, such as logins.
     """
 
     def __init__(  # noqa: PLR0913 - the parts of which a run's requests are made
@@ -74,6 +80,7 @@ class Requester:
         clock: Clock,
         user_agent: str,
         logger: logging.Logger,
+        own: RequestCounts | None = None,
     ) -> None:
         self._base_path = urlsplit(api_url).path.rstrip("/")
         self._session = session
@@ -82,6 +89,9 @@ class Requester:
         self._clock = clock
         self._user_agent = user_agent
         self._logger = logger
+        self.own = own or RequestCounts()
+        self.answered = False
+        """Whether the vendor has accepted a request of this run."""
 
     def send(  # noqa: PLR0913 - what is asked, by whom, how it is judged, counted and called
         self,
@@ -92,6 +102,7 @@ class Requester:
         check_body: Callable[[requests.Response], None] | None = None,
         label: str,
         counted_as: str | None = None,
+        counts: RequestCounts | None = None,
     ) -> requests.Response:
         """Send a request until it is answered in full.
 
@@ -102,6 +113,7 @@ class Requester:
             check_body: Raises `TransientError` for a body that is not what it should be, so that it is asked for again.
             label: What messages call this request; no secret.
             counted_as: The path for which budgets count it, where a vendor tells requests of one path apart.
+            counts: The numbers of the stream for which it is sent; those of the tap if it is for none.
 
         Returns:
             A successful answer, its body read, decompressed and checked.
@@ -112,9 +124,20 @@ class Requester:
         path = counted_as or self._path(request.url)
         spans = [family.longest_span for family in self._budgets.families(path)]
         judge = check_status or globals()["check_status"]
+        counts = counts or self.own
+        failed_at: float | None = None
 
         def attempt() -> requests.Response:
-            response = self._exchange(request, auth, path, label)
+            nonlocal failed_at
+            if failed_at is not None:
+                counts.retried(self._clock.monotonic() - failed_at)
+            try:
+                return once()
+            finally:
+                failed_at = self._clock.monotonic()
+
+        def once() -> requests.Response:
+            response = self._exchange(request, auth, path, label, counts)
             try:
                 judge(response)
                 if check_body is not None:
@@ -128,6 +151,8 @@ class Requester:
                 if limited and error.asked_wait is not None:
                     self._budgets.hold(path, min(error.asked_wait, self._policy.longest_wait))
                 raise
+            self.answered = True
+            counts.accept()
             return response
 
         try:
@@ -146,26 +171,45 @@ class Requester:
                 f"rate limit of {names}: {error} (tried {tries} times)", f"{lower}run fewer syncs at once, or later"
             ) from error
         except TransientError as error:
-            raise VendorError(f"{error} (tried {self._policy.tries} times)", _NO_HINT) from error
+            lost = isinstance(error.__cause__, requests.exceptions.ConnectionError)
+            kind = NoConnectionError if lost else VendorError
+            raise kind(f"{error} (tried {self._policy.tries} times)", _NO_HINT) from error
 
     def _exchange(
-        self, request: requests.Request, auth: Authenticator | None, path: str, label: str
+        self, request: requests.Request, auth: Authenticator | None, path: str, label: str, counts: RequestCounts
     ) -> requests.Response:
         """Send once; once more with a new credential if the old one has run out."""
-        prepared, response = self._send_once(request, auth, path)
+        prepared, response = self._send_once(request, auth, path, counts)
         if auth is not None and auth.refused(response) and auth.renew(prepared):
             self._logger.info("%s: the credential has run out (HTTP %d), asked again", label, response.status_code)
-            _, response = self._send_once(request, auth, path)
+            _, response = self._send_once(request, auth, path, counts)
         return response
 
     def _send_once(
-        self, request: requests.Request, auth: Authenticator | None, path: str
+        self, request: requests.Request, auth: Authenticator | None, path: str, counts: RequestCounts
     ) -> tuple[requests.PreparedRequest, requests.Response]:
-        with self._budgets.turn(path, partial(self._prepare, request, auth)) as prepared:
+        asked = self._clock.monotonic()
+        preparing = 0.0
+
+        def prepare() -> requests.PreparedRequest:
+            # A login within, which is counted by itself.
+            nonlocal preparing
+            began = self._clock.monotonic()
+            prepared = self._prepare(request, auth)
+            preparing += self._clock.monotonic() - began
+            return prepared
+
+        with self._budgets.turn(path, prepare) as prepared:
+            started = self._clock.monotonic()
+            counts.sent(budget_wait=started - asked - preparing)
+            size = 0
             try:
                 response = self._session.send(prepared)
+                size = len(response.content)
             except LOST as error:
                 raise TransientError(_lost(error)) from error
+            finally:
+                counts.answered(self._clock.monotonic() - started, size)
             if nothing_left(response.headers):
                 wait = reset_wait(response.headers, self._clock.now())
                 if wait is not None:
@@ -193,6 +237,8 @@ def check_status(response: requests.Response) -> None:
     Raises:
         RateLimitedError: 429.
         TransientError: 5xx.
+        AuthError: 401.
+        ForbiddenError: 403.
         VendorError: Any other status from 300 on.
     """
     status = response.status_code
@@ -203,7 +249,7 @@ def check_status(response: requests.Response) -> None:
         raise TransientError(said, response)
     if status >= HTTPStatus.MULTIPLE_CHOICES:
         general = "check the settings" if status >= HTTPStatus.BAD_REQUEST else "check `api_url`"
-        raise VendorError(said, _REMEDIES.get(status, general))
+        raise _REFUSALS.get(status, VendorError)(said, _REMEDIES.get(status, general))
 
 
 def check_json(response: requests.Response) -> None:

@@ -138,6 +138,18 @@ def row_count_check() -> th.Property[str]:
     )
 
 
+def on_forbidden() -> th.Property[str]:
+    """What becomes of a stream that the account may not read."""
+    return th.Property(
+        "on_forbidden",
+        th.StringType(allowed_values=["skip", "fail"]),
+        default="skip",
+        title="Forbidden streams",
+        description="A stream that the account may not read: `skip` it with a warning, or `fail`. A run in which every "
+        "selected stream is forbidden fails in any case.",
+    )
+
+
 def user_agent(tap_name: str) -> th.Property[str]:
     """The User-Agent header."""
     return th.Property(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import logging
 import sys
 from abc import abstractmethod
 from contextlib import closing
@@ -12,7 +13,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 import requests
 from singer_sdk.helpers.conform import TypeConformanceLevel
-from singer_sdk.streams.rest import HTTPRequest, RESTStream
 from typing_extensions import override
 
 from singer_adtech.ahead import read_ahead
@@ -20,9 +20,11 @@ from singer_adtech.bookmarks import Bookmark, DayBookmark, InstantBookmark
 from singer_adtech.errors import located
 from singer_adtech.logs import StreamLog
 from singer_adtech.pages import WindowedPage, read_pages
-from singer_adtech.records import RecordShape, flatten, same_columns
+from singer_adtech.progress import MOST_WINDOW_LINES
+from singer_adtech.records import EXTRA, RecordShape, flatten, same_columns
 from singer_adtech.requester import check_json, check_status
 from singer_adtech.row_counts import check_row_count
+from singer_adtech.sdk_streams import SyncedStream
 from singer_adtech.signatures import check_signature
 from singer_adtech.windows import DayWindow, InstantWindow, day_windows, first_day, instant_windows
 
@@ -32,15 +34,15 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.pagination import BaseAPIPaginator
     from singer_sdk.singerlib import Catalog
+    from singer_sdk.streams.rest import HTTPRequest
 
     from singer_adtech.auth import Authenticator
     from singer_adtech.bookmarks import BookmarkKind
-    from singer_adtech.tap import AdTechTap
 
 PageToken = TypeVar("PageToken")
 
 
-class AdTechStream(RESTStream[PageToken]):
+class AdTechStream(SyncedStream[PageToken]):
     """A stream of one endpoint, read whole.
 
     A subclass declares attributes; its vendor's base class says how a page is asked for (`get_http_request`), how pages
@@ -58,11 +60,6 @@ class AdTechStream(RESTStream[PageToken]):
 
     private_columns: ClassVar[tuple[str, ...]] = ()
     """Columns whose values no message quotes: capabilities, code, personal data."""
-
-    @property
-    def tap(self) -> AdTechTap:
-        """The tap of this stream."""
-        return cast("AdTechTap", self._tap)
 
     @property
     @override
@@ -87,6 +84,7 @@ class AdTechStream(RESTStream[PageToken]):
     @cached_property
     def shape(self) -> RecordShape:
         """The stream's schema, compiled."""
+        listed = EXTRA in self.effective_schema["properties"]
         return RecordShape(
             self.schema,
             primary_keys=(*self.primary_keys, *self.schema.get("required", ())),
@@ -94,6 +92,7 @@ class AdTechStream(RESTStream[PageToken]):
             logger=self.log_lines,
             private=self.private_columns,
             converters=self.converters,
+            extra_selected=listed and self.mask.get(("properties", EXTRA), True),
         )
 
     @override
@@ -178,6 +177,7 @@ class AdTechStream(RESTStream[PageToken]):
             check_body=self.check_body,
             label=f"stream {self.name}{label}",
             counted_as=counted_as,
+            counts=self.counts,
         )
 
     def pages(self, context: Context | None, window: Any = None) -> Iterator[requests.Response]:
@@ -191,11 +191,7 @@ class AdTechStream(RESTStream[PageToken]):
             page = WindowedPage(stream_context=context, next_page_token=token, window=window)
             return self.fetch(self.get_http_request(page=page), label=label)
 
-        with self.get_http_request_counter() as counter:
-            counter.with_context(context)
-            for response in read_pages(paginator, fetch, parallel=parallel):
-                counter.increment()
-                yield response
+        return read_pages(paginator, fetch, parallel=parallel)
 
     def read_records(
         self, context: Context | None, window: Any = None, pages: Iterable[requests.Response] | None = None
@@ -217,6 +213,7 @@ class AdTechStream(RESTStream[PageToken]):
             total = self.total_rows(response)
             if total is not None:
                 told = total if told is None else max(told, total)
+                self.counts.report_total(told)
             for row in self.parse_response(response):
                 sent += 1
                 record = self.shape.record(self.flat_row(row, window))
@@ -227,7 +224,7 @@ class AdTechStream(RESTStream[PageToken]):
                     yield record
                 else:
                     self.repeated(record, same=seen[key] == self.digest(record))
-        self.log_lines.info("%s%d rows", f"window {window}: " if window else "", len(seen))
+        self.log_rows(len(seen), window)
         check_row_count(
             read=sent if self.equal_rows_are_one else len(seen),
             told=told,
@@ -236,30 +233,15 @@ class AdTechStream(RESTStream[PageToken]):
             window=window,
         )
 
+    def log_rows(self, rows: int, window: Any = None) -> None:
+        """Log how many rows a window or a list has; of very many windows at level DEBUG, as `progress` logs them."""
+        level = logging.DEBUG if (self.counts.windows or 0) > MOST_WINDOW_LINES else logging.INFO
+        self.log_lines.log(level, "%s%d rows", f"window {window}: " if window else "", rows)
+
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
         with located(stream=self.name):
             yield from self.read_records(context)
-
-    # singer-sdk's own bookkeeping by record, which this library replaces (see `bookmarks`)
-
-    @override
-    def get_replication_key_signpost(self, context: Context | None = None) -> None:
-        return None
-
-    @override
-    def _write_state_message(self) -> None:
-        super()._write_state_message()
-        # No STATE is written that equals the last one; the records before it must go out nevertheless.
-        self.tap.flush()
-
-    @override
-    def _write_starting_replication_value(self, context: Context | None) -> None:
-        """Leave the state as it is: singer-sdk would write `start_date` into it, and compare bookmarks as text."""
-
-    @override
-    def _increment_stream_state(self, latest_record: Record, *, context: Context | None = None) -> None:
-        """Leave the bookmark where it is: it moves by windows, not by records."""
 
 
 class WindowStream(AdTechStream[PageToken]):
@@ -312,6 +294,8 @@ class WindowStream(AdTechStream[PageToken]):
     def get_records(self, context: Context | None) -> Iterable[Record]:
         with located(stream=self.name):
             bookmark = Bookmark(self, self.bookmark_kind)
+            stands = bookmark.position
+            self.counts.windows = sum(1 for _ in self.windows(bookmark))
             ordered, asked = itertools.tee(self.windows(bookmark))
             # A connection test reads one record: nothing is fetched ahead for it.
             parallel = 1 if self.ABORT_AT_RECORD_COUNT else self.parallel_windows
@@ -323,7 +307,9 @@ class WindowStream(AdTechStream[PageToken]):
                 for window, pages in zip(ordered, readers, strict=False):
                     with located(window=window):
                         yield from self.read_records(context, window, pages)
-                        bookmark.advance(self.position_after(window))
+                        position = self.position_after(window)
+                        bookmark.advance(position)
+                        self.counts.window_done(window, restated=stands is not None and position <= stands)
 
 
 class DayWindowStream(WindowStream[PageToken]):

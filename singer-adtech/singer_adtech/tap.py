@@ -22,9 +22,12 @@ from singer_adtech.cli import SIGNAL_BASE, TapCommand
 from singer_adtech.clock import Clock
 from singer_adtech.emitting import MessageWriter
 from singer_adtech.errors import SettingError, located
+from singer_adtech.progress import Progress
 from singer_adtech.redaction import REDACTOR
 from singer_adtech.requester import Requester
 from singer_adtech.retries import RetryPolicy
+from singer_adtech.run_metrics import RunMetrics
+from singer_adtech.runs import StreamsRun, selected_streams
 from singer_adtech.sessions import Session
 from singer_adtech.settings import explain, unreadable
 from singer_adtech.streams import WindowStream
@@ -32,7 +35,7 @@ from singer_adtech.streams import WindowStream
 if TYPE_CHECKING:
     import datetime as dt
     import logging
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from contextlib import AbstractContextManager
     from types import FrameType
 
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from singer_sdk.streams import Stream
 
     from singer_adtech.auth import Authenticator
+    from singer_adtech.run_metrics import Status
     from singer_adtech.shared_budgets import SharedFolder
 
 
@@ -76,6 +80,7 @@ class AdTechTap(Tap):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         REDACTOR.install()
         self._closing = False
+        self.streams_run: StreamsRun | None = None
         try:
             super().__init__(*args, **kwargs)
         except BaseException as error:
@@ -122,15 +127,29 @@ class AdTechTap(Tap):
             finally:
                 self._closing = False
 
-    @override  # type: ignore[misc]  # final in singer-sdk, which has no hook at the end of a run
+    @override  # type: ignore[misc]  # final in singer-sdk, where the first stream that fails ends the run
     def sync_all(self) -> None:
-        with self._run():
-            super().sync_all()
+        with self.run_metrics.whole_run(self._statuses), self._run(), self.progress.running():
+            self._reset_state_progress_markers()
+            self._set_compatible_replication_methods()
+            if self.state:
+                self.state_writer.write_state(self.state)
+            self.streams_run = StreamsRun(self, selected_streams(self))
+            self.streams_run.read()
+
+    def _statuses(self) -> Collection[Status]:
+        return () if self.streams_run is None else self.streams_run.statuses.values()
 
     @override  # type: ignore[misc]  # as above
     def run_sync_dry_run(self, dry_run_record_limit: int | None = 1, streams: Iterable[Stream] | None = None) -> bool:
+        tested = list(self.streams.values() if streams is None else streams)
+        for stream in tested:
+            stream.ABORT_AT_RECORD_COUNT = dry_run_record_limit
+            stream.selected = True
         with self._run():
-            return super().run_sync_dry_run(dry_run_record_limit, streams)
+            self.streams_run = StreamsRun(self, tested, testing=True)
+            self.streams_run.read()
+        return True
 
     @override  # type: ignore[misc]  # as above
     def run_connection_test(self) -> bool:
@@ -140,10 +159,11 @@ class AdTechTap(Tap):
         """Return the streams that a connection test reads, of those that it would read anyway."""
         return streams if self.connection_test is None else [self.streams[name] for name in self.connection_test]
 
-    @override  # type: ignore[misc]  # as above
+    @override  # type: ignore[misc]  # final in singer-sdk, which has no hook at the end of a run
     def write_schemas(self) -> None:
         with self._run():
             super().write_schemas()
+            self.flush()
 
     @override
     def run_discovery(self) -> str:
@@ -225,6 +245,16 @@ class AdTechTap(Tap):
         return contextlib.nullcontext() if self.shared_folder is None else self.shared_folder.alone(what, logger)
 
     @cached_property
+    def progress(self) -> Progress:
+        """What shows how far this run is."""
+        return Progress(self.name, self.clock, self.logger)
+
+    @cached_property
+    def run_metrics(self) -> RunMetrics:
+        """The numbers of this run."""
+        return RunMetrics(self.clock, self.progress.update)
+
+    @cached_property
     def requester(self) -> Requester:
         """What sends the requests of this run."""
         return Requester(
@@ -235,6 +265,7 @@ class AdTechTap(Tap):
             clock=self.clock,
             user_agent=self.config.get("user_agent") or f"{self.name}/{self.plugin_version}",
             logger=self.logger,
+            own=self.run_metrics.own,
         )
 
     @classmethod
@@ -284,6 +315,8 @@ class AdTechTap(Tap):
                 with contextlib.suppress(ValueError):
                     self._config[name] = float(self._config[name])
         problems = [explain(error, properties) for error in JSONSchemaValidator(schema).iter_errors(self._config)]
+        if "batch_config" in self._config:
+            problems.append(_NO_BATCHES)
         if not problems:
             try:
                 self.check_settings()
@@ -337,6 +370,12 @@ class AdTechTap(Tap):
             help=command.help,
             logger=cls.logger,
         )
+
+
+_NO_BATCHES = (
+    "setting `batch_config` is not allowed: BATCH files would hold deselected columns, and come after the STATE that "
+    "covers them: take it out, and records are sent one by one"
+)
 
 
 def _text(value: object) -> str | None:

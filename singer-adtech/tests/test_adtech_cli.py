@@ -225,7 +225,10 @@ def test_a_connection_test_that_fails_is_one_line(
     result = invoke("--test")
     # then
     assert result.exit_code == 1
-    assert log[-1].startswith('tap-acme: stream airings, window 2024-03-08..2024-03-08: HTTP 403 Forbidden "No"')
+    assert log[-1].startswith(
+        "tap-acme: all selected streams are forbidden: airings, spots: "
+        'stream airings, window 2024-03-08..2024-03-08: HTTP 403 Forbidden "No"'
+    )
 
 
 def test_schemas_can_be_written_without_a_request(acme: AcmeVendor, invoke: Callable[..., Result]) -> None:

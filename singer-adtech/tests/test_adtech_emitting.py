@@ -137,12 +137,35 @@ def test_records_are_gathered_until_a_state_comes(pipe: Pipe) -> None:
     assert writer.states_written == 1
 
 
-def test_a_schema_goes_out_at_once(pipe: Pipe) -> None:
+def schema(stream: str) -> SchemaMessage:
+    return SchemaMessage(stream=stream, schema={"properties": {}}, key_properties=["id"])
+
+
+def test_a_schema_goes_out_before_what_follows_it(pipe: Pipe) -> None:
+    # given
+    writer = MessageWriter()
     # when
-    MessageWriter().write_message(SchemaMessage(stream="airings", schema={"properties": {}}, key_properties=["id"]))
+    writer.write_message(schema("airings"))
+    assert pipe.events == []
+    writer.write_message(record(1))
+    writer.write_message(schema("spots"))
+    writer.flush()
     # then
-    assert [line["type"] for line in pipe.lines] == ["SCHEMA"]
-    assert pipe.events == ["write", "flush"]
+    assert [line["type"] for line in pipe.lines] == ["SCHEMA", "RECORD", "SCHEMA"]
+
+
+def test_a_loader_never_sees_the_schema_of_a_stream_that_could_not_be_read(pipe: Pipe) -> None:
+    # given: loaders that overwrite empty a table at its SCHEMA
+    writer = MessageWriter()
+    writer.write_message(schema("airings"))
+    # when
+    writer.drop_schemas()
+    writer.write_message(schema("spots"))
+    writer.write_message(record(1))
+    writer.flush()
+    # then
+    assert [line["type"] for line in pipe.lines] == ["SCHEMA", "RECORD"]
+    assert pipe.lines[0]["stream"] == "spots"
 
 
 def test_a_full_buffer_is_written_and_memory_is_bounded(pipe: Pipe) -> None:

@@ -232,7 +232,7 @@ def test_a_difference_from_the_vendors_total_warns(
     run = finished(run_tap("airings", end_date="2024-03-08"))
     # then
     assert run.bookmarks("airings") == MIDNIGHTS[:1]
-    assert [line for line in log if "total" in line] == [
+    assert [line for line in log if "vendor's total" in line] == [
         (
             "stream airings: window 2024-03-08..2024-03-08: 5 rows read, and the vendor's total is 7 "
             "(`row_count_check` decides whether this fails the run)"
@@ -336,5 +336,5 @@ def test_an_error_says_stream_window_what_the_vendor_said_and_what_to_do(
     # then
     assert str(run.error) == (
         'stream airings, window 2024-03-09..2024-03-09: HTTP 403 Forbidden "Not yours" (X-Request-ID r-1): '
-        "the account may lack the right to this: deselect the stream"
+        "the account may lack the right to this: ask the vendor for it"
     )

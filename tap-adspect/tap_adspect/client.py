@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 import requests
 from singer_adtech.emitting import exact_json
-from singer_adtech.errors import DataError, VendorError, quoted
+from singer_adtech.errors import AuthError, DataError, ForbiddenError, NoConnectionError, VendorError, quoted
 from singer_adtech.redaction import REDACTOR
 from singer_adtech.requester import describe
 from singer_adtech.retries import RateLimitedError, TransientError
@@ -75,7 +75,7 @@ class AdspectStream(AdTechStream[Any]):
             return super().fetch(request, label=label, counted_as=counted_as)
         except VendorError as error:
             failed = isinstance(error.__cause__, TransientError) and not isinstance(error.__cause__, RateLimitedError)
-            if self.smaller is None or not failed:
+            if self.smaller is None or not failed or isinstance(error, NoConnectionError):
                 raise
             raise VendorError(f"try a smaller `{self.smaller}`", error.what) from error
 
@@ -93,9 +93,9 @@ class AdspectStream(AdTechStream[Any]):
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise TransientError(said, response)
         if status == HTTPStatus.UNAUTHORIZED:
-            raise VendorError("the API key was refused (401)", "check `api_key`, the raw key of the account page")
+            raise AuthError("the API key was refused (401)", "check `api_key`, the raw key of the account page")
         if status == HTTPStatus.FORBIDDEN:
-            raise VendorError(f"not allowed {refused}", f"deselect {self.name}")
+            raise ForbiddenError(f"not allowed {refused}", "ask Adspect what the account may read")
         if status == HTTPStatus.NOT_FOUND:
             raise NotFoundError(f"not found {refused}", "check `api_url`")
         if status < HTTPStatus.BAD_REQUEST:
@@ -230,6 +230,7 @@ class ListStream(AdspectStream):
             auth=self.authenticator,
             check_status=self._check_head,
             label=f"stream {self.name}, totals",
+            counts=self.counts,
         )
         return self._read_totals(response) if response.status_code < HTTPStatus.MULTIPLE_CHOICES else None
 

@@ -145,6 +145,7 @@ class Collections(PartsStream):
         rows = collection_rows(body["items"] if wrapped else body)
         if rows is None:
             self.log_lines.warning("The collection %s has a shape that nobody knows: skipped", collection)
+            self.counts.read_whole = False
         return ({"collection": collection, **row} for row in rows or ())
 
 

@@ -130,6 +130,7 @@ class TapAdspect(AdTechTap):
         settings.request_timeout(),
         settings.extra_fields(),
         settings.row_count_check(),
+        settings.on_forbidden(),
         settings.api_url("https://api.adspect.net/v1"),
         settings.user_agent(name),
     ).to_dict()

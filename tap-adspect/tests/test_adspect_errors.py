@@ -38,8 +38,8 @@ UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY.phrase
     ("broken", "said"),
     [
         (fault(401), "the API key was refused (401): check `api_key`, the raw key of the account page"),
-        (fault(403), 'not allowed (403): /reports/funnel "It is so.": deselect funnel_daily'),
-        (fault(403, body=""), "not allowed (403): /reports/funnel: deselect funnel_daily"),
+        (fault(403), 'not allowed (403): /reports/funnel "It is so.": ask Adspect what the account may read, or '),
+        (fault(403, body=""), "not allowed (403): /reports/funnel: ask Adspect what the account may read, or deselect"),
         (fault(404), 'not found (404): /reports/funnel "It is so.": check `api_url`'),
         (fault(400), 'HTTP 400 Bad Request "It is so."'),
         (
@@ -83,7 +83,13 @@ def test_what_may_pass_is_tried_five_times(
 ) -> None:
     adspect.faults.add(broken)
     run = run_tap(adspect.settings(), "funnel_daily", fails=True)
-    assert run.error == f"{WHERE}try a smaller `window_days`: {said} (tried 5 times)"
+    # Where no connection was made, a smaller window would be no better.
+    lost = broken.action == "drop"
+    assert run.error == (
+        f"{WHERE}{said} (tried 5 times): the vendor may be down: try again later"
+        if lost
+        else f"{WHERE}try a smaller `window_days`: {said} (tried 5 times)"
+    )
     assert len(adspect.journal) == 5
     assert run.clock.waits == [1, 2, 4, 8]
     assert run.bookmarks("funnel_daily") == []

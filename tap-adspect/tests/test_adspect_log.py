@@ -329,7 +329,7 @@ def test_a_count_check_that_fails_is_a_warning(run_tap: TapRunner, simulate: Sim
     assert run.warnings() == [
         (
             "stream click_log: window 2025-03-28T00:00:00+00:00..2025-03-29T00:00:00+00:00: it cannot be counted by "
-            "the funnel: not allowed (403): /reports/funnel: deselect click_log"
+            "the funnel: not allowed (403): /reports/funnel: ask Adspect what the account may read"
         )
     ]
 

@@ -54,6 +54,7 @@ SETTINGS: dict[str, tuple[str, Any, int | None, int | None]] = {
     "request_timeout": ("integer", 300, 1, 3600),
     "extra_fields": ("string", "keep", None, None),
     "row_count_check": ("string", "warn", None, None),
+    "on_forbidden": ("string", "skip", None, None),
     "api_url": ("string", "https://api.adspect.net/v1", None, None),
     "user_agent": ("string", NONE, None, None),
 }

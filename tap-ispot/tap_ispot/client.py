@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from singer_adtech.bookmarks import InstantBookmark
 from singer_adtech.budgets import Family, Limit
-from singer_adtech.errors import DataError, VendorError
+from singer_adtech.errors import AuthError, DataError, ForbiddenError, VendorError
 from singer_adtech.pages import CountedPagesPaginator, WindowedPage
 from singer_adtech.records import flatten
 from singer_adtech.requester import describe
@@ -132,15 +132,22 @@ class ISpotStream(AdTechStream[int]):
 
     @override
     def validate_response(self, response: requests.Response) -> None:
+        status = response.status_code
+        if status == HTTPStatus.UNAUTHORIZED:
+            raise AuthError(
+                describe(response),
+                "the token was refused although new: check `client_id`, `client_secret` and the account",
+            )
+        if status == HTTPStatus.FORBIDDEN:
+            raise ForbiddenError(
+                f"{describe(response)}: the account lacks this product", f"ask iSpot.tv for it{self.instead}"
+            )
         remedies = {
             HTTPStatus.BAD_REQUEST: f"the request was {unquote(urlsplit(response.url).query)}",
-            HTTPStatus.UNAUTHORIZED: "the token was refused although new: check `client_id`, `client_secret` and the "
-            "account",
-            HTTPStatus.FORBIDDEN: f"the account lacks this product: deselect {self.name}{self.instead}",
             HTTPStatus.NOT_FOUND: f"unknown address: check `api_url`, or deselect {self.name}",
         }
-        if response.status_code in remedies:
-            raise VendorError(describe(response), remedies[HTTPStatus(response.status_code)])
+        if status in remedies:
+            raise VendorError(describe(response), remedies[HTTPStatus(status)])
         super().validate_response(response)
 
     instead: str = ""

@@ -23,7 +23,7 @@ class AudienceAirings(AiringStream):
 
     name = "audience_airings"
     path = "/metrics/audience/airings"
-    instead = " and select tv_airings"
+    instead = ", select tv_airings in its place"
 
 
 class TVAirings(AiringStream):

@@ -141,6 +141,7 @@ class TapISpot(AdTechTap):
         settings.request_timeout(),
         settings.extra_fields(),
         settings.row_count_check(),
+        settings.on_forbidden(),
         settings.api_url("https://api.ispot.tv/v4"),
         settings.user_agent(name),
     ).to_dict()

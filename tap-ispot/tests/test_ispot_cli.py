@@ -99,10 +99,13 @@ def test_bad_input_gets_one_clear_line(cli: Cli, ispot: ISpotSimulator) -> None:
 
 def test_a_vendor_that_refuses_ends_the_program_in_one_line(cli: Cli, ispot: ISpotSimulator) -> None:
     ispot.faults.add(Fault(path=AUDIENCE, status=403, times=None))
-    finished = cli(config={**ispot.settings(), "end_date": "2024-03-08"})
+    finished = cli(config={**ispot.settings(), "end_date": "2024-03-08", "on_forbidden": "fail"})
     assert finished.returncode == 1
     assert "stream audience_airings, window 2024-03-08..2024-03-08: HTTP 403 Forbidden" in last_line(finished)
-    assert last_line(finished).endswith("deselect audience_airings and select tv_airings")
+    assert last_line(finished).endswith(
+        "ask iSpot.tv for it, select tv_airings in its place, or deselect it: `meltano select tap-ispot --exclude "
+        'audience_airings "*"`, or `"selected": false` in the catalog'
+    )
     assert "Traceback" not in finished.stderr
 
 

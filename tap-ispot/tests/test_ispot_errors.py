@@ -31,8 +31,8 @@ def fault(status: int, **more: Any) -> Fault:
         (
             403,
             (
-                f'HTTP 403 Forbidden "No way: it is so" {ID}: the account lacks this product: deselect '
-                "audience_airings and select tv_airings"
+                f'HTTP 403 Forbidden "No way: it is so" {ID}: the account lacks this product: ask iSpot.tv for it, '
+                "select tv_airings in its place, or deselect it: `meltano select tap-ispot --exclude audience_airings"
             ),
         ),
         (
@@ -71,7 +71,10 @@ def test_a_bad_request_shows_the_parameters(run_tap: RunTap, ispot: ISpotSimulat
 def test_a_product_not_bought_names_the_stream(run_tap: RunTap, ispot: ISpotSimulator, name: str) -> None:
     ispot.faults.add(Fault(path="/v4/*", nth=2, times=None, status=403))
     run = run_tap(ispot.settings(), name, fails=True)
-    assert run.error.endswith(f": the account lacks this product: deselect {name}")
+    assert run.error.endswith(
+        ": the account lacks this product: ask iSpot.tv for it, or deselect it: "
+        f'`meltano select tap-ispot --exclude {name} "*"`, or `"selected": false` in the catalog'
+    )
 
 
 @pytest.mark.parametrize(
@@ -163,7 +166,7 @@ def test_an_error_may_have_any_body(run_tap: RunTap, script: Script, body: str) 
     vendor = script(lambda _: Answer.text(body, 403, "application/json"))
     run = run_tap(vendor.settings(), "movies", fails=True)
     assert run.error.startswith("stream movies: HTTP 403 Forbidden ")
-    assert run.error.endswith(": the account lacks this product: deselect movies")
+    assert ": the account lacks this product: ask iSpot.tv for it, or deselect it: " in run.error
     assert "\n" not in run.error
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from singer_adtech.emitting import exact_json
-from singer_adtech.errors import DataError, VendorError
+from singer_adtech.errors import AuthError, DataError, ForbiddenError, VendorError
 from singer_adtech.requester import describe
 from singer_adtech.retries import RateLimitedError, TransientError
 
@@ -28,8 +28,13 @@ _REFUSED_ANEW = (
 _REMEDIES: Mapping[int, str] = {
     HTTPStatus.UNAUTHORIZED: _REFUSED_ANEW,
     SESSION_TIMEOUT: _REFUSED_ANEW,
-    HTTPStatus.FORBIDDEN: "the user's permissions do not cover this stream: deselect it or ask for access",
+    HTTPStatus.FORBIDDEN: "the user's permissions do not cover this stream: ask for access",
     HTTPStatus.PRECONDITION_FAILED: "the API answers so for queries only: run again, and report it if it stays",
+}
+_REFUSALS: Mapping[int, type[VendorError]] = {
+    HTTPStatus.UNAUTHORIZED: AuthError,
+    SESSION_TIMEOUT: AuthError,
+    HTTPStatus.FORBIDDEN: ForbiddenError,
 }
 
 
@@ -80,7 +85,7 @@ def check_answer(response: requests.Response, remedies: Mapping[int, str]) -> No
         raise TransientError(said(response), response)
     if status >= HTTPStatus.MULTIPLE_CHOICES or (response.content[:1] != b"[" and error_body(response) is not None):
         general = "check the settings" if status >= HTTPStatus.BAD_REQUEST else "check `api_url`"
-        raise VendorError(said(response), remedies.get(status) or _REMEDIES.get(status, general))
+        raise _REFUSALS.get(status, VendorError)(said(response), remedies.get(status) or _REMEDIES.get(status, general))
 
 
 def read_array(response: requests.Response) -> Iterator[dict[str, Any]]:

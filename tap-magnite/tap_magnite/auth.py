@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from singer_adtech.clock import Clock
     from singer_adtech.requester import Requester
+    from singer_adtech.run_metrics import RequestCounts
     from singer_adtech.sessions import Session
 
 API_SESSION = "ApiSession"
@@ -49,10 +50,20 @@ class SessionAuthenticator(TokenAuthenticator):
         access_key: The user's access key.
         secret_key: The user's secret key.
         clock: Where time comes from.
+        own: Counts what is sent without the requester: the end of a session, and the cancel of a query.
     """
 
-    def __init__(self, requester: Requester, api_url: str, access_key: str, secret_key: str, clock: Clock) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917 - what a session is made of
+        self,
+        requester: Requester,
+        api_url: str,
+        access_key: str,
+        secret_key: str,
+        clock: Clock,
+        own: RequestCounts,
+    ) -> None:
         super().__init__(clock, header="Cookie", prefix="")
+        self._own = own
         self._requester = requester
         self._url = f"{api_url}/sessions"
         self._keys = {"accessKey": access_key, "secretKey": secret_key}
@@ -110,6 +121,7 @@ class SessionAuthenticator(TokenAuthenticator):
             if code is None or token is None:
                 return
             request = requests.Request("DELETE", f"{self._url}/{quote(code, safe='')}", headers={"Cookie": token.value})
+            self._own.sent()
             with suppress(Exception):
                 session.send(request.prepare())
         finally:
@@ -124,6 +136,7 @@ class SessionAuthenticator(TokenAuthenticator):
         """
         if self._token is not None:
             request.headers = {**request.headers, "Cookie": self._token.value}
+            self._own.sent()
             session.send(request.prepare())
 
 

@@ -18,6 +18,8 @@ from tap_magnite.client import not_found
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from singer_adtech.run_metrics import RequestCounts
+
     from tap_magnite.tap import TapMagnite
 
 BASES = ("/query/sources", "/queries/sources")
@@ -45,19 +47,22 @@ class Metadata:
         self._fields: dict[tuple[str, Kind], requests.Response] = {}
         self._missing = ""
 
-    def sources(self, check_body: Callable[[requests.Response], None], label: str) -> requests.Response:
+    def sources(
+        self, check_body: Callable[[requests.Response], None], label: str, counts: RequestCounts | None = None
+    ) -> requests.Response:
         """Return the list of sources.
 
         Args:
             check_body: Refuses a body that is not whole.
             label: What log lines call the request.
+            counts: The numbers of the stream that asks; None in discovery.
 
         Raises:
             VendorError: No base has it, or the vendor refused.
         """
         if self._sources is None:
             for base in self._bases:
-                self._sources = self._get(base, check_body, label)
+                self._sources = self._get(base, check_body, label, counts)
                 if self._sources is not None:
                     self._bases = (base,)
                     break
@@ -66,7 +71,12 @@ class Metadata:
         return self._sources
 
     def fields(
-        self, source: str, kind: Kind, check_body: Callable[[requests.Response], None], label: str
+        self,
+        source: str,
+        kind: Kind,
+        check_body: Callable[[requests.Response], None],
+        label: str,
+        counts: RequestCounts | None = None,
     ) -> requests.Response:
         """Return the list of a source's dimensions or metrics.
 
@@ -75,6 +85,7 @@ class Metadata:
             kind: Which of the two.
             check_body: Refuses a body that is not whole.
             label: What log lines call the request.
+            counts: The numbers of the stream that asks; None in discovery.
 
         Raises:
             VendorError: No spelling of the address has it, or the vendor refused.
@@ -82,8 +93,8 @@ class Metadata:
         if (source, kind) in self._fields:
             return self._fields[source, kind]
         self._missing = "it has no id, and is not known by its name"
-        for base, word, text in self._spellings(source, check_body, label):
-            response = self._get(f"{base}/{quote(text, safe='')}/{kind}", check_body, label)
+        for base, word, text in self._spellings(source, check_body, label, counts):
+            response = self._get(f"{base}/{quote(text, safe='')}/{kind}", check_body, label, counts)
             if response is not None:
                 self._bases, self._words = (base,), (word,)
                 self._fields[source, kind] = response
@@ -91,21 +102,25 @@ class Metadata:
         raise VendorError(f"source {source}: {self._missing}", f"check the name of the source; {self._remedy}")
 
     def _spellings(
-        self, source: str, check_body: Callable[[requests.Response], None], label: str
+        self, source: str, check_body: Callable[[requests.Response], None], label: str, counts: RequestCounts | None
     ) -> Iterator[tuple[str, Word, str]]:
         for base in self._bases:
             for word in self._words if base in self._bases else ():
-                text = source if word == "name" else self._id(source, check_body, label)
+                text = source if word == "name" else self._id(source, check_body, label, counts)
                 if text is not None:
                     yield base, word, text
 
-    def _id(self, source: str, check_body: Callable[[requests.Response], None], label: str) -> str | None:
+    def _id(
+        self, source: str, check_body: Callable[[requests.Response], None], label: str, counts: RequestCounts | None
+    ) -> str | None:
         """Return the id of a source; None if it has none."""
-        rows = read_array(self.sources(check_body, label))
+        rows = read_array(self.sources(check_body, label, counts))
         found = next((row.get("id") for row in rows if row.get("name") == source), None)
         return None if found is None else str(found)
 
-    def _get(self, path: str, check_body: Callable[[requests.Response], None], label: str) -> requests.Response | None:
+    def _get(
+        self, path: str, check_body: Callable[[requests.Response], None], label: str, counts: RequestCounts | None
+    ) -> requests.Response | None:
         """Return the list under a path; None if nothing stands there."""
         try:
             return self._tap.requester.send(
@@ -114,6 +129,7 @@ class Metadata:
                 check_status=self._check,
                 check_body=check_body,
                 label=label,
+                counts=counts,
             )
         except NotHereError as error:
             self._missing = error.what

@@ -17,7 +17,7 @@ from tap_magnite.client import not_found
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from singer_sdk.metrics import Counter
+    from singer_adtech.run_metrics import RequestCounts
 
     from tap_magnite.tap import TapMagnite
 
@@ -83,7 +83,7 @@ class QueryJob(Job[requests.Response]):
         bad_request: What a user can do about a 400.
         check_body: Refuses a body that is not whole.
         label: What log lines call the requests.
-        counter: Counts them.
+        counts: The numbers of the stream that asks.
     """
 
     cancellable = True
@@ -96,14 +96,14 @@ class QueryJob(Job[requests.Response]):
         bad_request: str,
         check_body: Callable[[requests.Response], None],
         label: str,
-        counter: Counter,
+        counts: RequestCounts,
     ) -> None:
         self._tap = tap
         self._definition = definition
         self._bad_request = bad_request
         self._check_body = check_body
         self._label = label
-        self._counter = counter
+        self._counts = counts
         self._url = f"{tap.api_url}/queries"
         self._errors = 0
 
@@ -160,13 +160,13 @@ class QueryJob(Job[requests.Response]):
     def _send(
         self, method: str, url: str, check_status: Callable[[requests.Response], None], json: Any = None
     ) -> requests.Response:
-        self._counter.increment()
         return self._tap.requester.send(
             requests.Request(method, url, json=json),
             auth=self._tap.authenticator,
             check_status=check_status,
             check_body=self._check_body,
             label=self._label,
+            counts=self._counts,
         )
 
     def _check_submit(self, response: requests.Response) -> None:

@@ -240,19 +240,23 @@ class QueryReport(MagniteStream, ReportStream[None]):
         if window is None:
             raise TypeError("a report is read by windows")
         source = self.report.options["source"]
-        with self.get_http_request_counter() as counter:
-            counter.with_context(context)
-            job = QueryJob(
-                self.tap,
-                self.definition(window),
-                bad_request=f"report {self.name} of source {source}: check dimensions, metrics, filters",
-                check_body=self.check_body,
-                label=f"stream {self.name}, window {window}",
-                counter=counter,
-            )
+        job = QueryJob(
+            self.tap,
+            self.definition(window),
+            bad_request=f"report {self.name} of source {source}: check dimensions, metrics, filters",
+            check_body=self.check_body,
+            label=f"stream {self.name}, window {window}",
+            counts=self.counts,
+        )
+        yield from run_job(
+            job,
+            policy(self.config),
+            clock=self.tap.clock,
+            logger=self.log_lines,
             # One query of a user runs at a time, whichever run asks.
-            alone = self.tap.alone("query", self.log_lines)
-            yield from run_job(job, policy(self.config), clock=self.tap.clock, logger=self.log_lines, alone=alone)
+            alone=self.tap.alone("query", self.log_lines),
+            on_wait=self.counts.waited,
+        )
 
     @override
     def flat_row(self, row: dict[str, Any], window: DayWindow | None) -> dict[str, Any]:

@@ -80,6 +80,7 @@ class InventoryStream(ListStream):
                 check_status=_check_details,
                 check_body=self.check_body,
                 label=f"stream {self.name}, details",
+                counts=self.counts,
             )
         except GoneError:
             return None
@@ -167,9 +168,7 @@ class QuerySources(ListStream):
 
     @override
     def pages(self, context: Context | None, window: Any = None) -> Iterator[requests.Response]:
-        with self.get_http_request_counter() as counter:
-            counter.increment()
-            yield self.tap.metadata.sources(self.check_body, f"stream {self.name}")
+        yield self.tap.metadata.sources(self.check_body, f"stream {self.name}", self.counts)
 
 
 class FieldsStream(ChildStream[None], ListStream):
@@ -187,14 +186,12 @@ class FieldsStream(ChildStream[None], ListStream):
 
     @override
     def parent_ids(self, context: Context | None) -> Iterable[str]:
-        sources = self.tap.metadata.sources(self.check_body, f"stream {self.name}")
+        sources = self.tap.metadata.sources(self.check_body, f"stream {self.name}", self.counts)
         return [str(row["name"]) for row in read_array(sources) if row.get("name") is not None]
 
     @override
     def pages(self, context: Context | None, window: Any = None) -> Iterator[requests.Response]:
-        with self.get_http_request_counter() as counter:
-            counter.increment()
-            yield self.tap.metadata.fields(str(window), self.kind, self.check_body, f"stream {self.name}")
+        yield self.tap.metadata.fields(str(window), self.kind, self.check_body, f"stream {self.name}", self.counts)
 
 
 class QueryDimensions(FieldsStream):

@@ -136,6 +136,7 @@ class TapMagnite(AdTechTap):
         ),
         settings.request_timeout(),
         settings.extra_fields(),
+        settings.on_forbidden(),
         settings.api_url("https://api.tremorhub.com/v1/resources"),
         settings.user_agent(name),
     ).to_dict()
@@ -165,6 +166,7 @@ class TapMagnite(AdTechTap):
             self.config["access_key"],
             self.config["secret_key"],
             self.clock,
+            self.run_metrics.own,
         )
 
     @cached_property

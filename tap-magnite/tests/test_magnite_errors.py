@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from singer_adtech.runs import how_to_deselect
 from vendor_simulators.faults import Fault
 from vendor_simulators.messages import Answer
 
@@ -42,7 +43,7 @@ def settings(magnite: MagniteSimulator, **more: Any) -> dict[str, Any]:
             "adstats_daily",
             QUERIES,
             403,
-            "the user's permissions do not cover this stream: deselect it or ask for access",
+            "the user's permissions do not cover this stream: ask for access",
         ),
         ("adstats_daily", QUERIES, 409, "check the settings"),
         (
@@ -56,7 +57,7 @@ def settings(magnite: MagniteSimulator, **more: Any) -> dict[str, Any]:
             "brands",
             f"{BASE}/brands",
             403,
-            "the user's permissions do not cover this stream: deselect it or ask for access",
+            "the user's permissions do not cover this stream: ask for access",
         ),
         ("brands", f"{BASE}/brands", 404, "set `resource_paths.brands` to the path that your account has"),
         ("ad_units", f"{BASE}/adUnits", 404, "set `resource_paths.ad_units` to the path that your account has"),
@@ -71,7 +72,8 @@ def test_fatal_at_once(  # noqa: PLR0913, PLR0917 - a table of cases
     magnite.faults.add(Fault(path=path, method=method, status=status, body=ERROR, times=None))
     run = run_tap(settings(magnite), stream, fails=True)
     where = WHERE if stream == "adstats_daily" else f"stream {stream}: "
-    assert run.error == f"{where}HTTP {status} {NAMES[status]} {SAID}: {remedy}"
+    deselect = f", or {how_to_deselect('tap-magnite', stream)}" if status == 403 else ""
+    assert run.error == f"{where}HTTP {status} {NAMES[status]} {SAID}: {remedy}{deselect}"
     assert len(magnite.journal.matching(path, method)) == 1
     assert run.clock.waits == []
     assert magnite.sessions.open_codes == []

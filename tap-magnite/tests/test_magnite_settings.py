@@ -41,6 +41,7 @@ SETTINGS: dict[str, tuple[str, Any, float | None, float | None]] = {
     "discover_fields": ("boolean", False, None, None),
     "request_timeout": ("integer", 300, 1, 3600),
     "extra_fields": ("string", "keep", None, None),
+    "on_forbidden": ("string", "skip", None, None),
     "user_agent": ("string", NONE, None, None),
 }
 # What singer-sdk adds to every tap

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import urlsplit
 
 import msgspec
-from singer_adtech.errors import DataError, VendorError
+from singer_adtech.errors import AuthError, DataError, ForbiddenError, VendorError
 from singer_adtech.instants import UTC, InstantRange, UTCBookmark, instant_range, utc_text
 from singer_adtech.pages import WindowedPage
 from singer_adtech.requester import describe
@@ -126,9 +126,11 @@ class SpotwatchStream(AdTechStream[str]):
         elif status == HTTPStatus.NOT_FOUND:
             raise VendorError(describe(response), "no such call at this address: check `api_url`")
         if status in _KEY_REFUSED:
-            raise VendorError(
-                describe(response),
-                "the API refused the key: check `api_key`, or ask Spotwatch what the key may read",
+            # A bad key and a call that the key may not make are answered alike; a key that was accepted is not bad.
+            known = status == HTTPStatus.FORBIDDEN and self.tap.requester.answered
+            kind = ForbiddenError if known else AuthError
+            raise kind(
+                describe(response), "the API refused the key: check `api_key`, or ask Spotwatch what the key may read"
             )
         if status == HTTPStatus.BAD_REQUEST:
             said = describe(response)
@@ -330,7 +332,7 @@ class PagedStream(InstantWindowStream[str], SpotwatchStream):
             restarts += 1
             pages = None
             self.log_lines.warning("%s: %s; read again from its first request", where, why)
-        self.log_lines.info("%s: %d rows", where, len(seen))
+        self.log_rows(len(seen), window)
         check_row_count(read=len(seen), told=total, mode=mode, logger=self.log_lines, window=window)
 
     def _attempt(
@@ -354,6 +356,7 @@ class PagedStream(InstantWindowStream[str], SpotwatchStream):
         keys = tuple(self.primary_keys)
         for response in pages:
             told.append(self.total_rows(response))
+            self.counts.report_total(told[0])
             for row in self.parse_response(response):
                 record = self.shape.record(self.flat_row(row, None))
                 key = tuple(record[name] for name in keys) or len(seen)

@@ -51,10 +51,9 @@ class BroadcastMessages(SpotwatchStream):
         if not self.config["message_queue"]:
             self.log_lines.warning("skipped: reading it removes the messages; set `message_queue` to true to read it")
             return
-        with located(stream=self.name), self.get_http_request_counter() as counter:
+        with located(stream=self.name):
             came: set[bytes] = set()
             while batch := self._read():
-                counter.increment()
                 records, problem = self._records(batch)
                 for record in records:
                     content = _ENCODE(record)
@@ -65,7 +64,6 @@ class BroadcastMessages(SpotwatchStream):
                 if problem is not None:
                     # Only now: the messages are gone from the queue, so the others of the batch had to be written.
                     raise problem
-            counter.increment()
 
     def _read(self) -> list[Any]:
         """Ask for the next batch; an empty one is the last.

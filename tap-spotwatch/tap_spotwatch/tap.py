@@ -95,6 +95,7 @@ class TapSpotwatch(AdTechTap):
             "Whether the stream broadcast_messages, if selected, is read. Reading removes the messages from the queue.",
         ),
         settings.row_count_check(),
+        settings.on_forbidden(),
         settings.extra_fields(),
         settings.user_agent(name),
     ).to_dict()

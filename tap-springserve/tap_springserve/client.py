@@ -9,13 +9,13 @@ from urllib.parse import urlsplit
 import msgspec
 from singer_adtech.budgets import Family, Limit
 from singer_adtech.children import ChildStream, GoneError
-from singer_adtech.errors import DataError, VendorError
-from singer_adtech.forbidden import ForbiddenError, SkippableStream
+from singer_adtech.errors import AuthError, DataError, ForbiddenError, VendorError
 from singer_adtech.keyset import KeysetPosition, KeysetStream
 from singer_adtech.records import Misfit, to_text
 from singer_adtech.requester import check_status, describe
 from singer_adtech.retries import RateLimitedError, RetryPolicy, TransientError
 from singer_adtech.stamps import Stamp
+from singer_adtech.streams import AdTechStream
 from singer_sdk import SchemaDirectory, StreamSchema
 from singer_sdk.pagination import BaseAPIPaginator
 from singer_sdk.streams.rest import HTTPRequest, PageContext
@@ -71,7 +71,7 @@ def request_limits(config: Mapping[str, Any]) -> tuple[Family, ...]:
     )
 
 
-class SpringServeStream(SkippableStream[Any]):
+class SpringServeStream(AdTechStream[Any]):
     """One endpoint of either version."""
 
     payload_as_json = False
@@ -118,7 +118,7 @@ class SpringServeStream(SkippableStream[Any]):
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             raise RateLimitedError(said, response)
         if status == HTTPStatus.UNAUTHORIZED:
-            raise VendorError(
+            raise AuthError(
                 f"SpringServe refused the token: {said}",
                 "it has run out: mint a new `auth_token`, or give `email` and `password`"
                 if self.config.get("auth_token")
@@ -135,7 +135,7 @@ class SpringServeStream(SkippableStream[Any]):
         if status == HTTPStatus.FORBIDDEN:
             raise ForbiddenError(
                 f"{said}: the user lacks the right to {self.name}",
-                "ask for it, check whether `account_id` is another account, or deselect the stream",
+                "ask for it, check whether `account_id` is another account",
             )
         if status in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}:
             raise VendorError(said, self.refused_remedy)

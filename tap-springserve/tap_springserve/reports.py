@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from singer_adtech.errors import DataError, SettingError, quoted
@@ -226,6 +227,7 @@ class SpringServeReport(SpringServeStream, ReportStream[Any]):
         self._nulls = {name: self.null_keys[columns[name].kind] for name in report.dimensions}
         self._metrics_seen: set[str] = set()
         self._metrics_missed: set[str] = set()
+        self._warned_of_domains = False
 
     @property
     def interval(self) -> str:
@@ -261,7 +263,9 @@ class SpringServeReport(SpringServeStream, ReportStream[Any]):
             windows = [*day_windows(start + (windows[0].first - start).days // step * step * DAY, last, step)]
         if windows and self.by_domain:
             today = self.tap.run_start.astimezone(self.report.time_zone).date()
-            if windows[0].first < today - DOMAIN_DAYS * DAY:
+            # Once: windows are counted before they are read.
+            if windows[0].first < today - DOMAIN_DAYS * DAY and not self._warned_of_domains:
+                self._warned_of_domains = True
                 self.log_lines.warning(
                     "asks for domains from %s on, and the vendor documents the last %d days only",
                     windows[0].first,
@@ -320,17 +324,15 @@ class SpringServeReport(SpringServeStream, ReportStream[Any]):
             timeout_for_all=True,
             resubmits=2,
         )
-        with self.get_http_request_counter() as counter:
-            counter.with_context(context)
-
-            def ask(**more: Any) -> requests.Response:
-                response = self.ask(window, **more)
-                counter.increment()
-                return response
-
+        yield from run_job(
+            ReportJob(partial(self.ask, window)),
+            policy,
+            clock=self.tap.clock,
+            logger=self.log_lines,
             # The vendor's rule, also for runs beside this one: reports strictly one at a time.
-            alone = self.tap.alone("report", self.log_lines)
-            yield from run_job(ReportJob(ask), policy, clock=self.tap.clock, logger=self.log_lines, alone=alone)
+            alone=self.tap.alone("report", self.log_lines),
+            on_wait=self.counts.waited,
+        )
 
     @override
     def total_rows(self, response: requests.Response) -> int | None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from singer_adtech import settings
 from singer_adtech.auth import HeaderAuthenticator
 from singer_adtech.errors import SettingError
-from singer_adtech.forbidden import SkippingTap, on_forbidden
 from singer_adtech.reports import reports_setting
+from singer_adtech.tap import AdTechTap
 from singer_sdk import typing as th
 from typing_extensions import override
 
@@ -39,7 +39,7 @@ def _per_minute(name: str, of: str) -> th.Property[int]:
     )
 
 
-class TapSpringServe(SkippingTap):
+class TapSpringServe(AdTechTap):
     """Singer tap for SpringServe: supply and demand tags, what surrounds them, and reports."""
 
     name = "tap-springserve"
@@ -96,7 +96,7 @@ class TapSpringServe(SkippingTap):
             title="Version of lists",
             description="For lists that both versions have: `v1` reads what has changed, `v0` all.",
         ),
-        on_forbidden(),
+        settings.on_forbidden(),
         settings.page_size(1000, 1000, "v1 lists; v0 lists have at most 100"),
         settings.parallel_requests(4, 8, "lists of several parents, or the next page; reports one at a time"),
         settings.budget_folder(),

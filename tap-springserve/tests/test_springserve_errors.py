@@ -110,13 +110,13 @@ def test_a_forbidden_stream_is_skipped_with_a_warning(run_tap: TapRunner, simula
     assert len(vendor.journal.matching("/api/v0/report")) == 2
 
 
-def test_a_forbidden_stream_ends_the_run_if_the_setting_says_so(run_tap: TapRunner, script: Script) -> None:
+def test_a_forbidden_stream_fails_the_run_if_the_setting_says_so(run_tap: TapRunner, script: Script) -> None:
     vendor = script(lambda _: FORBIDDEN)
 
     run = run_tap({**vendor.settings(), "on_forbidden": "fail"}, "campaigns", "supply_labels", fails=True)
 
-    assert run.error.startswith("stream campaigns: HTTP 403 Forbidden")
-    assert len(vendor.data_requests) == 1
+    assert run.error.startswith("2 of 2 streams failed: stream campaigns: HTTP 403 Forbidden")
+    assert len(vendor.data_requests) == 2
 
 
 def test_a_run_in_which_all_is_forbidden_fails(run_tap: TapRunner, script: Script) -> None:

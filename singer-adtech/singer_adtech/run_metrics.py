@@ -1,0 +1,268 @@
+"""Numbers of a run, counted while it works and logged at its end in singer-sdk's metrics form.
+
+Requests are counted in one place, the `Requester`: each of them, repetitions, logins and polls too. A stream's numbers
+are written once, when it ends, and those of the whole run after them. Meltano and other readers of singer-sdk's
+structured log find them under `metric_info`.
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+import threading
+from collections import Counter
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from singer_sdk import metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping
+
+    from singer_adtech.clock import Clock
+
+Status = Literal["succeeded", "failed", "skipped", "stopped"]
+"""How a stream or a run ended; `skipped`: the account may not read it, `stopped`: a signal or a closed stdout."""
+
+
+class RunMetric(str, enum.Enum):
+    """Metrics that singer-sdk does not have."""
+
+    STREAM = "stream_summary"
+    TAP = "tap_summary"
+
+
+class RequestCounts:
+    """Requests that were sent for a stream, or for the tap itself. Its methods may be called from several threads.
+
+    Args:
+        on_answer: Called after each answer, and after each wait.
+
+    Attributes:
+        requests: Requests sent, repetitions among them.
+        retries: Repetitions.
+        accepted: Requests that were answered as they should be.
+        bytes: Bytes of response bodies, decompressed.
+        budget_wait: Seconds waited until the request budget allowed a request.
+        vendor_wait: Seconds waited for responses, before repetitions, and for reports to be ready.
+    """
+
+    def __init__(self, on_answer: Callable[[], None] | None = None) -> None:
+        self.requests = 0
+        self.retries = 0
+        self.accepted = 0
+        self.bytes = 0
+        self.budget_wait = 0.0
+        self.vendor_wait = 0.0
+        self._on_answer = on_answer
+        self._lock = threading.Lock()
+
+    def sent(self, *, budget_wait: float = 0.0) -> None:
+        """Count a request that leaves now.
+
+        Args:
+            budget_wait: Seconds for which the request budget held it back.
+        """
+        with self._lock:
+            self.requests += 1
+            self.budget_wait += budget_wait
+
+    def answered(self, seconds: float, size: int) -> None:
+        """Count a response, or the lack of one.
+
+        Args:
+            seconds: Time from the request to the end of the response.
+            size: Bytes of its body.
+        """
+        with self._lock:
+            self.vendor_wait += seconds
+            self.bytes += size
+        self._notify()
+
+    def accept(self) -> None:
+        """Count a response that is what it should be."""
+        with self._lock:
+            self.accepted += 1
+
+    def retried(self, wait: float) -> None:
+        """Count a repetition.
+
+        Args:
+            wait: Seconds waited before it.
+        """
+        with self._lock:
+            self.retries += 1
+            self.vendor_wait += wait
+
+    def waited(self, seconds: float) -> None:
+        """Count a wait for something that the vendor works on, such as a report."""
+        with self._lock:
+            self.vendor_wait += seconds
+        self._notify()
+
+    def _notify(self) -> None:
+        if self._on_answer is not None:
+            self._on_answer()
+
+    def numbers(self) -> dict[str, Any]:
+        """Return what is logged of them."""
+        return {
+            "requests": self.requests,
+            "retries": self.retries,
+            "budget_wait_seconds": round(self.budget_wait, 3),
+            "vendor_wait_seconds": round(self.vendor_wait, 3),
+            "bytes": self.bytes,
+        }
+
+
+class StreamCounts(RequestCounts):
+    """The numbers of one stream.
+
+    Args:
+        stream: Its name.
+        on_answer: Called with the counts after each answer and each wait.
+
+    Attributes:
+        began: Monotonic seconds at which its reading began.
+        rows: Records written.
+        windows: Windows to read; None for a stream without windows.
+        windows_read: Windows read whole.
+        window_reached: The last of them.
+        restated_rows: Records of windows that lie before the bookmark, and were read again.
+        unknown_fields: Fields that the schema does not name.
+        read_whole: Whether nothing was passed over that the stream has.
+    """
+
+    def __init__(self, stream: str, on_answer: Callable[[StreamCounts], None] | None = None) -> None:
+        super().__init__(None if on_answer is None else lambda: on_answer(self))
+        self.stream = stream
+        self.began = 0.0
+        self.rows = 0
+        self.windows: int | None = None
+        self.windows_read = 0
+        self.window_reached: str | None = None
+        self.restated_rows = 0
+        self.unknown_fields = 0
+        self.read_whole = True
+        self._rows_before = 0
+        self._total_before = 0
+        self._total_here: int | None = None
+
+    @property
+    def total(self) -> int | None:
+        """The vendor's total of rows in the list, or in all windows so far; None if it reports none."""
+        if self._total_here is None and not self._total_before:
+            return None
+        return self._total_before + (self._total_here or 0)
+
+    def report_total(self, total: int | None) -> None:
+        """Note the vendor's total of the list, or of the window that is being read."""
+        self._total_here = total
+
+    def window_done(self, window: object, *, restated: bool) -> None:
+        """Note that a window was read whole.
+
+        Args:
+            window: The window.
+            restated: Whether it lies before the bookmark with which the run began.
+        """
+        self.windows_read += 1
+        self.window_reached = str(window)
+        if restated:
+            self.restated_rows += self.rows - self._rows_before
+        self._rows_before = self.rows
+        self._total_before += self._total_here or 0
+        self._total_here = None
+        self._notify()
+
+    def numbers(self) -> dict[str, Any]:
+        """Return what is logged of them."""
+        return {
+            "rows": self.rows,
+            "total": self.total,
+            "windows": self.windows,
+            "windows_read": self.windows_read,
+            "window_reached": self.window_reached,
+            "restated_rows": self.restated_rows,
+            "unknown_fields": self.unknown_fields,
+            **super().numbers(),
+        }
+
+
+class RunMetrics:
+    """The numbers of all streams of a run, and of what belongs to none of them (logins, lists that streams share).
+
+    Args:
+        clock: Where time comes from.
+        on_answer: Called with a stream's counts after each answer and each wait.
+    """
+
+    def __init__(self, clock: Clock, on_answer: Callable[[StreamCounts], None] | None = None) -> None:
+        self.own = RequestCounts()
+        self._clock = clock
+        self._on_answer = on_answer
+        self._streams: dict[str, StreamCounts] = {}
+        self._began = clock.monotonic()
+
+    def of(self, stream: str) -> StreamCounts:
+        """Return the counts of a stream."""
+        if stream not in self._streams:
+            self._streams[stream] = StreamCounts(stream, self._on_answer)
+        return self._streams[stream]
+
+    def log_stream(self, stream: str, endpoint: str, status: Status, bookmark: str | None) -> None:
+        """Log a stream's numbers, once it has ended.
+
+        Args:
+            stream: Its name.
+            endpoint: Its path, as singer-sdk's own metrics have it.
+            status: How it ended.
+            bookmark: Its bookmark, if it has one.
+        """
+        counts = self.of(stream)
+        tags = {metrics.Tag.STREAM.value: stream, metrics.Tag.ENDPOINT.value: endpoint}
+        _log("counter", metrics.Metric.HTTP_REQUEST_COUNT, counts.requests, tags)
+        numbers = {"seconds": self._seconds(counts.began), **counts.numbers(), "bookmark": bookmark}
+        _log("summary", RunMetric.STREAM, numbers, {metrics.Tag.STREAM.value: stream, "status": status})
+
+    @contextmanager
+    def whole_run(self, statuses: Callable[[], Collection[Status]]) -> Iterator[None]:
+        """Log the numbers of the whole run at the end of the block.
+
+        Args:
+            statuses: Returns how each stream ended.
+        """
+        status: Status = "stopped"
+        try:
+            yield
+            status = "succeeded"
+        except Exception:
+            status = "failed"
+            raise
+        finally:
+            self._log_run(status, Counter(statuses()))
+
+    def _log_run(self, status: Status, outcomes: Mapping[str, int]) -> None:
+        if self.own.requests:
+            none = {metrics.Tag.STREAM.value: None, metrics.Tag.ENDPOINT.value: None}
+            _log("counter", metrics.Metric.HTTP_REQUEST_COUNT, self.own.requests, none)
+        streams = self._streams.values()
+        parts = [self.own.numbers(), *(RequestCounts.numbers(counts) for counts in streams)]
+        numbers = {
+            "seconds": self._seconds(self._began),
+            "streams": outcomes,
+            **{name: sum(getattr(counts, name) for counts in streams) for name in _SUMMED},
+            **{name: round(sum(part[name] for part in parts), 3) for name in parts[0]},
+        }
+        _log("summary", RunMetric.TAP, numbers, {"status": status})
+
+    def _seconds(self, began: float) -> float:
+        return round(self._clock.monotonic() - began, 3)
+
+
+_SUMMED = ("rows", "restated_rows", "unknown_fields")
+
+
+def _log(kind: str, metric: enum.Enum, value: Any, tags: dict[str, Any]) -> None:
+    point = metrics.Point(kind, cast("metrics.Metric", metric), value, {**tags, metrics.Tag.PID.value: os.getpid()})
+    metrics.log(metrics.get_metrics_logger(), point)
