@@ -207,7 +207,8 @@ def _note(line: str, run: Run) -> str:
         return line
     point = entry.get("metric_info")
     if point is not None and entry["name"].startswith("tap-"):  # the loader has counters of its own
-        run.note(point["metric"], point["tags"].get("stream", ""), point["value"])
+        # Logins belong to no stream.
+        run.note(point["metric"], point["tags"].get("stream") or "", point["value"])
     return readable(entry)
 
 

@@ -24,7 +24,10 @@ def readable(entry: dict[str, Any]) -> str:
     head = f"{entry.get('timestamp', '')} {entry.get('level', ''):8} {entry.get('name', 'meltano')}: "
     point = entry.get("metric_info")
     if point is not None:
-        return f"{head}{point['metric']} {point['tags'].get('stream', '')} {point['value']}\n"
+        value = point["value"]
+        # A summary of the taps holds several numbers.
+        text = " ".join(f"{name}={one}" for name, one in value.items()) if isinstance(value, dict) else value
+        return f"{head}{point['metric']} {point['tags'].get('stream') or ''} {text}\n"
     return f"{head}{entry['event']}\n" + "".join(_errors(entry.get("exception")))
 
 
@@ -66,7 +69,7 @@ class Reading:
             self._note(entry)
         elif entry.get("name") == self.tap and point["metric"] == "record_count":
             # singer-sdk tells a counter about once a minute and starts it anew: the sum is the number.
-            stream = point["tags"].get("stream", "")
+            stream = point["tags"].get("stream") or ""
             self.rows[stream] = self.rows.get(stream, 0) + int(point["value"])
         return readable(entry)
 

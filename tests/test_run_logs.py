@@ -49,6 +49,12 @@ def test_meltanos_own_refusal_is_understood() -> None:
     assert reading.going_on_since == "2026-11-22 03:09:11+00:00"
 
 
+def test_the_numbers_of_a_stream_are_kept_for_a_reader() -> None:
+    point = {"metric": "stream_summary", "value": {"rows": 7, "requests": 3}, "tags": {"stream": "airings"}}
+    line = Reading("tap-x", "target-y").line(entry("tap-x", "info", "METRIC", metric_info=point))
+    assert line == "now info     tap-x: stream_summary airings rows=7 requests=3\n"
+
+
 def test_a_traceback_is_kept_for_a_reader() -> None:
     frames = [{"filename": "loader.py", "lineno": 7, "name": "write"}]
     exception = [{"exc_type": "OSError", "exc_value": "disk full", "frames": frames}]
