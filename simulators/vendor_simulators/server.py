@@ -186,7 +186,8 @@ class _Handler(BaseHTTPRequestHandler):
             reason = _REASONS.get(answer.status) or HTTPStatus(answer.status).phrase
         except ValueError:
             reason = ""
-        lines = [f"{self.protocol_version} {answer.status} {reason}", f"Date: {self.date_time_string()}"]
+        answer.default("Date", self.date_time_string())
+        lines = [f"{self.protocol_version} {answer.status} {reason}"]
         lines += [f"{name}: {value}" for name, value in answer.headers]
         head = "\r\n".join([*lines, "\r\n"]).encode("latin-1", "replace")
         # One call for head and body: two would add a round trip to a small response.

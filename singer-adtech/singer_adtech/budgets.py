@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from bisect import insort
 from collections import deque
@@ -13,15 +14,22 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
+from typing_extensions import override
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from singer_adtech.clock import Clock
 
 T = TypeVar("T")
 
+LONGEST_SILENCE = 5.0
+"""Seconds of waiting for which there is no log line."""
+
 MARGIN = 0.1
 """Seconds added to each limit's span: requests do not take equally long to reach the vendor, who counts arrivals."""
+
+_UNITS: Mapping[float, str] = {1: "second", 60: "minute", 3600: "hour", 86_400: "day"}
 
 
 @dataclass(frozen=True)
@@ -30,6 +38,11 @@ class Limit:
 
     requests: int
     seconds: float
+
+    @override
+    def __str__(self) -> str:
+        unit = _UNITS.get(self.seconds, f"{self.seconds:g} s")
+        return f"{self.requests:,} request{'s' * (self.requests != 1)} per {unit}"
 
 
 @dataclass(frozen=True)
@@ -69,13 +82,17 @@ class Account:
         family: The family.
         margin: Seconds added to each limit's span.
         starts: The moments (monotonic seconds) by which the vendor has counted the requests that still count, in order.
-        held_until: Before this moment none may start, as the vendor said so.
+        held_until: Before this moment none may start.
+        held_because: Why.
+        announced: The latest moment of which a log line has said that it is waited for.
     """
 
     family: Family
     margin: float
     starts: deque[float] = field(default_factory=deque)
     held_until: float = 0.0
+    held_because: str = ""
+    announced: float = 0.0
 
     def free_at(self) -> float:
         """Return the moment (monotonic seconds) at which the next request may start."""
@@ -84,6 +101,19 @@ class Account:
             if len(self.starts) >= limit.requests:
                 moment = max(moment, self.starts[-limit.requests] + limit.seconds + self.margin)
         return moment
+
+    def reason(self) -> str:
+        """Say why the next request may not start before `free_at`, and which setting changes that."""
+        moment = self.free_at()
+        if moment == self.held_until:
+            return self.held_because
+        slowest = next(
+            limit
+            for limit in self.family.limits
+            if len(self.starts) >= limit.requests
+            and self.starts[-limit.requests] + limit.seconds + self.margin == moment
+        )
+        return f"{slowest} (`{self.family.setting}`)" if self.family.setting else str(slowest)
 
     def spend(self, now: float) -> None:
         """Count a request that starts now, and forget those that count no more."""
@@ -107,11 +137,13 @@ class Budgets:
     Args:
         families: The vendor's limits. A path that none covers is free.
         clock: Where time comes from.
+        logger: Gets a line before each wait of more than five seconds.
     """
 
     margin: ClassVar[float] = MARGIN
 
-    def __init__(self, families: Iterable[Family], clock: Clock) -> None:
+    def __init__(self, families: Iterable[Family], clock: Clock, logger: logging.Logger | None = None) -> None:
+        self._logger = logger or logging.getLogger(__name__)
         self._accounts = [Account(family, self.margin) for family in families]
         self._clock = clock
         self._lock = threading.Lock()
@@ -120,29 +152,31 @@ class Budgets:
         """Return the families in which a path is counted."""
         return [account.family for account in self._covering(path)]
 
-    def acquire(self, path: str) -> float:
+    def acquire(self, path: str, label: str = "") -> float:
         """Wait until a request to this path may start, and count it.
 
         Args:
             path: The path below the API's base address.
+            label: What log lines call the request.
 
         Returns:
             The seconds waited.
         """
-        return self._wait(path)[0]
+        return self._wait(path, label)[0]
 
     @contextmanager
-    def turn(self, path: str, prepare: Callable[[], T]) -> Iterator[T]:
+    def turn(self, path: str, prepare: Callable[[], T], label: str = "") -> Iterator[T]:
         """Wait until a request to this path may start, count it, and hold its place while it is in flight.
 
         Args:
             path: The path below the API's base address.
             prepare: Makes the request ready. It may send others (a login), which have turns of their own.
+            label: What log lines call the request.
 
         Yields:
             What `prepare` returned.
         """
-        _, start = self._wait(path)
+        _, start = self._wait(path, label)
         yield prepare()
         accounts = [account for account in self._covering(path) if account.family.lateness]
         if accounts:
@@ -156,30 +190,43 @@ class Budgets:
         with self._changing(accounts):
             until = self._clock.monotonic() + seconds
             for account in accounts:
-                account.held_until = max(account.held_until, until)
+                if until > account.held_until:
+                    account.held_until = until
+                    account.held_because = f"the vendor asks for a pause of {seconds:.0f} s"
 
-    def _wait(self, path: str) -> tuple[float, float]:
+    def _wait(self, path: str, label: str) -> tuple[float, float]:
         """Count a request as soon as it may start; returns the seconds waited, and its start (monotonic seconds)."""
         waited = 0.0
         while True:
-            delay, now = self._start(path)
+            delay, now = self._start(path, label)
             if delay <= 0:
                 return waited, now
             # Slept outside of the lock, so that other families go on; whoever wakes first goes first.
             self._clock.sleep(delay)
             waited += delay
 
-    def _start(self, path: str) -> tuple[float, float]:
-        """Count a request if it may start now; returns the seconds until it may, none if it was counted, and now."""
+    def _start(self, path: str, label: str) -> tuple[float, float]:
+        """Count a request if it may start now; returns the seconds until it may, none if it was counted, and now.
+
+        The caller waits for so long: if that is long, a log line says so.
+        """
         accounts = self._covering(path)
         if not accounts:
             return 0.0, 0.0
         with self._changing(accounts):
             now = self._clock.monotonic()
-            delay = max(account.free_at() for account in accounts) - now
+            last = max(accounts, key=Account.free_at)
+            delay = last.free_at() - now
             if delay <= 0:
                 for account in accounts:
                     account.spend(now)
+            # Of several threads that wait for one moment, the first says so.
+            silent = delay <= LONGEST_SILENCE or last.free_at() <= last.announced
+            if not silent:
+                last.announced = last.free_at()
+                what = f"waiting {delay:.0f} s for the budget of {last.family.name}: {last.reason()}"
+        if not silent:
+            self._logger.info("%s%s", f"{label}: " if label else "", what)
         return delay, now
 
     @contextmanager

@@ -16,7 +16,12 @@ from typing_extensions import override
 from singer_adtech.errors import TapError, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+_WORDS: Mapping[type[Exception], str] = {
+    MemoryError: "there is not enough memory: ask for less at once (lower `page_size` or the length of windows)",
+    RecursionError: "a value is nested too deep to be read",
+}
 
 SIGNAL_BASE = 128
 """What shells add to the number of the signal that ended a program."""
@@ -95,4 +100,7 @@ def line(error: Exception) -> str:
     if isinstance(error, OSError):
         name = f" ({error.filename})" if error.filename else ""
         return f"{error.strerror or error}{name}"
-    return f"unexpected {type(error).__name__}: {quoted(str(error))}: set the log level to debug to see where"
+    return (
+        _WORDS.get(type(error))
+        or f"unexpected {type(error).__name__}: {quoted(str(error))}: set the log level to debug to see where"
+    )

@@ -18,7 +18,8 @@ from singer_sdk.singerlib.encoding.base import GenericSingerWriter
 from singer_sdk.singerlib.encoding.simple import Message, RecordMessage, SchemaMessage
 from typing_extensions import override
 
-from singer_adtech.errors import TapError
+from singer_adtech.bodies import quote_long_integers
+from singer_adtech.errors import DataError, TapError
 
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -124,13 +125,26 @@ def exact_json(body: bytes) -> Any:
         body: UTF-8 JSON.
 
     Returns:
-        Numbers with a point or an exponent are `decimal.Decimal`, integers of any size are `int`.
+        Numbers with a point or an exponent are `decimal.Decimal`, integers are `int`; those of more digits than Python
+        reads are texts, which fit no number column.
 
     Raises:
-        msgspec.DecodeError: The body is no JSON, or breaks off.
+        msgspec.DecodeError: The body is not JSON, or breaks off.
         UnicodeDecodeError: It is not in UTF-8.
+        DataError: It cannot be held: it is nested too deep, or there is not enough memory.
     """
-    return _DECODER.decode(body)
+    try:
+        return _decode(body)
+    except msgspec.ValidationError:
+        # Nothing else is validated here: any type is welcome.
+        return _decode(quote_long_integers(body))
+    except RecursionError:
+        raise DataError("the response is nested too deep to be read", "report this to the vendor") from None
+    except MemoryError:
+        raise DataError(
+            f"there is not enough memory to read a response of {len(body) / 1e6:,.0f} MB",
+            "ask for less at once: lower `page_size` or the length of windows",
+        ) from None
 
 
-_DECODER: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=Decimal)
+_decode = msgspec.json.Decoder(float_hook=Decimal).decode

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,9 @@ from typing_extensions import override
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_USER_INFORMATION = re.compile(r"//[^/\s]*@")
+_QUERY = re.compile(r"(//[^\s?#'\"]+)[?#][^\s'\"]*")
 
 LONGEST_QUOTE = 300
 """Characters of a vendor's own words that an error repeats."""
@@ -45,7 +49,7 @@ class TapError(Exception):
             f"{label} {name}" for label, name in (("stream", self.stream), ("window", self.window)) if name
         )
         parts = [part for part in (where, self.what, self.remedy) if part]
-        return " ".join(": ".join(parts).split())
+        return without_credentials(" ".join(": ".join(parts).split()))
 
 
 class SettingError(TapError):
@@ -86,6 +90,11 @@ def located(*, stream: str | None = None, window: object | None = None) -> Itera
         if window is not None:
             error.window = error.window or str(window)
         raise
+
+
+def without_credentials(text: str) -> str:
+    """Hide user information and queries of the addresses in a text, whoever has pasted them wherever."""
+    return _QUERY.sub(r"\1?[hidden]", _USER_INFORMATION.sub("//[hidden]@", text))
 
 
 def quoted(text: str, longest: int = LONGEST_QUOTE) -> str:

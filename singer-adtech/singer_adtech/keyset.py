@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from typing_extensions import override
 
 from singer_adtech.bookmarks import Bookmark
-from singer_adtech.errors import DataError, located, quoted
+from singer_adtech.errors import DataError, located
 from singer_adtech.pages import WindowedPage, in_background
+from singer_adtech.records import json_kind
 from singer_adtech.row_counts import check_row_count
 from singer_adtech.stamps import Stamp, StampBookmark
 from singer_adtech.streams import AdTechStream
@@ -78,7 +79,7 @@ class Keyset:
             changed = self._stamp(key, sent)
             if newest is not None and changed < newest:
                 what = "was changed before the instant asked for" if newest is bound else "is out of order"
-                raise DataError(f"{self._ignored}: the row {key} ({quoted(str(sent), 60)}) {what}", self._remedy)
+                raise DataError(f"{self._ignored}: the row {key} {what}", self._remedy)
             if newest is None or changed > newest:
                 newest = changed
                 self._at_bound.clear()
@@ -100,7 +101,7 @@ class Keyset:
             return Stamp(sent)
         except (TypeError, ValueError, AttributeError):
             raise DataError(
-                f"{self._ignored}: the row {key} has no such time ({quoted(repr(sent), 60)})", self._remedy
+                f"{self._ignored}: the row {key} has no such time (a JSON {json_kind(sent)})", self._remedy
             ) from None
 
 

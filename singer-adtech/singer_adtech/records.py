@@ -220,7 +220,7 @@ class RecordShape:
     def _note_misfit(self, name: str, value: Any) -> None:
         if self._extra_fields == "fail":
             raise DataError(
-                f"the field `{name}` has {self._quoted(name, value)}, which does not fit the schema",
+                f"the field `{name}` has a value that does not fit the schema (a JSON {json_kind(value)})",
                 "set `extra_fields` to `keep` or `drop`",
             ) from None  # what it follows from quotes the value
         if name not in self._misfits:
@@ -228,7 +228,7 @@ class RecordShape:
             self._logger.warning(
                 "The field `%s` has a value that does not fit the schema (a JSON %s): null, and the value is %s",
                 name,
-                _json_kind(value),
+                json_kind(value),
                 self._fate,
             )
 
@@ -345,6 +345,7 @@ _CONVERTERS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def _json_kind(value: Any) -> str:
+def json_kind(value: Any) -> str:
+    """Name the kind of a JSON value, for messages that must not quote it."""
     kinds = {bool: "boolean", int: "number", Decimal: "number", str: "string", list: "array", dict: "object"}
-    return kinds.get(type(value), type(value).__name__)
+    return "null" if value is None else kinds.get(type(value), type(value).__name__)

@@ -349,7 +349,8 @@ class ReportStream(DayWindowStream[PageToken]):
 
     @override
     def repeated(self, record: Record, *, same: bool) -> None:
-        key = ", ".join(f"{name} {record[name]!r}" for name in self.primary_keys)
+        shown = (name for name in self.primary_keys if name not in self.private_columns)
+        key = ", ".join(f"{name} {record[name]!r}" for name in shown)
         if not same:
             raise DataError(
                 f"two different rows have one key ({quoted(key)})", "one would replace the other: add a dimension"

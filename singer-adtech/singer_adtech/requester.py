@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import msgspec
 import requests
 
+from singer_adtech.bodies import InvalidBodyError, repair
+from singer_adtech.connections import ProxyRefusedError, UnknownNameError
 from singer_adtech.errors import AuthError, ForbiddenError, NoConnectionError, VendorError, quoted
 from singer_adtech.redaction import REDACTOR
 from singer_adtech.retries import (
@@ -32,21 +34,18 @@ if TYPE_CHECKING:
     from singer_adtech.sessions import Session
 
 
-LOST = (
-    requests.exceptions.ConnectionError,
-    requests.exceptions.Timeout,
-    requests.exceptions.ChunkedEncodingError,
-    requests.exceptions.ContentDecodingError,
-    ConnectionResetError,
-)
-"""What requests raises when no whole answer came."""
+UNREACHED_TRIES = 3
+"""Tries for a host or proxy that cannot be reached before anything was: mostly a typing error, which waiting does not
+mend. Two waits of a second and two bridge the start of a machine whose network is not up yet."""
 
-_NO_HINT = "the vendor may be down: try again later"
+MOST_REPAIRS_NAMED = 20
+"""Columns of one response that are named in warnings about repaired characters."""
 
 _REMEDIES: dict[int, str] = {
     HTTPStatus.UNAUTHORIZED: "check the credentials",
     HTTPStatus.FORBIDDEN: "the account may lack the right to this: ask the vendor for it",
     HTTPStatus.NOT_FOUND: "check `api_url`, or deselect the stream",
+    HTTPStatus.PROXY_AUTHENTICATION_REQUIRED: "check the credentials of the proxy in HTTP_PROXY",
 }
 """What a user can do about a refusal, where the vendor's own rules say nothing better."""
 
@@ -92,6 +91,8 @@ class Requester:
         self.own = own or RequestCounts()
         self.answered = False
         """Whether the vendor has accepted a request of this run."""
+        self._reached = False
+        self._warned: set[tuple[str, str, str]] = set()
 
     def send(  # noqa: PLR0913 - what is asked, by whom, how it is judged, counted and called
         self,
@@ -110,7 +111,8 @@ class Requester:
             request: The request, not yet authenticated.
             auth: Who asks; None for a login.
             check_status: Raises for an answer that is no success; `check_status` of this module if not given.
-            check_body: Raises `TransientError` for a body that is not what it should be, so that it is asked for again.
+            check_body: Raises `TransientError` for a body that is not what it should be, so that it is requested
+                again; `InvalidBodyError` for one whose characters may be repaired, see `bodies`.
             label: What messages call this request; no secret.
             counted_as: The path for which budgets count it, where a vendor tells requests of one path apart.
             counts: The numbers of the stream for which it is sent; those of the tap if it is for none.
@@ -127,6 +129,8 @@ class Requester:
         counts = counts or self.own
         failed_at: float | None = None
 
+        failures = _Failures()
+
         def attempt() -> requests.Response:
             nonlocal failed_at
             if failed_at is not None:
@@ -137,19 +141,17 @@ class Requester:
                 failed_at = self._clock.monotonic()
 
         def once() -> requests.Response:
-            response = self._exchange(request, auth, path, label, counts)
+            try:
+                response = self._exchange(request, auth, path, label, counts)
+            except (UnknownNameError, ProxyRefusedError) as error:
+                failures.unreached(error, self._reached)
+                raise
             try:
                 judge(response)
                 if check_body is not None:
-                    check_body(response)
+                    self._check_body(response, check_body, label, failures)
             except TransientError as error:
-                limited = isinstance(error, RateLimitedError)
-                if error.asked_wait is None:
-                    # The reset, which many vendors tell in every answer, is advice on rate limits only.
-                    advice = asked_wait if limited else retry_after
-                    error.asked_wait = advice(response.headers, self._clock.now())
-                if limited and error.asked_wait is not None:
-                    self._budgets.hold(path, min(error.asked_wait, self._policy.longest_wait))
+                self._take_advice(error, response, path)
                 raise
             self.answered = True
             counts.accept()
@@ -162,31 +164,85 @@ class Requester:
                 announce=lambda what: self._logger.warning("%s: %s", label, REDACTOR.scrub(what)),
             )
         except RateLimitedError as error:
-            tries = self._policy.rate_limit_tries
-            families = self._budgets.families(path)
-            names = ", ".join(family.name for family in families) or REDACTOR.scrub(path)
-            settings = " or ".join(f"`{family.setting}`" for family in reversed(families) if family.setting)
-            lower = f"lower {settings}, or " if settings else ""
-            raise VendorError(
-                f"rate limit of {names}: {error} (tried {tries} times)", f"{lower}run fewer syncs at once, or later"
-            ) from error
+            raise self._limited(error, path) from error
         except TransientError as error:
             lost = isinstance(error.__cause__, requests.exceptions.ConnectionError)
             kind = NoConnectionError if lost else VendorError
-            raise kind(f"{error} (tried {self._policy.tries} times)", _NO_HINT) from error
+            raise kind(f"{error} (tried {self._policy.tries} times)", error.remedy) from error
+        except MemoryError:
+            raise VendorError("there is not enough memory for the response", self._session.limits.smaller) from None
+
+    def _take_advice(self, error: TransientError, response: requests.Response, path: str) -> None:
+        """Note how long the vendor wants to be left alone, and hold back the family of a request with too many."""
+        limited = isinstance(error, RateLimitedError)
+        if error.asked_wait is None:
+            # The reset, which many vendors report in every response, is advice on rate limits only.
+            advice = asked_wait if limited else retry_after
+            error.asked_wait = advice(response.headers, self._clock.now())
+        if limited and error.asked_wait is not None:
+            self._hold(path, error.asked_wait)
+
+    def _limited(self, error: RateLimitedError, path: str) -> VendorError:
+        """Return the error of a rate limit that stays."""
+        families = self._budgets.families(path)
+        names = ", ".join(family.name for family in families) or REDACTOR.scrub(path)
+        settings = " or ".join(f"`{family.setting}`" for family in reversed(families) if family.setting)
+        lower = f"lower {settings}, or " if settings else ""
+        return VendorError(
+            f"rate limit of {names}: {error} (tried {self._policy.rate_limit_tries} times)",
+            f"{lower}run fewer syncs at once, or later",
+        )
+
+    def _check_body(
+        self,
+        response: requests.Response,
+        check_body: Callable[[requests.Response], None],
+        label: str,
+        failures: _Failures,
+    ) -> None:
+        """Judge a body; one with characters that JSON does not allow is repaired first."""
+        try:
+            check_body(response)
+        except InvalidBodyError as invalid:
+            received = response.content
+            repaired = repair(received, invalid.columns)
+            try:
+                if repaired.body is received:
+                    raise
+                response._content = repaired.body  # noqa: SLF001 - what every reader of the response is to see
+                check_body(response)
+            except InvalidBodyError as error:
+                failures.invalid(error, received)
+                raise
+            self._warn_of_repairs(repaired.found, label)
+
+    def _warn_of_repairs(self, found: frozenset[tuple[str, str]], label: str) -> None:
+        """Name what was repaired, once for each stream and column."""
+        stream = label.partition(",")[0]
+        unknown = sorted((stream, column, kind) for kind, column in found if (stream, column, kind) not in self._warned)
+        self._warned.update(unknown)
+        for _, column, kind in unknown[:MOST_REPAIRS_NAMED]:
+            self._logger.warning("%s: the column `%s` has %s", stream, REDACTOR.scrub(quoted(column, 80)), kind)
+        if len(unknown) > MOST_REPAIRS_NAMED:
+            self._logger.warning("%s: and %d other columns", stream, len(unknown) - MOST_REPAIRS_NAMED)
+
+    def _hold(self, path: str, asked: float) -> None:
+        """Let no request of this path's families start for so long, and a moment at least, see `RetryPolicy`."""
+        at_least = self._policy.rate_limit_waits[0]
+        self._budgets.hold(path, min(max(asked, at_least), self._policy.longest_wait))
 
     def _exchange(
         self, request: requests.Request, auth: Authenticator | None, path: str, label: str, counts: RequestCounts
     ) -> requests.Response:
         """Send once; once more with a new credential if the old one has run out."""
-        prepared, response = self._send_once(request, auth, path, counts)
+        prepared, response = self._send_once(request, auth, path, label, counts)
         if auth is not None and auth.refused(response) and auth.renew(prepared):
             self._logger.info("%s: the credential has run out (HTTP %d), asked again", label, response.status_code)
-            _, response = self._send_once(request, auth, path, counts)
+            _, response = self._send_once(request, auth, path, label, counts)
         return response
 
     def _send_once(
-        self, request: requests.Request, auth: Authenticator | None, path: str, counts: RequestCounts
+        self, request: requests.Request, auth: Authenticator | None, path: str, label: str, counts: RequestCounts
     ) -> tuple[requests.PreparedRequest, requests.Response]:
         asked = self._clock.monotonic()
         preparing = 0.0
@@ -199,21 +255,22 @@ class Requester:
             preparing += self._clock.monotonic() - began
             return prepared
 
-        with self._budgets.turn(path, prepare) as prepared:
+        with self._budgets.turn(path, prepare, label) as prepared:
             started = self._clock.monotonic()
             counts.sent(budget_wait=started - asked - preparing)
             size = 0
             try:
                 response = self._session.send(prepared)
                 size = len(response.content)
-            except LOST as error:
-                raise TransientError(_lost(error)) from error
+            except (OSError, ValueError) as error:  # requests' own errors are among them
+                raise self._session.explain(error, prepared.url or "") from error
             finally:
                 counts.answered(self._clock.monotonic() - started, size)
+            self._reached = True
             if nothing_left(response.headers):
                 wait = reset_wait(response.headers, self._clock.now())
                 if wait is not None:
-                    self._budgets.hold(path, min(wait, self._policy.longest_wait))
+                    self._hold(path, wait)
         return prepared, response
 
     def _prepare(self, request: requests.Request, auth: Authenticator | None) -> requests.PreparedRequest:
@@ -226,6 +283,37 @@ class Requester:
     def _path(self, url: str) -> str:
         path = urlsplit(url).path
         return path.removeprefix(self._base_path)
+
+
+class _Failures:
+    """The failures of one request for which trying on is of no use."""
+
+    def __init__(self) -> None:
+        self._unreached = 0
+        self._invalid: tuple[int, int] | None = None
+
+    def unreached(self, error: TransientError, reached: bool) -> None:  # noqa: FBT001 - the second of two arguments
+        """End the tries for a host that nothing has reached.
+
+        Raises:
+            NoConnectionError: Nothing was reached in the run, and this was the last try.
+        """
+        self._unreached += 1
+        if not reached and self._unreached >= UNREACHED_TRIES:
+            raise NoConnectionError(f"{error} (tried {UNREACHED_TRIES} times)", error.remedy) from error
+
+    def invalid(self, error: InvalidBodyError, body: bytes) -> None:
+        """End the tries for a body that is the same again.
+
+        Raises:
+            VendorError: It is.
+        """
+        print_of_body = len(body), hash(body)
+        if error.made_so and print_of_body == self._invalid:
+            raise VendorError(
+                f"{error} (requested twice, the same body)", "report this to the vendor, with the request's time"
+            ) from error
+        self._invalid = print_of_body
 
 
 def check_status(response: requests.Response) -> None:
@@ -252,20 +340,6 @@ def check_status(response: requests.Response) -> None:
         raise _REFUSALS.get(status, VendorError)(said, _REMEDIES.get(status, general))
 
 
-def check_json(response: requests.Response) -> None:
-    """Refuse an answer whose body is not whole.
-
-    Raises:
-        TransientError: The body is no JSON in UTF-8, or breaks off.
-    """
-    try:
-        msgspec.json.decode(response.content, type=msgspec.Raw)
-        # msgspec does not look into strings that it passes over.
-        response.content.decode()
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise TransientError(f"HTTP {response.status_code} with a body that is no whole JSON", response) from error
-
-
 def describe(response: requests.Response, *, words: str | None = None) -> str:
     """Say in one line what the vendor answered.
 
@@ -288,31 +362,30 @@ def describe(response: requests.Response, *, words: str | None = None) -> str:
 
 
 def _words(response: requests.Response) -> str:
-    """Find the vendor's words in an error body that may be anything."""
+    """Find the vendor's words in an error body that may be anything.
+
+    Of JSON, only members that hold words are taken: others may hold rows.
+    """
     kind = response.headers.get("Content-Type", "")
-    text = response.content[:10_000].decode("utf-8", "replace")
-    if "html" in kind or text.lstrip()[:1] == "<":
+    text = response.content[:10_000].decode("utf-8", "replace").strip()
+    if "html" in kind or text[:1] == "<":
         return "an HTML page"
-    if "json" in kind:
-        try:
-            body = msgspec.json.decode(response.content)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return text
-        if isinstance(body, dict):
-            names = ("title", "detail", "error", "error_description", "errorDescription", "message")
-            said = [str(body[name]) for name in names if isinstance(body.get(name), (str, int)) and body[name] != ""]
-            return ": ".join(dict.fromkeys(said)) or text
-    return text
+    if "json" not in kind and text[:1] not in {"{", "["}:
+        return text
+    try:
+        body = msgspec.json.decode(response.content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
+    return ": ".join(dict.fromkeys(_found_words(body)))
 
 
-def _lost(error: Exception) -> str:
-    """Name a lost connection without the address, which may hold a capability."""
-    if isinstance(error, requests.exceptions.Timeout):
-        return "no answer in time"
-    if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return "the answer was cut off"
-    if isinstance(error, requests.exceptions.ContentDecodingError):
-        return "the answer could not be decompressed"
-    if isinstance(error, requests.exceptions.SSLError):
-        return "no secure connection: the certificate was not accepted"
-    return "no connection, or the connection was lost"
+def _found_words(body: Any) -> list[str]:
+    if not isinstance(body, dict):
+        return []
+    found: list[str] = []
+    for name in ("title", "detail", "error", "error_description", "errorDescription", "message", "errors"):
+        value = body.get(name)
+        values = value if isinstance(value, list) else [value]
+        found += [str(one) for one in values if isinstance(one, (str, int)) and one not in {"", False, True}]
+        found += [word for one in values for word in _found_words(one)]
+    return found

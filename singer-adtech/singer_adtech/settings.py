@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from singer_sdk import typing as th
 
+from singer_adtech.addresses import may_hold_credentials
 from singer_adtech.errors import SettingError, quoted
 from singer_adtech.records import json_type
 
@@ -22,10 +23,34 @@ def api_url(default: str) -> th.Property[str]:
     """Base address of the vendor's API."""
     return th.Property(
         "api_url",
-        th.StringType(pattern=r"^https?://[^\s/?#@]+[^\s?#@]*$"),
+        th.StringType,
         default=default,
         title="API address",
-        description="Base address of the vendor's API: http or https, without query or user.",
+        description="Base address of the vendor's API: https, or http to this machine; without user and query.",
+    )
+
+
+def allow_http() -> th.Property[bool]:
+    """Whether credentials may go unencrypted; see `addresses.check_api_url`."""
+    return th.Property(
+        "allow_http",
+        th.BooleanType,
+        default=False,
+        title="Allow http",
+        description="Whether `api_url` may be http to another machine: then everybody on the way can read the "
+        "credentials and the rows.",
+    )
+
+
+def max_response_mb() -> th.Property[int]:
+    """The size of a response; see `downloads`."""
+    return th.Property(
+        "max_response_mb",
+        th.IntegerType(minimum=1, maximum=16_384),
+        default=512,
+        title="Largest response in MB",
+        description="Megabytes of one response, decompressed, above which the run ends (1 to 16384). Its rows take "
+        "about seven times as much memory.",
     )
 
 
@@ -112,7 +137,8 @@ def request_timeout() -> th.Property[int]:
         th.IntegerType(minimum=1, maximum=3600),
         default=300,
         title="Request timeout",
-        description="Seconds without an answer before a request is tried again (1 to 3600).",
+        description="Seconds without an answer before a request is tried again (1 to 3600). A response that is not "
+        "whole after them must keep 10 kB per second on average.",
     )
 
 
@@ -249,11 +275,13 @@ def explain(error: ValidationError, properties: Mapping[str, Any]) -> str:
         name = error.message.split("'")[1]
         return f"setting `{name}` is missing"
     if not error.path:
-        return quoted(error.message)
+        # The message would quote the settings, credentials included.
+        return f"the settings are not allowed: {allowed(cast('Mapping[str, Any]', error.schema))} was expected"
     setting = str(error.path[0])
     declared = properties.get(setting, {})
     where = setting + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in list(error.path)[1:])
-    shown = "the value" if declared.get("secret") or declared.get("writeOnly") else quoted(repr(error.instance), 80)
+    secret = declared.get("secret") or declared.get("writeOnly") or may_hold_credentials(error.instance)
+    shown = "the value" if secret else quoted(repr(error.instance), 80)
     return f"setting `{where}`: {shown} is not allowed: {allowed(cast('Mapping[str, Any]', error.schema))}"
 
 
@@ -272,7 +300,7 @@ def unreadable(name: str, text: str, declared: Mapping[str, Any]) -> str | None:
         elif kind in {"array", "object"}:
             json.loads(text)
     except ValueError:
-        shown = "the value" if declared.get("secret") else quoted(repr(text), 80)
+        shown = "the value" if declared.get("secret") or may_hold_credentials(text) else quoted(repr(text), 80)
         spelled = "" if kind == "integer" else ", as JSON"
         return f"setting `{name}`: {shown} of its environment variable is not allowed: {allowed(declared)}{spelled}"
     return None

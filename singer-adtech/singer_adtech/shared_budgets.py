@@ -236,7 +236,7 @@ class SharedBudgets(Budgets):
         clock: Where time comes from; its monotonic time is that of the machine.
         folder: Where the runs meet.
         in_flight: Requests in flight at most, over all runs.
-        logger: Told about damaged files, and once that all places are taken.
+        logger: Gets a line about damaged files, before each long wait, and once that all places are taken.
     """
 
     margin: ClassVar[float] = SHARED_MARGIN
@@ -250,21 +250,20 @@ class SharedBudgets(Budgets):
         in_flight: int,
         logger: logging.Logger,
     ) -> None:
-        super().__init__(families, clock)
+        super().__init__(families, clock, logger)
         self._folder = folder
         self._places = Places(folder, "in-flight", in_flight, poll=REQUEST_POLL)
         self._in_flight = in_flight
-        self._logger = logger
         self._told = False
 
     @override
     @contextmanager
-    def turn(self, path: str, prepare: Callable[[], T]) -> Iterator[T]:
+    def turn(self, path: str, prepare: Callable[[], T], label: str = "") -> Iterator[T]:
         while True:
             # First: a login within must not wait for a place while it keeps one.
             prepared = prepare()
             with self._places.take(self._tell_once):
-                delay, _ = self._start(path)
+                delay, _ = self._start(path, label)
                 if delay <= 0:
                     yield prepared
                     return
@@ -292,7 +291,7 @@ class SharedBudgets(Budgets):
     def _load(self, account: Account, now: float) -> tuple[tuple[float, ...], float] | None:
         """Take over what all runs have spent; returns what the file says, if it says anything."""
         account.starts.clear()
-        account.held_until = 0.0
+        known_hold, account.held_until = account.held_until, 0.0
         try:
             spent = self._folder.read(account.family)
         except ValueError as error:
@@ -304,7 +303,7 @@ class SharedBudgets(Budgets):
                 error,
                 wait,
             )
-            account.held_until = now + wait
+            account.held_until, account.held_because = now + wait, "its counts are damaged"
             return None
         if spent is None:
             return None
@@ -313,6 +312,8 @@ class SharedBudgets(Budgets):
             return None
         account.starts.extend(sorted(start for start in spent.starts if start <= now + account.family.lateness))
         account.held_until = spent.held_until
+        if account.held_until != known_hold:
+            account.held_because = "the vendor asked another run for a pause"
         return tuple(account.starts), account.held_until
 
     def _tell_once(self) -> None:

@@ -16,13 +16,14 @@ from singer_sdk.helpers.conform import TypeConformanceLevel
 from typing_extensions import override
 
 from singer_adtech.ahead import read_ahead
+from singer_adtech.bodies import check_json
 from singer_adtech.bookmarks import Bookmark, DayBookmark, InstantBookmark
 from singer_adtech.errors import located
 from singer_adtech.logs import StreamLog
 from singer_adtech.pages import WindowedPage, read_pages
 from singer_adtech.progress import MOST_WINDOW_LINES
 from singer_adtech.records import EXTRA, RecordShape, flatten, same_columns
-from singer_adtech.requester import check_json, check_status
+from singer_adtech.requester import check_status
 from singer_adtech.row_counts import check_row_count
 from singer_adtech.sdk_streams import SyncedStream
 from singer_adtech.signatures import check_signature
@@ -130,10 +131,10 @@ class AdTechStream(SyncedStream[PageToken]):
         """
 
     def check_body(self, response: requests.Response) -> None:
-        """Refuse an answer whose body is not whole, so that it is asked for again.
+        """Refuse a response whose body is not whole, so that it is requested again.
 
         Raises:
-            TransientError: The body is no JSON in UTF-8, or breaks off.
+            InvalidBodyError: The body is not JSON in UTF-8, or breaks off.
         """
         check_json(response)
 

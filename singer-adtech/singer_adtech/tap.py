@@ -17,9 +17,12 @@ from singer_sdk.plugin_base import JSONSchemaValidator
 from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
+from singer_adtech.addresses import check_api_url
+from singer_adtech.allowed_requests import READ_ANYTHING
 from singer_adtech.budgets import Budgets, Family
 from singer_adtech.cli import SIGNAL_BASE, TapCommand
 from singer_adtech.clock import Clock
+from singer_adtech.downloads import BodyLimits
 from singer_adtech.emitting import MessageWriter
 from singer_adtech.errors import SettingError, located
 from singer_adtech.progress import Progress
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     import click
     from singer_sdk.streams import Stream
 
+    from singer_adtech.allowed_requests import Rule
     from singer_adtech.auth import Authenticator
     from singer_adtech.run_metrics import Status
     from singer_adtech.shared_budgets import SharedFolder
@@ -67,6 +71,12 @@ class AdTechTap(Tap):
 
     retry_policy: ClassVar[RetryPolicy] = RetryPolicy()
     """When requests are repeated."""
+
+    allowed_requests: ClassVar[tuple[Rule, ...]] = READ_ANYTHING
+    """The methods and paths below `api_url` that the tap may send; whatever else is asked for is refused unsent."""
+
+    unlimited_requests: ClassVar[tuple[str, ...]] = ()
+    """Paths, with `*` for anything, for which the vendor documents no limit; every other one is in a family."""
 
     follow_redirects: ClassVar[bool] = True
     """Whether a redirect within the vendor's host is followed."""
@@ -194,7 +204,13 @@ class AdTechTap(Tap):
             connections=self.config.get("parallel_requests", 1) + 1,
             timeout=self.config["request_timeout"],
             follow_redirects=self.follow_redirects,
+            allowed=self.request_rules(),
+            limits=BodyLimits.of(self.config, self.config_jsonschema["properties"]),
         )
+
+    def request_rules(self) -> tuple[Rule, ...]:
+        """Return the methods and paths of this run; `allowed_requests`, unless settings have a say."""
+        return self.allowed_requests
 
     def request_limits(self) -> tuple[Family, ...]:
         """Return the request limits of this run; `families`, unless settings have a say."""
@@ -219,7 +235,7 @@ class AdTechTap(Tap):
     def budgets(self) -> Budgets:
         """How many requests may start and be in flight."""
         if self.shared_folder is None:
-            return Budgets(self.request_limits(), self.clock)
+            return Budgets(self.request_limits(), self.clock, self.logger)
         from singer_adtech.shared_budgets import SharedBudgets  # noqa: PLC0415 - as for the folder
 
         return SharedBudgets(
@@ -319,6 +335,7 @@ class AdTechTap(Tap):
             problems.append(_NO_BATCHES)
         if not problems:
             try:
+                check_api_url(self._config)
                 self.check_settings()
                 # Made and tried before the first request.
                 _ = self.shared_folder

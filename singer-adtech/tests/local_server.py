@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from typing_extensions import override
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
+    from io import BufferedIOBase
 
 
 @dataclass
@@ -45,6 +47,8 @@ class Reply:
     """The connection is closed after so many bytes of the body, or after so many chunks."""
     hang_up: bool = False
     """The connection is closed without a byte."""
+    drip: float | None = None
+    """Seconds before each byte of the body."""
 
 
 class Server:
@@ -118,6 +122,20 @@ class _TcpServer(ThreadingTCPServer):
         """Say nothing: a client that hangs up, or refuses a certificate, is what many tests are about."""
 
 
+def _drip(out: BufferedIOBase, body: bytes, seconds: float) -> None:
+    for one in body:
+        time.sleep(seconds)
+        out.write(bytes([one]))
+
+
+def _send_chunks(out: BufferedIOBase, chunks: list[bytes], number: int | None) -> bool:
+    """Send so many chunks, or all of them and their end; returns whether the body is whole."""
+    out.writelines(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks[:number])
+    if number is None:
+        out.write(b"0\r\n\r\n")
+    return number is None
+
+
 def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -140,28 +158,27 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
             with suppress(ConnectionError):
                 self._send(server.reply_to(call))
 
-        do_GET = do_POST = do_HEAD = _do  # noqa: N815 - the names that http.server looks for
+        do_GET = do_POST = do_HEAD = do_DELETE = _do  # noqa: N815 - the names that http.server looks for
 
         def _send(self, reply: Reply) -> None:
             if reply.hang_up:
                 self.close_connection = True
                 return
-            self.send_response(reply.status)
+            # Without the header `Date`, which a test gives where it is about it.
+            self.send_response_only(reply.status)
             for name, text in reply.headers.items():
                 self.send_header(name, text)
             if reply.chunks is not None:
                 self.send_header("Transfer-Encoding", "chunked")
                 self.end_headers()
-                whole = reply.send_bytes is None
-                for chunk in reply.chunks[: reply.send_bytes]:
-                    self.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
-                if whole:
-                    self.wfile.write(b"0\r\n\r\n")
-                self.close_connection = not whole
+                self.close_connection = not _send_chunks(self.wfile, reply.chunks, reply.send_bytes)
                 return
             if "Content-Length" not in reply.headers:
                 self.send_header("Content-Length", str(len(reply.body)))
             self.end_headers()
+            if reply.drip:
+                _drip(self.wfile, reply.body, reply.drip)
+                return
             self.wfile.write(reply.body[: reply.send_bytes])
             self.close_connection = reply.send_bytes is not None
 

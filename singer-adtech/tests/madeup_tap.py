@@ -167,11 +167,13 @@ class TapAcme(AdTechTap):
     """A tap for Acme Ads."""
 
     name = "tap-acme"
+    allowed_requests = (("POST", "/login"), ("GET", "/airings"), ("GET", "/spots"), ("GET", "/events"))
     package_name = "singer-adtech"
     config_jsonschema: ClassVar[dict[str, Any]] = th.PropertiesList(
         th.Property("client_id", th.StringType(min_length=1), required=True, secret=True),
         th.Property("client_secret", th.StringType(min_length=1), required=True, secret=True),
         settings.api_url("https://api.acme.example/v1"),
+        settings.allow_http(),
         settings.start_date("days of New York"),
         settings.end_date("days of New York"),
         settings.lookback_days(3, 30, "as rows change"),
@@ -180,6 +182,7 @@ class TapAcme(AdTechTap):
         settings.parallel_requests(2, 10, "pages of one window"),
         settings.budget_folder(),
         settings.request_timeout(),
+        settings.max_response_mb(),
         settings.extra_fields(),
         settings.row_count_check(),
         settings.user_agent(name),

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from singer_adtech.budgets import MARGIN, Budgets, Family, Limit
 from singer_adtech.clock import Clock
+from typing_extensions import override
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -177,3 +178,80 @@ def test_a_span_begins_when_the_answer_is_there_or_when_the_vendor_has_surely_co
     # then the second starts a minute after the first answer, the third a minute and a half second after the second
     assert second - first == pytest.approx(60 + MARGIN)
     assert clock.monotonic() - second == pytest.approx(60.5 + MARGIN)
+
+
+# ------------------------------------------------------------------------------------------------- waits that are said
+
+
+def said(log: list[str]) -> list[str]:
+    return [line for line in log if "waiting" in line]
+
+
+def test_a_wait_of_more_than_five_seconds_is_said_before_it_begins(clock: FakeClock, log: list[str]) -> None:
+    # given
+    family = Family("reports", ("/report",), (Limit(2, 60),), "report_requests_per_minute")
+    budgets = Budgets([family, Family("all", ("*",), (Limit(1, 4),))], clock)
+    # when: the second waits for 4.1 s, which is not said, and the third for the minute
+    waited = [budgets.acquire("/report", "stream demand_daily") for _ in range(3)]
+    # then
+    assert waited == pytest.approx([0, 4.1, 56])
+    assert said(log) == [
+        (
+            "stream demand_daily: waiting 56 s for the budget of reports: 2 requests per minute "
+            "(`report_requests_per_minute`)"
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("limit", "words"),
+    [
+        (Limit(1, 1), "1 request per second"),
+        (Limit(50, 60), "50 requests per minute"),
+        (Limit(1000, 3600), "1,000 requests per hour"),
+        (Limit(100, 900), "100 requests per 900 s"),
+    ],
+)
+def test_a_limit_is_said_in_words(limit: Limit, words: str) -> None:
+    assert str(limit) == words
+
+
+def test_a_pause_that_the_vendor_asks_for_is_said(clock: FakeClock, log: list[str]) -> None:
+    # given
+    budgets = Budgets([AIRINGS], clock)
+    budgets.hold("/airings", 120)
+    # when
+    budgets.acquire("/airings", "login")
+    # then
+    assert said(log) == [
+        "login: waiting 120 s for the budget of airings: the vendor asks for a pause of 120 s",
+    ]
+
+
+def test_threads_that_wait_for_one_thing_say_so_once(log: list[str]) -> None:
+    # given: eight threads, and a clock that lets them go on when all of them wait
+    class Together(Clock):
+        def __init__(self) -> None:
+            self.passed = 0.0
+            self.all_wait = threading.Barrier(8, timeout=20)
+
+        @override
+        def monotonic(self) -> float:
+            return self.passed
+
+        @override
+        def sleep(self, seconds: float) -> None:
+            self.all_wait.wait()
+            self.passed = 60.0
+
+    clock = Together()
+    budgets = Budgets([Family("airings", ("/airings",), (Limit(8, 50),))], clock)
+    budgets.hold("/airings", 60)
+    threads = [threading.Thread(target=budgets.acquire, args=("/airings", f"thread {n}")) for n in range(8)]
+    # when
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    # then
+    assert len(said(log)) == 1

@@ -49,6 +49,11 @@ def fail_with(error: BaseException) -> Callable[[], None]:
             KeyError("a\nb"),
             "unexpected KeyError: 'a\\nb': set the log level to debug to see where",
         ),
+        (
+            MemoryError(),
+            "there is not enough memory: ask for less at once (lower `page_size` or the length of windows)",
+        ),
+        (RecursionError("maximum recursion depth exceeded"), "a value is nested too deep to be read"),
     ],
 )
 def test_any_error_is_one_line(error: Exception, said: str) -> None:
@@ -260,7 +265,7 @@ def test_no_secret_is_in_any_log_line_at_any_level(
     acme: AcmeVendor, invoke: Callable[..., Result], log: list[str]
 ) -> None:
     # given: a vendor that repeats what it was sent, and an error with a traceback
-    acme.before = lambda call: acme.server.reply(403, f"{call.headers} s3cret/of+acme".encode())
+    acme.before = lambda call: acme.server.reply(403, f"You sent {call.headers} s3cret/of+acme".encode())
     # when
     invoke("--test")
     # then: of the secret, the client's id and the token

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from singer_adtech.errors import DataError, TapError, VendorError, located, quoted
+from singer_adtech.errors import DataError, SettingError, TapError, VendorError, located, quoted
 from singer_sdk.exceptions import FatalAPIError
 
 
@@ -54,3 +54,16 @@ def test_a_quote_is_one_line_of_bounded_length() -> None:
     assert quoted("x" * 300) == "x" * 300
     assert quoted("x" * 301) == "x" * 299 + "…"
     assert quoted("abcdef", 4) == "abc…"
+
+
+@pytest.mark.parametrize(
+    ("what", "shown"),
+    [
+        ("'https://anna:pa55@word@api.example/v1' is not", "'https://[hidden]@api.example/v1' is not"),
+        ("'https://api.example/v1?key=pa55word' is not", "'https://api.example/v1?[hidden]' is not"),
+        ("http://pa55word@:99999", "http://[hidden]@:99999"),
+        ("https://api.example/v1: is 3 // 2 a day? yes", "https://api.example/v1: is 3 // 2 a day? yes"),
+    ],
+)
+def test_an_address_in_a_message_has_no_user_and_no_query(what: str, shown: str) -> None:
+    assert str(SettingError(what)) == shown

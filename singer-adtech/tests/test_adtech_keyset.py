@@ -93,11 +93,11 @@ def test_an_empty_page_moves_nothing_but_the_page() -> None:
 @pytest.mark.parametrize(
     ("bound", "rows", "words"),
     [
-        (None, [(1, B), (2, A)], "the row 2 (2024-03-01T00:00:00.000Z) is out of order"),
-        (B, [(1, A)], "the row 1 (2024-03-01T00:00:00.000Z) was changed before the instant asked for"),
-        (None, [(1, None)], "the row 1 has no such time (None)"),
-        (None, [(1, "soon")], "the row 1 has no such time ('soon')"),
-        (None, [(1, 17)], "the row 1 has no such time (17)"),
+        (None, [(1, B), (2, A)], "the row 2 is out of order"),
+        (B, [(1, A)], "the row 1 was changed before the instant asked for"),
+        (None, [(1, None)], "the row 1 has no such time (a JSON null)"),
+        (None, [(1, "soon")], "the row 1 has no such time (a JSON string)"),
+        (None, [(1, 17)], "the row 1 has no such time (a JSON number)"),
     ],
 )
 def test_a_vendor_that_does_not_sort_or_filter_is_noticed(

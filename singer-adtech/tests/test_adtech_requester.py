@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -213,6 +214,48 @@ def test_a_rate_limit_holds_back_the_whole_family(
     assert clock.slept == [30]
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X_RateLimit_Reset": "0"},
+        {"X_RateLimit_Reset": "1710158300"},  # 100 s ago
+        {"X_RateLimit_Reset": "1710165600000", "Date": "Mon, 11 Mar 2024 14:00:00 GMT"},  # now, by the vendor's clock
+    ],
+    ids=["nothing", "past", "now"],
+)
+@pytest.mark.parametrize("status", [200, 429])
+def test_a_reset_that_is_past_holds_the_family_back_for_a_moment_nevertheless(
+    server: Server, make_requester: Callable[..., Requester], clock: FakeClock, status: int, headers: dict[str, str]
+) -> None:
+    # given: a clock that differs from the vendor's
+    server.script(server.json({}, status, X_RateLimit_Remaining="0", **headers), server.json({}))
+    requester = make_requester(
+        f"{server.url}/v1", budgets=Budgets([AIRINGS], clock), policy=RetryPolicy(rate_limit_tries=1)
+    )
+    request = requests.Request("GET", f"{server.url}/v1/airings")
+    # when
+    with suppress(VendorError):
+        requester.send(request, auth=None, label="x")
+    requester.send(request, auth=None, label="x")
+    # then
+    assert clock.slept == [1]
+
+
+def test_a_wait_for_the_budget_names_the_stream(
+    server: Server, make_requester: Callable[..., Requester], clock: FakeClock, log: list[str]
+) -> None:
+    # given: 3 in 60 s
+    server.answer = lambda _: server.json({})
+    requester = make_requester(f"{server.url}/v1", budgets=Budgets([AIRINGS], clock))
+    # when
+    for _ in range(4):
+        requester.send(requests.Request("GET", f"{server.url}/v1/airings"), auth=None, label="stream airings, day 1")
+    # then
+    assert [line for line in log if line.startswith("stream")] == [
+        "stream airings, day 1: waiting 60 s for the budget of airings: 3 requests per minute"
+    ]
+
+
 def test_a_vendors_own_judgement_replaces_the_general_one(
     server: Server, send: Callable[..., requests.Response]
 ) -> None:
@@ -233,8 +276,13 @@ def test_a_vendors_own_judgement_replaces_the_general_one(
     [
         ("application/problem+json", b'{"title": "Bad", "status": 400, "detail": "page[size]"}', ' "Bad: page[size]"'),
         ("application/json", b'{"error": "bad", "message": "bad"}', ' "bad"'),
-        ("application/json", b'{"errors": ["x"]}', ' "{"errors": ["x"]}"'),
-        ("application/json", b'{"title": "cut', ' "{"title": "cut"'),
+        ("application/json", b'{"errors": ["x", {"field": "page", "message": "y"}]}', ' "x: y"'),
+        ("application/json", b'{"error": {"code": 7, "message": "bad"}}', ' "bad"'),
+        # What may be rows is not quoted.
+        ("application/json", b'{"title": "cut', ""),
+        ("application/json", b'[{"email": "anna@example.com"}]', ""),
+        ("text/plain", b'{"email": "anna@example.com"}', ""),
+        ("text/plain", b"[" * 100_000, ""),
         ("text/html", b"<html><body>secret page</body></html>", ' "an HTML page"'),
         ("text/plain", b"  <!doctype html>", ' "an HTML page"'),
         ("text/plain", b"Too\n many", ' "Too many"'),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 from singer_adtech.errors import VendorError
-from singer_adtech.sessions import Session, origin
+from singer_adtech.sessions import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -254,11 +254,6 @@ def test_redirects_without_end_are_an_error(server: Server) -> None:
         get(session, server.url)
     # then
     assert len(server.calls) == 5
-
-
-def test_the_default_port_is_a_port() -> None:
-    assert origin("https://api.example/v4") == origin("https://API.example:443/other") == ("https", "api.example", 443)
-    assert origin("http://api.example") == ("http", "api.example", 80)
 
 
 def test_a_proxy_of_the_environment_is_used(
