@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from abc import abstractmethod
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 import requests
+from singer_adtech.bodies import InvalidBodyError
 from singer_adtech.emitting import exact_json
 from singer_adtech.errors import AuthError, DataError, ForbiddenError, NoConnectionError, VendorError, quoted
 from singer_adtech.redaction import REDACTOR
@@ -23,7 +25,7 @@ from singer_sdk.streams.rest import HTTPRequest, PageContext
 from typing_extensions import override
 
 from tap_adspect import schemas
-from tap_adspect.rows import report_rows
+from tap_adspect.rows import report_problem, report_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -262,16 +264,17 @@ class PartsStream(AdspectStream):
 class RowsStream(AdspectStream):
     """A report: rows that are arrays, in the order of the names that were asked for."""
 
+    @property
+    @abstractmethod
+    def row_names(self) -> tuple[str, ...]:
+        """Names of the values of a row, in order."""
+
     @override
     def check_body(self, response: requests.Response) -> None:
         # A report that was only half written has status 200 too: each line must be whole before a row counts.
-        try:
-            for _ in report_rows(response.content, _check_json):
-                pass
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise TransientError(
-                f"HTTP {response.status_code} with a report that has a broken line", response
-            ) from error
+        problem = report_problem(response.content)
+        if problem is not None:
+            raise InvalidBodyError(problem, response, columns=self.row_names)
 
     def named_rows(self, response: requests.Response, names: tuple[str, ...]) -> list[dict[str, Any]]:
         """Read all rows of an answer.
@@ -294,10 +297,6 @@ class RowsStream(AdspectStream):
                     "report this with the request's time",
                 )
         return [dict(zip(names, row, strict=True)) for row in rows]
-
-
-# Rows are decoded when they are read: here it is enough that each line is whole.
-_check_json = msgspec.json.Decoder(type=msgspec.Raw).decode
 
 
 def read_list(response: requests.Response) -> list[Any]:
@@ -330,12 +329,15 @@ def error_words(response: requests.Response) -> str:
     text = response.content[:10_000].decode("utf-8", "replace")
     try:
         body = msgspec.json.decode(response.content)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         body = None
     if isinstance(body, dict) and isinstance(body.get("message"), str):
         return str(body["message"])
     if isinstance(body, list) and body and all(isinstance(one, dict) and "message" in one for one in body):
         return "; ".join(f"{one['field']}: {one['message']}" if "field" in one else str(one["message"]) for one in body)
+    if text.lstrip()[:1] in {"{", "["}:
+        # Other JSON may hold rows.
+        return ""
     lines = (" ".join(_TAG.sub(" ", line).split()) for line in text.splitlines())
     return next((line for line in lines if line), "")
 

@@ -9,8 +9,9 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from singer_adtech.errors import DataError, TapError, quoted
+from singer_adtech.errors import DataError, TapError
 from singer_adtech.instants import UTC, UTCBookmark, utc_text
+from singer_adtech.records import json_kind
 from singer_adtech.settings import date_range, instant, zone
 from singer_adtech.streams import InstantWindowStream
 from singer_adtech.windows import DAY, InstantWindow, midnight
@@ -83,6 +84,11 @@ class ClickLog(RowsStream, InstantWindowStream[None]):
             for name in COLUMNS
             if (name in KEY_COLUMNS or self.mask[("properties", name)]) and name not in left_out
         )
+
+    @property
+    @override
+    def row_names(self) -> tuple[str, ...]:
+        return self.columns
 
     @property
     @override
@@ -255,7 +261,7 @@ def _instant(text: Any) -> str:
         moment = dt.datetime.strptime(text, "%Y-%m-%d %H:%M:%S")  # noqa: DTZ007 - asked for in UTC
     except (TypeError, ValueError):
         raise DataError(
-            f"a row has the timestamp {quoted(repr(text), 80)}, which is not like 2024-04-01 00:00:00",
+            f"a row has a timestamp that is not like 2024-04-01 00:00:00 (a JSON {json_kind(text)})",
             "report this to the tap's authors",
         ) from None
     return f"{moment.isoformat()}Z"

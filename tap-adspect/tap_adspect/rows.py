@@ -7,11 +7,14 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from singer_adtech.bodies import json_problem
 from singer_adtech.emitting import exact_json
 from singer_adtech.records import Misfit, to_boolean, to_integer, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from singer_adtech.bodies import Problem
 
 FILTER_LEVELS = ("Off", "Low", "Medium", "High", "Paranoid")
 """Names of `filter_level` 0 to 4."""
@@ -157,13 +160,26 @@ def _is_scalar(value: Any) -> bool:
     return isinstance(value, (str, Decimal)) or type(value) is int
 
 
-def report_rows(body: bytes, decode: Callable[[bytes], Any] = exact_json) -> Iterator[Any]:
+def report_problem(body: bytes) -> Problem | None:
+    """Return why the body of a report is not whole; None if `report_rows` can read it."""
+    problem = json_problem(body) if body.strip() else None
+    if problem is None:
+        return None
+    start = 0
+    for line in body.split(b"\n"):
+        in_line = json_problem(line) if line.strip() else None
+        if in_line is not None:
+            return in_line if in_line.position is None else in_line._replace(position=start + in_line.position)
+        start += len(line) + 1
+    return None
+
+
+def report_rows(body: bytes) -> Iterator[Any]:
     """Read the body of a report: one JSON array a line, without brackets around all or commas between.
 
     Args:
         body: Empty or blank for no rows. (Assumed) also an array of arrays. One row alone is valid JSON by itself:
             an array whose first item is none.
-        decode: Reads JSON.
 
     Yields:
         Rows as sent; a body that is one JSON value and no array comes as the one row that it is.
@@ -176,12 +192,12 @@ def report_rows(body: bytes, decode: Callable[[bytes], Any] = exact_json) -> Ite
     if not body.strip():
         return
     try:
-        whole = decode(body)
+        whole = exact_json(body)
     except msgspec.DecodeError:
         # Not by `splitlines` of a text: a value may hold any other line separator as it is.
         for line in body.split(b"\n"):
             if line.strip():
-                yield decode(line)
+                yield exact_json(line)
         return
     if isinstance(whole, list) and (not whole or isinstance(whole[0], list)):
         yield from whole

@@ -34,6 +34,22 @@ class TapAdspect(AdTechTap):
     name = "tap-adspect"
     retry_policy = RetryPolicy(waits=(1, 2, 4, 8), longest_wait=300, jitter=0.1)
     follow_redirects = False
+    allowed_requests = (
+        ("GET", "/streams"),
+        ("HEAD", "/streams"),
+        ("GET", "/streams/*/ip-blacklist"),
+        ("GET", "/streams/*/ip-whitelist"),
+        ("GET", "/account"),
+        ("GET", "/accounts/self/ip-blacklist"),
+        ("GET", "/accounts/self/ip-whitelist"),
+        ("GET", "/reports"),
+        ("HEAD", "/reports"),
+        ("GET", "/reports/funnel"),
+        ("GET", "/reports/log"),
+        ("GET", "/collections/*"),
+    )
+    # The vendor documents no limits.
+    unlimited_requests = ("*",)
 
     config_jsonschema = th.PropertiesList(
         th.Property(
@@ -128,10 +144,12 @@ class TapAdspect(AdTechTap):
         settings.parallel_requests(1, 4, "windows of one report"),
         settings.budget_folder(),
         settings.request_timeout(),
+        settings.max_response_mb(),
         settings.extra_fields(),
         settings.row_count_check(),
         settings.on_forbidden(),
         settings.api_url("https://api.adspect.net/v1"),
+        settings.allow_http(),
         settings.user_agent(name),
     ).to_dict()
 

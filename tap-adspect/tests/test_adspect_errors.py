@@ -6,6 +6,7 @@ import datetime as dt
 import json
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 from singer_adtech.testing import tap_runner
@@ -72,9 +73,9 @@ def test_fatal_at_once(run_tap: TapRunner, adspect: AdspectSimulator, broken: Fa
         (fault(500), 'HTTP 500 Internal Server Error "It is so."'),
         (fault(503, body=""), "HTTP 503 Service Unavailable"),
         (Fault(path=FUNNEL, times=None, action="html"), 'HTTP 502 Bad Gateway "Bad Gateway Bad Gateway"'),
-        (Fault(path=FUNNEL, times=None, action="drop"), "no connection, or the connection was lost"),
-        (Fault(path=FUNNEL, times=None, action="cut"), "the answer was cut off"),
-        (Fault(path=FUNNEL, times=None, action="broken_json"), "HTTP 200 with a report that has a broken line"),
+        (Fault(path=FUNNEL, times=None, action="drop"), "{host} closed the connection before an answer"),
+        (Fault(path=FUNNEL, times=None, action="cut"), "the response of {host} was cut off"),
+        (Fault(path=FUNNEL, times=None, action="broken_json"), "the response body is not valid JSON (cut off at byte"),
     ],
     ids=lambda value: f"{value.action}{value.status}" if isinstance(value, Fault) else "",
 )
@@ -83,13 +84,11 @@ def test_what_may_pass_is_tried_five_times(
 ) -> None:
     adspect.faults.add(broken)
     run = run_tap(adspect.settings(), "funnel_daily", fails=True)
+    said = said.format(host=urlsplit(adspect.api_url).netloc)
     # Where no connection was made, a smaller window would be no better.
-    lost = broken.action == "drop"
-    assert run.error == (
-        f"{WHERE}{said} (tried 5 times): the vendor may be down: try again later"
-        if lost
-        else f"{WHERE}try a smaller `window_days`: {said} (tried 5 times)"
-    )
+    smaller = "" if broken.action == "drop" else "try a smaller `window_days`: "
+    assert run.error.startswith(f"{WHERE}{smaller}{said}")
+    assert run.error.endswith(f" (tried 5 times){'' if smaller else ': try again later'}")
     assert len(adspect.journal) == 5
     assert run.clock.waits == [1, 2, 4, 8]
     assert run.bookmarks("funnel_daily") == []
@@ -126,7 +125,7 @@ def test_what_to_do_depends_on_the_stream(
     [
         ({"Retry-After": "7"}, [7]),
         ({"Retry-After": "3600"}, [300]),
-        ({"Retry-After": "Tue, 01 Apr 2025 20:31:10 GMT"}, [30]),
+        ({"Retry-After": "Tue, 01 Apr 2025 20:31:10 GMT", "Date": "Tue, 01 Apr 2025 20:30:40 GMT"}, [30]),
         ({}, [1]),
     ],
 )
@@ -134,7 +133,6 @@ def test_what_to_do_depends_on_the_stream(
 def test_the_vendor_s_word_on_when_to_come_back_is_obeyed(
     run_tap: TapRunner, adspect: AdspectSimulator, status: int, header: dict[str, str], waits: list[float]
 ) -> None:
-    # Given that it is 20:30:40 in UTC
     adspect.faults.add(Fault(path="/v1/account", status=status, headers=header))
     run = run_tap(adspect.settings(), "account")
     assert run.clock.waits == waits
@@ -161,7 +159,7 @@ def test_a_vendor_that_does_not_answer_in_time(run_tap: TapRunner, adspect: Adsp
     adspect.faults.add(Fault(path="/v1/account", action="slow", delay=1.5))
     run = run_tap({**adspect.settings(), "request_timeout": 1}, "account")
     assert run.clock.waits == [1]
-    assert [one for one in run.warnings() if "no answer in time" in one]
+    assert [one for one in run.warnings() if "no answer from" in one]
 
 
 @pytest.mark.parametrize("body", ["html", "empty", "object"])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tap_adspect.rows import asn, collection_rows, metric, stream_row, text_list
-from vendor_simulators.messages import Answer
+from vendor_simulators.messages import Answer, Content
 
 if TYPE_CHECKING:
     from conftest import Script
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 FUNNEL = "/v1/reports/funnel"
 
 
-def read(run_tap: TapRunner, script: Script, body: str, *, fails: bool = False, **report: Any) -> Run:
+def read(run_tap: TapRunner, script: Script, body: str | Answer, *, fails: bool = False, **report: Any) -> Run:
     """Read one day of a report whose answer has this body."""
-    vendor = script.body(body)
+    vendor = script.body(body) if isinstance(body, str) else script(lambda _: body)
     reports = [{"name": "daily", "dimensions": ["date"], "metrics": ["clicks", "quality"], **report}]
     given = {**vendor.settings(), "end_date": "2025-03-28", "reports": reports}
     run = run_tap(given, "daily", fails=fails)
@@ -85,8 +85,8 @@ def test_several_rows_in_either_form(run_tap: TapRunner, script: Script, form: s
         ('"sorry"', "row 1 of the report is no array"),
         ("null", "row 1 of the report is no array"),
         ("[[]]", "row 1 of the report has 0 items"),
-        ('["28 March", "5", 0]', "a row has the date '28 March'"),
-        ('[null, "5", 0]', "a row has the date ''"),
+        ('["28 March", "5", 0]', "a row has a date that is not one: report this"),
+        ('[null, "5", 0]', "a row has a date that is not one: report this"),
     ],
 )
 def test_a_row_of_another_form_fails_the_run_at_once(run_tap: TapRunner, script: Script, body: str, said: str) -> None:
@@ -99,26 +99,40 @@ def test_a_row_of_another_form_fails_the_run_at_once(run_tap: TapRunner, script:
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("body", "said", "tries"),
     [
-        f'["{DAY}", "5", 0]\n["{DAY}", "5"',
-        f'["{DAY}", "5", 0]\n["{DAY}", "5", 0],',
-        f'[["{DAY}", "5", 0]',
-        f'["{DAY}", "5", NaN]',
-        f'["{DAY}", "5", 0]\nan error happened',
-        "<html></html>",
-        f'["{DAY}", "5',
+        (f'["{DAY}", "5", 0]\n["{DAY}", "5"', "the response body is not valid JSON (cut off at byte 41)", 5),
+        (f'[["{DAY}", "5", 0]', "the response body is not valid JSON (cut off at byte 23)", 5),
+        (f'["{DAY}", "5', "the response body is not valid JSON (cut off at byte 17)", 5),
+        ("<html></html>", "HTTP 200, and the response body is an HTML page", 5),
+        (f'["{DAY}", "5", 0]\n["{DAY}", "5", 0],', "not valid JSON at byte 46: trailing characters", 2),
+        (f'["{DAY}", "5", 0]\nan error happened', "not valid JSON at byte 23: invalid character", 2),
     ],
 )
-def test_a_broken_line_never_passes(run_tap: TapRunner, script: Script, body: str) -> None:
+def test_a_broken_line_never_passes(run_tap: TapRunner, script: Script, body: str, said: str, tries: int) -> None:
     run = read(run_tap, script, body, fails=True)
-    assert run.error == (
-        f"stream daily, window {DAY}..{DAY}: try a smaller `window_days`: HTTP 200 with a report that has a broken "
-        "line (tried 5 times)"
-    )
+    assert run.error.startswith(f"stream daily, window {DAY}..{DAY}: ")
+    assert said in run.error
     assert run.records("daily") == []
-    assert run.log[-1] == "REQUESTS 5"
-    assert run.clock.waits == [1, 2, 4, 8]
+    assert run.log[-1] == f"REQUESTS {tries}"
+    assert run.clock.waits == [1, 2, 4, 8][: tries - 1]
+
+
+def test_a_broken_character_of_a_row_is_named_by_its_column(run_tap: TapRunner, script: Script) -> None:
+    # Given lines in which half of an emoji, a byte of Latin 1 and NaN stand beside what is good
+    body = f'["{DAY}", "x\\ud83d", "5", 0]\n["{DAY}", "caf?", "6", NaN]'
+    answer = Answer.json([])
+    answer.body = Content(body.encode().replace(b"?", b"\xe9"))
+    run = read(run_tap, script, answer, dimensions=["date", "sub_id"])
+    assert [(one["sub_id"], one["clicks"], one["quality"]) for one in run.records("daily")] == [
+        ("x\ufffd", 5, 0),
+        ("caf\ufffd", 6, None),
+    ]
+    assert run.warnings() == [
+        "stream daily: the column `quality` has NaN or Infinity, read as null",
+        "stream daily: the column `sub_id` has bytes that are not UTF-8, replaced by U+FFFD",
+        "stream daily: the column `sub_id` has half of a character, replaced by U+FFFD",
+    ]
 
 
 def test_a_sliver_of_the_next_day_is_dropped(run_tap: TapRunner, script: Script) -> None:
@@ -140,7 +154,7 @@ def test_two_groups_of_one_key_are_not_lost_in_silence(run_tap: TapRunner, scrip
     # Given a group without a value and one with a blank value, which would share a key
     body = json.dumps([DAY, None, "1"]) + "\n" + json.dumps([DAY, "", "2"])
     run = read(run_tap, script, body, fails=True, dimensions=["date", "sub_id"], metrics=["clicks"])
-    assert "two different rows have one key (date '2025-03-28', sub_id '')" in run.error
+    assert "two different rows have one key (date '2025-03-28')" in run.error
     assert run.bookmarks("daily") == []
     # But the same row twice is one row
     run = read(run_tap, script, f"{json.dumps([DAY, '1', 0])}\n" * 2)

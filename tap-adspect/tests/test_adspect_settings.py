@@ -52,10 +52,12 @@ SETTINGS: dict[str, tuple[str, Any, int | None, int | None]] = {
     "parallel_requests": ("integer", 1, 1, 4),
     "budget_folder": ("string", NONE, None, None),
     "request_timeout": ("integer", 300, 1, 3600),
+    "max_response_mb": ("integer", 512, 1, 16_384),
     "extra_fields": ("string", "keep", None, None),
     "row_count_check": ("string", "warn", None, None),
     "on_forbidden": ("string", "skip", None, None),
     "api_url": ("string", "https://api.adspect.net/v1", None, None),
+    "allow_http": ("boolean", False, None, None),
     "user_agent": ("string", NONE, None, None),
 }
 GOOD: dict[str, Any] = {"api_key": "SEbMw152aoe2ArffS7yjEJzJ_MFnd33e", "start_date": "2025-03-28"}

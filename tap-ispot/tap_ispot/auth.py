@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import requests
 from singer_adtech.auth import Token, TokenAuthenticator
+from singer_adtech.bodies import check_json
 from singer_adtech.errors import VendorError
 from singer_adtech.requester import check_status, describe
 from singer_adtech.retries import TransientError
@@ -69,9 +70,10 @@ def _check_login(response: requests.Response) -> None:
 
 
 def _check_token(response: requests.Response) -> None:
+    check_json(response)
     try:
         msgspec.json.decode(response.content, type=_TokenAnswer)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except msgspec.ValidationError as error:
         raise TransientError(f"HTTP {response.status_code} from the token address without a token", response) from error
 
 

@@ -52,6 +52,31 @@ class TapISpot(AdTechTap):
 
     name = "tap-ispot"
     families = FAMILIES
+    allowed_requests = (
+        ("POST", "/oauth2/token"),
+        ("GET", "/metrics/audience/airings"),
+        ("GET", "/metrics/tv/airings"),
+        ("GET", "/metrics/attention/airings"),
+        ("GET", "/airings"),
+        ("GET", "/airings/updates"),
+        ("GET", "/brands"),
+        ("GET", "/industries"),
+        ("GET", "/networks"),
+        ("GET", "/shows"),
+        ("GET", "/episodes"),
+        ("GET", "/products"),
+        ("GET", "/product-categories"),
+        ("GET", "/spots"),
+        ("GET", "/celebrities"),
+        ("GET", "/movies"),
+        ("GET", "/events"),
+        ("GET", "/account"),
+        ("GET", "/users"),
+        ("GET", "/access"),
+        ("GET", "/notifications"),
+    )
+    # The Quickstart asks callers to request few tokens, and names no number.
+    unlimited_requests = ("/oauth2/token",)
 
     config_jsonschema = th.PropertiesList(
         th.Property(
@@ -139,10 +164,12 @@ class TapISpot(AdTechTap):
         settings.parallel_requests(4, 10, "pages of one window"),
         settings.budget_folder(),
         settings.request_timeout(),
+        settings.max_response_mb(),
         settings.extra_fields(),
         settings.row_count_check(),
         settings.on_forbidden(),
         settings.api_url("https://api.ispot.tv/v4"),
+        settings.allow_http(),
         settings.user_agent(name),
     ).to_dict()
 

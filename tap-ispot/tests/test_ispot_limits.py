@@ -31,17 +31,17 @@ def day(simulator: ISpotSimulator) -> dict[str, Any]:
     ("headers", "waits"),
     [
         ({"Retry-After": "7"}, [7]),
-        ({"retry-after": "0"}, [0]),
+        ({"retry-after": "0"}, [1]),
         ({"Retry-After": "2000"}, [900]),
         ({"Retry-After": format_datetime(NOW + dt.timedelta(seconds=75), usegmt=True)}, [75]),
-        ({"Retry-After": format_datetime(NOW - dt.timedelta(seconds=75), usegmt=True)}, [0]),
+        ({"Retry-After": format_datetime(NOW - dt.timedelta(seconds=75), usegmt=True)}, [1]),
         ({"Retry-After": "7", "X-RateLimit-Reset": "30"}, [7]),
         ({"X-RateLimit-Reset": "30"}, [30]),
         ({"x-ratelimit-reset": str(int(NOW.timestamp()) + 45)}, [45]),
         ({"X-Rate-Limit-Reset": "31"}, [31]),
         ({"RateLimit-Reset": "32"}, [32]),
         ({"RateLimit-Reset": str(int(NOW.timestamp()) + 4000)}, [900]),
-        ({"X-RateLimit-Reset": str(int(NOW.timestamp()) - 10)}, [0]),
+        ({"X-RateLimit-Reset": str(int(NOW.timestamp()) - 10)}, [1]),
         ({"X-RateLimit-Reset": "soon"}, [1]),
         ({}, [1]),
     ],
@@ -52,6 +52,7 @@ def test_a_429_is_waited_for_as_the_vendor_says(
 ) -> None:
     # Given one 429 with this advice, and a vendor that sends no limits otherwise
     simulator = simulate(ISpotSimulator(first_day=dt.date(2024, 3, 8), days=1, rows_per_day=20, limit_headers="none"))
+    headers = {"Date": format_datetime(NOW, usegmt=True), **headers}
     simulator.faults.add(Fault(path=AUDIENCE, status=429, headers=headers))
     # When
     run = run_tap(day(simulator), "audience_airings")
@@ -90,7 +91,7 @@ def test_each_wait_is_told_with_its_length(run_tap: RunTap, ispot: ISpotSimulato
     run = run_tap(day(ispot), "audience_airings")
     told = [one for one in run.warnings() if "HTTP 429" in one]
     assert len(told) == 1
-    assert told[0].endswith("waiting 12 s")
+    assert told[0].endswith("waiting 12 s as the vendor asks")
 
 
 @pytest.mark.parametrize("too_many", ["problem", "retry_after", "text"])

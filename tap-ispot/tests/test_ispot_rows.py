@@ -299,7 +299,7 @@ def test_fields_that_are_dropped_are_named_once(run_tap: RunTap, script: Script)
     ("row", "said"),
     [
         ({"id": 1, "logo": "x"}, "the vendor sent the field `logo`, which the schema does not declare"),
-        ({"id": 1, "name": ["x"]}, "the field `name` has the value ['x'], which does not fit the schema"),
+        ({"id": 1, "name": ["x"]}, "the field `name` has a value that does not fit the schema (a JSON array)"),
     ],
 )
 def test_fields_may_fail_the_run(run_tap: RunTap, script: Script, row: dict[str, Any], said: str) -> None:

@@ -51,10 +51,12 @@ SETTINGS: dict[str, tuple[str, Any, int | None, int | None]] = {
     "parallel_requests": ("integer", 4, 1, 10),
     "budget_folder": ("string", NONE, None, None),
     "request_timeout": ("integer", 300, 1, 3600),
+    "max_response_mb": ("integer", 512, 1, 16_384),
     "extra_fields": ("string", "keep", None, None),
     "row_count_check": ("string", "warn", None, None),
     "on_forbidden": ("string", "skip", None, None),
     "api_url": ("string", "https://api.ispot.tv/v4", None, None),
+    "allow_http": ("boolean", False, None, None),
     "user_agent": ("string", NONE, None, None),
 }
 # What singer-sdk adds to every tap
@@ -152,11 +154,13 @@ def test_a_bad_value_is_refused_in_one_line_before_the_first_request(
 
 @pytest.mark.parametrize(
     ("setting", "value"),
-    [("api_version", "2024-3-1"), ("api_url", "ftp://api.ispot.tv/v4"), ("api_url", "https://api.ispot.tv/v4?a=1")],
+    [("api_version", "2024-3-1"), ("api_url", "ftp://api.ispot.tv/v4"), ("api_url", "http://api.ispot.tv/v4")],
 )
 def test_a_value_of_another_form_is_refused_with_its_name(run_tap: RunTap, setting: str, value: str) -> None:
     run = run_tap({**GOOD, setting: value}, fails=True)
-    assert run.error.startswith(f"setting `{setting}`: {value!r} is not allowed: ")
+    # An address is not shown, because it may hold credentials
+    shown = "the value" if setting == "api_url" else repr(value)
+    assert run.error.startswith(f"setting `{setting}`: {shown} is not allowed: ")
 
 
 def test_several_bad_values_are_all_named(run_tap: RunTap) -> None:

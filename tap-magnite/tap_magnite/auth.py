@@ -8,13 +8,11 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import msgspec
 import requests
 from singer_adtech.auth import Token, TokenAuthenticator
-from singer_adtech.emitting import exact_json
+from singer_adtech.bodies import check_json
 from singer_adtech.errors import VendorError
 from singer_adtech.redaction import REDACTOR
-from singer_adtech.retries import TransientError
 from typing_extensions import override
 
 from tap_magnite.answers import INVALID_CREDENTIALS, SESSION_TIMEOUT, check_answer, error_body, read_object, said
@@ -94,7 +92,7 @@ class SessionAuthenticator(TokenAuthenticator):
             requests.Request("POST", self._url, json=self._keys),
             auth=None,
             check_status=_check_login,
-            check_body=_check_body,
+            check_body=check_json,
             label="login",
         )
         cookies = _cookies(response)
@@ -150,15 +148,6 @@ def _check_login(response: requests.Response) -> None:
     if refused or error.get("errorCode") == INVALID_CREDENTIALS:
         raise VendorError(f"the login was refused: {said(response)}", _CHECK_KEYS)
     check_answer(response, {SESSION_TIMEOUT: _CHECK_KEYS, HTTPStatus.NOT_FOUND: "check `api_url`"})
-
-
-def _check_body(response: requests.Response) -> None:
-    try:
-        exact_json(response.content)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise TransientError(
-            f"HTTP {response.status_code} from the login with a body that is no whole JSON", response
-        ) from error
 
 
 def _cookies(response: requests.Response) -> dict[str, str]:

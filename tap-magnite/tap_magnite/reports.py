@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from singer_adtech.errors import DataError, SettingError, quoted
 from singer_adtech.jobs import run_job
+from singer_adtech.records import json_kind
 from singer_adtech.reports import Column, Report, ReportRules, ReportStream, read_reports
 from typing_extensions import override
 
@@ -272,7 +273,7 @@ class QueryReport(MagniteStream, ReportStream[None]):
         if told is None:
             what = f"a row has no day (of {window})"
         elif not isinstance(told, str) or not _DAY.fullmatch(told):
-            what = f"a row has the day {quoted(repr(told), 80)}, which is none"
+            what = f"a row has a day that is not like 2025-03-01 (a JSON {json_kind(told)})"
         elif window is not None and not window.first.isoformat() <= told <= window.last.isoformat():
             what = f"a row has the day {told}, which is not within {window}"
         else:

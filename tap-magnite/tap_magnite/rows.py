@@ -7,8 +7,8 @@ import json
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from singer_adtech.errors import DataError, quoted
-from singer_adtech.records import Misfit, to_integer, to_number
+from singer_adtech.errors import DataError
+from singer_adtech.records import Misfit, json_kind, to_integer, to_number
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -42,7 +42,7 @@ def text(value: Any) -> str | None:
         return str(value)
     if isinstance(value, Decimal):
         return f"{value:f}"
-    raise DataError(f"a dimension has the value {quoted(repr(value), 80)}", "report this to the tap's authors")
+    raise DataError(f"a dimension has a JSON {json_kind(value)} as its value", "report this to the tap's authors")
 
 
 def with_text(row: Mapping[str, Any], dimensions: Iterable[str]) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def with_numbers(row: Mapping[str, Any], metrics: Iterable[str]) -> dict[str, An
                 made[name] = to_number(row[name])
             except Misfit:
                 raise DataError(
-                    f"the metric {name} has the value {quoted(repr(row[name]), 80)}, which is no number",
+                    f"the metric {name} has a text that is not a number",
                     "take the metric out of the report, and report this to the tap's authors",
                 ) from None
     return made

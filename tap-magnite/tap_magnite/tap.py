@@ -16,13 +16,14 @@ from typing_extensions import override
 
 from tap_magnite.answers import read_array
 from tap_magnite.auth import SessionAuthenticator
-from tap_magnite.metadata import Metadata
+from tap_magnite.metadata import BASES, Metadata
 from tap_magnite.reports import DEFAULT_REPORTS, MOST_DAYS, report_streams, written_day
 from tap_magnite.streams import STREAMS, InventoryStream, Seats
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from singer_adtech.allowed_requests import Rule
     from singer_sdk.streams import Stream
 
 _DAY = "a day in `time_zone`; of an instant, the date as written"
@@ -37,6 +38,19 @@ class TapMagnite(AdTechTap):
     name = "tap-magnite"
     # A query that a test left behind would block the next run.
     connection_test = (Seats.name,)
+    allowed_requests = (
+        # The session of the run, begun and ended.
+        ("POST", "/sessions"),
+        ("DELETE", "/sessions/*"),
+        # A query of its own: asked for, looked at, fetched, and cancelled where the run stops.
+        ("POST", "/queries"),
+        ("GET", "/queries/*"),
+        ("GET", "/queries/*/results"),
+        ("DELETE", "/queries/*"),
+    )
+    """Beside these: GET of the inventory and of the query sources, whose paths are settings; see `request_rules`."""
+    # The vendor documents one query at a time, and no number of requests.
+    unlimited_requests = ("*",)
 
     config_jsonschema = th.PropertiesList(
         th.Property(
@@ -135,11 +149,27 @@ class TapMagnite(AdTechTap):
             "against them, and metrics get their types.",
         ),
         settings.request_timeout(),
+        settings.max_response_mb(),
         settings.extra_fields(),
         settings.on_forbidden(),
         settings.api_url("https://api.tremorhub.com/v1/resources"),
+        settings.allow_http(),
         settings.user_agent(name),
     ).to_dict()
+
+    @override
+    def request_rules(self) -> tuple[Rule, ...]:
+        paths: Mapping[str, str] = self.config.get("resource_paths") or {}
+        lists = [
+            paths.get(stream.name, stream.path).rstrip("/") for stream in STREAMS if issubclass(stream, InventoryStream)
+        ]
+        sources = [base.rstrip("/") for base in (self.config.get("query_sources_path"),) if base] or BASES
+        below = ("", "/*/dimensions", "/*/metrics")
+        return (
+            *self.allowed_requests,
+            *(("GET", f"{path}{one}") for path in lists for one in ("", "/*")),
+            *(("GET", f"{base}{one}") for base in sources for one in below),
+        )
 
     @override
     def check_settings(self) -> None:
@@ -207,7 +237,13 @@ class TapMagnite(AdTechTap):
 
     def _short_session(self) -> Session:
         timeout = min(_SHORT_TIMEOUT, self.config["request_timeout"])
-        return Session(self.api_url, connections=1, timeout=timeout, follow_redirects=False)
+        return Session(
+            self.api_url,
+            connections=1,
+            timeout=timeout,
+            follow_redirects=False,
+            allowed=self.request_rules(),
+        )
 
     @override
     def discover_streams(self) -> Sequence[Stream]:

@@ -188,7 +188,8 @@ def test_metrics_as_text_are_numbers(run_tap: TapRunner, script: Script) -> None
 def test_a_metric_that_is_no_number_is_fatal(run_tap: TapRunner, script: Script) -> None:
     run = read(run_tap, script, [{"day": "2025-03-01", "netRevenue": "$ 12.50"}], fails=True)
     assert run.error.startswith(
-        "stream units, window 2025-03-01..2025-03-02: report units: the metric netRevenue has the value '$ 12.50'"
+        "stream units, window 2025-03-01..2025-03-02: report units: the metric netRevenue has a text that is not a "
+        "number"
     )
     assert run.states == []
 
@@ -206,8 +207,8 @@ def test_a_metric_that_is_no_number_is_fatal(run_tap: TapRunner, script: Script)
             {"day": "2025-03-03"},
             "report units: a row has the day 2025-03-03, which is not within 2025-03-01..2025-03-02",
         ),
-        ({"day": "03/01/2025"}, "report units: a row has the day '03/01/2025', which is none"),
-        ({"day": 20250301}, "report units: a row has the day 20250301, which is none"),
+        ({"day": "03/01/2025"}, "report units: a row has a day that is not like 2025-03-01 (a JSON string)"),
+        ({"day": 20250301}, "report units: a row has a day that is not like 2025-03-01 (a JSON number)"),
     ],
     ids=str,
 )
@@ -260,6 +261,6 @@ def test_a_result_that_is_no_array_is_fatal(run_tap: TapRunner, script: Script, 
 def test_nothing_is_written_of_a_window_that_is_not_whole(run_tap: TapRunner, magnite: MagniteSimulator) -> None:
     magnite.faults.add(Fault(path=f"{QUERIES}/*/results", action="cut", times=None))
     run = run_tap(magnite.settings(), "adstats_daily", fails=True)
-    assert "the answer was cut off (tried 6 times)" in run.error
+    assert " was cut off (tried 6 times)" in run.error
     assert run.records("adstats_daily") == []
     assert run.clock.waits == [1, 2, 4, 8, 16]

@@ -15,6 +15,7 @@ from singer_adtech.tap import AdTechTap
 from singer_sdk import typing as th
 from typing_extensions import override
 
+from tap_spotwatch.answers import LINK
 from tap_spotwatch.streams import STREAMS
 
 if TYPE_CHECKING:
@@ -58,6 +59,26 @@ class TapSpotwatch(AdTechTap):
     name = "tap-spotwatch"
     # No call is built from what an answer supplies: a plain GET can change the account.
     follow_redirects = False
+    allowed_requests = (
+        ("GET", "/get-ads"),
+        ("GET", "/get-broadcasts"),
+        ("GET", "/get-blocks"),
+        ("GET", LINK),
+        ("GET", "/get-all-channels"),
+        ("GET", "/get-tracked-channels"),
+        ("GET", "/get-all-regions"),
+        ("GET", "/get-all-categories"),
+        ("GET", "/get-all-brands"),
+        ("GET", "/get-all-tv-genres"),
+        ("GET", "/get-message-queue"),
+        # The same calls where their arguments are too long for an address.
+        ("POST", "/get-ads"),
+        ("POST", "/get-broadcasts"),
+        ("POST", "/get-blocks"),
+        ("POST", "/get-all-brands"),
+    )
+    # The vendor documents no limits.
+    unlimited_requests = ("*",)
 
     config_jsonschema = th.PropertiesList(
         th.Property(
@@ -69,6 +90,7 @@ class TapSpotwatch(AdTechTap):
             description="The key of your Spotwatch account; sent in the header `Authorization` only.",
         ),
         settings.api_url("https://api.spotwatch.io"),
+        settings.allow_http(),
         settings.start_date("a UTC day, or an instant"),
         th.Property(
             "end_date",
@@ -87,6 +109,7 @@ class TapSpotwatch(AdTechTap):
         settings.parallel_requests(2, 8, "windows of a stream, never pages of one window"),
         settings.budget_folder(),
         settings.request_timeout(),
+        settings.max_response_mb(),
         _switch("include_media", "Include media", "Whether ads have `media`: links to video and images of each ad."),
         _switch("include_user_payload", "Include user payload", "Whether ads have `user_payload`: your own text."),
         _switch(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 from vendor_simulators.faults import Fault
@@ -18,7 +19,7 @@ CALL = "/get-broadcasts"
 LINK = "/????????????????????"
 WHERE = "stream broadcasts, window 2024-06-08T00:00:00+00:00..2024-06-09T00:00:00+00:00: "
 REFUSED = "the API refused the key: check `api_key`, or ask Spotwatch what the key may read"
-NO_HINT = "the vendor may be down: try again later"
+DOWN = "the vendor may be down: "
 
 
 @pytest.fixture
@@ -95,12 +96,15 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
     ({"status": 502, "action": "html"}, 'HTTP 502 Bad Gateway "an HTML page"'),
     ({"status": 503, "body": "closed for lunch"}, 'HTTP 503 Service Unavailable "closed for lunch"'),
     ({"status": 504}, "HTTP 504 Gateway Timeout"),
-    ({"action": "drop"}, "no connection, or the connection was lost"),
-    ({"action": "cut"}, "the answer was cut off"),
-    ({"action": "broken_json"}, "HTTP 200 with a body that is no whole JSON"),
+    ({"action": "drop"}, "{host} closed the connection before an answer"),
+    ({"action": "cut"}, "the response of {host} was cut off"),
+    ({"action": "broken_json"}, "the response body is not valid JSON (cut off at byte "),
     ({"status": 200, "action": "html"}, "HTTP 200 with text/html instead of JSON"),
     ({"status": 200, "body": '{"page": {}, "results": []}', "content_type": "text/plain"}, "HTTP 200 with text/plain"),
-    ({"status": 200, "body": "fine", "content_type": "application/json"}, "HTTP 200 with a body that is no whole JSON"),
+    (
+        {"status": 200, "body": "All is fine", "content_type": "application/json"},
+        "the response body is not valid JSON at byte 0: invalid character",
+    ),
 ]
 
 
@@ -109,6 +113,7 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
 def test_what_may_pass_is_tried_six_times(
     run_tap: TapRunner, vendor: SpotwatchSimulator, path: str, broken: dict[str, Any], said: str
 ) -> None:
+    said = said.replace("{host}", urlsplit(vendor.api_url).netloc)
     # given what goes wrong five times, and works at the sixth
     vendor.faults.add(Fault(path=path, times=5, **broken))
     run = run_tap(settings(vendor, row_count_check="fail"), "broadcasts")
@@ -124,7 +129,7 @@ def test_what_may_pass_is_tried_six_times(
     run = run_tap(settings(vendor), "broadcasts", fails=True)
     # then the run ends
     assert run.error.startswith(WHERE + said)
-    assert run.error.endswith(f"(tried 6 times): {NO_HINT}")
+    assert f"(tried 6 times): {DOWN if ' 50' in said else ''}try again later" in run.error
     assert run.clock.waits == [1, 2, 4, 8, 16]
 
 
@@ -132,7 +137,7 @@ def test_a_time_out_is_tried_again(run_tap: TapRunner, vendor: SpotwatchSimulato
     vendor.faults.add(Fault(path=CALL, action="slow", delay=1.5))
     run = run_tap(settings(vendor, request_timeout=1), "broadcasts")
     assert run.clock.waits == [1]
-    assert [one for one in run.warnings() if "no answer in time" in one]
+    assert [one for one in run.warnings() if "no answer from" in one]
     assert len(run.records("broadcasts")) == 60
 
 
@@ -148,7 +153,7 @@ def test_a_time_out_is_tried_again(run_tap: TapRunner, vendor: SpotwatchSimulato
 def test_the_vendors_wish_to_wait_goes_first(
     run_tap: TapRunner, vendor: SpotwatchSimulator, status: int, header: str | None, waits: list[float]
 ) -> None:
-    headers = {"Retry-After": header} if header else {}
+    headers = {"Retry-After": header, "Date": "Sat, 15 Jun 2024 10:00:00 GMT"} if header else {}
     vendor.faults.add(Fault(path=LINK, status=status, headers=headers))
     run = run_tap(settings(vendor), "broadcasts")
     assert run.clock.waits == waits

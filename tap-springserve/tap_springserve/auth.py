@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import requests
 from singer_adtech.auth import Token, TokenAuthenticator
+from singer_adtech.bodies import check_json
 from singer_adtech.errors import DataError, VendorError
 from singer_adtech.requester import check_status, describe
-from singer_adtech.retries import TransientError
 from singer_adtech.stamps import Stamp
 from typing_extensions import override
 
@@ -70,7 +70,7 @@ class SpringServeAuthenticator(TokenAuthenticator):
             requests.Request("POST", self._login_url, json=self._body),
             auth=None,
             check_status=_check_login,
-            check_body=_check_json,
+            check_body=check_json,
             label="login",
         )
         try:
@@ -90,15 +90,6 @@ def _check_login(response: requests.Response) -> None:
         said = describe(response, words=words(response))
         raise VendorError(f"SpringServe refused the login: {said}", "check `email` and `password`")
     check_status(response)
-
-
-def _check_json(response: requests.Response) -> None:
-    try:
-        msgspec.json.decode(response.content, type=msgspec.Raw)
-    except msgspec.DecodeError as error:
-        raise TransientError(
-            f"HTTP {response.status_code} to the login with a body that is no JSON", response
-        ) from error
 
 
 def _lifetime(expiration: Any, now: dt.datetime) -> float:

@@ -6,7 +6,6 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
-import msgspec
 from singer_adtech.budgets import Family, Limit
 from singer_adtech.children import ChildStream, GoneError
 from singer_adtech.errors import AuthError, DataError, ForbiddenError, VendorError
@@ -102,12 +101,7 @@ class SpringServeStream(AdTechStream[Any]):
     def check_body(self, response: requests.Response) -> None:
         if response.status_code == HTTPStatus.NO_CONTENT:
             return
-        try:
-            msgspec.json.decode(response.content, type=msgspec.Raw)
-            response.content.decode()
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            said = describe(response, words=words(response))
-            raise TransientError(f"{said} is no whole JSON", response) from error
+        super().check_body(response)
 
     @override
     def validate_response(self, response: requests.Response) -> None:

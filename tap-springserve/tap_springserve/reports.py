@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from singer_adtech.errors import DataError, SettingError, quoted
 from singer_adtech.jobs import JobPolicy, run_job
+from singer_adtech.records import json_kind
 from singer_adtech.reports import Column, Report, ReportRules, ReportStream, read_reports
 from singer_adtech.windows import DAY, DayWindow, day_windows
 from singer_sdk.streams.rest import HTTPRequest
@@ -373,7 +374,7 @@ class SpringServeReport(SpringServeStream, ReportStream[Any]):
             return {"date": window.first.isoformat(), "end_date": window.last.isoformat()}
         parts = _DATE.fullmatch(sent.strip()) if isinstance(sent, str) else None
         if parts is None:
-            raise DataError(f"a row has the date {quoted(repr(sent), 60)}", "a day of the window was expected")
+            raise DataError(f"a row has a date that is not one (a JSON {json_kind(sent)})", "a day was expected")
         day, time, zone = parts.groups()
         if not window.first.isoformat() <= day <= window.last.isoformat():
             raise DataError(f"a row is dated {quoted(sent, 60)}, outside of the window", "report this to the vendor")

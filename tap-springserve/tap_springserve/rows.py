@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from singer_adtech.emitting import exact_json
 from singer_adtech.errors import DataError, quoted
+from singer_adtech.records import json_kind
 from singer_adtech.redaction import REDACTOR
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def decode_rows(rows: Iterable[msgspec.Raw]) -> Iterator[dict[str, Any]]:
     for sent in rows:
         row = exact_json(bytes(sent))
         if not isinstance(row, dict):
-            raise DataError(f"rows were expected as objects, and {quoted(repr(row), 80)} came", "check `api_url`")
+            raise DataError(f"rows were expected as objects, and a JSON {json_kind(row)} came", "check `api_url`")
         yield row
 
 
@@ -131,10 +132,11 @@ def words(response: requests.Response) -> str:
         return _first(re.sub(r"<[^>]*>", " ", re.sub(r"(?is)<(title|style|script)\b.*?</\1>", " ", text)) or text)
     try:
         body = msgspec.json.decode(response.content)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return _first(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        # The beginning of an object may hold anything.
+        return "" if text.lstrip()[:1] in {"{", "["} else _first(text)
     if not isinstance(body, dict):
-        return _first(text)
+        return _first(body) if isinstance(body, str) else ""
     found = [str(body[name]) for name in ("error", "message") if body.get(name)]
     errors = body.get("errors")
     if isinstance(errors, dict):
@@ -144,7 +146,7 @@ def words(response: requests.Response) -> str:
         ]
     elif errors:
         found.append(", ".join(map(str, errors)) if isinstance(errors, list) else str(errors))
-    return _first("; ".join(found) or text)
+    return _first("; ".join(found))
 
 
 def is_html(response: requests.Response) -> bool:
@@ -158,7 +160,5 @@ def _first(text: str) -> str:
 
 
 def _unexpected(response: requests.Response, expected: str) -> DataError:
-    return DataError(
-        f'HTTP {response.status_code} with an unexpected shape ("{words(response)}"): expected {expected}',
-        "check `api_url`",
-    )
+    # Without a word of it: it may be rows.
+    return DataError(f"HTTP {response.status_code} with an unexpected shape: expected {expected}", "check `api_url`")

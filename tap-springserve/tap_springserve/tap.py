@@ -27,6 +27,38 @@ if TYPE_CHECKING:
 _DAY = "a day of `time_zone`"
 
 
+_LISTS = (
+    "advertiser_domain_lists",
+    "app_bundle_lists",
+    "app_name_lists",
+    "bills",
+    "campaigns",
+    "creatives",
+    "deal_lists",
+    "demand_labels",
+    "demand_partners",
+    "demand_tags",
+    "domain_lists",
+    "geo_lists",
+    "ip_lists",
+    "keys",
+    "partner_segments",
+    "segments",
+    "supply_labels",
+    "supply_partners",
+    "supply_routers",
+    "supply_tags",
+)
+_LISTS_OF_PARENTS = (
+    "app_bundle_lists/*/app_bundles",
+    "app_name_lists/*/app_names",
+    "bills/*/bill_items",
+    "domain_lists/*/domains",
+    "keys/*/values",
+    "supply_tags/*/demand_tag_priorities",
+)
+
+
 def _per_minute(name: str, of: str) -> th.Property[int]:
     limit = VENDOR_LIMITS[name]
     return th.Property(
@@ -44,6 +76,11 @@ class TapSpringServe(AdTechTap):
 
     name = "tap-springserve"
     retry_policy = RETRY_POLICY
+    allowed_requests = (
+        ("POST", "/v0/auth"),
+        ("POST", "/v0/report"),
+        *(("GET", f"/{version}/{name}") for name in (*_LISTS, *_LISTS_OF_PARENTS) for version in ("v0", "v1")),
+    )
 
     config_jsonschema = th.PropertiesList(
         th.Property(
@@ -118,9 +155,11 @@ class TapSpringServe(AdTechTap):
             description="Seconds after which a report that is not ready ends the run (at least 1).",
         ),
         settings.request_timeout(),
+        settings.max_response_mb(),
         settings.extra_fields(),
         settings.row_count_check(),
         settings.api_url("https://console.springserve.com/api"),
+        settings.allow_http(),
         settings.user_agent(name),
     ).to_dict()
 

@@ -30,13 +30,13 @@ FORBIDDEN = Answer.json({"error": "You are not authorized to access this page."}
         (Answer.json({"error": "down"}, 502), 'HTTP 502 Bad Gateway "down"'),
         (Answer.text(ELB, 503, "text/html"), 'HTTP 503 Service Unavailable "503 Service Temporarily Unavailable"'),
         (Answer.text("", 504), "HTTP 504 Gateway Timeout"),
-        (Answer.text(ELB, 200, "text/html"), '"503 Service Temporarily Unavailable" is no whole JSON'),
+        (Answer.text(ELB, 200, "text/html"), "HTTP 200, and the response body is an HTML page"),
         (Answer.text(ELB, 403), 'HTTP 403 Forbidden "503 Service Temporarily Unavailable"'),
         (Answer.text("<html>Blocked</html>", 400), 'HTTP 400 Bad Request "Blocked"'),
-        (Answer.text('[{"id": 1}, {"i', 200), '"[{"id": 1}, {"i" is no whole JSON'),
-        (Answer.text("Retry soon", 200), '"Retry soon" is no whole JSON'),
-        (Answer.text("", 200), "is no whole JSON"),
-        (Answer(0, delivery="drop"), "no connection, or the connection was lost"),
+        (Answer.text('[{"id": 1}, {"i', 200), "the response body is not valid JSON (cut off at byte 15)"),
+        (Answer.text("Retry soon", 200), "the response body is not valid JSON at byte 0: invalid character"),
+        (Answer.text("", 200), "HTTP 200, and the response body is empty"),
+        (Answer(0, delivery="drop"), "closed the connection before an answer"),
     ],
 )
 def test_what_may_pass_is_asked_for_eight_times(run_tap: TapRunner, script: Script, answer: Answer, said: str) -> None:
@@ -78,10 +78,10 @@ def test_too_many_requests_are_waited_out_by_the_steps_of_the_sdk(
     assert run.error.endswith(f"lower {lower}, or run fewer syncs at once, or later")
 
 
-@pytest.mark.parametrize(("advice", "wait"), [("17", 17), ("0", 0), ("Tue, 10 Feb 2026 15:30:42 GMT", 42), ("soon", 5)])
+@pytest.mark.parametrize(("advice", "wait"), [("17", 17), ("0", 5), ("Tue, 10 Feb 2026 15:30:42 GMT", 42), ("soon", 5)])
 def test_retry_after_is_obeyed(run_tap: TapRunner, script: Script, advice: str, wait: float) -> None:
     limited = Answer.text("Retry later\n", 429)
-    limited.headers.append(("Retry-After", advice))
+    limited.headers += [("Retry-After", advice), ("Date", "Tue, 10 Feb 2026 15:30:00 GMT")]
     vendor = script.answers(limited, [])
 
     assert run_tap(vendor.settings(), "campaigns").clock.waits == [wait]
@@ -213,13 +213,12 @@ def test_the_words_of_an_error_never_hold_the_password_or_the_token(run_tap: Tap
     assert "made-up-password" not in said
 
 
-@pytest.mark.parametrize("status", [200, 400])
 @pytest.mark.parametrize("before", ["", "x" * 190])
 def test_no_part_of_a_secret_is_repeated_where_words_are_cut_or_folded(
-    run_tap: TapRunner, script: Script, status: int, before: str
+    run_tap: TapRunner, script: Script, before: str
 ) -> None:
     # Given a password with two blanks, and a vendor that repeats it, perhaps where its words are cut
-    vendor = script(lambda _: Answer.json({"error": f"{before} made  up-password"}, status))
+    vendor = script(lambda _: Answer.json({"error": f"{before} made  up-password"}, 400))
 
     run = run_tap({**vendor.settings(), "password": "made  up-password"}, "campaigns", fails=True)
 

@@ -264,7 +264,7 @@ def test_a_report_that_is_not_asynchronous_may_have_three_shapes(
         ({"status": "COMPLETE", "report_id": ID}, "no `data`: expected rows"),
         (
             {"status": "COMPLETE", "report_id": ID, "data": [3], "total_pages": 1},
-            "rows were expected as objects, and 3 came",
+            "rows were expected as objects, and a JSON number came",
         ),
     ],
 )

@@ -64,7 +64,7 @@ def complaint(**changed: Any) -> str:
         ({"on_forbidden": "ignore"}, "setting `on_forbidden`: 'ignore' is not allowed: one of skip, fail"),
         ({"row_count_check": "maybe"}, "setting `row_count_check`: 'maybe' is not allowed: one of fail, warn, off"),
         ({"extra_fields": "maybe"}, "setting `extra_fields`: 'maybe' is not allowed: one of keep, drop, fail"),
-        ({"api_url": "console.example"}, "setting `api_url`: 'console.example' is not allowed"),
+        ({"api_url": "console.example"}, "setting `api_url`: the value is not allowed: it does not begin with https"),
     ],
 )
 def test_a_bad_setting_gets_one_line(changed: dict[str, Any], said: str) -> None:
