@@ -5,14 +5,20 @@ from __future__ import annotations
 import http.client
 import json
 import time
-from typing import TYPE_CHECKING
+from base64 import b64encode
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from vendor_simulators.calls import Reply, call
 from vendor_simulators.faults import Fault
 
 if TYPE_CHECKING:
+    from vendor_simulators.adspect import AdspectSimulator
     from vendor_simulators.ispot import ISpotSimulator
+
+
+def basic(key: str) -> str:
+    return f"Basic {b64encode(f'{key}:'.encode()).decode()}"
 
 
 def brands(simulator: ISpotSimulator, **params: object) -> Reply:
@@ -197,3 +203,48 @@ def test_fault_refuses_what_makes_no_sense(fields: dict[str, object], message: s
     # When a fault cannot be meant, then it says why
     with pytest.raises(ValueError, match=message):
         Fault(**fields)  # type: ignore[arg-type]  # wrong on purpose
+
+
+@pytest.mark.parametrize(("action", "status"), [("empty", 200), ("no_content", 204)])
+def test_an_answer_without_a_body(ispot: ISpotSimulator, action: Any, status: int) -> None:
+    ispot.faults.add(Fault(path="/v4/brands", action=action))
+    reply = brands(ispot)
+    assert (reply.status, reply.body) == (status, b"")
+    assert brands(ispot).json()["data"]
+
+
+def test_half_of_the_rows_and_exact_numbers(ispot: ISpotSimulator) -> None:
+    # Given an answer, and the same one with half of its rows
+    headers = {"Authorization": f"Bearer {ispot.tokens.issue()}"}
+    day = {"filter[start_date]": "2024-03-08", "filter[end_date]": "2024-03-08", "sort": "airing_date_et,id"}
+    path = "/v4/metrics/audience/airings"
+    whole = json.loads(call(ispot.url, path, params=day, headers=headers).body, parse_float=str)
+    ispot.faults.add(Fault(path=path, action="half_rows"))
+    half = json.loads(call(ispot.url, path, params=day, headers=headers).body, parse_float=str)
+    # Then the first row is missing and every second one after it, and nothing else is other
+    assert half == {**whole, "data": whole["data"][1::2]}
+    assert len(whole["data"]) == 40
+
+
+def test_half_of_the_lines_of_a_report(adspect: AdspectSimulator) -> None:
+    params = {"date_from": 1743120000, "date_to": 1743206400, "time_zone": "UTC", "group_by[]": "date"}
+    asked = {**params, "metrics[]": "clicks"}
+    headers = {"Authorization": basic(adspect.api_key), "Content-Type": "application/json"}
+    whole = call(adspect.url, "/v1/reports/funnel", params={**asked, "group_by[]": "os"}, headers=headers).body
+    adspect.faults.add(Fault(path="/v1/reports/funnel", action="half_rows", times=2))
+    half = call(adspect.url, "/v1/reports/funnel", params={**asked, "group_by[]": "os"}, headers=headers).body
+    # In any order, as the vendor sends them.
+    assert {*half.splitlines()} < {*whole.splitlines()}
+    assert len(half.splitlines()) == len(whole.splitlines()) // 2
+    # One row alone is a list by itself.
+    assert call(adspect.url, "/v1/reports/funnel", params=asked, headers=headers).body == b""
+
+
+def test_the_answer_to_another_request(ispot: ISpotSimulator) -> None:
+    # Given three pages
+    ispot.faults.add(Fault(path="/v4/brands", nth=3, times=2, action="previous"))
+    pages = [brands(ispot, **{"page[size]": 5, "page[number]": number}).json() for number in (1, 2)]
+    # When another one, and the last one again, are answered from a cache that does not look at the query
+    again = [brands(ispot, **{"page[size]": 5, "page[number]": number}).json() for number in (3, 2)]
+    # Then both are answers to other requests
+    assert again == [pages[1], pages[0]]

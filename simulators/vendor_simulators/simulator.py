@@ -168,11 +168,11 @@ class Simulator(ABC):
         if fault is not None and fault.delay:
             self.stopping.wait(fault.delay)
         try:
-            answer = (
-                self._handle(request)
-                if fault is None
-                else fault.answer(lambda: self._handle(request), self.expire_tokens)
-            )
+            if fault is None:
+                answer = self._handle(request)
+                self.faults.note(request, answer)
+            else:
+                answer = fault.answer(lambda: self._handle(request), self.expire_tokens, request)
             self.decorate(request, answer)
         except Exception as error:  # noqa: BLE001 - reported to the test by `serve`, rather than lost with the thread
             self.errors.append(error)

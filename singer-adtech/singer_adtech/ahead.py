@@ -77,7 +77,7 @@ def read_ahead(sources: Iterator[Callable[[], Iterator[T]]], *, parallel: int, h
         held: Items of each sequence that wait at most.
 
     Yields:
-        The sequences, in order. Each is to be read to its end before the next is asked for.
+        The sequences, in order. What is left of one when the next is asked for is given up.
     """
     if parallel <= 1:
         for source in sources:
@@ -94,7 +94,8 @@ def read_ahead(sources: Iterator[Callable[[], Iterator[T]]], *, parallel: int, h
             if not running:
                 return
             yield iter(running[0])
-            running.popleft()
+            # A sequence may be left before its end; its thread must not wait for ever for somebody to take its items.
+            running.popleft().abandon()
     finally:
         for sequence in running:
             sequence.abandon()

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from typing_extensions import override
 
 from singer_adtech.ahead import read_ahead
-from singer_adtech.errors import VendorError, located
-from singer_adtech.row_counts import check_row_count
+from singer_adtech.errors import DataError, VendorError, located
 from singer_adtech.streams import AdTechStream
 
 if TYPE_CHECKING:
@@ -54,8 +53,17 @@ class ChildStream(AdTechStream[PageToken]):
         return super().parallel_pages
 
     @override
-    def place(self, window: Any) -> str:
-        return f", {self.parent_key} {window}" if window is not None else ""
+    def window_name(self, window: Any) -> str:
+        return f"{self.parent_key} {window}" if window is not None else ""
+
+    @override
+    def report_total(self, total: int) -> None:
+        """Show none: it is of one parent's list, and rows are counted over all."""
+
+    @override
+    def log_rows(self, rows: int, window: Any = None) -> None:
+        # One line for each of thousands of parents would say nothing.
+        self.log_lines.debug("%s: %d rows", self.window_name(window), rows)
 
     @override
     def flat_row(self, row: dict[str, Any], window: Any) -> dict[str, Any]:
@@ -72,33 +80,16 @@ class ChildStream(AdTechStream[PageToken]):
             # Closed whatever happens, so that no thread goes on asking for lists that nobody will take.
             with closing(read_ahead(sources, parallel=parallel)) as readers:
                 for parent, pages in zip(parents, readers, strict=False):
-                    yield from self._of_parent(parent, pages)
+                    yield from self._of_parent(context, parent, pages)
             self.log_lines.info("read the lists of %d parents", len(parents))
 
-    def _of_parent(self, parent: int | str, pages: Iterator[requests.Response]) -> Iterator[Record]:
-        seen: set[Any] = set()
-        told: int | None = None
+    def _of_parent(
+        self, context: Context | None, parent: int | str, pages: Iterator[requests.Response]
+    ) -> Iterator[Record]:
         try:
-            for number, response in enumerate(pages):
-                if number == 0:
-                    told = self.total_rows(response)
-                for row in self.parse_response(response):
-                    record = self.shape.record(self.flat_row(row, parent))
-                    # A catalog may name no key: then rows cannot be told apart, and each counts.
-                    key = tuple(record[name] for name in self.primary_keys) or len(seen)
-                    if key not in seen:
-                        seen.add(key)
-                        yield record
+            yield from self.read_records(context, parent, pages)
+        except DataError as error:
+            error.window = error.window or self.window_name(parent)
+            raise
         except GoneError:
-            self.log_lines.warning("%s %s is gone: skipped", self.parent_key, parent)
-            return
-        whose = f"{self.parent_key} {parent}"
-        with located(window=whose):
-            check_row_count(
-                # More than the total is no loss: rows were added while the list was read.
-                read=len(seen) if told is None else min(len(seen), told),
-                told=told,
-                mode=self.config.get("row_count_check", "off"),
-                logger=self.log_lines,
-                window=whose,
-            )
+            self.log_lines.warning("%s is gone: skipped", self.window_name(parent))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from singer_sdk.exceptions import FatalAPIError
 from typing_extensions import override
@@ -78,6 +78,18 @@ class NoConnectionError(VendorError):
 
 class DataError(TapError):
     """The vendor's answer breaks a rule without which rows could be lost or doubled."""
+
+
+class ReadAgainError(TapError):
+    """A reading came to nothing, and the window or list may be read again from its first request."""
+
+    most: ClassVar[int] = 1
+    """How often this is answered by another reading."""
+
+    @property
+    def reason(self) -> str:
+        """Why, for the log."""
+        return self.what
 
 
 @contextmanager

@@ -19,12 +19,12 @@ from singer_adtech.bookmarks import Bookmark
 from singer_adtech.errors import DataError, located
 from singer_adtech.pages import WindowedPage, in_background
 from singer_adtech.records import json_kind
-from singer_adtech.row_counts import check_row_count
+from singer_adtech.row_counts import MISSING_ROWS_REMEDY, PageProgress
 from singer_adtech.stamps import Stamp, StampBookmark
 from singer_adtech.streams import AdTechStream
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 
     import requests
     from singer_sdk.helpers.types import Context, Record
@@ -43,11 +43,36 @@ class KeysetPosition:
     page: int = 1
 
 
+@dataclass(frozen=True)
+class _Stretch:
+    """The rows from one bound up to the next, as they came.
+
+    Args:
+        bound: Where it begins.
+        at_bound: Keys at that instant, of rows that came before.
+        rows: Keys and last changes of what came.
+        end: The next bound: the newest change that came. None if nothing did.
+        rest: Rows that are at the end or later, by the reported total and what came before it; None without a total.
+        asked_again: Whether this is the second reading.
+    """
+
+    bound: Stamp | None
+    at_bound: frozenset[Hashable]
+    rows: Mapping[Hashable, Stamp]
+    end: Stamp | None
+    rest: int | None
+    asked_again: bool
+
+
 class Keyset:
     """Where a keyset reading stands.
 
-    The rows at the bound come again with each page; they are known by their keys. Only those keys are remembered, so
-    memory does not grow with the list. A row that was edited meanwhile comes once more, as a newer version.
+    The rows at the bound come again with each page; they are known by their keys. Only keys from the bound on are
+    remembered, so memory does not grow with the list. A row that was edited meanwhile comes once more, as a newer
+    version.
+
+    Totals make a chain: of the rows that are reported for one bound, those that came before the next bound leave as
+    many as are reported for that one. If that one reports fewer, rows are missing, or were deleted meanwhile.
 
     Args:
         bound: Where to begin; None for the whole list.
@@ -55,26 +80,49 @@ class Keyset:
     """
 
     def __init__(self, bound: Stamp | None, *, remedy: str) -> None:
-        self.position = KeysetPosition(bound)
         self._remedy = remedy
-        self._at_bound: set[Hashable] = set()
-        self._page_before: list[Hashable] = []
+        self._begin(bound, frozenset(), {}, asked_again=False)
+        self.stretch: _Stretch | None = None
+        """The stretch that the last page closed, until the next total has judged it."""
 
-    def take(self, rows: Iterable[tuple[Hashable, Any]]) -> list[bool]:
+    def _begin(
+        self,
+        bound: Stamp | None,
+        at_bound: frozenset[Hashable],
+        emitted: Mapping[Hashable, Stamp],
+        *,
+        asked_again: bool,
+    ) -> None:
+        self.position = KeysetPosition(bound)
+        self._start = at_bound
+        self._emitted = emitted
+        self._asked_again = asked_again
+        self._at_bound = set(at_bound)
+        self._rows: dict[Hashable, Stamp] = {}
+        self._total: int | None = None
+        self._page_before: list[Hashable] = []
+        self._progress = PageProgress(self._remedy)
+
+    def take(self, rows: Iterable[tuple[Hashable, Any]], total: int | None = None, *, last: bool = False) -> list[bool]:
         """Judge the rows of a page, and move on to the next position.
 
         Args:
             rows: Key and time of the last change of each row, as sent.
+            total: The reported total of rows from the bound on.
+            last: Whether the page is the last one.
 
         Returns:
             For each row whether it is new.
 
         Raises:
-            DataError: The vendor did not honour the sort, the filter, or the page number.
+            DataError: The vendor did not honour the sort, the filter, or the page number; or the list does not end.
         """
         bound, newest = self.position.bound, self.position.bound
+        if total is not None:
+            self._total = total if self._total is None else max(self._total, total)
         fresh: list[bool] = []
         keys: list[Hashable] = []
+        known = len(self._rows)
         for key, sent in rows:
             changed = self._stamp(key, sent)
             if newest is not None and changed < newest:
@@ -83,16 +131,32 @@ class Keyset:
             if newest is None or changed > newest:
                 newest = changed
                 self._at_bound.clear()
-            fresh.append(key not in self._at_bound)
+            fresh.append(key not in self._at_bound and self._emitted.get(key) != changed)
             self._at_bound.add(key)
+            self._rows[key] = changed
             keys.append(key)
         # Two empty ones too, of a vendor that says that there is more.
         if self.position.page > 1 and keys == self._page_before:
             raise DataError(f"page {self.position.page} has the same rows as the page before", self._remedy)
         self._page_before = keys
-        moved = newest != bound
-        self.position = KeysetPosition(newest, 1 if moved else self.position.page + 1)
+        self._progress.page(rows=len(keys), new=len(self._rows) - known, total=self._total)
+        self._close(newest, last=last)
         return fresh
+
+    def _close(self, newest: Stamp | None, *, last: bool) -> None:
+        """Move on to the next page, and to the next bound if there is one."""
+        if not last and newest == self.position.bound:
+            self.position = KeysetPosition(newest, self.position.page + 1)
+            return
+        came = len(self._rows) - (0 if last else len(self._at_bound))
+        rest = None if self._total is None else self._total - came
+        bound = self.position.bound
+        self.stretch = _Stretch(bound, self._start, self._rows, newest, rest, self._asked_again)
+        self._begin(newest, frozenset(self._at_bound), {}, asked_again=False)
+
+    def ask_again(self, stretch: _Stretch) -> None:
+        """Go back to where a stretch begins; what came of it is not new any more, unless it was edited."""
+        self._begin(stretch.bound, stretch.at_bound, stretch.rows, asked_again=True)
 
     _ignored = "the vendor did not honour the sort or the filter by the time of the last change"
 
@@ -127,63 +191,104 @@ class KeysetStream(AdTechStream[Any]):
         """Tell whether a page is the last one; None if the answer does not say, and an empty page ends the list."""
 
     def read_keyset(self, context: Context | None) -> Iterator[Record]:
-        """Read the list from the bookmark on, and move the bookmark after each page."""
+        """Read the list from the bookmark on, and move the bookmark past each page that the next total confirms."""
         with located(stream=self.name):
             bookmark = Bookmark(self, StampBookmark())
             incremental = self.replication_method == "INCREMENTAL"
             stands = bookmark.position if incremental else None
             keyset = Keyset(None if stands is None else stands.earlier(self.overlap), remedy=self.keyset_remedy)
-            # Of the class: a catalog may name no key.
-            key_names = cast("tuple[str, ...]", type(self).primary_keys)
-            changed = cast("str", type(self).replication_key)
-            seen: set[Hashable] = set()
-            told: int | None = None
-            pages = self._keyset_pages(context, keyset, key_names, changed)
-            for number, (response, fresh, rows) in enumerate(pages):
-                if number == 0:
-                    told = self.total_rows(response)
-                    self.counts.report_total(told)
-                for row, is_new in zip(rows, fresh, strict=True):
-                    seen.add(_key(row, key_names))
-                    if is_new:
-                        yield self.shape.record(self.flat_row(row, None))
-                if rows and incremental:
-                    bookmark.advance(Stamp(rows[-1][changed]))
-            self.log_rows(len(seen))
-            check_row_count(
-                # More than the total is no loss: rows were added while the list was read.
-                read=len(seen) if told is None else min(len(seen), told),
-                told=told,
-                mode=self.config.get("row_count_check", "off"),
-                logger=self.log_lines,
-            )
+            rows = 0
+            fetch = self._fetch_keyset(context)
+            request = fetch(keyset.position)
+            while True:
+                response = request()
+                total = self.total_rows(response)
+                stretch, keyset.stretch = keyset.stretch, None
+                if stretch is not None:
+                    if not self._is_whole(stretch, total):
+                        keyset.ask_again(stretch)
+                        request = fetch(keyset.position)
+                        continue
+                    if incremental:
+                        bookmark.advance(stretch.end)
+                records, last = self._take_page(keyset, response, total)
+                if not last:
+                    request = fetch(keyset.position)
+                for record in records:
+                    rows += 1
+                    yield record
+                if last:
+                    stretch, keyset.stretch = cast("_Stretch", keyset.stretch), None
+                    if self._is_whole(stretch, 0):
+                        break
+                    keyset.ask_again(stretch)
+                    request = fetch(keyset.position)
+            if stretch.end is not None and incremental:
+                bookmark.advance(stretch.end)
+            self.log_rows(rows)
 
-    def _keyset_pages(
-        self, context: Context | None, keyset: Keyset, key_names: tuple[str, ...], changed: str
-    ) -> Iterator[tuple[requests.Response, list[bool], list[dict[str, Any]]]]:
-        """Yield pages with their rows and which of these are new; the next page is on its way meanwhile."""
+    def _take_page(
+        self, keyset: Keyset, response: requests.Response, total: int | None
+    ) -> tuple[Iterator[Record], bool]:
+        """Return the records of a page that are new, and whether it is the last one."""
+        if self.counts.total is None:
+            # Those of later pages are of what is still to come.
+            self.counts.report_total(total)
+        # Of the class: a catalog may name no key.
+        key_names = cast("tuple[str, ...]", type(self).primary_keys)
+        changed = cast("str", type(self).replication_key)
+        rows = list(self.parse_response(response))
+        last = self.is_last(response)
+        last = not rows if last is None else last
+        fresh = keyset.take(((_key(row, key_names), row.get(changed)) for row in rows), total, last=last)
+        new = (row for row, is_new in zip(rows, fresh, strict=True) if is_new)
+        return (self.shape.record(self.flat_row(row, None)) for row in new), last
 
-        def fetch(position: KeysetPosition) -> requests.Response:
+    def _fetch_keyset(self, context: Context | None) -> Callable[[KeysetPosition], Callable[[], requests.Response]]:
+        """Return what begins the request for a position, and gives what waits for its response."""
+
+        def send(position: KeysetPosition) -> requests.Response:
             page = WindowedPage(stream_context=context, next_page_token=position)
             return self.fetch(self.get_http_request(page=page))
 
         # A connection test reads one record: nothing is fetched ahead for it.
         ahead = self.parallel_pages > 1 and not self.ABORT_AT_RECORD_COUNT
-        response = fetch(keyset.position)
-        while True:
-            rows = list(self.parse_response(response))
-            fresh = keyset.take((_key(row, key_names), row.get(changed)) for row in rows)
-            last = self.is_last(response)
-            if last or (last is None and not rows):
-                yield response, fresh, rows
-                return
-            if ahead:
-                future = in_background(partial(fetch, keyset.position))
-                yield response, fresh, rows
-                response = future.result()
-            else:
-                yield response, fresh, rows
-                response = fetch(keyset.position)
+
+        def fetch(position: KeysetPosition) -> Callable[[], requests.Response]:
+            return in_background(partial(send, position)).result if ahead else partial(send, position)
+
+        return fetch
+
+    def _is_whole(self, stretch: _Stretch, following: int | None) -> bool:
+        """Judge the rows between two bounds by the total that is reported for the second one.
+
+        Args:
+            stretch: What came.
+            following: That total; 0 at the end of the list.
+
+        Returns:
+            False if they are to be asked for once more.
+
+        Raises:
+            DataError: Rows are missing after the second reading too, and `row_count_check` is `fail`.
+        """
+        # A connection test reads one record, and nothing twice.
+        mode = "off" if self.ABORT_AT_RECORD_COUNT else self.config.get("row_count_check", "off")
+        if stretch.rest is None or following is None or stretch.rest <= following or mode == "off":
+            return True
+        missing = stretch.rest - following
+        begin = "the first one" if stretch.bound is None else stretch.bound.text
+        what = f"{missing} rows are missing after {begin}, by the totals that the vendor reports"
+        if not stretch.asked_again:
+            self.log_lines.warning("%s; asked for again", what)
+            return False
+        what += " (read 2 times)"
+        if mode == "fail":
+            raise DataError(what, MISSING_ROWS_REMEDY)
+        # A loader must not take what is missing for what is gone.
+        self.counts.read_whole = False
+        self.log_lines.warning("%s: the run goes on, as `row_count_check` is `warn`", what)
+        return True
 
     @property
     def by_keyset(self) -> bool:

@@ -188,11 +188,11 @@ class _CountedPages:
                 raise answer
             return None
         # A list may grow or shrink while it is read: the newest answer knows best.
-        if outcome.arrival >= self._newest:
-            told = self._paginator.last_page(answer)
-            if told is not None:
-                self._last, self._newest = told, outcome.arrival
-        return answer
+        told = self._paginator.last_page(answer)
+        if told is not None and outcome.arrival >= self._newest:
+            self._last, self._newest = told, outcome.arrival
+        # By its own word it is beyond the end: it has nothing, or the last page once more.
+        return None if told is not None and told < outcome.page and outcome.page > 1 else answer
 
 
 def _chained_pages(

@@ -290,6 +290,11 @@ class ReportStream(DayWindowStream[PageToken]):
     null_keys: Mapping[str, str | int] = {"string": "", "integer": -1}
     """What stands for null in a key column of a type, as loaders refuse null there."""
 
+    foreign_remedy = (
+        "a cache or a gateway may have answered, or the vendor cuts days in another zone than `time_zone`: run again "
+        "later; if it stays so, report this to the vendor"
+    )
+
     def __init__(
         self,
         tap: AdTechTap,
@@ -304,7 +309,14 @@ class ReportStream(DayWindowStream[PageToken]):
         self.report = report
         self.primary_keys = primary_keys
         self.replication_key = replication_key
+        self._time_column = replication_key
         self._nulls = {name: self.null_keys[columns[name].kind] for name in report.dimensions if name in primary_keys}
+
+    @property
+    @override
+    def time_column(self) -> str:
+        # Not the replication key, which a catalog may take away.
+        return self._time_column
 
     @override
     def day_range(self) -> tuple[dt.date, dt.date]:
@@ -348,7 +360,7 @@ class ReportStream(DayWindowStream[PageToken]):
         return hash(str(record))
 
     @override
-    def repeated(self, record: Record, *, same: bool) -> None:
+    def repeated(self, record: Record, *, same: bool) -> bool:
         shown = (name for name in self.primary_keys if name not in self.private_columns)
         key = ", ".join(f"{name} {record[name]!r}" for name in shown)
         if not same:
@@ -356,3 +368,4 @@ class ReportStream(DayWindowStream[PageToken]):
                 f"two different rows have one key ({quoted(key)})", "one would replace the other: add a dimension"
             )
         self.log_lines.warning("A row came twice and counts once (%s)", quoted(key))
+        return False

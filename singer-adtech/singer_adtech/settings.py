@@ -154,13 +154,14 @@ def extra_fields() -> th.Property[str]:
 
 
 def row_count_check() -> th.Property[str]:
-    """What happens when rows and the vendor's total differ."""
+    """What happens when rows are missing, by the vendor's total."""
     return th.Property(
         "row_count_check",
         th.StringType(allowed_values=["fail", "warn", "off"]),
-        default="warn",
+        default="fail",
         title="Row count check",
-        description="When the rows read and the vendor's own total differ: `fail`, `warn`, or `off`.",
+        description="When rows are missing after a second reading, by the vendor's own total: `fail` (the bookmark "
+        "stays), `warn` (the run goes on without them), or `off` (nothing is compared or read twice).",
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-import logging
 import sys
 from abc import abstractmethod
 from contextlib import closing
@@ -21,11 +20,10 @@ from singer_adtech.bookmarks import Bookmark, DayBookmark, InstantBookmark
 from singer_adtech.errors import located
 from singer_adtech.logs import StreamLog
 from singer_adtech.pages import WindowedPage, read_pages
-from singer_adtech.progress import MOST_WINDOW_LINES
-from singer_adtech.records import EXTRA, RecordShape, flatten, same_columns
+from singer_adtech.records import EXTRA, RecordShape, same_columns
 from singer_adtech.requester import check_status
-from singer_adtech.row_counts import check_row_count
-from singer_adtech.sdk_streams import SyncedStream
+from singer_adtech.row_counts import RowReader
+from singer_adtech.row_times import outside_days, outside_instants
 from singer_adtech.signatures import check_signature
 from singer_adtech.windows import DayWindow, InstantWindow, day_windows, first_day, instant_windows
 
@@ -39,19 +37,17 @@ if TYPE_CHECKING:
 
     from singer_adtech.auth import Authenticator
     from singer_adtech.bookmarks import BookmarkKind
+    from singer_adtech.row_times import RowCheck
 
 PageToken = TypeVar("PageToken")
 
 
-class AdTechStream(SyncedStream[PageToken]):
+class AdTechStream(RowReader[PageToken]):
     """A stream of one endpoint, read whole.
 
     A subclass declares attributes; its vendor's base class says how a page is asked for (`get_http_request`), how pages
     follow each other (`get_new_paginator`), and where rows (`parse_response`) and their total (`total_rows`) are.
     """
-
-    equal_rows_are_one: bool = False
-    """Whether the vendor counts rows that are one here: of equal rows, one is emitted."""
 
     STATE_MSG_FREQUENCY = sys.maxsize
     """No STATE within a window: only whole windows move a bookmark."""
@@ -78,11 +74,13 @@ class AdTechStream(SyncedStream[PageToken]):
         return self.tap.session.requests_session
 
     @cached_property
+    @override
     def log_lines(self) -> StreamLog:
         """The logger whose lines name this stream."""
         return StreamLog(self.logger, self.name)
 
     @cached_property
+    @override
     def shape(self) -> RecordShape:
         """The stream's schema, compiled."""
         listed = EXTRA in self.effective_schema["properties"]
@@ -110,26 +108,6 @@ class AdTechStream(SyncedStream[PageToken]):
 
     # What a vendor's base class gives
 
-    def total_rows(self, response: requests.Response) -> int | None:  # noqa: ARG002 - for vendors that tell
-        """Return the vendor's total of rows in the window or list, if an answer tells it."""
-        return None
-
-    def flat_row(self, row: dict[str, Any], window: Any) -> dict[str, Any]:  # noqa: ARG002 - for subclasses
-        """Make a row as sent, of a window or a whole list, into flat names and values."""
-        return flatten(row, objects=self.shape.objects, arrays=self.shape.arrays)
-
-    def digest(self, record: Record) -> object:  # noqa: ARG002 - for streams whose keys might not tell rows apart
-        """Return what tells two records of one key apart; None where such records are one row that was sent twice."""
-        return None
-
-    def repeated(self, record: Record, *, same: bool) -> None:
-        """Note that a key came again in a window or list; its first record stands.
-
-        Args:
-            record: The later record.
-            same: Whether both have one digest.
-        """
-
     def check_body(self, response: requests.Response) -> None:
         """Refuse a response whose body is not whole, so that it is requested again.
 
@@ -151,7 +129,7 @@ class AdTechStream(SyncedStream[PageToken]):
 
     def place(self, window: Any) -> str:
         """Return what log lines say of a request beside the stream's name."""
-        return f", window {window}" if window is not None else ""
+        return f", {self.window_name(window)}" if window is not None else ""
 
     def fetch(self, request: HTTPRequest, *, label: str = "", counted_as: str | None = None) -> requests.Response:
         """Send a request of this stream.
@@ -181,8 +159,8 @@ class AdTechStream(SyncedStream[PageToken]):
             counts=self.counts,
         )
 
+    @override
     def pages(self, context: Context | None, window: Any = None) -> Iterator[requests.Response]:
-        """Fetch the pages of a window, or of the whole list, in order."""
         label = self.place(window)
         # A connection test reads one record: nothing is fetched ahead for it.
         parallel = 1 if self.ABORT_AT_RECORD_COUNT else self.parallel_pages
@@ -193,51 +171,6 @@ class AdTechStream(SyncedStream[PageToken]):
             return self.fetch(self.get_http_request(page=page), label=label)
 
         return read_pages(paginator, fetch, parallel=parallel)
-
-    def read_records(
-        self, context: Context | None, window: Any = None, pages: Iterable[requests.Response] | None = None
-    ) -> Iterator[Record]:
-        """Read a window, or the whole list: each key once, and the rows held against the vendor's total.
-
-        This is the one place where a page of rows becomes records.
-
-        Args:
-            context: The stream's context.
-            window: The window, or None for a whole list.
-            pages: Its pages, where they are being fetched already.
-        """
-        seen: dict[Any, object] = {}
-        sent = 0
-        told: int | None = None
-        keys = tuple(self.primary_keys)
-        for response in self.pages(context, window) if pages is None else pages:
-            total = self.total_rows(response)
-            if total is not None:
-                told = total if told is None else max(told, total)
-                self.counts.report_total(told)
-            for row in self.parse_response(response):
-                sent += 1
-                record = self.shape.record(self.flat_row(row, window))
-                # A catalog may name no key: then rows cannot be told apart, and each counts.
-                key = record[keys[0]] if len(keys) == 1 else tuple(record[name] for name in keys) or len(seen)
-                if key not in seen:
-                    seen[key] = self.digest(record)
-                    yield record
-                else:
-                    self.repeated(record, same=seen[key] == self.digest(record))
-        self.log_rows(len(seen), window)
-        check_row_count(
-            read=sent if self.equal_rows_are_one else len(seen),
-            told=told,
-            mode=self.config.get("row_count_check", "off"),
-            logger=self.log_lines,
-            window=window,
-        )
-
-    def log_rows(self, rows: int, window: Any = None) -> None:
-        """Log how many rows a window or a list has; of very many windows at level DEBUG, as `progress` logs them."""
-        level = logging.DEBUG if (self.counts.windows or 0) > MOST_WINDOW_LINES else logging.INFO
-        self.log_lines.log(level, "%s%d rows", f"window {window}: " if window else "", rows)
 
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
@@ -284,6 +217,13 @@ class WindowStream(AdTechStream[PageToken]):
     def parallel_pages(self) -> int:
         return 1 if self.parallel_windows > 1 else super().parallel_pages
 
+    @property
+    def time_column(self) -> str | None:
+        """The column by which the vendor puts rows into windows."""
+        # Of the class: a catalog may name no replication key.
+        declared = cast("object", type(self).replication_key)
+        return declared if isinstance(declared, str) else self.replication_key
+
     def pages_ahead(self, context: Context | None, window: Any) -> Iterator[requests.Response]:
         """Fetch the pages of a window, perhaps before its turn and in another thread.
 
@@ -324,6 +264,10 @@ class DayWindowStream(WindowStream[PageToken]):
     @override
     def bookmark_kind(self) -> BookmarkKind:
         return DayBookmark()
+
+    @override
+    def row_check(self, window: DayWindow) -> RowCheck | None:
+        return None if self.time_column is None else outside_days(self.time_column, window)
 
     @property
     def days_per_window(self) -> int:
@@ -367,6 +311,10 @@ class InstantWindowStream(WindowStream[PageToken]):
     @abstractmethod
     def lookback(self) -> dt.timedelta:
         """Time before the bookmark that is read again."""
+
+    @override
+    def row_check(self, window: InstantWindow) -> RowCheck | None:
+        return None if self.time_column is None else outside_instants(self.time_column, window)
 
     @property
     @override

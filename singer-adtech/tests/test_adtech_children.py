@@ -198,16 +198,41 @@ def test_a_parent_that_is_gone_is_skipped_with_a_warning(server: Server, caplog:
 
 
 @pytest.mark.parametrize(("off_by", "fails"), [(1, True), (0, False), (-1, False), (None, False)])
-def test_fewer_rows_than_the_vendor_told_are_a_loss_and_more_are_not(
+def test_fewer_rows_than_reported_are_a_loss_and_more_are_not(
     server: Server, off_by: int | None, *, fails: bool
 ) -> None:
     Vendor(server, {7: ["a", "b", "c"]}).total_off_by = off_by
 
     if fails:
-        with pytest.raises(DataError, match="3 rows read, and the vendor's total is 4"):
+        with pytest.raises(DataError, match=r"list_id 7: 3 rows read, and the reported total is 4 \(read 2 times\)"):
             run(server)
     else:
         assert len(rows(run(server))) == 3
+    # The list of a parent is read again, and only that one.
+    assert server.paths().count("/lists/7/members") == (4 if fails else 2)
+
+
+def test_a_list_of_a_parent_that_lacks_rows_is_read_again(server: Server, log: list[str]) -> None:
+    # Given two lists, of which the second is whole at its second reading only
+    vendor = Vendor(server, {7: ["a"], 8: ["b", "c"]})
+    vendor.total_off_by = 0
+    answer = server.answer
+    halved: list[Call] = []
+
+    def half(call: Call) -> Reply:
+        if call.path == "/lists/8/members" and not halved:
+            halved.append(call)
+            return server.json({"rows": [{"word": "c"}], "next": None, "total": 2})
+        return answer(call)
+
+    server.answer = half
+    # When
+    messages = run(server)
+    # Then what came at the first one comes once
+    assert rows(messages) == [(7, "a"), (8, "c"), (8, "b")]
+    assert [one for one in log if "read again" in one] == [
+        "stream members: list_id 8: 1 rows read, and the reported total is 2; read again from its first request"
+    ]
 
 
 def test_a_stream_that_is_not_selected_asks_for_nothing(server: Server) -> None:

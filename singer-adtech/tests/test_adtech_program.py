@@ -52,7 +52,9 @@ def test_a_run_that_is_killed_goes_on_from_its_last_state(
     acme: AcmeVendor, start_tap: Start, tmp_path: Path, acme_config: dict[str, Any]
 ) -> None:
     # given: the second page of the third day is never answered, and the tap is killed meanwhile
-    acme.airings["2024-03-10"] += [row.replace('"id": "', '"id": "1') for row in acme.airings["2024-03-08"]]
+    acme.airings["2024-03-10"] += [
+        row.replace('"id": "', '"id": "1').replace("2024-03-08", "2024-03-10") for row in acme.airings["2024-03-08"]
+    ]
 
     def never(call: Call) -> Any:
         if (call.query.get("start"), call.query["page"]) == ("2024-03-10", "2"):

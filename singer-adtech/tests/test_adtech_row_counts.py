@@ -1,54 +1,33 @@
-"""Row counts."""
+"""Lists that do not end; what becomes of missing rows is in `test_adtech_streams`, `..._children` and `..._keyset`."""
 
 from __future__ import annotations
 
-import logging
-from typing import TYPE_CHECKING
-
 import pytest
 from singer_adtech.errors import DataError
-from singer_adtech.row_counts import check_row_count
-
-if TYPE_CHECKING:
-    from singer_adtech.row_counts import RowCountCheck
-
-LOGGER = logging.getLogger("tap-test")
-MODES: list[RowCountCheck] = ["fail", "warn", "off"]
+from singer_adtech.row_counts import PageProgress
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("told", [7, None])
-def test_equal_counts_and_no_total_are_silent(mode: RowCountCheck, told: int | None, log: list[str]) -> None:
-    # when
-    check_row_count(read=7, told=told, mode=mode, logger=LOGGER)
+def test_three_pages_in_a_row_without_a_new_row_are_a_list_that_does_not_end() -> None:
+    # given a page with a new row, after two without one
+    progress = PageProgress("deselect it")
+    for new in (1, 0, 0, 1, 0, 0):
+        progress.page(rows=5, new=new)
+    # when a third one has none
+    with pytest.raises(DataError) as caught:
+        progress.page(rows=5, new=0)
     # then
-    assert log == []
+    assert str(caught.value) == "the list does not end: 3 pages in a row have no new row: deselect it"
 
 
-def test_a_difference_fails_with_both_numbers() -> None:
+@pytest.mark.parametrize(("total", "most"), [(0, 1_000), (10, 1_020), (5_000, 11_000)])
+def test_a_list_may_grow_to_twice_its_total_and_a_thousand_rows_more(total: int, most: int) -> None:
+    # given
+    progress = PageProgress("deselect it")
+    progress.page(rows=most, new=most, total=total)
     # when
     with pytest.raises(DataError) as caught:
-        check_row_count(read=6, told=7, mode="fail", logger=LOGGER, window="2024-03-08..2024-03-08")
+        progress.page(rows=1, new=1, total=total)
     # then
     assert str(caught.value) == (
-        "6 rows read, and the vendor's total is 7: "
-        "run again; if it stays so, set `row_count_check` to `warn` and tell the vendor"
+        f"the list does not end: {most + 1:,} rows came, and the reported total is {total:,}: deselect it"
     )
-
-
-def test_a_difference_warns_with_the_window(log: list[str]) -> None:
-    # when
-    check_row_count(read=8, told=7, mode="warn", logger=LOGGER, window="2024-03-08..2024-03-08")
-    # then
-    (line,) = log
-    assert line == (
-        "window 2024-03-08..2024-03-08: 8 rows read, and the vendor's total is 7 "
-        "(`row_count_check` decides whether this fails the run)"
-    )
-
-
-def test_off_says_nothing(log: list[str]) -> None:
-    # when
-    check_row_count(read=0, told=7, mode="off", logger=LOGGER)
-    # then
-    assert log == []

@@ -63,7 +63,7 @@ def test_defaults_are_those_of_every_tap() -> None:
         "parallel_requests": 2,
         "request_timeout": 300,
         "extra_fields": "keep",
-        "row_count_check": "warn",
+        "row_count_check": "fail",
     }
 
 

@@ -19,6 +19,7 @@ from singer_adtech.redaction import REDACTOR
 from singer_adtech.requester import describe
 from singer_adtech.retries import RateLimitedError, TransientError
 from singer_adtech.streams import AdTechStream
+from singer_adtech.windows import DayWindow
 from singer_sdk import SchemaDirectory
 from singer_sdk.pagination import PageNumberPaginator, SinglePagePaginator
 from singer_sdk.streams.rest import HTTPRequest, PageContext
@@ -30,6 +31,7 @@ from tap_adspect.rows import report_problem, report_rows
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from singer_adtech.windows import InstantWindow
     from singer_sdk.helpers.types import Context, Record
 
 SCHEMAS = SchemaDirectory(schemas)
@@ -261,6 +263,10 @@ class PartsStream(AdspectStream):
                 yield record
 
 
+EMPTY_WAIT = 1.0
+"""Seconds before an empty answer is asked for once more."""
+
+
 class RowsStream(AdspectStream):
     """A report: rows that are arrays, in the order of the names that were asked for."""
 
@@ -268,6 +274,31 @@ class RowsStream(AdspectStream):
     @abstractmethod
     def row_names(self) -> tuple[str, ...]:
         """Names of the values of a row, in order."""
+
+    @override
+    def fetch(self, request: HTTPRequest, *, label: str = "", counted_as: str | None = None) -> requests.Response:
+        response = super().fetch(request, label=label, counted_as=counted_as)
+        if not response.content.strip():
+            # A load balancer that fails looks the same. Of a window without rows the format can say nothing else, so
+            # a second empty answer is believed.
+            self.tap.clock.sleep(EMPTY_WAIT)
+            response = super().fetch(request, label=label, counted_as=counted_as)
+        return response
+
+    def check_empty(self, window: DayWindow | InstantWindow, position: Any) -> None:
+        """Warn of a window without a row that an earlier run has read, and that may have had rows then.
+
+        Args:
+            window: The window.
+            position: The bookmark before it was read; None on the first run.
+        """
+        start = window.first if isinstance(window, DayWindow) else window.start
+        if position is not None and start < position:
+            self.log_lines.warning(
+                "window %s: the vendor answered twice without a row, and an earlier run has read this window: if it "
+                "had rows then, run again, and report this to the vendor if it stays so",
+                window,
+            )
 
     @override
     def check_body(self, response: requests.Response) -> None:

@@ -6,8 +6,10 @@ import datetime as dt
 import re
 from typing import TYPE_CHECKING, Any
 
+from singer_adtech.bookmarks import Bookmark
 from singer_adtech.errors import DataError
 from singer_adtech.reports import Column, Report, ReportRules, ReportStream, filter_lists
+from singer_adtech.row_times import ForeignRowError
 from singer_adtech.windows import DAY, DayWindow, midnight
 from typing_extensions import override
 
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     import requests
-    from singer_adtech.bookmarks import Bookmark, BookmarkKind
+    from singer_adtech.bookmarks import BookmarkKind
+    from singer_adtech.row_times import RowCheck
     from singer_adtech.tap import AdTechTap
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.streams.rest import HTTPRequest, PageContext
@@ -208,21 +211,47 @@ class FunnelReport(RowsStream, ReportStream[None]):
         return {**super().flat_row(row, window), "time_zone": self.report.time_zone.key}
 
     @override
+    def row_check(self, window: DayWindow) -> RowCheck | None:
+        first, last = self.ends(window)
+        _, sliver = self.ends(DayWindow(window.first, window.next_day))
+
+        def check(record: Record) -> str | None:
+            text: str = record[self.day]
+            if not self._form.fullmatch(text):
+                raise DataError(f"a row has a {self.day} that is not one", "report this to the tap's authors")
+            return None if first <= text <= last or text == sliver else text
+
+        return check
+
+    @override
+    def page_records(self, response: requests.Response, window: DayWindow, check: RowCheck | None) -> list[Record]:
+        # Assumed: `date_to` may be inclusive. Then there is a sliver of the day after, which would replace that day.
+        records = [*super().page_records(response, window, check)]
+        _, last = self.ends(window)
+        within = [record for record in records if record[self.day] <= last]
+        if records and not within:
+            # As the window after this one would be answered.
+            day = records[0][self.day]
+            raise ForeignRowError(
+                f"the response has rows of {day} only, outside of the window asked for",
+                f"{self.foreign_remedy}; a window with more days (`window_days`) may tell more",
+            )
+        return within
+
+    @override
     def read_records(
         self, context: Context | None, window: DayWindow | None = None, pages: Iterable[requests.Response] | None = None
     ) -> Iterator[Record]:
-        # Assumed: `date_to` may be inclusive. Then there is a sliver of the day after, which would replace that day.
-        first, last = self.ends(window)
+        rows, position = 0, Bookmark(self, self.bookmark_kind).position
         for record in super().read_records(context, window, pages):
-            text = record[self.day]
-            if not self._form.fullmatch(text):
-                raise DataError(f"a row has a {self.day} that is not one", "report this to the tap's authors")
-            if first <= text <= last:
-                yield record
+            rows += 1
+            yield record
+        if not rows and window is not None:
+            self.check_empty(window, position)
 
-    def ends(self, window: DayWindow | None) -> tuple[str, str]:
+    def ends(self, window: DayWindow) -> tuple[str, str]:
         """Return the first and the last value of the replication key in a window."""
-        return (window.first.isoformat(), window.last.isoformat()) if window else ("", "9999")
+        return window.first.isoformat(), window.last.isoformat()
 
 
 class MonthlyFunnelReport(FunnelReport):
@@ -253,9 +282,9 @@ class MonthlyFunnelReport(FunnelReport):
         return window.first
 
     @override
-    def ends(self, window: DayWindow | None) -> tuple[str, str]:
-        first, _ = super().ends(window)
-        return (first[:7], first[:7]) if window else ("", "9999")
+    def ends(self, window: DayWindow) -> tuple[str, str]:
+        first, last = super().ends(window)
+        return first[:7], last[:7]
 
 
 def report_stream(tap: AdTechTap, report: Report) -> FunnelReport:

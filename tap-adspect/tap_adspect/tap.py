@@ -119,7 +119,7 @@ class TapAdspect(AdTechTap):
         th.Property(
             "log_count_check",
             th.BooleanType,
-            default=False,
+            default=True,
             title="Log count check",
             description="Whether each window of the click log is held against the clicks and conversions that the "
             "funnel counts: one more request a window, and a warning where the log has fewer.",

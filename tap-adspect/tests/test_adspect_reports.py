@@ -257,7 +257,7 @@ def test_a_bad_report_is_refused_in_one_line_before_the_first_request(
 
 def empty_run(script: Script) -> Scripted:
     """Start a vendor without rows."""
-    return script.body("")
+    return script.body("[]")
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def repeated(name: str, values: list[str]) -> str:
 @pytest.fixture
 def empty(script: Script) -> Scripted:
     """A vendor without a single row."""
-    return script(lambda request: Answer.text("" if "/reports/" in request.path else "[]"))
+    return script(lambda _: Answer.text("[]"))
 
 
 @pytest.mark.parametrize(
@@ -111,9 +111,12 @@ def empty(script: Script) -> Scripted:
         (
             "click_log",
             [
-                f"GET /v1/reports/log?date_from={start}&date_to={start + 86400}&time_zone=UTC"
-                + repeated("columns", COLUMNS)
+                f"GET /v1/reports/{what}?date_from={start}&date_to={start + 86400}&time_zone=UTC" + asked
                 for start in (1743120000, 1743206400)
+                for what, asked in (
+                    ("log", repeated("columns", COLUMNS)),
+                    ("funnel", repeated("metrics", ["clicks", "conversions"])),
+                )
             ],
         ),
     ],

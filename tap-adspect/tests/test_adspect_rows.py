@@ -136,8 +136,27 @@ def test_a_broken_character_of_a_row_is_named_by_its_column(run_tap: TapRunner, 
 
 
 def test_a_sliver_of_the_next_day_is_dropped(run_tap: TapRunner, script: Script) -> None:
-    body = f'["{DAY}", "5", 0]\n["2025-03-29", "1", 0]\n["2025-03-27", "1", 0]'
+    body = f'["{DAY}", "5", 0]\n["2025-03-29", "1", 0]'
     assert [record["date"] for record in read(run_tap, script, body).records("daily")] == [DAY]
+
+
+@pytest.mark.parametrize(
+    ("days", "said"),
+    [
+        (["2025-03-28", "2025-03-27"], "the response has a row of 2025-03-27, outside of the window asked for: "),
+        (["2025-03-28", "2025-03-30"], "the response has a row of 2025-03-30, outside of the window asked for: "),
+        # As the window after this one would be answered, which is no sliver of its first second.
+        (["2025-03-29"], "the response has rows of 2025-03-29 only, outside of the window asked for: "),
+    ],
+)
+def test_rows_of_other_days_are_not_dropped_in_silence(
+    run_tap: TapRunner, script: Script, days: list[str], said: str
+) -> None:
+    body = "".join(f'["{day}", "5", 0]\n' for day in days)
+    run = read(run_tap, script, body, fails=True)
+    assert run.error.startswith(f"stream daily, window 2025-03-28..2025-03-28: {said}")
+    assert run.records("daily") == []
+    assert run.bookmarks("daily") == []
 
 
 def test_null_dimensions_get_values_that_keys_may_have(run_tap: TapRunner, script: Script) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -15,6 +15,7 @@ from singer_adtech.pages import CountedPagesPaginator, WindowedPage
 from singer_adtech.records import flatten
 from singer_adtech.requester import describe
 from singer_adtech.retries import TransientError
+from singer_adtech.row_times import outside_days
 from singer_adtech.settings import date_range
 from singer_adtech.streams import AdTechStream, DayWindowStream
 from singer_adtech.windows import midnight
@@ -23,14 +24,17 @@ from singer_sdk.streams.rest import HTTPRequest, PageContext
 from typing_extensions import override
 
 from tap_ispot import schemas
-from tap_ispot.rows import read_envelope, read_pagination, read_rows, with_airing_prefix, without_own_name
+from tap_ispot.rows import read_envelope, read_extent, read_rows, with_airing_prefix, without_own_name
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterator
 
     import requests
+    from singer_adtech.row_times import RowCheck
     from singer_adtech.windows import DayWindow
+
+    from tap_ispot.rows import Extent
 
 EASTERN = ZoneInfo("America/New_York")
 """Assumed: the vendor's days are Eastern; the day in the Quickstart's sample begins at 00:04 Eastern."""
@@ -103,7 +107,11 @@ class ISpotStream(AdTechStream[int]):
 
     @override
     def get_new_paginator(self) -> CountedPagesPaginator:
-        return CountedPagesPaginator(_count_pages)
+        return CountedPagesPaginator(lambda response: self._extent(response).last_page)
+
+    def _extent(self, response: requests.Response) -> Extent:
+        asked = dict(parse_qsl(urlsplit(response.request.url or "").query))
+        return read_extent(response, int(asked.get("page[number]", 1)), self.rows_per_page)
 
     @override
     def parse_response(self, response: requests.Response) -> Iterator[dict[str, Any]]:
@@ -111,7 +119,8 @@ class ISpotStream(AdTechStream[int]):
         for row in read_rows(response):
             rows += 1
             yield row
-        if rows >= self.rows_per_page and read_pagination(response) is None:
+        extent = self._extent(response)
+        if extent.last_page is None and rows >= extent.page_size:
             raise DataError(
                 f"the answer does not say how many pages there are, and is as long as a page ({rows} rows)",
                 "more rows cannot be ruled out: raise `page_size` and `catalog_page_size`, or lower `window_days`",
@@ -119,8 +128,7 @@ class ISpotStream(AdTechStream[int]):
 
     @override
     def total_rows(self, response: requests.Response) -> int | None:
-        pagination = read_pagination(response)
-        return None if pagination is None else pagination.total
+        return self._extent(response).rows
 
     @override
     def check_body(self, response: requests.Response) -> None:
@@ -237,6 +245,13 @@ class AiringStream(DatedStream):
         return midnight(super().position_after(window), EASTERN)
 
     @override
+    def row_check(self, window: DayWindow) -> RowCheck | None:
+        # The Quickstart has the first row of a day at 00:04 Eastern, and both filters inclusive: no tolerance. Assumed:
+        # airings of local markets are counted in the days of their market, which lie behind Eastern by some hours.
+        types = self.config["airing_types"]
+        return outside_days(AiringStream.replication_key, window, zone=EASTERN, later=int(not types or "L" in types))
+
+    @override
     def filters(self, window: DayWindow | None) -> dict[str, str]:
         params = super().filters(window)
         if self.config["airing_types"]:
@@ -262,8 +277,3 @@ def id_filters(config: Any, *entities: str) -> dict[str, str]:
         for entity in entities
         if config[f"{entity}_ids"]
     }
-
-
-def _count_pages(response: requests.Response) -> int | None:
-    pagination = read_pagination(response)
-    return None if pagination is None else pagination.total_pages

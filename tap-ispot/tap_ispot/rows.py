@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -18,14 +19,21 @@ if TYPE_CHECKING:
 
 
 class Pagination(msgspec.Struct):
-    """`meta.pagination` of an answer (Quickstart, "Pagination response format"); its links are never followed."""
+    """`meta.pagination` of an answer (Quickstart, "Pagination response format"); its links are never followed.
 
-    total: int | None = None
-    total_pages: int | None = None
+    Any member may be missing or unusable: a whole answer is not refused for it.
+    """
+
+    total: Any = None
+    per_page: Any = None
+    current_page: Any = None
+    total_pages: Any = None
+    links: Any = None
 
 
 class _Meta(msgspec.Struct):
-    pagination: Pagination | None = None
+    # Assumed: it may be an empty array, as an empty entity is.
+    pagination: Pagination | list[Any] | None = None
 
 
 class _Envelope(msgspec.Struct):
@@ -47,10 +55,49 @@ def read_envelope(response: requests.Response) -> _Envelope:
     return _ENVELOPES.decode(response.content)
 
 
-def read_pagination(response: requests.Response) -> Pagination | None:
-    """Return what an answer says of the whole list; None if it says nothing."""
+@dataclass(frozen=True)
+class Extent:
+    """What an answer reports about the whole list.
+
+    Args:
+        rows: Rows of all pages; None if it does not say.
+        last_page: The last page known to exist; None if the answer says nothing about other pages.
+        page_size: Rows of a full page.
+    """
+
+    rows: int | None
+    last_page: int | None
+    page_size: int
+
+
+def read_extent(response: requests.Response, page: int, page_size: int) -> Extent:
+    """Return how long the list is of which an answer is a page.
+
+    The vendor's number of pages counts, as it may give fewer rows per page than asked for. Where it is missing, or too
+    small for the total, pages are computed from the total; without a total, the existence of the link `next` counts.
+
+    Args:
+        response: The answer.
+        page: Number of the page.
+        page_size: Rows that were asked for.
+    """
     meta = read_envelope(response).meta
-    return meta.pagination if isinstance(meta, _Meta) else None
+    sent = meta.pagination if isinstance(meta, _Meta) and isinstance(meta.pagination, Pagination) else Pagination()
+    rows, pages, size = _count(sent.total), _count(sent.total_pages), _count(sent.per_page) or page_size
+    if rows is not None:
+        return Extent(rows, max(pages or 0, -(-rows // size)), size)
+    if isinstance(sent.links, dict) and "next" in sent.links:
+        pages = max(pages or 0, page + 1 if sent.links["next"] else page)
+    return Extent(None, pages, min(size, page_size))
+
+
+def _count(value: Any) -> int | None:
+    """Read a count, perhaps in a text; None for anything else."""
+    try:
+        number = int(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else -1
+    except (ValueError, OverflowError):
+        return None
+    return number if number >= 0 else None
 
 
 def read_rows(response: requests.Response) -> Iterator[dict[str, Any]]:

@@ -128,9 +128,9 @@ class Script:
         return Answer.json({"data": list(rows), "meta": {"pagination": told}})
 
     @staticmethod
-    def airing(number: int, **entities: Any) -> dict[str, Any]:
+    def airing(number: int, aired: str = "2024-03-08T00:04:12-05:00", **entities: Any) -> dict[str, Any]:
         """Make an airing's row; its id is the number."""
-        own = {"id": str(number), "aired_at_et": "2024-03-08T00:04:12-05:00"}
+        own = {"id": str(number), "aired_at_et": aired}
         return {"airing": {"data": own}, **entities}
 
 

@@ -211,7 +211,7 @@ def test_a_run_that_fails_leaves_the_bookmark_before_the_window(run_tap: RunTap,
         if request.param("filter[start_date]") == "2024-03-08":
             return script.page([script.airing(1)])
         if request.param("page[number]") == "1":
-            return script.page([script.airing(2)], total=2, total_pages=2)
+            return script.page([script.airing(2, "2024-03-09T20:00:00-05:00")], total=2, total_pages=2)
         refusal = script.page([])
         refusal.status = 403
         return refusal

@@ -177,7 +177,7 @@ def test_the_worked_example(run_tap: RunTap, script: Script) -> None:
             return script.page([script.airing(number)], total=3, total_pages=3)
         if day == "2024-03-09":
             return script.page([], total=0, total_pages=1)
-        return script.page([script.airing(int(day[-2:]))], total=1, total_pages=1)
+        return script.page([script.airing(int(day[-2:]), f"{day}T12:00:00-04:00")], total=1, total_pages=1)
 
     vendor = script(answer)
     settings = {**vendor.settings(), "start_date": "2024-03-08", "end_date": "2024-03-10", "lookback_days": 2}

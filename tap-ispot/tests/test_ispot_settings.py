@@ -53,7 +53,7 @@ SETTINGS: dict[str, tuple[str, Any, int | None, int | None]] = {
     "request_timeout": ("integer", 300, 1, 3600),
     "max_response_mb": ("integer", 512, 1, 16_384),
     "extra_fields": ("string", "keep", None, None),
-    "row_count_check": ("string", "warn", None, None),
+    "row_count_check": ("string", "fail", None, None),
     "on_forbidden": ("string", "skip", None, None),
     "api_url": ("string", "https://api.ispot.tv/v4", None, None),
     "allow_http": ("boolean", False, None, None),

@@ -8,6 +8,7 @@ import msgspec
 from singer_adtech.bookmarks import write_state
 from singer_adtech.emitting import exact_json
 from singer_adtech.errors import DataError, TapError, located
+from singer_adtech.row_counts import PageProgress
 from typing_extensions import override
 
 from tap_spotwatch.client import OPTIONAL_COLUMNS, SpotwatchStream, make_call
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 
 BATCH = 100
 """Messages asked for at once: what is lost at most when a read fails."""
+
+MOST_BATCHES = 1000
+"""Batches of one run: what comes in faster than it can be read would never end, and the next run reads on."""
+
+REMEMBERED = 100 * BATCH
+"""Messages by which repeated ones are known; the vendor keeps 1,000."""
 
 COUNT = "messages_read"
 """Where the state keeps how many messages were read: each STATE differs, so that loaders commit each batch."""
@@ -52,18 +59,32 @@ class BroadcastMessages(SpotwatchStream):
             self.log_lines.warning("skipped: reading it removes the messages; set `message_queue` to true to read it")
             return
         with located(stream=self.name):
-            came: set[bytes] = set()
-            while batch := self._read():
+            # In the order in which they came, so that the oldest are forgotten first.
+            came: dict[int, None] = {}
+            progress = PageProgress("another program may put the messages back; report this to Spotwatch")
+            for _ in range(MOST_BATCHES):
+                batch = self._read()
+                if not batch:
+                    break
+                new = 0
                 records, problem = self._records(batch)
                 for record in records:
-                    content = _ENCODE(record)
+                    content = hash(_ENCODE(record))
                     if content not in came:
-                        came.add(content)
+                        came[content] = None
+                        new += 1
                         yield record
+                while len(came) > REMEMBERED:
+                    del came[next(iter(came))]
                 self._count(len(batch))
                 if problem is not None:
                     # Only now: the messages are gone from the queue, so the others of the batch had to be written.
                     raise problem
+                progress.page(rows=len(batch), new=new)
+            else:
+                self.log_lines.warning(
+                    "%d batches read, and the queue is not empty: the next run continues with it", MOST_BATCHES
+                )
 
     def _read(self) -> list[Any]:
         """Ask for the next batch; an empty one is the last.

@@ -38,6 +38,7 @@ class Ads(PagedStream):
     filters = (("region", "regions"),)
     # Never left out: the default is every field, every airing of every ad among them.
     fields_argument = "ad_fields"
+    times_move = True
     lookback_setting = "ads_lookback_days"
 
     @override
@@ -82,6 +83,7 @@ class Blocks(DerivingStream[str], PagedStream):
     replication_key = "updated"
     is_sorted = False
     bounds = ("updated_from", "updated_to")
+    times_move = True
     lookback_setting = "blocks_lookback_minutes"
     lookback_unit = dt.timedelta(minutes=1)
 

@@ -246,3 +246,32 @@ def test_no_call_that_changes_the_account_is_ever_made(run_tap: TapRunner, simul
     }
     assert {request.method for request in vendor.journal} == {"GET"}
     assert vendor.violations == []
+
+
+def test_a_queue_that_gives_the_same_messages_for_ever_ends(run_tap: TapRunner, script: Script) -> None:
+    # given a queue that does not forget
+    vendor = script(lambda _: Answer.json({"messages": [message(1), message(2)]}))
+    # when
+    run = run_tap(queue(vendor), STREAM, fails=True)
+    # then it is asked three times more, and every message was written once
+    assert run.error.startswith("stream broadcast_messages: the list does not end: 3 pages in a row have no new row: ")
+    assert [row["broadcast_id"] for row in run.records(STREAM)] == [1, 2]
+    assert len(vendor.journal) == 4
+    assert counts(run)[-1] == 8
+
+
+def test_a_queue_that_is_filled_faster_than_it_is_read_is_left_to_the_next_run(
+    run_tap: TapRunner, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a queue that always has another message, and a memory of three
+    monkeypatch.setattr("tap_spotwatch.queue.MOST_BATCHES", 7)
+    monkeypatch.setattr("tap_spotwatch.queue.REMEMBERED", 3)
+    numbers = iter(range(10**9))
+    vendor = script(lambda _: Answer.json({"messages": [message(next(numbers))]}))
+    # when
+    run = run_tap(queue(vendor), STREAM)
+    # then
+    assert [row["broadcast_id"] for row in run.records(STREAM)] == list(range(7))
+    assert run.warnings() == [
+        "stream broadcast_messages: 7 batches read, and the queue is not empty: the next run continues with it"
+    ]

@@ -243,9 +243,10 @@ def test_as_many_requests_are_in_flight_as_allowed(run_tap: TapRunner, script: S
     def answer(request: Request) -> Answer:
         begin = request.param("time_from")
         if begin is None:
-            return script.page(script.airing(100 + int(request.path[-2:])))
+            day = request.path[-2:]
+            return script.page(script.airing(100 + int(day), f"2024-06-{day}T13:00:00Z"))
         together.wait()
-        return script.page(script.airing(int(begin[8:10])), following=f"/linknumber{begin[8:10]}", total=2)
+        return script.page(script.airing(int(begin[8:10]), begin), following=f"/linknumber{begin[8:10]}", total=2)
 
     vendor = script(answer)
     # when

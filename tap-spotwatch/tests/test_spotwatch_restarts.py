@@ -87,7 +87,10 @@ def test_each_window_has_restarts_of_its_own(run_tap: TapRunner, script: Script)
     assert len(run.warnings()) == 4
 
 
-TWO = "2 rows read, and the vendor's total is 3"
+TWO = "2 rows read, and the reported total is 3"
+REMEDY = (
+    "run again later; if it stays so, set `row_count_check` to `warn` to load what comes, and report this to the vendor"
+)
 
 
 @pytest.mark.parametrize("mode", ["warn", "fail", "off"])
@@ -100,12 +103,11 @@ def test_a_total_that_does_not_fit(run_tap: TapRunner, script: Script, mode: str
     assert len(vendor.journal) == (1 if mode == "off" else 2)
     again = f"{LOG}{TWO}; read again from its first request"
     if mode == "fail":
-        assert run.error == (
-            f"{WHERE}{TWO}: run again; if it stays so, set `row_count_check` to `warn` and tell the vendor"
-        )
+        assert run.error == f"{WHERE}{TWO} (read 2 times, 1 came more than once): {REMEDY}"
         assert (run.warnings(), run.states) == ([again], [])
     else:
-        decided = f"{LOG}{TWO} (`row_count_check` decides whether this fails the run)"
+        notes = "(read 2 times, 1 came more than once)"
+        decided = f"{LOG}{TWO} {notes}: the run goes on, as `row_count_check` is `warn`"
         assert run.warnings() == ([again, decided] if mode == "warn" else [])
         assert [row["id"] for row in run.records("broadcasts")] == [1, 2]
         assert run.bookmarks("broadcasts")[-1] == NEXT_DAY
@@ -119,12 +121,18 @@ def test_a_total_that_fits_at_the_second_reading_is_well(run_tap: TapRunner, scr
     assert [row["id"] for row in run.records("broadcasts")] == [1, 2]
 
 
-def test_the_total_of_the_first_page_counts(run_tap: TapRunner, script: Script) -> None:
+def test_the_largest_total_of_a_reading_counts(run_tap: TapRunner, script: Script) -> None:
+    # given a list that is three rows long at its first page and two at its second, and two rows at the next reading
     vendor = script.pages(
-        script.page(script.airing(1), following="/linknumber1", total=2), script.page(script.airing(2), total=9)
+        script.page(script.airing(1), following="/linknumber1", total=3),
+        script.page(script.airing(2), total=2),
+        script.page(script.airing(1), script.airing(2), total=2),
     )
+    # when
     run = run_tap({**vendor.settings(), "row_count_check": "fail"}, "broadcasts")
-    assert len(run.records("broadcasts")) == 2
+    # then a list that shrinks costs one more reading
+    assert [row["id"] for row in run.records("broadcasts")] == [1, 2]
+    assert run.warnings() == [f"{LOG}{TWO}; read again from its first request"]
 
 
 def test_restarts_for_links_and_for_totals_count_together(run_tap: TapRunner, script: Script) -> None:
@@ -134,8 +142,41 @@ def test_restarts_for_links_and_for_totals_count_together(run_tap: TapRunner, sc
     # when
     run = run_tap({**vendor.settings(), "row_count_check": "fail"}, "broadcasts", fails=True)
     # then there is no third restart
-    assert run.error.startswith(f"{WHERE}{TWO}: ")
+    assert run.error == f"{WHERE}{TWO} (read 3 times): {REMEDY}"
     assert len(vendor.journal) == 6
+
+
+@pytest.mark.parametrize("total", [0, 1])
+def test_links_without_rows_end(run_tap: TapRunner, script: Script, total: int) -> None:
+    # given pages that have no row, or the same row for ever, and always another link
+    numbers = iter(range(10**9))
+    rows = [script.airing(1)] * total
+    vendor = script(lambda _: script.page(*rows, following=f"/linknumber{next(numbers)}", total=total))
+    # when
+    run = run_tap({**vendor.settings(), "parallel_requests": 1}, "broadcasts", fails=True)
+    # then
+    assert run.error == (
+        f"{WHERE}the list does not end: 3 pages in a row have no new row: report this to the vendor, and deselect the "
+        "stream meanwhile"
+    )
+    assert len(vendor.journal) == 3 + total
+
+
+def test_links_with_more_rows_than_the_total_end(run_tap: TapRunner, script: Script) -> None:
+    # given pages of 100 new rows without an end, and a total of 10
+    numbers = iter(range(10**9))
+
+    def answer(_: Request) -> Answer:
+        number = next(numbers)
+        rows = [script.airing(number * 100 + one) for one in range(100)]
+        return script.page(*rows, following=f"/linknumber{number}", total=10)
+
+    vendor = script(answer)
+    # when
+    run = run_tap({**vendor.settings(), "parallel_requests": 1}, "broadcasts", fails=True)
+    # then
+    assert run.error.startswith(f"{WHERE}the list does not end: 1,100 rows came, and the reported total is 10: ")
+    assert len(vendor.journal) == 11
 
 
 def test_a_page_without_a_total_is_not_counted(run_tap: TapRunner, script: Script) -> None:

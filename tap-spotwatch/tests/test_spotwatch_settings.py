@@ -34,7 +34,7 @@ SETTINGS: dict[str, tuple[str, Any, int | None, int | None]] = {
     "include_media": ("boolean", False, None, None),
     "include_user_payload": ("boolean", False, None, None),
     "message_queue": ("boolean", False, None, None),
-    "row_count_check": ("string", "warn", None, None),
+    "row_count_check": ("string", "fail", None, None),
     "on_forbidden": ("string", "skip", None, None),
     "extra_fields": ("string", "keep", None, None),
     "user_agent": ("string", NONE, None, None),

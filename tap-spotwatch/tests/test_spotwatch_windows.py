@@ -241,20 +241,21 @@ def test_the_same_rows_come_out_whatever_the_bounds_mean(
 
 
 def test_a_row_of_two_windows_is_emitted_again_only_if_it_changed(run_tap: TapRunner, script: Script) -> None:
-    # given rows at midnight, of which one is another in the second window, and comes as such in the fourth again
+    # given rows at midnight, of which one is another in the second window, and one moves on to the third
     same, moved = script.airing(1, DAYS[1], block_length=2), script.airing(2, DAYS[1], block_length=2)
     later, new = {**moved, "block_length": 3}, script.airing(3, DAYS[2])
+    again = script.airing(1, DAYS[2], block_length=2)
     vendor = script.pages(
-        script.page(same, moved), script.page(same, later, new), script.page(new, same), script.page(later)
+        script.page(same, moved), script.page(same, later, new), script.page(new, again), script.page()
     )
     # when
     run = run_tap(settings(vendor, end_date="2024-06-04", parallel_requests=1), "broadcasts")
     # then: what is told apart is a window and the one before it
     rows = [(row["id"], row["block_length"]) for row in run.records("broadcasts")]
-    assert rows == [(1, 2), (2, 2), (2, 3), (3, None), (2, 3)]
+    assert rows == [(1, 2), (2, 2), (2, 3), (3, None), (1, 2)]
 
 
-@pytest.mark.parametrize("at", ["2024-06-02T00:00:00Z", "2024-06-02T02:00:00+02:00", "2024-06-09T12:00:00Z"])
+@pytest.mark.parametrize("at", ["2024-06-02T00:00:00Z", "2024-06-02T02:00:00+02:00", "2024-06-02T00:00:00.5Z"])
 def test_rows_at_or_past_the_end_are_dropped_and_count(run_tap: TapRunner, script: Script, at: str) -> None:
     # given a row at the end, or past it, among three
     rows = [script.airing(1), script.airing(2, at), script.airing(3, "2024-06-01T23:59:59Z")]
@@ -264,6 +265,39 @@ def test_rows_at_or_past_the_end_are_dropped_and_count(run_tap: TapRunner, scrip
     # then
     assert [row["id"] for row in run.records("broadcasts")] == [1, 3]
     assert len(vendor.journal) == 1
+
+
+@pytest.mark.parametrize(
+    ("stream", "key", "at", "taken"),
+    [
+        # What airs, or is updated, while a run reads is not of another window: the run began at 10:00 on the 15th.
+        ("ads", "lastseen", "2024-06-15T09:00:00Z", True),
+        ("ads", "lastseen", "2024-06-15T08:59:59Z", False),
+        ("blocks", "updated", "2024-06-15T10:00:09Z", True),
+        ("blocks", "updated", "2024-06-12T00:00:00Z", False),
+        ("broadcasts", "time", "2024-06-15T10:00:09Z", False),
+        # Bounds may include their instants, and a second may be rounded.
+        ("broadcasts", "time", "2024-06-02T00:00:01Z", True),
+        ("broadcasts", "time", "2024-05-31T23:59:59Z", True),
+        ("broadcasts", "time", "2024-05-31T23:59:58Z", False),
+    ],
+)
+def test_a_row_of_another_window_is_not_taken(  # noqa: PLR0913 - a case and its fixtures
+    run_tap: TapRunner, script: Script, stream: str, key: str, at: str, *, taken: bool
+) -> None:
+    # given a first window with a row of some instant
+    vendor = script.pages(script.page({"id": 1, key: at}), script.page({"id": 1, key: at}), script.page())
+    # when
+    run = run_tap(
+        settings(vendor, start_date="2024-06-01", end_date=None, parallel_requests=1), stream, fails=not taken
+    )
+    # then
+    assert [row["id"] for row in run.records(stream)][:1] == ([1] if taken else [])
+    if not taken:
+        assert run.error.startswith(
+            f"stream {stream}, window 2024-06-01T00:00:00+00:00..2024-06-02T00:00:00+00:00: the response has a row of "
+            f"{at[:10]}, outside of the window asked for: "
+        )
 
 
 def test_without_an_end_nothing_is_dropped(run_tap: TapRunner, script: Script) -> None:

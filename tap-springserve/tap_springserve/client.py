@@ -13,6 +13,7 @@ from singer_adtech.keyset import KeysetPosition, KeysetStream
 from singer_adtech.records import Misfit, to_text
 from singer_adtech.requester import check_status, describe
 from singer_adtech.retries import RateLimitedError, RetryPolicy, TransientError
+from singer_adtech.row_counts import PageProgress
 from singer_adtech.stamps import Stamp
 from singer_adtech.streams import AdTechStream
 from singer_sdk import SchemaDirectory, StreamSchema
@@ -98,12 +99,6 @@ class SpringServeStream(AdTechStream[Any]):
         yield from decode_rows(read_page(response).results)
 
     @override
-    def check_body(self, response: requests.Response) -> None:
-        if response.status_code == HTTPStatus.NO_CONTENT:
-            return
-        super().check_body(response)
-
-    @override
     def validate_response(self, response: requests.Response) -> None:
         status = response.status_code
         if status < HTTPStatus.MULTIPLE_CHOICES:
@@ -155,12 +150,13 @@ class NumberedPages(BaseAPIPaginator[int]):
         ids = row_ids(page)
         if not ids:
             return None
-        if ids == self._before:
+        # In any order: a list without a count ends with an empty page only.
+        if sorted(ids) == self._before:
             raise DataError(
                 f"page {self.current_value} has the same rows as the page before: the vendor ignored the page number",
                 "report this to the vendor, or deselect the stream",
             )
-        self._before = ids
+        self._before = sorted(ids)
         if page.total_pages is not None and (page.current_page or self.current_value) >= page.total_pages:
             return None
         return self.current_value + 1
@@ -182,6 +178,11 @@ class ListStream(SpringServeStream):
         if row.get("app_name_targeting") is None:
             row["app_name_targeting"] = misprinted
         return row
+
+    @override
+    def total_rows(self, response: requests.Response) -> int | None:
+        # An array has none.
+        return read_page(response).total_count
 
     @override
     def get_new_paginator(self) -> NumberedPages:
@@ -235,10 +236,6 @@ class EntityStream(ListStream, KeysetStream):
             return None
         return page.current_page >= page.total_pages
 
-    @override
-    def total_rows(self, response: requests.Response) -> int | None:
-        return read_page(response).total_count if self.version == "v1" else None
-
     @property
     @override
     def by_keyset(self) -> bool:
@@ -261,21 +258,21 @@ class MemberStream(ListStream, ChildStream[Any]):
         return {**super().flat_row(row, window), self.parent_key: window}
 
     @override
-    def total_rows(self, response: requests.Response) -> int | None:
-        return read_page(response).total_count if self.version == "v1" else None
-
-    @override
     def parent_ids(self, context: Context | None) -> Iterable[int | str]:
-        paginator = NumberedPages()
+        paginator, progress = NumberedPages(), PageProgress()
+        seen: set[int | str] = set()
         while not paginator.finished:
             response = self.fetch(
                 self.list_request(self.parent_path, paginator.current_value, version="v0"),
                 label=f", list {self.parent_path}",
             )
-            for row in decode_rows(read_page(response).results):
+            rows, known = list(decode_rows(read_page(response).results)), len(seen)
+            for row in rows:
                 if row.get("id") is None:
                     raise DataError(f"a row of the list {self.parent_path} has no `id`", "report this to the vendor")
+                seen.add(row["id"])
                 yield row["id"]
+            progress.page(rows=len(rows), new=len(seen) - known)
             paginator.advance(response)
 
 

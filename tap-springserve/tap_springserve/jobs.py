@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from singer_adtech.children import GoneError
 from singer_adtech.errors import DataError, VendorError, quoted
 from singer_adtech.jobs import Job, JobLostError, JobStatus, Phase
+from singer_adtech.row_counts import PageProgress
 from typing_extensions import override
 
 from tap_springserve.rows import ReportAnswer, read_report
@@ -43,12 +44,17 @@ class ReportJob(Job["requests.Response"]):
         answer = read_report(response)
         total = answer.total_pages
         number = 1
+        # Pages are gathered before a row counts: a report that does not end must be noticed here.
+        progress, seen = PageProgress("check the report's dimensions, and report this to the vendor"), set[int]()
         while True:
             yield response
             before = answer.data or []
             # An answer without a name is the whole of it: a report that was not asynchronous.
             if number >= total if total is not None else self._report_id is None or not before:
                 return
+            known = len(seen)
+            seen.update(hash(bytes(row)) for row in before)
+            progress.page(rows=len(before), new=len(seen) - known, total=answer.total_rows)
             if self._report_id is None:
                 raise DataError(
                     f"the report has {total} pages and no `report_id`: expected both", "report this to the vendor"

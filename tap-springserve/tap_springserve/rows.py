@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -68,8 +67,6 @@ def read_page(response: requests.Response) -> Page:
     Raises:
         DataError: The answer is neither.
     """
-    if response.status_code == HTTPStatus.NO_CONTENT:
-        return Page([])
     try:
         answer = _PAGES.decode(response.content)
     except msgspec.DecodeError:
@@ -83,8 +80,6 @@ def read_report(response: requests.Response) -> ReportAnswer:
     Raises:
         DataError: It is neither an array nor an object with `data` or with `status` and `report_id`.
     """
-    if response.status_code == HTTPStatus.NO_CONTENT:
-        return ReportAnswer(data=[])
     try:
         answer = _REPORTS.decode(response.content)
     except msgspec.DecodeError:

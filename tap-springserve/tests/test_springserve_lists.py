@@ -165,6 +165,64 @@ def test_a_vendor_that_ignores_the_page_of_v0_ends_the_run(run_tap: TapRunner, s
     assert len(vendor.journal.matching("/api/v0/campaigns")) == 2
 
 
+ENDLESS = "the list does not end: 3 pages in a row have no new row"
+
+
+def test_a_list_of_v0_in_another_order_on_each_page_ends(run_tap: TapRunner, script: Script) -> None:
+    # Given a vendor that ignores the page number, and sorts the rows anew each time
+    def answer(request: Request) -> Answer:
+        rows = [{"id": 1}, {"id": 2}, {"id": 3}]
+        return Answer.json(rows if int(request.param("page") or 0) % 2 else rows[::-1])
+
+    vendor = script(answer)
+
+    run = run_tap(vendor.settings(), "campaigns", fails=True)
+
+    assert run.error.startswith("stream campaigns: page 2 has the same rows as the page before")
+    assert len(vendor.data_requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("stream", "path"), [("campaigns", "/api/v0/campaigns"), ("domain_list_domains", "/api/v0/domain_lists")]
+)
+def test_a_list_of_v0_that_begins_again_and_again_ends(
+    run_tap: TapRunner, script: Script, stream: str, path: str
+) -> None:
+    # Given a list of streams, or of parents, whose pages come round and round
+    def answer(request: Request) -> Answer:
+        number = int(request.param("page") or 0) % 2
+        return Answer.json([{"id": number * 2 + 1, "name": "x"}, {"id": number * 2 + 2, "name": "y"}])
+
+    vendor = script(answer)
+
+    run = run_tap({**vendor.settings(), "parallel_requests": 1}, stream, fails=True)
+
+    assert run.error.startswith(f"stream {stream}: {ENDLESS}")
+    assert len(vendor.journal.matching(path)) == 5
+
+
+def test_a_list_of_v1_whose_pages_of_one_instant_do_not_end_ends(run_tap: TapRunner, script: Script) -> None:
+    # Given tags of one instant, in pages that come round and round, of a vendor that reports more pages
+    def answer(request: Request) -> Answer:
+        number = int(request.param("page") or 0) % 2
+        return script.page(tag(number * 2 + 1, A), tag(number * 2 + 2, A), pages=10**12, total=4)
+
+    vendor = script(answer)
+
+    run = run_tap({**vendor.settings(), "parallel_requests": 1}, "supply_tags", fails=True)
+
+    assert run.error.startswith(f"stream supply_tags: {ENDLESS}: set `resource_version: v0`")
+    assert len(vendor.data_requests) == 6
+
+
+def test_the_total_of_an_envelope_on_v0_counts(run_tap: TapRunner, script: Script) -> None:
+    vendor = script(lambda _: script.page({"id": 1}, total=2))
+
+    run = run_tap(vendor.settings(), "campaigns", fails=True)
+
+    assert run.error.startswith("stream campaigns: 1 rows read, and the reported total is 2 (read 2 times): ")
+
+
 def test_an_envelope_on_v0_is_read_up_to_its_last_page(run_tap: TapRunner, script: Script) -> None:
     vendor = script.answers(script.page({"id": 1}, pages=2), script.page({"id": 2}, page=2, pages=2))
 
@@ -183,23 +241,17 @@ def test_an_array_on_v1_is_read_until_an_empty_page(run_tap: TapRunner, script: 
     assert [record["id"] for record in run.records("bills")] == [1, 2]
 
 
-def test_no_content_is_an_empty_list(run_tap: TapRunner, script: Script) -> None:
-    vendor = script(lambda _: Answer(204))
-
-    assert run_tap(vendor.settings(), "campaigns", "supply_tags").records("campaigns") == []
-    assert len(vendor.data_requests) == 2
-
-
 @pytest.mark.parametrize(("mode", "fails"), [("fail", True), ("warn", False), ("off", False)])
-def test_fewer_rows_than_the_first_answer_told_are_noticed(
-    run_tap: TapRunner, script: Script, mode: str, *, fails: bool
-) -> None:
-    vendor = script.answers(script.page(tag(1, A), tag(2, B), total=3))
+def test_fewer_rows_than_reported_are_noticed(run_tap: TapRunner, script: Script, mode: str, *, fails: bool) -> None:
+    vendor = script.answers(*[script.page(tag(1, A), tag(2, B), total=3)] * 2)
 
     run = run_tap({**vendor.settings(), "row_count_check": mode}, "supply_tags", fails=fails)
 
-    words = "2 rows read, and the vendor's total is 3"
+    assert len(vendor.data_requests) == (1 if mode == "off" else 2)
+    words = "1 rows are missing after the first one, by the totals that the vendor reports (read 2 times)"
     assert (words in run.error, any(words in one for one in run.warnings())) == (fails, mode == "warn")
+    # The bookmark moves past what was confirmed only.
+    assert (run.bookmarks("supply_tags") == []) is fails
 
 
 def test_more_rows_than_told_are_no_loss(run_tap: TapRunner, script: Script) -> None:

@@ -90,13 +90,27 @@ def test_a_cumulative_row_gets_the_days_of_its_window(run_tap: TapRunner, script
     ]
 
 
-@pytest.mark.parametrize("sent", ["2026-01-31 23:00:00", "2026-02-02 00:00:00", "soon", None, 20260201])
-def test_a_row_dated_outside_of_the_window_ends_the_run(run_tap: TapRunner, script: Script, sent: Any) -> None:
+@pytest.mark.parametrize("sent", ["soon", None, 20260201])
+def test_a_row_without_a_day_ends_the_run(run_tap: TapRunner, script: Script, sent: Any) -> None:
     vendor = script.answers(complete(row(), {**row(2), "date": sent}))
 
     run = run_tap(one_day(vendor), "mine", fails=True)
 
-    assert run.error.startswith("stream mine, window 2026-02-01..2026-02-01: a row ")
+    assert run.error.startswith("stream mine, window 2026-02-01..2026-02-01: a row has the date ")
+    assert run.records("mine") == []
+
+
+@pytest.mark.parametrize("sent", ["2026-01-31 23:00:00", "2026-02-02 00:00:00"])
+def test_a_row_dated_outside_of_the_window_ends_the_run(run_tap: TapRunner, script: Script, sent: Any) -> None:
+    vendor = script.answers(*[complete(row(), {**row(2), "date": sent})] * 2)
+
+    run = run_tap(one_day(vendor), "mine", fails=True)
+
+    # The job was run again; the message says no more of the row than its day.
+    assert len(vendor.data_requests) == 2
+    assert run.error.startswith(
+        f"stream mine, window 2026-02-01..2026-02-01: the response has a row of {sent[:10]}, outside of the window"
+    )
     assert run.records("mine") == []
 
 
@@ -178,11 +192,13 @@ def test_keys_of_a_users_own(run_tap: TapRunner, script: Script) -> None:
 def test_rows_are_held_against_the_total_before_any_is_emitted(
     run_tap: TapRunner, script: Script, mode: str, *, fails: bool
 ) -> None:
-    vendor = script.answers(complete(row(1), row(2), total_rows=3))
+    vendor = script.answers(*[complete(row(1), row(2), total_rows=3)] * 2)
 
     run = run_tap(one_day(vendor, row_count_check=mode), "mine", fails=fails)
 
-    words = "2 rows read, and the vendor's total is 3"
+    # The job was run again, and the setting decides.
+    assert len(vendor.data_requests) == (1 if mode == "off" else 2)
+    words = "2 rows read, and the reported total is 3 (read 2 times)"
     assert (words in run.error, any(words in one for one in run.warnings())) == (fails, mode == "warn")
     assert (len(run.records("mine")), len(run.bookmarks("mine")) > 0) == ((0, False) if fails else (2, True))
 

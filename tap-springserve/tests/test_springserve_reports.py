@@ -155,6 +155,19 @@ def test_pages_that_cannot_be_asked_for_end_the_run(run_tap: TapRunner, script: 
     assert run.records("mine") == []
 
 
+def test_pages_of_a_report_that_come_round_and_round_end_the_run(run_tap: TapRunner, script: Script) -> None:
+    def answer(request: Request) -> Answer:
+        number = request.json().get("page", 1)
+        return Answer.json(complete(row(number % 2), page=number, total_pages=10**12, total_rows=2))
+
+    vendor = script(answer)
+
+    run = run_tap(one_day(vendor), "mine", fails=True)
+
+    assert "the list does not end: 3 pages in a row have no new row: check the report's dimensions" in run.error
+    assert len(vendor.data_requests) == 5
+
+
 def test_a_page_without_rows_ends_the_run(run_tap: TapRunner, script: Script) -> None:
     second = {"status": "COMPLETE", "report_id": ID, "page": 2, "total_pages": 2}
     vendor = script.answers(complete(row(1), total_pages=2), second)

@@ -1,0 +1,284 @@
+"""Rows that are lost on their way: halves of responses, empty ones, and those of another window, in all five taps.
+
+Each case is a stream and the requests that bring its rows. A run with a fault leaves what a run without one leaves; or
+it fails with one clear line, and the next run from its state makes up for it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from singer_adtech.testing import tap_runner
+from tap_adspect.tap import TapAdspect
+from tap_ispot.tap import TapISpot
+from tap_magnite.tap import TapMagnite
+from tap_spotwatch.tap import TapSpotwatch
+from tap_springserve.tap import TapSpringServe
+from vendor_simulators.adspect import AdspectSimulator
+from vendor_simulators.faults import Fault
+from vendor_simulators.ispot import ISpotSimulator
+from vendor_simulators.magnite import MagniteSimulator
+from vendor_simulators.magnite.simulator import BASE
+from vendor_simulators.spotwatch import SpotwatchSimulator
+from vendor_simulators.springserve import SpringServeSimulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from singer_adtech.tap import AdTechTap
+    from singer_adtech.testing import Run
+    from vendor_simulators.pytest_plugin import Simulate
+    from vendor_simulators.simulator import Simulator
+
+FIRST, LAST = dt.date(2025, 3, 10), dt.date(2025, 3, 12)
+NOW = dt.datetime(2025, 3, 20, 15, 0, tzinfo=dt.timezone.utc)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A stream, and what brings its rows."""
+
+    tap: type[AdTechTap]
+    make: Callable[..., Simulator]
+    stream: str
+    path: str
+    method: str = "GET"
+    settings: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.tap.name.removeprefix('tap-')}-{self.stream}"
+
+    def start(self, simulate: Simulate) -> Simulator:
+        """Start the vendor."""
+        return simulate(self.make(first_day=FIRST, days=3, rows_per_day=24, **self.options))
+
+    def read(self, monkeypatch: pytest.MonkeyPatch, vendor: Simulator, state: Any = None, **more: Any) -> Run:
+        """Read the stream."""
+        dated = {"start_date": FIRST.isoformat(), "end_date": LAST.isoformat()}
+        fails, test = more.pop("fails", False), more.pop("test", False)
+        with tap_runner(self.tap, NOW, monkeypatch) as run:
+            given = {**vendor.settings(), **dated, **self.settings, **more}
+            return run(given, self.stream, state=state, fails=fails, test=test)
+
+    def fault(self, action: Any, **more: Any) -> Fault:
+        """Make a fault of the requests that bring rows."""
+        return Fault(path=self.path, method=self.method, action=action, **more)
+
+    def requests(self, vendor: Simulator) -> int:
+        """Count the requests that bring rows."""
+        return len(vendor.journal.matching(self.path, self.method))
+
+
+ADS = {"window_days": 1, "page_size": 10, "parallel_requests": 1}
+AIRINGS = Case(
+    TapISpot, ISpotSimulator, "audience_airings", "/v4/metrics/audience/airings",
+    settings={"window_days": 1, "page_size": 10, "airing_types": []},
+)  # fmt: skip
+MOVIES = Case(TapISpot, ISpotSimulator, "movies", "/v4/movies", settings={"catalog_page_size": 10})
+BROADCASTS = Case(TapSpotwatch, SpotwatchSimulator, "broadcasts", "/*", settings=ADS)
+BLOCKS = Case(TapSpotwatch, SpotwatchSimulator, "blocks", "/*", settings={**ADS, "page_size": 2})
+TAGS = Case(TapSpringServe, SpringServeSimulator, "supply_tags", "/api/v1/supply_tags", settings={"page_size": 10})
+PRIORITIES = Case(
+    TapSpringServe, SpringServeSimulator, "demand_tag_priorities", "/api/v1/supply_tags/*",
+    settings={"parallel_requests": 1},
+)  # fmt: skip
+SUPPLY = Case(
+    TapSpringServe, SpringServeSimulator, "supply_daily", "/api/v0/report", "POST",
+    settings={"window_days": 1}, options={"polls": 0, "report_rows": 1000},
+)  # fmt: skip
+CAMPAIGNS = Case(TapSpringServe, SpringServeSimulator, "campaigns", "/api/v0/campaigns")
+STREAMS = Case(TapAdspect, AdspectSimulator, "streams", "/v1/streams", settings={"page_size": 5})
+FUNNEL = Case(TapAdspect, AdspectSimulator, "funnel_daily", "/v1/reports/funnel", settings={"window_days": 1})
+CLICKS = Case(
+    TapAdspect, AdspectSimulator, "click_log", "/v1/reports/log", settings={"log_window_minutes": 1440},
+)  # fmt: skip
+QUERY = Case(
+    TapMagnite, MagniteSimulator, "adstats_daily", f"{BASE}/queries/*/results", settings={"window_days": 1},
+)  # fmt: skip
+
+COUNTED = [AIRINGS, MOVIES, BROADCASTS, BLOCKS, TAGS, PRIORITIES, SUPPLY, STREAMS]
+"""Streams for which the vendor reports a total."""
+
+DATED = [AIRINGS, BROADCASTS, BLOCKS, SUPPLY, FUNNEL, CLICKS, QUERY]
+"""Streams of windows whose rows have a day or an instant."""
+
+JSON = [*COUNTED, CAMPAIGNS, QUERY]
+LINES = [FUNNEL, CLICKS]
+
+
+def table(*runs: Run) -> dict[tuple[Any, ...], Any]:
+    """Return what a loader has after these runs: the last record of each key."""
+    rows: dict[tuple[Any, ...], Any] = {}
+    for run in runs:
+        keys: list[str] = []
+        for one in run.messages:
+            if one["type"] == "SCHEMA":
+                keys = one["key_properties"]
+            elif one["type"] == "RECORD":
+                rows[tuple(one["record"][name] for name in keys)] = one["record"]
+    return rows
+
+
+def bookmark(run: Run, case: Case) -> str:
+    """Return the last bookmark; nothing if there is none."""
+    return (run.bookmarks(case.stream) or [""])[-1]
+
+
+@pytest.fixture(params=["first", "middle", "last"])
+def nth(request: pytest.FixtureRequest) -> Callable[[int], int]:
+    """Which of so many requests goes wrong."""
+    place = {"first": 0, "middle": 1, "last": 2}[str(request.param)]
+    return lambda count: (1, (count + 1) // 2, count)[place]
+
+
+@pytest.mark.parametrize("case", COUNTED, ids=str)
+def test_one_response_with_half_of_its_rows_loses_nothing(
+    case: Case, nth: Callable[[int], int], simulate: Simulate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a stream, and one response that has half of its rows
+    truth = table(case.read(monkeypatch, vendor := case.start(simulate)))
+    vendor.faults.add(case.fault("half_rows", nth=nth(case.requests(vendor))))
+    # When it is read, with the default settings
+    run = case.read(monkeypatch, vendor)
+    # Then what lacked was read again
+    assert table(run) == truth
+    assert len(truth) > 10
+
+
+@pytest.mark.parametrize("case", COUNTED, ids=str)
+def test_rows_that_stay_missing_fail_the_stream_and_the_next_run_has_them(
+    case: Case, nth: Callable[[int], int], simulate: Simulate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given responses that have half of their rows from some request on
+    clean = case.read(monkeypatch, vendor := case.start(simulate))
+    vendor.faults.add(case.fault("half_rows", nth=nth(case.requests(vendor)), times=None))
+    # When the stream is read
+    run = case.read(monkeypatch, vendor, fails=True)
+    # Then it fails in one line that names the setting, and its bookmark is one from which the next run has all rows
+    assert run.error.startswith(f"stream {case.stream}")
+    assert "set `row_count_check` to `warn`" in run.error
+    assert bookmark(run, case) < bookmark(clean, case) or not bookmark(clean, case)
+    vendor.faults.clear()
+    again = case.read(monkeypatch, vendor, state=run.states[-1] if run.states else None)
+    assert table(run, again) == table(clean)
+
+
+@pytest.mark.parametrize("case", COUNTED, ids=str)
+def test_the_run_goes_on_without_missing_rows_if_the_setting_says_so(
+    case: Case, simulate: Simulate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    versions = {"emit_activate_version_messages": True}
+    clean = case.read(monkeypatch, vendor := case.start(simulate), **versions)
+    vendor.faults.add(case.fault("half_rows", times=None))
+
+    warned = case.read(monkeypatch, vendor, row_count_check="warn", **versions)
+    asked = case.requests(vendor)
+    off = case.read(monkeypatch, vendor, row_count_check="off")
+
+    assert bookmark(warned, case) == bookmark(clean, case) or case is TAGS
+    assert any("as `row_count_check` is `warn`" in one for one in warned.warnings())
+    # A table is not activated: a loader would delete what is missing.
+    assert "ACTIVATE_VERSION" not in {one["type"] for one in warned.messages}
+    assert ("ACTIVATE_VERSION" in {one["type"] for one in clean.messages}) is (case in (MOVIES, PRIORITIES, STREAMS))
+    # And nothing is compared and nothing is read twice if it is off.
+    assert case.requests(vendor) - asked <= asked
+    assert not [one for one in off.warnings() if "total" in one]
+
+
+@pytest.mark.parametrize("action", ["empty", "no_content"])
+@pytest.mark.parametrize("case", [*JSON, *LINES], ids=str)
+def test_an_empty_response_is_not_an_empty_result(
+    case: Case, action: str, nth: Callable[[int], int], simulate: Simulate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truth = table(case.read(monkeypatch, vendor := case.start(simulate)))
+    vendor.faults.add(case.fault(action, nth=nth(case.requests(vendor))))
+
+    assert table(case.read(monkeypatch, vendor)) == truth
+
+
+@pytest.mark.parametrize("action", ["empty", "no_content"])
+@pytest.mark.parametrize("case", JSON, ids=str)
+def test_empty_responses_without_end_fail_the_stream(
+    case: Case, action: str, simulate: Simulate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vendor = case.start(simulate)
+    vendor.faults.add(case.fault(action, times=None))
+
+    run = case.read(monkeypatch, vendor, fails=True)
+
+    assert run.error.startswith(f"stream {case.stream}")
+    assert "tried" in run.error
+    assert run.records(case.stream) == []
+    assert run.bookmarks(case.stream) == []
+
+
+@pytest.mark.parametrize("action", ["empty", "no_content"])
+@pytest.mark.parametrize("counted", [True, False])
+@pytest.mark.parametrize("case", LINES, ids=str)
+def test_a_repeated_empty_report_is_accepted_with_a_warning(
+    case: Case, action: str, simulate: Simulate, monkeypatch: pytest.MonkeyPatch, *, counted: bool
+) -> None:
+    # Given a state of a run that had rows
+    clean = case.read(monkeypatch, vendor := case.start(simulate))
+    # When the vendor says twice that a window of the look-back has none
+    vendor.faults.add(case.fault(action, times=2))
+    run = case.read(
+        monkeypatch, vendor, state=clean.states[-1], log_count_check=counted, log_lookback_hours=72, lookback_days=2
+    )
+    # Then this is believed, as the format has no other way to say so; but not in silence
+    window = "2025-03-10T00:00:00+00:00..2025-03-11T00:00:00+00:00" if case is CLICKS else "2025-03-10..2025-03-10"
+    (warning,) = run.warnings()
+    assert warning.startswith(f"stream {case.stream}: window {window}: ")
+    if case is CLICKS and counted:
+        assert "the log has 0 clicks and 0 conversions, and the funnel counts " in warning
+    else:
+        assert "the vendor answered twice without a row, and an earlier run has read this window" in warning
+    assert bookmark(run, case) == bookmark(clean, case)
+    assert run.clock.slept == [1]
+
+
+@pytest.mark.parametrize("case", DATED, ids=str)
+def test_a_response_of_another_window_is_asked_for_again(
+    case: Case, simulate: Simulate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given one answer that belongs to the window before, as a cache gives it
+    truth = table(case.read(monkeypatch, vendor := case.start(simulate), page_size=100))
+    vendor.faults.add(case.fault("previous", nth=case.requests(vendor)))
+    # When the stream is read
+    run = case.read(monkeypatch, vendor, page_size=100)
+    # Then none of its rows stand for those of the window
+    assert table(run) == truth
+    assert any("outside of the window asked for; read again" in one for one in run.warnings())
+
+
+@pytest.mark.parametrize("case", DATED, ids=str)
+def test_responses_of_another_window_without_end_fail_the_stream(
+    case: Case, simulate: Simulate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given answers that belong to the window before from the last window on
+    clean = case.read(monkeypatch, vendor := case.start(simulate), page_size=100)
+    vendor.faults.add(case.fault("previous", nth=case.requests(vendor), times=None))
+    # When the stream is read
+    run = case.read(monkeypatch, vendor, page_size=100, fails=True)
+    # Then it fails, with the day and the window and no other word of a row, and the next run has all
+    assert run.error.startswith(f"stream {case.stream}, window 2025-03-12")
+    assert "the response has a row of 2025-03-11, outside of the window asked for: " in run.error
+    assert bookmark(run, case) < bookmark(clean, case)
+    vendor.faults.clear()
+    again = case.read(monkeypatch, vendor, state=run.states[-1])
+    assert table(run, again) == table(clean)
+
+
+@pytest.mark.parametrize("case", [MOVIES, AIRINGS, SUPPLY, STREAMS], ids=str)
+def test_a_connection_test_reads_nothing_twice(case: Case, simulate: Simulate, monkeypatch: pytest.MonkeyPatch) -> None:
+    vendor = case.start(simulate)
+    vendor.faults.add(case.fault("half_rows", times=None))
+
+    case.read(monkeypatch, vendor, test=True)
+
+    asked = [request.target for request in vendor.journal.matching(case.path, "GET")]
+    assert len(asked) == len(set(asked))
