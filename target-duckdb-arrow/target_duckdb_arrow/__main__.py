@@ -1,7 +1,27 @@
-"""Runs the target by `python -m target_duckdb_arrow`."""
+"""Start of the program, by its name or by `python -m target_duckdb_arrow`."""
 
 from __future__ import annotations
 
-from target_duckdb_arrow.target import TargetDuckDBArrow
+import os
+import signal
 
-TargetDuckDBArrow.cli()
+_SIGNAL_EXIT = 128  # what shells add to the number of the signal that ended a program
+
+
+def _stop(number: int, _: object) -> None:
+    # An exception would be a traceback from within the imports, and nothing has been read or written yet.
+    os.write(2, f"target-duckdb-arrow: stopped by signal {number} while it started\n".encode())
+    os._exit(_SIGNAL_EXIT + number)
+
+
+def main() -> None:
+    """Run the target. Its libraries take most of a second to import, in which signals are answered here."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
+    from target_duckdb_arrow.target import TargetDuckDBArrow  # noqa: PLC0415 - after the signals
+
+    TargetDuckDBArrow.cli()
+
+
+if __name__ == "__main__":
+    main()

@@ -18,8 +18,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 import pyarrow as pa
 
-from target_duckdb_arrow.decimals import DEFAULT_SCALE, PRECISION, choose_scale, profile_of
-from target_duckdb_arrow.errors import RefusedValueError, excerpt
+from target_duckdb_arrow.decimals import (
+    DEFAULT_SCALE,
+    PRECISION,
+    BeyondNumber,
+    choose_scale,
+    parse_number,
+    profile_of,
+    to_scale,
+)
+from target_duckdb_arrow.errors import RefusedValueError, describe
 from target_duckdb_arrow.types import BIGINT, BOOLEAN, DATE, HUGEINT, JSON, TIMESTAMPTZ, VARCHAR, decimal_type
 
 if TYPE_CHECKING:
@@ -45,7 +53,12 @@ _TIMESTAMP_TEXT = re.compile(
 _TIMESTAMP = pa.timestamp("us", "UTC")
 _MICROSECOND_DIGITS = 6
 
-_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+def _refuse_unknown(value: object) -> None:
+    raise RefusedValueError(f"{describe(value)} cannot be written as JSON")
+
+
+_encode = msgspec.json.Encoder(decimal_format="number", enc_hook=_refuse_unknown).encode
 
 
 class Converted(NamedTuple):
@@ -86,7 +99,7 @@ def _kinds(values: Sequence[Any]) -> set[type]:
 def _refuse_others(values: Sequence[Any], kinds: tuple[type, ...], name: str) -> None:
     for value in values:
         if value is not None and type(value) not in kinds:
-            raise RefusedValueError(f"{excerpt(value)} is not {name}")
+            raise RefusedValueError(f"{describe(value)} is not {name}")
 
 
 def _convert_booleans(values: Sequence[Any]) -> Converted:
@@ -101,11 +114,20 @@ def _refuse_others_if(values: Sequence[Any], kinds: set[type], name: str) -> Non
 
 def _convert_strings(values: Sequence[Any]) -> Converted:
     _refuse_others_if(values, {str}, "a string")
-    return Converted(pa.array(values, pa.string()), VARCHAR)
+    try:
+        return Converted(pa.array(values, pa.string()), VARCHAR)
+    except UnicodeEncodeError:  # only a stream map can make one; the JSON parser refuses them
+        raise RefusedValueError("a string holds half of a surrogate pair, which is not a character") from None
 
 
 def _convert_json(values: Sequence[Any]) -> Converted:
-    return Converted(pa.array([None if value is None else _encode(value) for value in values], pa.string()), JSON)
+    try:
+        texts = [None if value is None else _encode(value) for value in values]
+    except RecursionError:
+        raise RefusedValueError("a value is nested too deeply for JSON") from None
+    except (TypeError, UnicodeEncodeError) as error:  # a stream map may compute anything
+        raise RefusedValueError(f"a computed value cannot be written as JSON ({type(error).__name__})") from None
+    return Converted(pa.array(texts, pa.string()), JSON)
 
 
 def _convert_integers(values: Sequence[Any]) -> Converted:
@@ -117,7 +139,7 @@ def _convert_integers(values: Sequence[Any]) -> Converted:
         pass
     for value in values:
         if value is not None and not -_HUGEINT_LIMIT <= value < _HUGEINT_LIMIT:
-            raise RefusedValueError(f"{excerpt(value)} is beyond 128 bits, the widest integer of DuckDB")
+            raise RefusedValueError(f"{describe(value)} is beyond 128 bits, the widest integer of DuckDB")
     return Converted(pa.array([None if value is None else str(value) for value in values], pa.string()), HUGEINT)
 
 
@@ -127,10 +149,12 @@ def _integer(value: Any) -> int | None:
         return value
     number = _finite(value, from_text=False, name="an integer")
     if isinstance(number, Decimal):
-        if number and number.adjusted() > _MOST_INTEGER_DIGITS:
-            raise RefusedValueError(f"{excerpt(value)} is beyond 128 bits, the widest integer of DuckDB")
+        if not number:
+            return 0  # 0e999999999 too, whose zeros int() would write out
+        if number.adjusted() > _MOST_INTEGER_DIGITS:
+            raise RefusedValueError(f"{describe(value)} is beyond 128 bits, the widest integer of DuckDB")
         if number != int(number):
-            raise RefusedValueError(f"{excerpt(value)} is not an integer")
+            raise RefusedValueError(f"{describe(value)} is not an integer")
     return int(number)
 
 
@@ -142,8 +166,12 @@ def _finite(value: Any, *, from_text: bool, name: str) -> int | Decimal:
         if number.is_finite():
             return number
     if from_text and type(value) is str and _NUMBER_TEXT.fullmatch(value):
-        return Decimal(value)
-    raise RefusedValueError(f"{excerpt(value)} is not {name}")
+        value = parse_number(value)
+        if isinstance(value, Decimal):
+            return value
+    if isinstance(value, BeyondNumber):
+        raise RefusedValueError(f"{describe(value)} is beyond every number type")
+    raise RefusedValueError(f"{describe(value)} is not {name}")
 
 
 def _convert_numbers(values: Sequence[Any], wanted: ColumnType) -> Converted:
@@ -154,8 +182,8 @@ def _convert_numbers(values: Sequence[Any], wanted: ColumnType) -> Converted:
     scale = DEFAULT_SCALE if wanted.scale is None else wanted.scale
     if wanted.scale is not None:
         try:
-            return Converted(pa.array(values, pa.decimal128(PRECISION, scale)), wanted)
-        except (OverflowError, pa.ArrowInvalid):
+            return Converted(_decimals(values, scale), wanted)
+        except ArithmeticError:
             pass
     profile = profile_of(value for value in values if value is not None)
     if wanted.scale is None and profile.double:
@@ -166,11 +194,16 @@ def _convert_numbers(values: Sequence[Any], wanted: ColumnType) -> Converted:
         raise RefusedValueError(_beyond_all(values)) from None
     if chosen is None:
         return Converted(_doubles(values), decimal_type(None))
-    return Converted(pa.array(values, pa.decimal128(PRECISION, chosen)), decimal_type(chosen))
+    return Converted(_decimals(values, chosen), decimal_type(chosen))
+
+
+def _decimals(values: Sequence[Any], scale: int) -> pa.Array:
+    return pa.array(to_scale(values, scale), pa.decimal128(PRECISION, scale))
 
 
 def _doubles(values: Sequence[Any]) -> pa.Array:
-    return pa.array([None if value is None else float(value) for value in values], pa.float64())
+    # Plus 0.0, so that minus zero is zero here as it is in a DECIMAL.
+    return pa.array([None if value is None else float(value) + 0.0 for value in values], pa.float64())
 
 
 def _length(value: int | Decimal) -> int:
@@ -182,8 +215,8 @@ def _beyond_all(values: Sequence[Any]) -> str:
     present = [value for value in values if value is not None]
     longest = max(present, key=_length)
     return (
-        f"no number type of DuckDB holds all values digit for digit: {excerpt(longest)} needs more than a "
-        f"DECIMAL({PRECISION}) has beside the others, and a DOUBLE would round"
+        f"no number type of DuckDB holds all values digit for digit: {describe(longest)} does not fit a "
+        f"DECIMAL({PRECISION}) together with the others, and a DOUBLE would round"
     )
 
 
@@ -200,7 +233,7 @@ def _convert_dates(values: Sequence[Any]) -> Converted:
 def _date(value: str) -> str:
     match = _DATE_TEXT.fullmatch(value)
     if match is None:
-        raise RefusedValueError(f"{excerpt(value)} is not a date")
+        raise RefusedValueError(f"{describe(value)} is not a date")
     return match[1]
 
 
@@ -226,7 +259,7 @@ def _timestamp(value: str) -> tuple[str, bool]:
     """Write a date-time as Arrow reads it: UTC where it has no offset, digits after the sixth cut."""
     match = _TIMESTAMP_TEXT.fullmatch(value)
     if match is None:
-        raise RefusedValueError(f"{excerpt(value)} is not a date-time")
+        raise RefusedValueError(f"{describe(value)} is not a date-time")
     fraction = match["fraction"] or "0"
     kept = fraction[:_MICROSECOND_DIGITS]
     offset = (match["offset"] or "Z").upper()
@@ -249,7 +282,7 @@ def _cast_naming(values: Sequence[str | None], normal: Sequence[str | None], wan
         return pa.array(normal, pa.string()).cast(wanted)
     except pa.ArrowInvalid:
         refused = next(value for value, text in zip(values, normal, strict=True) if not _casts(text, wanted))
-        raise RefusedValueError(f"{excerpt(refused)} is not {name}") from None
+        raise RefusedValueError(f"{describe(refused)} is not {name}") from None
 
 
 def _casts(text: str | None, wanted: Any) -> bool:

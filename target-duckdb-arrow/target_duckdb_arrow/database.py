@@ -7,10 +7,11 @@ once for a run (0.1 s); attaching the file to it and detaching it, checkpoint in
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,18 @@ _REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 # POSIX, and the words of Windows.
 _LOCKED = re.compile(r"could not set lock|being used by another process|conflicting lock", re.IGNORECASE)
 _HOLDER = re.compile(r"\(PID \d+\)")
+_NOT_A_DATABASE = "not a valid DuckDB database"
+# DuckDB's messages quote values of a row, and names.
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+_ABOUT_THE_FILE = (
+    duckdb.IOException,
+    duckdb.OutOfMemoryException,
+    duckdb.FatalException,
+    duckdb.InternalException,
+    duckdb.TransactionException,
+)
+# Nobody else may read the file and what lies next to it: its log, and what DuckDB moves out of memory.
+_PRIVATE = 0o077
 
 
 class Database:
@@ -52,8 +65,13 @@ class Database:
                 f"Setting 'filepath' is '{filepath}': it must name a local file, such as output/warehouse.duckdb. "
                 "A database in memory would be gone at the end of the run.",
             )
-        self.path = Path(filepath).expanduser()
-        if self.path.is_dir():
+        try:
+            self.path = Path(filepath).expanduser()
+            is_folder = self.path.is_dir()
+        except (OSError, RuntimeError, ValueError) as error:  # no such user, a name too long, a NUL
+            reason = getattr(error, "strerror", None) or error
+            raise SettingError(f"Setting 'filepath' cannot be used ({reason}): name a file.") from error
+        if is_folder:
             raise SettingError(f"Setting 'filepath' is '{filepath}', which is a folder: name a file in it.")
         self._lock_timeout = lock_timeout
         self._logger = logger
@@ -68,6 +86,10 @@ class Database:
         Raises:
             DatabaseError: The file cannot be opened, or DuckDB fails.
         """
+        with _private_files():
+            yield from self._transaction()
+
+    def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
         connection = self._attach()
         try:
             connection.execute("BEGIN").fetchall()
@@ -80,9 +102,11 @@ class Database:
             self._engine = None
             if not isinstance(error, duckdb.Error):
                 raise
+            cause = "a full disk, memory, rights" if is_about_the_file(error) else "how the table was made"
+            reason = _first_line(error) if is_about_the_file(error) else plain_text(error)
             raise DatabaseError(
-                f"Setting 'filepath': DuckDB failed on {self.path}: {_first_line(error)}. What came before the last "
-                "state is safe; see to the cause (a full disk, memory, rights) and run again from the last state.",
+                f"Setting 'filepath': DuckDB failed on {self.path}: {reason}. What came before the last "
+                f"state is safe; see to the cause ({cause}) and run again from the last state.",
             ) from error
 
     def _attach(self) -> duckdb.DuckDBPyConnection:
@@ -95,16 +119,19 @@ class Database:
         if self._engine is None:
             self._engine = duckdb.connect(":memory:")
             self._engine.execute("SET TimeZone = 'UTC'").fetchall()
-        path = str(self.path).replace("'", "''")
+            # Next to the file; for a database in memory DuckDB would choose the current folder.
+            self._engine.execute(f"SET temp_directory = {_literal(f'{self.path}.tmp')}").fetchall()
         deadline = time.monotonic() + self._lock_timeout
         wait = _FIRST_WAIT
         told = False
         while True:
             try:
                 # The type is said, as DuckDB would fetch an extension for a file that looks like another database.
-                self._engine.execute(f"ATTACH '{path}' AS {CATALOG} (TYPE duckdb)").fetchall()
+                self._engine.execute(f"ATTACH {_literal(str(self.path))} AS {CATALOG} (TYPE duckdb)").fetchall()
             except duckdb.Error as error:
                 text = str(error)
+                if _NOT_A_DATABASE in text and _removed_if_empty(self.path):
+                    continue
                 if not _LOCKED.search(text):
                     raise self._not_opened(error) from error
                 holder = _HOLDER.search(text)
@@ -124,11 +151,50 @@ class Database:
             wait = min(wait * 1.5, _LONGEST_WAIT)
 
     def _not_opened(self, error: duckdb.Error) -> DatabaseError:
-        if "not a valid DuckDB database" in str(error):
+        if _NOT_A_DATABASE in str(error):
             return DatabaseError(
                 f"Setting 'filepath': {self.path} exists and is not a DuckDB database. Name another file.",
             )
         return DatabaseError(f"Setting 'filepath': {self.path} cannot be opened: {_first_line(error)}")
+
+
+@contextmanager
+def _private_files() -> Iterator[None]:
+    before = os.umask(_PRIVATE)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def _removed_if_empty(path: Path) -> bool:
+    """Remove a file of 0 bytes, as `touch` and `mktemp` make them, so that DuckDB makes a database in its place."""
+    if os.name != "posix":
+        return False
+    import fcntl  # noqa: PLC0415 - absent on Windows
+
+    with suppress(OSError), path.open("r+b") as file:
+        # The lock that DuckDB takes: no other loader is making a database of this very file.
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        found = os.fstat(file.fileno())
+        if found.st_size == 0 and os.path.samestat(found, path.stat()):
+            path.resolve().unlink()
+            return True
+    return False
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def is_about_the_file(error: duckdb.Error) -> bool:
+    """Tell whether the disk, the memory or DuckDB itself is the cause, and not the table or the rows."""
+    return isinstance(error, _ABOUT_THE_FILE)
+
+
+def plain_text(error: duckdb.Error) -> str:
+    """Return what DuckDB says, without the values and names that it quotes."""
+    return _QUOTED.sub("...", _first_line(error))
 
 
 def _first_line(error: duckdb.Error) -> str:

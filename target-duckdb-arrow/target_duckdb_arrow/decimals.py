@@ -9,16 +9,20 @@ The rule, for every column of type `number`:
    source.
 3. Where that would lose a digit: a DECIMAL(38, s) with s above 28.
 4. Otherwise the run stops and names the column.
+
+All of it is decided by the numbers' own digits and exponents. Arrow is only handed numbers that have exactly the
+decimals of their column, because its own rescaling reads past a table of powers of ten when it has to move the point by
+more than 38 digits (https://github.com/apache/arrow/issues/50964): wrong values, or a segmentation fault.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, Inexact, InvalidOperation
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 PRECISION = 38
 """Digits of the widest DECIMAL of DuckDB: https://duckdb.org/docs/stable/sql/data_types/numeric"""
@@ -29,9 +33,38 @@ DEFAULT_SCALE = 10
 # At least 10 whole digits are kept for sums: SUM of DECIMAL(38, s) is DECIMAL(38, s) in DuckDB, and stops on overflow.
 _LARGEST_USUAL_SCALE = 28
 
+# Raises where a number would lose a digit or needs more than 38.
+_EXACT = Context(prec=PRECISION, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[Inexact, InvalidOperation])
+
 # Integers of more bits than this are far beyond every type here. Python does not print those of over 4,300 digits.
 _LARGEST_COUNTED_BITS = 4096
 _BEYOND = 10_000
+
+
+class BeyondNumber:
+    """A number of JSON whose exponent has more than 18 digits: not even Python's Decimal holds it."""
+
+
+BEYOND_NUMBER = BeyondNumber()
+
+
+def parse_number(text: str) -> Decimal | BeyondNumber:
+    """Parse the text of a JSON number, whatever its exponent."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        mantissa = text.lower().partition("e")[0]
+        return BEYOND_NUMBER if mantissa.strip("-0.") else Decimal(0)
+
+
+def to_scale(values: Sequence[int | Decimal | None], scale: int) -> list[Decimal | None]:
+    """Write numbers with exactly `scale` decimals, as a DECIMAL(38, scale) has them.
+
+    Raises:
+        ArithmeticError: A number has more decimals that are not zero, or more than 38 digits.
+    """
+    quantize, quantum = _EXACT.quantize, Decimal((0, (1,), -scale))
+    return [None if value is None else quantize(value, quantum) for value in values]
 
 
 @dataclass(frozen=True)
@@ -102,7 +135,7 @@ def is_exact_double(value: int | Decimal) -> bool:
 
 
 def _digits(value: int | Decimal) -> tuple[int, int]:
-    """Count the digits before and after the point."""
+    """Count the digits before and after the point, zeros at either end left out."""
     if isinstance(value, int):
         if value.bit_length() > _LARGEST_COUNTED_BITS:
             return _BEYOND, 0

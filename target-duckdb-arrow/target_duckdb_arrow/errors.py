@@ -1,11 +1,20 @@
-"""What ends a run, each told in one line: which setting or stream, what is wrong, what to do."""
+"""Errors that end a run, each in one line: which setting or stream, what is wrong, what to do.
+
+No message quotes a value of a record, because records may hold personal data: a value is described by its JSON type,
+its length and its shape, and the number of its line in the input leads to it.
+"""
 
 from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
 
 from singer_sdk.exceptions import MissingKeyPropertiesError, RecordsWithoutSchemaException
 from singer_sdk.singerlib.exceptions import InvalidInputLine
 
-_EXCERPT_LENGTH = 60
+_LONGEST_SHAPE = 40
+_LONGEST_NAME = 60
+_MOST_COUNTED_BITS = 4096
 
 
 class LoadError(Exception):
@@ -29,7 +38,11 @@ class RecordError(LoadError):
 
 
 class InputError(LoadError, InvalidInputLine):
-    """A line which is no Singer message."""
+    """A line that is not a Singer message."""
+
+
+class UnfinishedError(LoadError):
+    """An input that ended before the tap had finished."""
 
 
 class UnknownStreamError(LoadError, RecordsWithoutSchemaException):
@@ -41,17 +54,56 @@ class MissingKeyError(RecordError, MissingKeyPropertiesError):
 
 
 class RefusedValueError(ValueError):
-    """A value that its column cannot hold. The caller adds the stream and the column."""
+    """A value that its column cannot hold. The caller adds the stream, the column and the line."""
 
 
-def excerpt(value: object) -> str:
-    """Show a value in a message: on one line, cut to 60 characters, with the name of its JSON type."""
-    names = {bool: "boolean", int: "integer", str: "string", list: "array", dict: "object"}
-    try:
-        text = str(value) if not isinstance(value, str) else repr(value)
-    except ValueError:  # Python refuses to print integers of more than 4,300 digits
-        text = "of thousands of digits"
-    text = " ".join(text.split())
-    if len(text) > _EXCERPT_LENGTH:
-        text = f"{text[:_EXCERPT_LENGTH]}..."
-    return f"{names.get(type(value), 'number')} {text}"
+def describe(value: object) -> str:
+    """Describe a value without its content: its JSON type and its size; of a short string its shape too.
+
+    In a shape every letter is an `a` and every digit a `9`: `99.99.9999` shows which form a date has.
+    """
+    if isinstance(value, str):
+        return f"a string of {_count(len(value), 'character')}{_shape(value)}"
+    if isinstance(value, bool):
+        return "a boolean"
+    if isinstance(value, list):
+        return f"an array of {_count(len(value), 'element')}"
+    if isinstance(value, dict):
+        return f"an object of {_count(len(value), 'property', 'properties')}"
+    return f"a number {_number(value)}"
+
+
+def shorten(name: object) -> str:
+    """Quote a name from the input: on one line, cut to 60 characters."""
+    text = " ".join(str(name).split())
+    return f"'{text}'" if len(text) <= _LONGEST_NAME else f"'{text[:_LONGEST_NAME]}...'"
+
+
+def one_line(error: BaseException) -> str:
+    """Write an error on one line, without a full stop at its end."""
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+
+
+def _shape(text: str) -> str:
+    if not 0 < len(text) <= _LONGEST_SHAPE or not text.isprintable():
+        return ""
+    return " (" + "".join("a" if one.isalpha() else "9" if one.isdigit() else one for one in text) + ")"
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, int):
+        if value.bit_length() > _MOST_COUNTED_BITS:  # Python does not print integers of over 4,300 digits
+            return "of more than 1,000 digits"
+        return f"of {_count(len(str(abs(value))), 'digit')}"
+    if isinstance(value, float):
+        value = Decimal(repr(value))
+    if isinstance(value, Decimal):
+        if not value.is_finite():
+            return "that is not finite"
+        exponent = int(value.as_tuple().exponent)
+        return f"with the exponent {value.adjusted()} and {_count(max(0, -exponent), 'decimal')}"
+    return "with an exponent of more than 18 digits"

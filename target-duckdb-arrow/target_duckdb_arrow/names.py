@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _DEFAULT_SCHEMA = "main"
+# Schemas of DuckDB itself, in which nothing can be made.
+_RESERVED = frozenset({"information_schema", "pg_catalog"})
 
 
 def table_name(stream: str, default_schema: str | None) -> TableName:
@@ -18,10 +20,21 @@ def table_name(stream: str, default_schema: str | None) -> TableName:
 
     The table is what follows the last hyphen of the stream's name. The schema is `default_target_schema`; without it,
     what stands before that hyphen in `schema-table` and `database-schema-table`, else `main`.
+
+    Raises:
+        SchemaError: The schema is DuckDB's own, or a name has a NUL in it.
     """
     parts = stream.split("-")
     schema = default_schema or (parts[-2] if len(parts) in {2, 3} and parts[-2] else _DEFAULT_SCHEMA)
-    return TableName(schema, parts[-1] or stream)
+    table = parts[-1] or stream
+    if fold(schema) in _RESERVED:
+        raise SchemaError(
+            f"Stream '{stream}' would go to the schema '{schema}', which is DuckDB's own. Set default_target_schema to "
+            "another.",
+        )
+    if "\0" in schema or "\0" in table:
+        raise SchemaError(f"Stream {stream!r} would go to a schema or table with a NUL in its name. Rename it.")
+    return TableName(schema, table)
 
 
 def check_names(stream: str, names: Iterable[str], keys: Sequence[str]) -> None:
@@ -45,5 +58,5 @@ def check_names(stream: str, names: Iterable[str], keys: Sequence[str]) -> None:
     for key in keys:
         if key not in seen.values():
             raise SchemaError(
-                f"Stream '{stream}': its key '{key}' is no property of its schema. Select that property in the tap.",
+                f"Stream '{stream}': its key '{key}' is not a property of its schema. Select that property in the tap.",
             )

@@ -16,15 +16,26 @@ import msgspec
 from singer_sdk.io_base import GenericSingerReader
 from typing_extensions import override
 
-from target_duckdb_arrow.errors import InputError, RecordError, excerpt
+from target_duckdb_arrow.decimals import parse_number
+from target_duckdb_arrow.errors import InputError, RecordError, describe, one_line, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-# Records with ever new unknown properties would compile a decoder for each; past this many they are not told apart.
-_MOST_UNKNOWN = 50
+# Records with ever new unknown properties would compile a decoder for each; past this many they are parsed into dicts.
+_MOST_COMPILED = 50
+# Names of unknown properties that are remembered, so that a tap which uses ids as names does not fill the memory.
+_MOST_REMEMBERED = 10_000
 # What msgspec refuses in the name of a field.
 _NOT_COMPILED = re.compile(r'["\\\x00-\x1f]')
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff", b"{\x00", b"\x00{")
+_SURROGATE = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F][0-9a-fA-F]{2}",
+)
+_NOT_FINITE = re.compile(rb"[:,\[]\s*-?(?:NaN|Infinity)\b")
+# What a parser raises on text that is not JSON, on nesting beyond Python's limit, and on exponents of over 18 digits.
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class Message(TypedDict, total=False):
@@ -35,33 +46,82 @@ class Message(TypedDict, total=False):
     record: msgspec.Raw
     schema: msgspec.Raw
     key_properties: list[str] | None
+    bookmark_properties: list[str] | None
     value: msgspec.Raw
     version: int | None
     time_extracted: str | None
 
 
 _decode_message = msgspec.json.Decoder(Message).decode
+# Decimal itself is the faster hook, and fails on exponents of more than 18 digits only.
 _decode_json = msgspec.json.Decoder(float_hook=Decimal).decode
+_decode_any_number = msgspec.json.Decoder(float_hook=parse_number).decode
 
 
-def decode_json(text: bytes | msgspec.Raw) -> Any:
+def decode_json(text: bytes | msgspec.Raw, part: str) -> Any:
     """Parse a part of a message; numbers with a point or an exponent become Decimal.
 
+    Args:
+        text: the part.
+        part: what it is and where, for messages.
+
     Raises:
-        InputError: It is no JSON, which shows only now for what was left as text, such as bytes that are no UTF-8.
+        InputError: It is not JSON, which shows only now for a part that was left as text.
     """
     try:
+        return _parse(text)
+    except _UNREADABLE as error:
+        raise InputError(f"{part} cannot be read: {explain(bytes(text), error)}. Check the tap.") from error
+
+
+def _parse(text: bytes | msgspec.Raw) -> Any:
+    try:
         return _decode_json(text)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"A part of a message is no JSON ({error}): {excerpt(bytes(text))}. Check the tap.") from error
+    except ArithmeticError:
+        return _decode_any_number(text)
+
+
+def explain(line: bytes, error: Exception) -> str:
+    """Say why text is not JSON that can be read, without quoting it."""
+    if isinstance(error, RecursionError):
+        return f"it is nested more than about {sys.getrecursionlimit():,} levels deep"
+    if isinstance(error, UnicodeDecodeError) and not line.startswith(_UTF_16):
+        return f"it is not UTF-8 text (byte {len(line) - len(_after_text(line)):,})"
+    if found := _SURROGATE.search(line):
+        return f"half of a surrogate pair (byte {found.start():,}) is not a character"
+    reasons = {
+        "it is UTF-16 text, and Singer messages are UTF-8": line.startswith(_UTF_16),
+        "NaN and Infinity are not JSON": _NOT_FINITE.search(line),
+        f"it ends in the middle, after {len(line.rstrip()):,} bytes; the tap may have been stopped there": (
+            "truncated" in str(error)
+        ),
+    }
+    return next((reason for reason, applies in reasons.items() if applies), one_line(error))
+
+
+def _after_text(line: bytes) -> bytes:
+    """Return a line from its first byte that is not UTF-8 on; msgspec counts from the start of a string."""
+    try:
+        line.decode()
+    except UnicodeDecodeError as error:
+        return line[error.start :]
+    return b""
 
 
 class LineReader(GenericSingerReader[bytes]):
-    """Reads Singer messages, passing records on unparsed."""
+    """Reads Singer messages, passing records on unparsed.
+
+    Attributes:
+        line: number of the line being read, by which a user finds it in the tap's output.
+    """
+
+    line = 0
 
     @property
     @override
     def default_input(self) -> IO[bytes]:
+        if sys.stdin is None:
+            raise InputError("Standard input is closed. Pipe a tap into the loader, or name a file with --input.")
         return sys.stdin.buffer
 
     @override
@@ -73,28 +133,41 @@ class LineReader(GenericSingerReader[bytes]):
         """Hand each message to the callback of its type.
 
         Raises:
-            InputError: A line is no Singer message.
+            InputError: A line is not a Singer message.
         """
         source: IO[Any] = file_input or self.default_input
         counts: Counter[str] = Counter()
-        # By its number, a user finds the line in the tap's output.
         for number, line in enumerate(getattr(source, "buffer", source), 1):
+            self.line = number
             try:
                 message = self.deserialize_json(line)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            except _UNREADABLE as error:
                 if not line.strip():
                     continue
-                raise InputError(
-                    f"Line {number} of the input is no Singer message ({error}): {excerpt(line)}. "
-                    "Check what the tap writes, and whether it was stopped in the middle of a line.",
-                ) from error
+                message = self._read_oddity(line, error)
             kind = message.get("type", "")
             callback = callbacks.get(kind)
             if callback is None:
-                raise InputError(f"Line {number} of the input has the unknown message type '{kind}'. Check the tap.")
+                raise InputError(
+                    f"Line {number:,} of the input has the unknown message type {shorten(kind)}. Check the tap.",
+                )
             callback(message)
             counts[kind] += 1
         return counts
+
+    def _read_oddity(self, line: bytes | str, error: Exception) -> dict[str, Any]:
+        """Read a first line that begins with a byte order mark; refuse everything else."""
+        text = line.encode("utf-8", "surrogatepass") if isinstance(line, str) else line
+        if self.line == 1 and text.startswith(_BYTE_ORDER_MARK):
+            text = text.removeprefix(_BYTE_ORDER_MARK)
+            try:
+                return self.deserialize_json(text)
+            except _UNREADABLE as another:
+                error = another
+        raise InputError(
+            f"Line {self.line:,} of the input is not a Singer message: {explain(text, error)}. Check what the tap "
+            "writes.",
+        ) from error
 
     @override
     def deserialize_json(self, line: bytes) -> dict[str, Any]:
@@ -107,7 +180,7 @@ class RecordDecoder:
     Args:
         stream: name of the stream, for messages.
         names: properties of the schema, in the order of the columns.
-        warn: told each unknown property once.
+        warn: called once with each unknown property.
     """
 
     def __init__(self, stream: str, names: Sequence[str], warn: Callable[[str], None]) -> None:
@@ -122,7 +195,7 @@ class RecordDecoder:
 
     def _compile(self) -> None:
         fields = [*self._names, *self._unknown]
-        if any(map(_NOT_COMPILED.search, fields)):
+        if len(self._unknown) > _MOST_COMPILED or any(map(_NOT_COMPILED.search, fields)):
             self._decode = None
             return
         # Fields are numbered, as a property may be called anything. `gc=False`: rows of parsed JSON have no cycles.
@@ -130,48 +203,50 @@ class RecordDecoder:
             "Row",
             [(f"f{index}", Any, None) for index in range(len(fields))],
             rename={f"f{index}": name for index, name in enumerate(fields)},
-            forbid_unknown_fields=len(self._unknown) < _MOST_UNKNOWN,
+            forbid_unknown_fields=True,
             gc=False,
         )
         self._decode = msgspec.json.Decoder(row_type, float_hook=Decimal).decode
 
-    def decode(self, record: msgspec.Raw) -> tuple[Any, ...]:
-        """Parse one record.
+    def decode(self, record: msgspec.Raw, line: int) -> tuple[Any, ...]:
+        """Parse one record, which stands in a line of the input.
 
         Returns:
             The values in the order of the names; None for a property that is null or missing.
 
         Raises:
-            RecordError: It is no JSON object.
+            RecordError: It is not a JSON object.
         """
         try:
             if self._decode is not None:
                 return msgspec.structs.astuple(self._decode(record))[: len(self._names)]
-        except msgspec.ValidationError:
-            pass  # an unknown property, or no object
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise self._refusal(record, str(error)) from error
-        return self._decode_dict(record)
+        except (msgspec.ValidationError, ArithmeticError):
+            pass  # an unknown property, not an object, or an exponent of more than 18 digits
+        except _UNREADABLE as error:
+            raise self._refusal(line, explain(bytes(record), error)) from error
+        return self._decode_dict(record, line)
 
-    def _decode_dict(self, record: msgspec.Raw) -> tuple[Any, ...]:
+    def _decode_dict(self, record: msgspec.Raw, line: int) -> tuple[Any, ...]:
         try:
-            content = _decode_json(record)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise self._refusal(record, str(error)) from error
+            content = _parse(record)
+        except _UNREADABLE as error:
+            raise self._refusal(line, explain(bytes(record), error)) from error
         if not isinstance(content, dict):
-            raise self._refusal(record, "a record is a JSON object")
-        if self.tell_unknown(content):
+            raise self._refusal(line, f"it is {describe(content)} instead of an object")
+        if self.note_unknown(content):
             self._compile()
         return tuple(map(content.get, self._names))
 
-    def tell_unknown(self, content: dict[str, Any]) -> bool:
-        """Warn once of each property which the schema does not name, and is not loaded; tell whether there was one."""
-        new = [name for name in content if name not in self._known][: _MOST_UNKNOWN - len(self._unknown)]
+    def note_unknown(self, content: dict[str, Any]) -> bool:
+        """Report each property that the schema does not name, once; return whether there was a new one."""
+        new = [name for name in content if name not in self._known][: _MOST_REMEMBERED - len(self._unknown)]
         for name in new:
             self._known.add(name)
             self._unknown.append(name)
             self._warn(name)
         return bool(new)
 
-    def _refusal(self, record: msgspec.Raw, reason: str) -> RecordError:
-        return RecordError(f"Stream '{self._stream}': a record cannot be read ({reason}): {excerpt(bytes(record))}")
+    def _refusal(self, line: int, reason: str) -> RecordError:
+        return RecordError(
+            f"Stream {shorten(self._stream)}: the record of line {line:,} cannot be read: {reason}. Check the tap.",
+        )

@@ -6,13 +6,15 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pyarrow as pa
 from singer_sdk.exceptions import InvalidJSONSchema, InvalidRecord
 from singer_sdk.sinks import BatchSink
 from typing_extensions import override
 
 from target_duckdb_arrow.arrow import convert
-from target_duckdb_arrow.errors import MissingKeyError, RecordError, RefusedValueError, SchemaError
+from target_duckdb_arrow.database import is_about_the_file, plain_text
+from target_duckdb_arrow.errors import MissingKeyError, RecordError, RefusedValueError, SchemaError, shorten
 from target_duckdb_arrow.names import check_names, table_name
 from target_duckdb_arrow.records import RecordDecoder
 from target_duckdb_arrow.tables import ORDINAL, Segment, TableLoader, TableName, fold, merge_types
@@ -21,7 +23,6 @@ from target_duckdb_arrow.types import JSON, ColumnType, type_from_schema
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import duckdb
     from singer_sdk.sinks.core import BaseJSONSchemaValidator
 
     from target_duckdb_arrow.records import Message
@@ -32,6 +33,21 @@ _CHUNK_ROWS = 4096
 _CHUNK_BYTES = 4 * 1024 * 1024
 
 _STAGED = "__target_duckdb_arrow_new"
+REPLACED_SUFFIX = "__target_duckdb_arrow_previous"
+"""What overwrite adds to the name of a table that it replaced."""
+
+# Unknown properties that get a line of their own, and names in the line about the rest.
+_MOST_NAMED = 20
+_MOST_LISTED = 100
+
+# The SDK's metadata columns, in its order.
+_METADATA_SCHEMA: dict[str, dict[str, Any]] = {
+    **{
+        f"_sdc_{name}": {"type": ["null", "string"], "format": "date-time"}
+        for name in ("extracted_at", "received_at", "batched_at", "deleted_at")
+    },
+    **{f"_sdc_{name}": {"type": ["null", "integer"]} for name in ("sequence", "table_version", "sync_started_at")},
+}
 
 
 class DuckDBSink(BatchSink):
@@ -61,6 +77,11 @@ class DuckDBSink(BatchSink):
         self._rows: list[tuple[Any, ...]] = []
         self._row_bytes = 0
         self._uncounted = 0
+        self._lines: list[int] = []
+        self._version: int | None = None
+        self._has_records = False
+        self._unnamed: list[str] = []
+        self._named = 0
         self._chunks: list[tuple[tuple[ColumnType, ...], pa.RecordBatch]] = []
         self._cut_told: set[str] = set()
         self._prepared = False
@@ -68,19 +89,62 @@ class DuckDBSink(BatchSink):
         """The table as the user sees it."""
         self.removed = False
         """Whether a stream map removes the stream, so that it gets no table."""
+        self.source = stream_name
+        """The tap's stream from which a stream map makes this one."""
+        self.computed: dict[str, str] = {}
+        """Columns that a stream map computes, and their expressions."""
+
+    @property
+    def replaced(self) -> TableName:
+        """Where overwrite keeps the table that it replaced last."""
+        return TableName(self.destination.schema, self.destination.table + REPLACED_SUFFIX)
 
     @property
     def staged(self) -> TableName:
         """Where the rows go: with overwrite a table beside the user's, which takes its place at the end."""
-        if self._method == "overwrite":
-            return TableName(self.destination.schema, self.destination.table + _STAGED)
-        return self.destination
+        return self._beside if self._method == "overwrite" else self.destination
+
+    @property
+    def _beside(self) -> TableName:
+        return TableName(self.destination.schema, self.destination.table + _STAGED)
 
     @property
     @override
     def include_sdc_metadata_properties(self) -> bool:
         # hard_delete needs the version of each row; the SDK's notion of the metadata columns is all or none.
         return bool(self.config.get("add_record_metadata") or self.config.get("hard_delete"))
+
+    @override
+    def _add_sdc_metadata_to_schema(self) -> None:
+        # In the place of properties of the same names that the tap declares; it keeps all its others.
+        self.schema["properties"] = {
+            **{name: one for name, one in self.schema["properties"].items() if name not in _METADATA_SCHEMA},
+            **_METADATA_SCHEMA,
+        }
+
+    @override
+    def _remove_sdc_metadata_from_schema(self) -> None:
+        # The SDK would drop properties that the tap declares, such as the delete marker of log-based replication.
+        return
+
+    @override
+    def _add_sdc_metadata_to_record(
+        self,
+        record: dict[str, Any],
+        message: dict[str, Any],
+        context: dict[str, Any],
+    ) -> None:
+        super()._add_sdc_metadata_to_record(record, message, context)
+        self._version = message.get("version")
+        self._has_records = True
+
+    def has_version(self, version: int) -> bool:
+        """Tell whether records of a version have come in this run; those without one count as any version."""
+        return self._has_records and self._version in {version, None}
+
+    @override
+    def _remove_sdc_metadata_from_record(self, record: dict[str, Any]) -> None:
+        return
 
     @property
     @override
@@ -104,7 +168,7 @@ class DuckDBSink(BatchSink):
             return super().get_validator()
         except InvalidJSONSchema as error:
             reason = str(error).splitlines()[0]
-            raise SchemaError(f"Stream '{self.stream_name}': its schema is no JSON Schema: {reason}") from error
+            raise SchemaError(f"Stream '{self.stream_name}': its schema is not a JSON Schema: {reason}") from error
 
     def plan(self, present: Mapping[str, str]) -> None:
         """Adapt to the columns which the table has: folded names and types in SQL.
@@ -122,26 +186,26 @@ class DuckDBSink(BatchSink):
 
     # Receiving
 
-    def receive(self, message: Message, size: int) -> None:
-        """Take a RECORD message of `size` bytes whose record is still text: the way without maps and validation.
+    def receive(self, message: Message, size: int, line: int) -> None:
+        """Take the RECORD message of a line, `size` bytes of text still: the way without maps and validation.
 
         Raises:
             RecordError: It cannot be read, or a value of its chunk does not fit.
         """
-        row = self._decoder.decode(message["record"])
+        row = self._decoder.decode(message["record"], line)
         if self._with_metadata:
             # The SDK's own method, so that the columns mean what they mean in every SDK target.
             values = dict(zip(self._names, row, strict=True))
             self._add_sdc_metadata_to_record(values, dict(message), self._get_context(values))
             row = tuple(map(values.get, self._names))
         self._uncounted += 1
-        self._add_row(row, size)
+        self._add_row(row, size, line)
 
     @override
     def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:
         """Take a record that went through the SDK: stream maps, flattening, validation."""
-        self._decoder.tell_unknown(record)
-        self._add_row(tuple(map(record.get, self._names)), 0)
+        self._decoder.note_unknown(record)
+        self._add_row(tuple(map(record.get, self._names)), 0, self._target.line)
 
     @override
     def _validate_and_parse(self, record: dict[str, Any]) -> dict[str, Any]:
@@ -151,8 +215,14 @@ class DuckDBSink(BatchSink):
                 self._validator.validate(record)
             except InvalidRecord as error:
                 raise RecordError(
-                    f"Stream '{self.stream_name}': a record breaks its schema: {error.error_message}. "
-                    "Correct the tap, or set validate_records to false.",
+                    f"Stream '{self.stream_name}': the record of line {self._target.line:,} breaks its schema"
+                    f"{_broken_rule(error)}. Correct the tap, or set validate_records to false.",
+                ) from error
+            except (ArithmeticError, TypeError, RecursionError) as error:
+                # jsonschema divides by `multipleOf`, which fails on exponents that are far apart.
+                raise RecordError(
+                    f"Stream '{self.stream_name}': the record of line {self._target.line:,} cannot be checked against "
+                    f"its schema ({type(error).__name__}). Set validate_records to false.",
                 ) from error
         return record
 
@@ -162,20 +232,44 @@ class DuckDBSink(BatchSink):
         return
 
     def _warn_unknown(self, name: str) -> None:
-        if not name.startswith("_sdc_"):
-            self.logger.warning(
-                "Stream '%s': the schema does not name the property '%s' of the records; it is not loaded",
-                self.stream_name,
-                name,
-            )
+        self._named += 1
+        if self._named > _MOST_NAMED:
+            self._unnamed.append(name)
+            return
+        self.logger.warning(
+            "Stream %s: the schema does not name the property %s of the records; it is not loaded",
+            shorten(self.stream_name),
+            shorten(name),
+        )
 
-    def _add_row(self, row: tuple[Any, ...], size: int) -> None:
+    @override
+    def clean_up(self) -> None:
+        """Name what is left to name, at the end of a run."""
+        self.name_unknown()
+        super().clean_up()
+
+    def name_unknown(self) -> None:
+        """Name the unknown properties that have had no line of their own."""
+        if self._unnamed:
+            names = ", ".join(map(shorten, self._unnamed[:_MOST_LISTED]))
+            rest = len(self._unnamed) - _MOST_LISTED
+            self.logger.warning(
+                "Stream %s: the schema does not name %d more properties of the records; they are not loaded: %s%s",
+                shorten(self.stream_name),
+                len(self._unnamed),
+                names,
+                f" and {rest:,} more" if rest > 0 else "",
+            )
+            self._unnamed = []
+
+    def _add_row(self, row: tuple[Any, ...], size: int, line: int) -> None:
         if not row:
             raise SchemaError(
                 f"Stream '{self.stream_name}' has records but no properties, so there is nothing to load them into. "
                 "Select properties in the tap, or deselect the stream.",
             )
         self._rows.append(row)
+        self._lines.append(line)
         self._row_bytes += size
         if len(self._rows) >= _CHUNK_ROWS or self._row_bytes >= _CHUNK_BYTES:
             self.convert_rows()
@@ -192,20 +286,7 @@ class DuckDBSink(BatchSink):
         arrays = []
         types = []
         for name, values in zip(self._names, zip(*self._rows, strict=True), strict=True):
-            try:
-                array, column_type, cut = convert(values, self._wires[name])
-            except RefusedValueError as error:
-                raise RecordError(
-                    f"{self._where(name)}: {error}. Correct the stream's schema in the tap, or deselect the property.",
-                ) from error
-            if array.null_count and name in self.key_properties and self._method != "append-only":
-                raise MissingKeyError(
-                    f"{self._where(name)}: a record has no value for it, though it belongs to the key "
-                    f"{list(self.key_properties)}. Correct the tap, or load with load_method append-only.",
-                )
-            if cut and name not in self._cut_told:
-                self._cut_told.add(name)
-                self.logger.warning("%s: date-times finer than microseconds are cut", self._where(name))
+            array, column_type = self._convert_column(name, values)
             if column_type.is_number:
                 # The chunks that follow most likely need the same decimals.
                 self._wires[name] = ColumnType(column_type.base, column_type.depth, self._columns[name].from_text)
@@ -214,10 +295,51 @@ class DuckDBSink(BatchSink):
         batch = pa.RecordBatch.from_arrays(arrays, names=[f"c{index}" for index in range(len(arrays))])
         self._chunks.append((tuple(types), batch))
         self._rows = []
+        self._lines = []
         self._row_bytes = 0
         self.tally_record_read(self._uncounted)
         self.record_counter_metric.increment(self._uncounted)
         self._uncounted = 0
+
+    def _convert_column(self, name: str, values: Sequence[Any]) -> tuple[pa.Array, ColumnType]:
+        wire = self._wires[name]
+        try:
+            array, column_type, cut = convert(values, wire)
+        except RefusedValueError as error:
+            raise self._refusal(name, values, error) from error
+        is_key = name in self.key_properties and self._method != "append-only"
+        if is_key and array.null_count:
+            line = self._lines[values.index(None)]
+            raise MissingKeyError(
+                f"{self._where(name)}: the record of line {line:,} has no value for it, though it belongs to the key "
+                f"{list(self.key_properties)}. Correct the tap, or load with load_method append-only.",
+            )
+        if cut and is_key:
+            line = next(one for one, value in zip(self._lines, values, strict=True) if convert([value], wire).cut)
+            raise RecordError(
+                f"{self._where(name)}: the date-time of line {line:,} is finer than microseconds, and belongs to the "
+                f"key: rows that differ below a microsecond would become one. Load it as text, by a stream map such as "
+                f'{{"{self.source}": {{"{name}": "str({name})"}}}}, or load with load_method append-only.',
+            )
+        if cut and name not in self._cut_told:
+            self._cut_told.add(name)
+            self.logger.warning("%s: date-times finer than microseconds are cut", self._where(name))
+        return array, column_type
+
+    def _refusal(self, name: str, values: Sequence[Any], error: RefusedValueError) -> RecordError:
+        """Name the line of the first value that is refused by itself; there is none where only all together are."""
+        where = self._where(name)
+        for line, value in zip(self._lines, values, strict=True):
+            if (one := _refused(value, self._wires[name])) is not None:
+                where, error = f"{where}, line {line:,} of the input", one
+                break
+        if expression := self.computed.get(name):
+            return RecordError(
+                f"{where}: {error}. The column is computed by stream_maps, and its type is read from how the "
+                f"expression begins: write int({expression}), float({expression}), bool({expression}) or "
+                f"str({expression}).",
+            )
+        return RecordError(f"{where}: {error}. Correct the stream's schema in the tap, or deselect the property.")
 
     # Writing
 
@@ -232,17 +354,33 @@ class DuckDBSink(BatchSink):
             SchemaError: A column cannot follow the schema or the values.
         """
         if not self._columns:
-            self.logger.warning("Stream '%s' has no properties: it gets no table", self.stream_name)
+            self.logger.warning("Stream %s has no properties: it gets no table", shorten(self.stream_name))
             self._prepared = True
             return
+        try:
+            self._write(connection)
+        except duckdb.Error as error:
+            if is_about_the_file(error):
+                raise
+            raise SchemaError(
+                f"Stream '{self.stream_name}': DuckDB refuses to load the table {self.destination}: "
+                f"{plain_text(error)}. If the table was made by hand, look at its constraints, defaults and generated "
+                "columns; or load into another schema.",
+            ) from error
+
+    def _write(self, connection: duckdb.DuckDBPyConnection) -> None:
         loader = TableLoader(connection, self.staged, self.stream_name)
-        if self._method == "overwrite" and self._target.begin_overwrite(self):
-            loader.drop()
+        if self._target.begin_table(self):
+            # Left by an overwrite that was killed.
+            TableLoader(connection, self._beside, self.stream_name).drop()
+            if self._method == "overwrite":
+                TableLoader(connection, self.destination, self.stream_name).refuse_view()
         segments = self._take_segments()
         types = loader.prepare(self._columns, segments)
         if segments:
             keys = () if self._method == "append-only" else self.key_properties
-            self.tally_duplicate_merged(loader.load(types, segments, keys))
+            drop_deleted = bool(self.config.get("hard_delete")) and self._method != "append-only"
+            self.tally_duplicate_merged(loader.load(types, segments, keys, drop_deleted=drop_deleted))
         self._prepared = True
         columns = {fold(name): column_type.sql for name, column_type in types.items()}
         self._target.catalogue[self.staged.folded] = {**self._target.columns_of(self), **columns}
@@ -268,7 +406,33 @@ class DuckDBSink(BatchSink):
         self._target.drain_all()
         with self._target.database.transaction() as connection:
             loader = TableLoader(connection, self.destination, self.stream_name)
+            newest = loader.newest_version()
+            if newest is not None and newest > new_version:
+                self.logger.warning(
+                    "Stream %s: ACTIVATE_VERSION %d is older than the version %d of rows in the table; those rows stay",
+                    shorten(self.stream_name),
+                    new_version,
+                    newest,
+                )
             if self.config["hard_delete"]:
-                loader.delete_versions_before(new_version)
+                loader.delete_versions_before(new_version, self.sync_started_at)
             else:
-                loader.flag_versions_before(new_version)
+                loader.flag_versions_before(new_version, self.sync_started_at)
+
+
+def _refused(value: Any, wire: ColumnType) -> RefusedValueError | None:
+    try:
+        convert([value], wire)
+    except RefusedValueError as error:
+        return error
+    return None
+
+
+def _broken_rule(error: InvalidRecord) -> str:
+    """Name the property and the rule that a record breaks; jsonschema's own message quotes the value."""
+    cause = error.__cause__
+    rule, limit = getattr(cause, "validator", None), getattr(cause, "validator_value", None)
+    if rule is None:
+        return ""
+    path = ".".join(map(str, getattr(cause, "absolute_path", ())))
+    return f": {f'property {shorten(path)}, ' if path else ''}rule '{rule}' {shorten(limit)}"

@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 
     from target_duckdb_arrow.types import ColumnType
 
+RELOAD = "load the whole stream again: load_method overwrite with `meltano run --full-refresh`"
+"""The way out where a table cannot follow. Overwriting without a full refresh would leave the new rows only."""
+
+DELETED_AT = "_sdc_deleted_at"
+"""Column that marks a row as deleted at its source."""
+
 # In the session's own temporary schema; the names are long so that they hide no table of the user.
 _KEYS = "target_duckdb_arrow_keys"
 _COPIES = "target_duckdb_arrow_copies"
@@ -108,8 +114,8 @@ def merge_types(table: str | None, asked: ColumnType, where: str) -> ColumnType:
     merged = widen(present, asked) if present else None
     if merged is None:
         raise SchemaError(
-            f"{where}: the table has {table} and the schema asks for {asked.sql}, which no change without loss brings "
-            "together. Rename or drop that column in DuckDB, or load the stream once with load_method overwrite.",
+            f"{where}: the table has {table} and the schema asks for {asked.sql}, and no type holds both without loss. "
+            f"Rename or drop that column in DuckDB, or {RELOAD}.",
         )
     return merged
 
@@ -193,7 +199,7 @@ class TableLoader:
             raise SchemaError(
                 f"{where}: no number type of DuckDB holds its old and new values digit for digit "
                 f"({profile.whole} whole digits, {profile.fraction} decimals). Declare it a string in the tap or by a "
-                "stream map, and load the stream once with load_method overwrite.",
+                f"stream map, and {RELOAD}.",
             ) from None
         return (known or next(iter(kinds))).with_base(base)
 
@@ -220,7 +226,12 @@ class TableLoader:
         ends = profile_of(Decimal(value) for value in (low, high) if value is not None)
         return Profile(ends.whole, fraction or 0, double)
 
-    def _create(self, columns: Mapping[str, ColumnType]) -> None:
+    def refuse_view(self) -> None:
+        """Refuse a view with the table's name.
+
+        Raises:
+            SchemaError: There is one.
+        """
         views = self._run(
             "SELECT schema_name, view_name FROM duckdb_views() WHERE database_name = ?",
             [CATALOG],
@@ -229,11 +240,29 @@ class TableLoader:
             raise SchemaError(
                 f"Stream '{self._stream}': {self._name} is a view. Drop or rename it, or load into another schema.",
             )
+
+    def _refuse_unfilled(self, columns: Mapping[str, ColumnType]) -> None:
+        """Refuse a table made by hand whose NOT NULL columns the stream does not fill."""
+        filled = set(map(fold, columns))
+        for schema, table, column in self._run(
+            "SELECT schema_name, table_name, column_name FROM duckdb_columns() WHERE database_name = ? "
+            "AND NOT is_nullable AND column_default IS NULL",
+            [CATALOG],
+        ):
+            if TableName(schema, table).folded == self._name.folded and fold(column) not in filled:
+                raise SchemaError(
+                    f"Stream '{self._stream}': the column '{column}' of {self._name} is NOT NULL, and the stream does "
+                    "not have it. Drop that constraint in DuckDB, or load into another schema.",
+                )
+
+    def _create(self, columns: Mapping[str, ColumnType]) -> None:
+        self.refuse_view()
         self._run(f"CREATE SCHEMA IF NOT EXISTS {CATALOG}.{quote(self._name.schema)}")
         definitions = ", ".join(f"{quote(column)} {column_type.sql}" for column, column_type in columns.items())
         self._run(f"CREATE TABLE {self._name.sql} ({definitions})")
 
     def _alter(self, columns: Mapping[str, ColumnType], present: Mapping[str, str]) -> None:
+        self._refuse_unfilled(columns)
         for column, column_type in columns.items():
             known = present.get(fold(column))
             change = f"ALTER TABLE {self._name.sql}"
@@ -243,13 +272,21 @@ class TableLoader:
                 using = cast(quote(column), old, column_type)
                 self._run(f"{change} ALTER {quote(column)} SET DATA TYPE {column_type.sql} USING {using}")
 
-    def load(self, columns: Mapping[str, ColumnType], segments: Sequence[Segment], keys: Sequence[str]) -> int:
+    def load(
+        self,
+        columns: Mapping[str, ColumnType],
+        segments: Sequence[Segment],
+        keys: Sequence[str],
+        *,
+        drop_deleted: bool = False,
+    ) -> int:
         """Insert the segments. With keys, rows of the same key are replaced, and of several in the batch the last wins.
 
         Args:
             columns: names and the types the table has.
             segments: what to insert.
             keys: columns of the key, which hold no NULL; none to append.
+            drop_deleted: whether records with a value in `_sdc_deleted_at` only delete the row of their key.
 
         Returns:
             How many rows of the batch were replaced by later ones of it.
@@ -261,10 +298,12 @@ class TableLoader:
             _select(name, segment, columns) for name, segment in zip(names, segments, strict=True)
         )
         dropped = 0
-        where = ""
+        conditions = [f"{quote(DELETED_AT)} IS NULL"] if drop_deleted else []
         if keys:
             dropped = self._replace_keys(source, keys)
-            where = f" WHERE {ORDINAL} IN (SELECT {ORDINAL} FROM temp.{_KEYS})" if dropped else ""
+            if dropped:
+                conditions.append(f"{ORDINAL} IN (SELECT {ORDINAL} FROM temp.{_KEYS})")
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         into = _list(columns)
         self._run(f"INSERT INTO {self._name.sql} ({into}) SELECT {into} FROM ({source}){where}")
         if keys:
@@ -289,25 +328,54 @@ class TableLoader:
         """Drop the table if it is there."""
         self._run(f"DROP TABLE IF EXISTS {self._name.sql}")
 
-    def replace_with(self, staged: TableName) -> None:
-        """Put another table of the same schema in the place of this one."""
-        self.drop()
+    def replace_with(self, staged: TableName, previous: TableName) -> tuple[int, int]:
+        """Put another table of the same schema in the place of this one, which is kept under a third name.
+
+        Returns:
+            How many rows the replaced table and its successor have.
+        """
+        old = 0
+        if self._name.folded in read_columns(self._connection):
+            ((old,),) = self._run(f"SELECT count(*) FROM {self._name.sql}")
+            self._run(f"DROP TABLE IF EXISTS {previous.sql}")
+            # DuckDB does not rename a table that has indexes.
+            for schema, table, index in self._run(
+                "SELECT schema_name, table_name, index_name FROM duckdb_indexes() WHERE database_name = ?",
+                [CATALOG],
+            ):
+                if TableName(schema, table).folded == self._name.folded:
+                    self._run(f"DROP INDEX {TableName(schema, index).sql}")
+            self._run(f"ALTER TABLE {self._name.sql} RENAME TO {quote(previous.table)}")
+        ((new,),) = self._run(f"SELECT count(*) FROM {staged.sql}")
         self._run(f"ALTER TABLE {staged.sql} RENAME TO {quote(self._name.table)}")
+        return int(old), int(new)
 
-    def delete_versions_before(self, version: int) -> None:
-        """Delete rows of older versions, and of none."""
+    def newest_version(self) -> int | None:
+        """Return the newest version of the rows."""
+        ((version,),) = self._run(f"SELECT max(_sdc_table_version) FROM {self._name.sql}")
+        return None if version is None else int(version)
+
+    def delete_versions_before(self, version: int, started: int) -> None:
+        """Delete rows of older versions, and those without one that were loaded before this run.
+
+        Args:
+            version: the version that is active now.
+            started: when this run began, in milliseconds since 1970, as in `_sdc_sync_started_at`.
+        """
+        self._run(f"DELETE FROM {self._name.sql} WHERE {_OUTDATED}", [started, version])
+
+    def flag_versions_before(self, version: int, started: int) -> None:
+        """Set `_sdc_deleted_at` in the rows that `delete_versions_before` would delete, where it is not set."""
         self._run(
-            f"DELETE FROM {self._name.sql} WHERE _sdc_table_version IS NULL OR _sdc_table_version < ?",
-            [version],
+            f"UPDATE {self._name.sql} SET {DELETED_AT} = now() WHERE {DELETED_AT} IS NULL AND ({_OUTDATED})",
+            [started, version],
         )
 
-    def flag_versions_before(self, version: int) -> None:
-        """Set `_sdc_deleted_at` in rows of older versions, and of none, that do not have it."""
-        self._run(
-            f"UPDATE {self._name.sql} SET _sdc_deleted_at = now() WHERE _sdc_deleted_at IS NULL "
-            "AND (_sdc_table_version IS NULL OR _sdc_table_version < ?)",
-            [version],
-        )
+
+# Rows of this run without a version belong to the version that is activated: not every tap puts it into its records.
+_OUTDATED = (
+    "CASE WHEN _sdc_table_version IS NULL THEN coalesce(_sdc_sync_started_at, 0) < ? ELSE _sdc_table_version < ? END"
+)
 
 
 def _list(names: Iterable[str]) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import sys
+from fnmatch import fnmatch
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any, ClassVar, NoReturn
 
@@ -13,27 +15,43 @@ from singer_sdk import typing as th
 from singer_sdk.exceptions import ConfigValidationError, SingerSDKError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TargetCapabilities
 from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
+from singer_sdk.plugin_base import _ConfigInput
 from typing_extensions import override
 
 from target_duckdb_arrow.database import Database
-from target_duckdb_arrow.errors import InputError, LoadError, SchemaError, UnknownStreamError, excerpt
+from target_duckdb_arrow.errors import (
+    InputError,
+    LoadError,
+    RecordError,
+    SchemaError,
+    SettingError,
+    UnfinishedError,
+    UnknownStreamError,
+    describe,
+    one_line,
+    shorten,
+)
+from target_duckdb_arrow.flattening import plain_schema, record_flattener
+from target_duckdb_arrow.overwrite import Evidence
 from target_duckdb_arrow.records import LineReader, decode_json
-from target_duckdb_arrow.sinks import DuckDBSink
+from target_duckdb_arrow.settings import ENVIRONMENT, read_environment, read_files, unknown_settings
+from target_duckdb_arrow.sinks import REPLACED_SUFFIX, DuckDBSink
 from target_duckdb_arrow.tables import TableLoader, read_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import FrameType
 
     import click
     import duckdb
     import msgspec
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
-    from singer_sdk.plugin_base import _ConfigInput
+    from singer_sdk.mapper import StreamMap
     from singer_sdk.sinks import Sink
 
 _GC_THRESHOLDS = (100_000, 50, 100)
 _SIGNAL_EXIT = 128  # what shells add to the number of the signal that ended a program
+_VERSION_LIMIT = 2**63
 
 
 class TargetDuckDBArrow(Target):
@@ -80,7 +98,18 @@ class TargetDuckDBArrow(Target):
             title="Load method",
             description=(
                 "`upsert` replaces rows of the same key, and appends streams without a key; `append-only` appends "
-                "all; `overwrite` replaces each table, at the end of a run that went well."
+                "all; `overwrite` replaces each table at the end of a run, if a STATE followed the stream's last "
+                "record, and keeps the replaced one until the next run. Use it with `meltano run --full-refresh`."
+            ),
+        ),
+        th.Property(
+            "overwrite_without_state",
+            th.BooleanType,
+            default=False,
+            title="Overwrite without STATE",
+            description=(
+                "Whether `overwrite` also replaces tables when the whole input has no STATE, for taps that never send "
+                "one. A tap that failed cannot be recognised then."
             ),
         ),
         th.Property(
@@ -96,22 +125,23 @@ class TargetDuckDBArrow(Target):
             default=False,
             title="Hard delete",
             description=(
-                "Whether ACTIVATE_VERSION deletes rows of older versions. Otherwise it sets their `_sdc_deleted_at`, "
-                "where record metadata is on. Adds the `_sdc_` columns."
+                "Whether ACTIVATE_VERSION deletes rows of older versions, and a record with `_sdc_deleted_at` the row "
+                "of its key. Otherwise ACTIVATE_VERSION sets `_sdc_deleted_at`, where record metadata is on. Adds the "
+                "`_sdc_` columns."
             ),
         ),
         th.Property(
             "batch_size_rows",
             th.IntegerType(minimum=1),
             default=100_000,
-            title="Rows a batch",
+            title="Rows per batch",
             description="A batch is written once a stream has this many records waiting.",
         ),
         th.Property(
             "max_batch_bytes",
             th.IntegerType(minimum=1),
             default=64 * 1024 * 1024,
-            title="Bytes a batch",
+            title="Bytes per batch",
             description="A batch is written once the records waiting, of all streams, are this many bytes of JSON.",
         ),
         th.Property(
@@ -141,11 +171,20 @@ class TargetDuckDBArrow(Target):
         validate_config: bool = True,
     ) -> None:
         super().__init__(config=config, parse_env_config=parse_env_config, validate_config=validate_config)
+        prefix = self._env_var_prefix if parse_env_config else None
+        for warning in unknown_settings(self.config, self.config_jsonschema["properties"], prefix):
+            self.logger.warning("%s", warning)
+        assert isinstance(self.message_reader, LineReader)  # noqa: S101 - tells the type checker of message_reader_class
+        self._reader: LineReader = self.message_reader
+        self._evidence = Evidence()
+        # Versions from before the SCHEMA of their stream, and those that take effect with the STATE that follows.
+        self._early_versions: dict[str, int] = {}
+        self._announced: dict[str, int] = {}
         self.database = Database(self.config.get("filepath", ""), self.config["lock_timeout"], self.logger)
         self._schemas: dict[str, tuple[bytes, Sequence[str] | None]] = {}
         self._direct: dict[str, DuckDBSink] = {}
         self._destinations: dict[tuple[str, str], DuckDBSink] = {}
-        self._overwriting: dict[tuple[str, str], DuckDBSink] = {}
+        self._begun: dict[tuple[str, str], DuckDBSink] = {}
         self._finished = self.config["load_method"] != "overwrite"
         # Looked at for each record, where the SDK's `config` would cost more than the rest of the bookkeeping.
         self._batch_rows: int = self.config["batch_size_rows"]
@@ -153,6 +192,17 @@ class TargetDuckDBArrow(Target):
         self._bytes = 0
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._written_state: str | None = None
+
+    @property
+    def _env_var_config(self) -> dict[str, Any]:
+        # The SDK's also reads a .env file above the installed package, which would override the environment.
+        self.append_builtin_config(self.config_jsonschema)
+        return read_environment(self.config_jsonschema["properties"], self._env_var_prefix)
+
+    @property
+    def line(self) -> int:
+        """Number of the line of the input that is being read."""
+        return self._reader.line
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
@@ -169,16 +219,16 @@ class TargetDuckDBArrow(Target):
 
     def columns_of(self, sink: DuckDBSink) -> Mapping[str, str]:
         """Give the columns of the table a sink writes to: folded names and types in SQL; none if it is not there."""
-        catalogue = self.catalogue  # read in any case, so that a file which cannot be opened is told of at once
+        catalogue = self.catalogue  # read in any case, so that a file which cannot be opened is reported early
         name = sink.staged.folded
-        if not self._finished and name not in self._overwriting:
+        if not self._finished and name not in self._begun:
             return {}  # at most the rest of an earlier run, soon dropped
         return catalogue.get(name, {})
 
-    def begin_overwrite(self, sink: DuckDBSink) -> bool:
-        """Note that the sink's table is replaced at the end; True the first time in this run."""
-        first = sink.staged.folded not in self._overwriting
-        self._overwriting[sink.staged.folded] = sink
+    def begin_table(self, sink: DuckDBSink) -> bool:
+        """Note that the sink's table is written; True the first time in this run."""
+        first = sink.staged.folded not in self._begun
+        self._begun[sink.staged.folded] = sink
         return first
 
     # Messages. The SDK's methods for single messages are private, but `listen` calls nothing else.
@@ -188,35 +238,92 @@ class TargetDuckDBArrow(Target):
         stream = message_dict.get("stream", "")
         keys = message_dict.get("key_properties")
         text = bytes(message_dict.get("schema", b"null"))
+        self._evidence.last_lines[stream] = self._reader.line
         if self._schemas.get(stream) == (text, keys):
             return  # taps of singer-sdk repeat it for each partition
-        schema = decode_json(text)
+        schema = decode_json(text, f"Stream '{stream}': the schema of line {self.line:,}")
         if not stream or not isinstance(schema, dict) or not isinstance(schema.get("properties"), dict):
-            raise SchemaError(f"A SCHEMA message, of stream '{stream}', has no 'properties'. Check the tap.")
+            raise SchemaError(f"A SCHEMA message, of stream {shorten(stream)}, has no 'properties'. Check the tap.")
         if stream in self._schemas:
             # The table first gets what came under the old schema; the new one is then held against the result.
             self.drain_all()
+            for sink in self._sinks_of(stream):
+                sink.name_unknown()
+        elif not self._finished:
+            self._refuse_resumed(stream, message_dict.get("bookmark_properties"), schema)
         self._schemas[stream] = (text, keys)
-        super()._process_schema_message(
+        if self.config.get("flattening_enabled"):
+            schema = self._in_one_line(stream, plain_schema, schema)
+        self._in_one_line(
+            stream,
+            super()._process_schema_message,
             {"type": "SCHEMA", "stream": stream, "schema": schema, "key_properties": keys},
         )
         self._direct.pop(stream, None)
         maps = self.mapper.stream_maps[stream]
         for stream_map in maps:
-            sink = self._sink(stream_map.stream_alias)
-            sink.removed = isinstance(stream_map, RemoveRecordTransform)
-            if not sink.removed:
-                self._claim(sink)
-                # Not in the sink's setup(), for whose errors the SDK logs a line of its own.
-                sink.plan(self.columns_of(sink))
+            self._prepare(stream, stream_map, schema)
         plain = len(maps) == 1 and type(maps[0]) is SameRecordTransform and not maps[0].flattening_enabled
         if plain and not self.config["validate_records"]:
             self._direct[stream] = self._sink(stream)
+        if stream in self._early_versions:
+            self._activate(stream, self._early_versions.pop(stream))
+
+    def _in_one_line(self, stream: str, step: Callable[[dict[str, Any]], Any], argument: dict[str, Any]) -> Any:
+        """Do a step of the SDK that fails in many ways on a schema that is not one."""
+        try:
+            return step(argument)
+        except (LoadError, SingerSDKError):
+            raise
+        except RecursionError as error:
+            raise SchemaError(f"Stream '{stream}': its schema is nested too deeply. Check the tap.") from error
+        except Exception as error:
+            raise SchemaError(
+                f"Stream '{stream}': its schema cannot be read ({type(error).__name__}: {one_line(error)}). Check the "
+                "tap, and what stream_maps and flattening make of it.",
+            ) from error
+
+    def _prepare(self, stream: str, stream_map: StreamMap, schema: dict[str, Any]) -> None:
+        sink = self._sink(stream_map.stream_alias)
+        sink.source = stream
+        sink.computed = self._computed(stream, schema)
+        sink.removed = isinstance(stream_map, RemoveRecordTransform)
+        if sink.removed:
+            return
+        if stream_map.flattening_options and stream_map.flattening_enabled:
+            flatten = record_flattener(stream_map.transformed_schema, stream_map.flattening_options)
+            stream_map.flatten_record = flatten  # type: ignore[method-assign, assignment]
+        self._claim(sink)
+        # Not in the sink's setup(), for whose errors the SDK logs a line of its own.
+        sink.plan(self.columns_of(sink))
+
+    def _computed(self, stream: str, schema: dict[str, Any]) -> dict[str, str]:
+        """Collect the columns that stream maps compute, and whose type the SDK reads from the expression."""
+        maps = (self.config.get("stream_maps") or {}).items()
+        return {
+            column: expression
+            for name, definition in maps
+            if isinstance(definition, dict) and fnmatch(stream, str(definition.get("__source__", name)))
+            for column, expression in definition.items()
+            if isinstance(expression, str) and not column.startswith("__") and column not in schema["properties"]
+        }
+
+    def _refuse_resumed(self, stream: str, bookmarks: Sequence[str] | None, schema: dict[str, Any]) -> None:
+        """Refuse to overwrite a table by the new rows of an incremental run."""
+        if self._evidence.resumed(stream, bookmarks, schema):
+            raise UnfinishedError(
+                f"Stream '{stream}': the tap resumes from a state, and load_method overwrite would replace the whole "
+                "table by its new rows. Run it with `meltano run --full-refresh`, or set load_method to upsert.",
+            )
 
     def _sink(self, name: str) -> DuckDBSink:
         sink = self.get_sink(name)
         assert isinstance(sink, DuckDBSink)  # noqa: S101 - tells the type checker of default_sink_class
         return sink
+
+    def _sinks_of(self, stream: str) -> list[DuckDBSink]:
+        """Return the sinks of a stream of the tap; more than one where stream maps copy it."""
+        return [self._sink(one.stream_alias) for one in self.mapper.stream_maps[stream]]
 
     def _claim(self, sink: DuckDBSink) -> None:
         """Refuse two streams with one table, whose rows would replace each other."""
@@ -231,13 +338,17 @@ class TargetDuckDBArrow(Target):
     def _process_record_message(self, message_dict: dict[str, Any]) -> None:
         stream = message_dict.get("stream", "")
         record = message_dict.get("record")
+        line = self._reader.line
         if record is None:
-            raise InputError(f"A RECORD message, of stream '{stream}', has no 'record'. Check the tap.")
+            raise InputError(
+                f"A RECORD message, of stream {shorten(stream)}, has no 'record' (line {line:,}). Check the tap."
+            )
         size = memoryview(record).nbytes
         self._bytes += size
+        self._evidence.last_lines[stream] = line
         sink = self._direct.get(stream)
         if sink is not None:
-            sink.receive(message_dict, size)  # type: ignore[arg-type]  # the reader's Message
+            sink.receive(message_dict, size, line)  # type: ignore[arg-type]  # the reader's Message
             full = sink.gathered >= self._batch_rows
         else:
             full = self._process_mapped(stream, message_dict, record)
@@ -248,44 +359,74 @@ class TargetDuckDBArrow(Target):
         """Send a record through the SDK's way; tell whether a batch is full."""
         if stream not in self.mapper.stream_maps:
             raise UnknownStreamError(
-                f"Stream '{stream}': a message came before the stream's SCHEMA message. Check the tap.",
+                f"Stream '{stream}': a message came before the stream's SCHEMA message (line {self.line:,}). Check the "
+                "tap.",
             )
-        content = decode_json(record)
+        where = f"Stream '{stream}', line {self.line:,} of the input"
+        content = decode_json(record, f"Stream '{stream}': the record of line {self.line:,}")
         if not isinstance(content, dict):
-            raise InputError(f"Stream '{stream}': a record is no JSON object: {excerpt(content)}. Check the tap.")
-        super()._process_record_message({**message, "record": content})
-        sinks = [self._sink(one.stream_alias) for one in self.mapper.stream_maps[stream]]
-        return any(sink.gathered >= self._batch_rows for sink in sinks)
+            raise InputError(f"{where}: a record is {describe(content)} instead of an object. Check the tap.")
+        try:
+            super()._process_record_message({**message, "record": content})
+        except LoadError:
+            raise
+        except Exception as error:
+            # Any error: expressions of stream maps are the user's. Its text may quote values of the record.
+            cause = error.__cause__ or error
+            name = getattr(cause, "name", None)
+            reason = f"{type(cause).__name__}{f': {shorten(name)}' if isinstance(name, str) else ''}"
+            raise RecordError(
+                f"{where}: stream_maps or flattening cannot process the record ({reason}). Correct these settings; "
+                "`record.get('x')` is null where a record has no x.",
+            ) from error
+        return any(sink.gathered >= self._batch_rows for sink in self._sinks_of(stream))
 
     @override
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:
-        value = message_dict.get("value")
-        if value is None or not isinstance(decode_json(value), dict):
-            raise InputError("A STATE message has no object as its 'value'. Check the tap.")
+        text = message_dict.get("value")
+        value = None if text is None else decode_json(text, f"The STATE of line {self.line:,}")
+        if text is None or not isinstance(value, dict):
+            raise InputError(f"A STATE message has no object as its 'value' (line {self.line:,}). Check the tap.")
+        self._evidence.note_state(value, self.line)
+        self._activate_announced()
         # Kept as it was written: the SDK's way through json would fail on decimals, which its reader makes of floats.
-        self._latest_state = bytes(value).decode()  # type: ignore[assignment]
+        self._latest_state = bytes(text).decode()  # type: ignore[assignment]
         self._handle_max_record_age()
 
     @override
     def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
         stream = message_dict.get("stream", "")
         version = message_dict.get("version")
-        if stream not in self.mapper.stream_maps:
-            raise UnknownStreamError(f"Stream '{stream}': ACTIVATE_VERSION came before its SCHEMA message.")
-        if version is None:
-            raise InputError(f"Stream '{stream}': ACTIVATE_VERSION has no 'version'. Check the tap.")
-        for stream_map in self.mapper.stream_maps[stream]:
-            sink = self._sink(stream_map.stream_alias)
-            if not sink.process_activate_version_messages:
-                continue
-            if sink.include_sdc_metadata_properties:
-                sink.activate_version(version)
-            else:
-                self.logger.warning(
-                    "Stream '%s': ACTIVATE_VERSION is ignored, as rows carry no version; set hard_delete or "
-                    "add_record_metadata",
-                    sink.stream_name,
-                )
+        if version is None or not -_VERSION_LIMIT <= version < _VERSION_LIMIT:
+            raise InputError(f"Stream '{stream}': ACTIVATE_VERSION has no 'version' of at most 64 bits. Check the tap.")
+        if stream in self.mapper.stream_maps:
+            self._activate(stream, version)
+        else:
+            self._early_versions[stream] = version
+
+    def _activate(self, stream: str, version: int) -> None:
+        """Activate a version after its records; one that comes before them takes effect with the STATE that follows.
+
+        A tap that announces a version and then fails would otherwise have emptied the table.
+        """
+        sinks = [sink for sink in self._sinks_of(stream) if sink.process_activate_version_messages]
+        if any(not sink.include_sdc_metadata_properties for sink in sinks):
+            self.logger.warning(
+                "Stream %s: ACTIVATE_VERSION is ignored, because rows carry no version; set hard_delete or "
+                "add_record_metadata",
+                shorten(stream),
+            )
+            return
+        self._announced[stream] = version
+        if sinks and all(sink.has_version(version) for sink in sinks):
+            self._activate_announced(stream)
+
+    def _activate_announced(self, only: str | None = None) -> None:
+        for stream in [only] if only else [*self._announced]:
+            version = self._announced.pop(stream)
+            for sink in self._sinks_of(stream):
+                if sink.process_activate_version_messages:
+                    sink.activate_version(version)
 
     @override
     def _process_batch_message(self, message_dict: dict[str, Any]) -> None:
@@ -298,7 +439,7 @@ class TargetDuckDBArrow(Target):
 
     @override
     def _drain_all(self, sink_list: Iterable[Sink], parallelism: int) -> None:
-        # The SDK drains sinks in threads, each for itself. Here all are written in one transaction.
+        # The SDK drains sinks in threads, each by itself. Here all are written in one transaction.
         self._bytes = 0
         sinks = [sink for sink in sink_list if isinstance(sink, DuckDBSink) and sink.has_work]
         for sink in sinks:
@@ -315,22 +456,76 @@ class TargetDuckDBArrow(Target):
 
     @override
     def process_endofpipe(self) -> None:
-        """Write what is left; with overwrite put the new tables in the place of the old ones."""
+        """Write what is left; with overwrite put the new tables in the place of the old ones.
+
+        Raises:
+            UnfinishedError: With overwrite, the input does not show that the tap finished a stream.
+        """
+        if self._announced and not self._evidence.state_line:
+            self._activate_announced()  # an input without any STATE, so that waiting for one proves nothing
+        for stream in self._announced:
+            self.logger.warning(
+                "Stream %s: ACTIVATE_VERSION has no effect, because the input ended before a STATE followed its "
+                "records; the tap may have failed",
+                shorten(stream),
+            )
+        for stream in self._early_versions:
+            self.logger.warning("Stream %s: ACTIVATE_VERSION without a SCHEMA is ignored", shorten(stream))
         if not self._finished:
             self.drain_all()
-            with self.database.transaction() as connection:
-                for sink in self._overwriting.values():
-                    TableLoader(connection, sink.destination, sink.stream_name).replace_with(sink.staged)
+            self._replace_tables()
             self._finished = True
         super().process_endofpipe()
+
+    def _replace_tables(self) -> None:
+        stateless = not self._evidence.state_line and self.config["overwrite_without_state"]
+        replaced, unfinished = [], []
+        with self.database.transaction() as connection:
+            for sink in self._begun.values():
+                stream = sink.source
+                if not stateless and not self._evidence.finished(stream):
+                    TableLoader(connection, sink.staged, stream).drop()
+                    unfinished.append(f"'{stream}'")
+                    continue
+                old, new = TableLoader(connection, sink.destination, stream).replace_with(sink.staged, sink.replaced)
+                if old and self._evidence.has_bookmark(stream):
+                    replaced.append(f"{sink.destination} ({old:,} rows by {new:,})")
+        if replaced:
+            self.logger.warning(
+                "load_method overwrite replaced %s. If the tap resumed from a state, older rows are missing now: run "
+                "again with `meltano run --full-refresh`. The replaced tables are kept, with %s added to their names",
+                ", ".join(replaced),
+                REPLACED_SUFFIX,
+            )
+        if unfinished:
+            if self._evidence.state_line:
+                reason = "the input ended without a STATE after the last record, so the tap may have failed"
+                advice = "See what the tap reports, and run again"
+            else:
+                reason = "the input has no STATE, so nothing shows that the tap finished"
+                advice = "See what the tap reports; if it never sends STATE, set overwrite_without_state"
+            raise UnfinishedError(
+                f"{'Streams' if len(unfinished) > 1 else 'Stream'} {', '.join(unfinished)}: {reason}. With load_method "
+                f"overwrite the table stays as it was. {advice}.",
+            )
 
     @override
     def _write_state_message(self, state: Any) -> None:
         # The SDK calls this at the end of drain_all, when every sink is committed.
-        if self._finished and state != self._written_state:
-            self._written_state = state
+        if not self._finished or state == self._written_state:
+            return
+        self._written_state = state
+        try:
+            if sys.stdout is None:
+                raise ValueError("closed")  # noqa: TRY301 - as Python itself raises for a closed file
             sys.stdout.write(f"{state}\n")
             sys.stdout.flush()
+        except (BrokenPipeError, ValueError) as error:
+            _leave_standard_output()
+            raise LoadError(
+                "Standard output is closed: the state cannot be written. The rows are loaded; run again from the last "
+                "state that was written.",
+            ) from error
 
     @override
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
@@ -348,9 +543,10 @@ class TargetDuckDBArrow(Target):
     def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> _ConfigInput:
         """Read the settings' files; end with one line where one cannot be read."""
         try:
-            return super().cb_config(ctx, param, value)
-        except (OSError, ValueError, TypeError) as error:
-            cls._end(f"Option --config {' '.join(value)}: {_one_line(error)}. Name a file with a JSON object.", error)
+            settings = read_files(path for path in value if path != ENVIRONMENT)
+        except SettingError as error:
+            cls._end(str(error), error)
+        return _ConfigInput(config=settings, parse_env=ENVIRONMENT in value)
 
     @classmethod
     @override
@@ -362,19 +558,25 @@ class TargetDuckDBArrow(Target):
         config: _ConfigInput | None = None,
         file_input: IO[str] | None = None,
     ) -> None:
-        """Run; end with one line and exit code 1 on whatever a user can act on."""
+        """Run; end with one line and exit code 1 on every error."""
         # Parsed records are many and hold no cycles; looking for them costs a quarter of the run.
         gc.set_threshold(*_GC_THRESHOLDS)
         try:
             super().invoke(about=about, about_format=about_format, config=config, file_input=file_input)
         except ConfigValidationError as error:
             cls._end(f"Settings: {'; '.join(error.errors)}. See {cls.name} --about.", error)
-        except RuntimeError as error:
-            if cls._stop_code is None:
-                raise
-            cls._end("", error)
-        except (LoadError, SingerSDKError, OSError, MemoryError) as error:
-            cls._end(f"{_one_line(error)}.", error)
+        except (LoadError, SingerSDKError, OSError) as error:
+            cls._end(f"{one_line(error)}.", error)
+        except MemoryError as error:
+            cls._end("Out of memory. Set max_batch_bytes lower, and run again from the last state.", error)
+        except RecursionError as error:
+            cls._end("A message or a setting is nested too deeply. Check the tap.", error)
+        except Exception as error:  # noqa: BLE001 - its text may quote a record, and its traceback is kept for DEBUG
+            cls._end(
+                f"Unexpected {type(error).__name__}. This is a fault of {cls.name}: with {cls._env_var_prefix}LOGLEVEL="
+                "DEBUG it logs where.",
+                error,
+            )
 
     @classmethod
     def _end(cls, line: str, error: Exception) -> NoReturn:
@@ -382,9 +584,13 @@ class TargetDuckDBArrow(Target):
             # DuckDB makes an error of its own of the exit which a signal asked for while it was at work.
             sys.exit(cls._stop_code)
         debugging = cls.logger.isEnabledFor(logging.DEBUG)
-        cls.logger.error(line, exc_info=error if debugging else None)
+        cls.logger.error(" ".join(line.split()), exc_info=error if debugging else None)
         sys.exit(1)
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
+def _leave_standard_output() -> None:
+    """Keep Python from reporting, at its exit, that standard output cannot be flushed."""
+    if sys.stdout is not None and not sys.stdout.closed:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

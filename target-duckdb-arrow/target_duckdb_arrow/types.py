@@ -16,6 +16,10 @@ _DECIMAL = re.compile(rf"DECIMAL\({PRECISION},\s*(\d+)\)")
 _DECIMAL_FORMATS = frozenset({"x-singer.decimal", "singer.decimal"})
 
 
+# Deeper lists are JSON: each level of a LIST is a level of nested SQL in every cast.
+_DEEPEST_LIST = 10
+
+
 @dataclass(frozen=True)
 class ColumnType:
     """A type of DuckDB as this target makes it.
@@ -105,31 +109,40 @@ def type_from_schema(schema: Mapping[str, Any]) -> ColumnType:
 def _alternatives(schema: Mapping[str, Any]) -> set[ColumnType]:
     """Collect the types a property may have, null left out."""
     for word in ("anyOf", "oneOf"):
-        if branches := schema.get(word):
+        branches = schema.get(word)
+        if isinstance(branches, list) and branches:
             rest = {key: value for key, value in schema.items() if key not in {"anyOf", "oneOf"}}
             return set().union(*(_alternatives({**rest, **branch}) for branch in branches if isinstance(branch, dict)))
     names = schema.get("type")
     if not names:
         return {JSON}
     names = [names] if isinstance(names, str) else names
+    if not isinstance(names, list):
+        return {JSON}
     return {_scalar_or_list(name, schema) for name in names if name != "null"}
 
 
-def _scalar_or_list(name: str, schema: Mapping[str, Any]) -> ColumnType:
+def _scalar_or_list(name: Any, schema: Mapping[str, Any]) -> ColumnType:
+    if not isinstance(name, str):  # older drafts allow schemas among the types
+        return JSON
     if name == "string":
         return _string(schema.get("format"))
     if name == "array":
         items = schema.get("items")
         element = type_from_schema(items) if isinstance(items, dict) and items else JSON
+        if element.depth >= _DEEPEST_LIST:
+            return JSON
         return JSON if element == JSON else ColumnType(element.base, element.depth + 1, element.from_text)
     return {"boolean": BOOLEAN, "integer": BIGINT, "number": NUMBER}.get(name, JSON)
 
 
-def _string(text_format: str | None) -> ColumnType:
+def _string(text_format: Any) -> ColumnType:
+    if not isinstance(text_format, str):
+        return VARCHAR
     if text_format in _DECIMAL_FORMATS:
         return ColumnType(NUMBER.base, from_text=True)
     # A `time` stays text: RFC 3339 gives it an offset, which TIME would drop.
-    return {"date-time": TIMESTAMPTZ, "date": DATE}.get(text_format or "", VARCHAR)
+    return {"date-time": TIMESTAMPTZ, "date": DATE}.get(text_format, VARCHAR)
 
 
 def widen(table: ColumnType, asked: ColumnType) -> ColumnType | None:

@@ -128,8 +128,8 @@ def test_settings_that_cannot_be_read_end_with_one_line(tmp_path: Path) -> None:
 
     # when / then
     for path, reason in (
-        (broken, "Expecting value"),
-        (tmp_path / "none.json", f"File at '{tmp_path}/none.json' was not"),
+        (broken, "not JSON (Expecting value"),
+        (tmp_path / "none.json", "No such file or directory. Name a file"),
     ):
         result = run(f"--config={path}")
         assert (result.returncode, result.stdout) == (1, "")
@@ -158,8 +158,8 @@ def test_a_bad_record_ends_with_one_line_and_what_was_committed_stays(
     assert result.stdout == '{"n": 1}\n'
     (line,) = errors(result)
     assert line == (
-        "Stream 's', column 'id': string 'two' is not an integer. Correct the stream's schema in the tap, or deselect "
-        "the property."
+        "Stream 's', column 'id', line 5 of the input: a string of 3 characters (aaa) is not an integer. Correct the "
+        "stream's schema in the tap, or deselect the property."
     )
     assert query("SELECT id FROM s") == [(1,)]
 
@@ -167,10 +167,22 @@ def test_a_bad_record_ends_with_one_line_and_what_was_committed_stays(
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (b'{"type": "STATE", "value": {"a": "\xff"}}', "A part of a message is no JSON"),
-        (b'{"type": "SCHEMA", "stream": "t", "schema": {"a": "\xff"}}', "A part of a message is no JSON"),
-        (b'{"type": "RECORD", "stream": "s", "record": {"x": "\xff"}}', "Stream 's': a record cannot be read"),
-        (b'{"type": "RECORD", "stream": "\xff", "record": {}}', "Line 2 of the input is no Singer message"),
+        (
+            b'{"type": "STATE", "value": {"a": "\xff"}}',
+            "The STATE of line 2 cannot be read: it is not UTF-8 text (byte 7)",
+        ),
+        (
+            b'{"type": "SCHEMA", "stream": "t", "schema": {"a": "\xff"}}',
+            "Stream 't': the schema of line 2 cannot be read: it is not UTF-8",
+        ),
+        (
+            b'{"type": "RECORD", "stream": "s", "record": {"x": "\xff"}}',
+            "Stream 's': the record of line 2 cannot be read",
+        ),
+        (
+            b'{"type": "RECORD", "stream": "\xff", "record": {}}',
+            "Line 2 of the input is not a Singer message: it is not UTF-8 text",
+        ),
     ],
 )
 def test_bytes_that_are_no_text_end_with_one_line(config: Callable[..., str], line: bytes, message: str) -> None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 STRING = {"type": ["string", "null"]}
 INTEGER = {"type": ["integer", "null"]}
 PAIR = {"id": INTEGER, "x": STRING}
+STATE = {"type": "STATE", "value": {"at": 1}}
+KEPT = "__target_duckdb_arrow_previous"
 
 
 def schema(properties: dict[str, Any], keys: list[str], stream: str = "s") -> dict[str, Any]:
@@ -125,7 +127,8 @@ def test_overwrite_replaces_the_table_at_the_end(
     # then, and the STATE waited for the end
     assert query("SELECT id, x, y FROM s ORDER BY id") == [(1, "b", None), (2, "c", 5)]
     assert query("SELECT * FROM empty") == []
-    assert query("SELECT table_name FROM duckdb_tables() ORDER BY 1") == [("empty",), ("s",)]
+    assert query("SELECT table_name FROM duckdb_tables() ORDER BY 1") == [("empty",), ("s",), (f"s{KEPT}",)]
+    assert query(f"SELECT id, old FROM s{KEPT}") == [("a", "b")]  # noqa: S608 - a name of this file
     assert states == ['{"at":2}']
 
 
@@ -146,9 +149,9 @@ def test_overwrite_that_fails_leaves_the_old_table_and_the_next_one_works(
     assert query("SELECT * FROM s") == [(1, "a1")]
 
     # when the next one goes well / then nothing of the failed one is in it
-    load(PAIR, pairs(9), keys=["id"], load_method="overwrite")
+    feed([schema(PAIR, ["id"]), record(id=9, x="a9"), STATE], load_method="overwrite")
     assert query("SELECT * FROM s") == [(9, "a9")]
-    assert query("SELECT table_name FROM duckdb_tables()") == [("s",)]
+    assert query("SELECT table_name FROM duckdb_tables() ORDER BY 1") == [("s",), (f"s{KEPT}",)]
 
 
 def test_columns_are_added_and_kept_as_schemas_change_in_a_run(feed: Load, query: Query) -> None:
@@ -233,7 +236,10 @@ def test_a_change_that_cannot_be_made_stops_the_run(
     types: str,
 ) -> None:
     load({"id": INTEGER, "x": first}, [{"id": 1}])
-    with pytest.raises(SchemaError, match=f"^Stream 's', column 'x': the table {types}.* load_method overwrite.$"):
+    with pytest.raises(
+        SchemaError,
+        match=f"^Stream 's', column 'x': the table {types}.* load_method overwrite with `meltano run --full-refresh`.$",
+    ):
         load({"id": INTEGER, "x": second}, [{"id": 2}])
     assert query("SELECT id FROM s") == [(1,)]
 
