@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
+import struct
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from target_duckdb_arrow.decimals import Profile, choose_scale, is_exact_double, profile_of
-from target_duckdb_arrow.errors import RecordError, SchemaError
+from target_duckdb_arrow.errors import LoadError, RecordError, SchemaError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -178,6 +181,142 @@ def test_decimals_sent_as_text_become_numbers(
     assert query("SELECT x FROM s ORDER BY x") == [(Decimal(-100),), (Decimal("12345678901234567.891"),), (None,)]
     with pytest.raises(RecordError, match=r"a string of 3 characters \(9,9\) is not a number"):
         feed(raw('"1,5"', schema=schema))
+
+
+def random_doubles(count: int) -> list[float]:
+    """Doubles whose exponents are spread over the whole range, subnormal ones too; each with random digits."""
+    chance = random.Random(20261129)  # noqa: S311 - no secret
+    bits = (chance.getrandbits(1) << 63 | chance.randrange(2047) << 52 | chance.getrandbits(52) for _ in range(count))
+    return [struct.unpack("<d", struct.pack("<Q", one))[0] for one in bits]
+
+
+def test_twenty_thousand_doubles_of_all_exponents_come_back_and_stay_apart_as_keys(
+    load: Callable[..., list[str]],
+    query: Callable[[str], list[tuple[Any, ...]]],
+) -> None:
+    # given doubles from 1e-323 to 1e308
+    numbers = random_doubles(20_000)
+    assert min(map(abs, numbers)) < 1e-300
+    assert max(numbers) > 1e300
+
+    # when they are the key
+    load({"x": NUMBER}, [{"x": number} for number in numbers], keys=["x"], batch_size_rows=5000)
+
+    # then none is wrong, and none is gone
+    assert query("SELECT DISTINCT typeof(x) FROM s") == [("DOUBLE",)]
+    assert [x for (x,) in query("SELECT x FROM s ORDER BY x")] == sorted(set(numbers))
+
+
+@pytest.mark.parametrize("exponent", range(-345, 310, 5))
+def test_a_number_of_any_exponent_is_stored_right_or_refused(
+    feed: Callable[..., list[str]],
+    query: Callable[[str], list[tuple[Any, ...]]],
+    exponent: int,
+) -> None:
+    # given digits at a place that Arrow's own rescaling reads wrongly
+    number = f"8.374156524782137e{exponent}"
+
+    value = Decimal(number)
+    is_double = Decimal(repr(float(number))) == value
+    is_decimal = value.adjusted() < 38 and value.as_tuple().exponent >= -38
+    if not (is_double or is_decimal):
+        # when / then
+        with pytest.raises(RecordError, match=r"^Stream 's', column 'x', line 2 of the input: no number type of DuckDB"):
+            feed(raw(number))
+        return
+
+    # when / then no number is 0
+    feed(raw(number))
+    assert [Decimal(x) for (x,) in query("SELECT CAST(x AS VARCHAR) FROM s")] == [value]
+
+
+@pytest.mark.parametrize(
+    ("number", "stored"),
+    [
+        ("1." + "0" * 49, 1),
+        ("-12.5" + "0" * 5000, Decimal("-12.5")),
+        ("0." + "0" * 60, 0),
+        ("0e999999999", 0),
+        ("0e-999999999", 0),
+        ("-0.0e99999999999999999999", 0),
+        ("1" + "0" * 27 + "e-27", 1),
+    ],
+)
+@pytest.mark.parametrize("schema", [NUMBER, {"type": "array", "items": NUMBER}], ids=["alone", "list"])
+def test_zeros_at_the_end_and_of_any_exponent_need_no_digits(
+    feed: Callable[..., list[str]],
+    query: Callable[[str], list[tuple[Any, ...]]],
+    number: str,
+    stored: Decimal | int,
+    schema: dict[str, Any],
+) -> None:
+    feed(raw(f"[{number}]" if "items" in schema else number, schema=schema))
+    assert query("SELECT x FROM s") == [([Decimal(stored)] if "items" in schema else Decimal(stored),)]
+
+
+@pytest.mark.parametrize(
+    "number", ["1e-999999999", "1e999999999", "-1e-99999999999999999999", "7e99999999999999999999"]
+)
+@pytest.mark.parametrize(
+    "schema",
+    [NUMBER, INTEGER, {"type": "string", "format": "singer.decimal"}, {"type": "array", "items": NUMBER}],
+    ids=["number", "integer", "text", "list"],
+)
+def test_huge_exponents_end_the_run_in_a_line(
+    feed: Callable[..., list[str]],
+    number: str,
+    schema: dict[str, Any],
+) -> None:
+    text = f'"{number}"' if "format" in schema else f"[{number}]" if "items" in schema else number
+    with pytest.raises(RecordError, match=r"^Stream 's', column 'x', line 2 of the input: "):
+        feed(raw(text, schema=schema))
+
+
+@pytest.mark.parametrize("number", ["1e-999999999", "1e99999999999999999999", "0e99999999999999999999"])
+def test_huge_exponents_in_properties_that_are_not_loaded_do_not_matter(
+    feed: Callable[..., list[str]],
+    query: Callable[[str], list[tuple[Any, ...]]],
+    number: str,
+) -> None:
+    messages = raw("1")
+    feed([messages[0], f'{{"type": "RECORD", "stream": "s", "record": {{"i": 1, "unknown": {number}}}}}'])
+    assert query("SELECT i FROM s") == [(1,)]
+
+
+@pytest.mark.parametrize("number", ["1e-999999999", "8.37e-70", "1e400", "-0.0"])
+def test_json_keeps_numbers_of_any_exponent_as_they_are(
+    feed: Callable[..., list[str]],
+    query: Callable[[str], list[tuple[Any, ...]]],
+    number: str,
+) -> None:
+    feed(raw(f'{{"n": {number}}}', schema={"type": "object"}))
+    ((text,),) = query("SELECT CAST(x AS VARCHAR) FROM s")
+    assert Decimal(text.removeprefix('{"n":').removesuffix("}")).compare_total(Decimal(number)) == 0
+
+
+def test_minus_zero_is_zero_in_every_column(
+    feed: Callable[..., list[str]],
+    query: Callable[[str], list[tuple[Any, ...]]],
+) -> None:
+    # given a DECIMAL and a DOUBLE
+    feed(raw("-0.0"))
+    feed(
+        [one.replace('"s"', '"t"') if isinstance(one, str) else {**one, "stream": "t"} for one in raw("-0.0", "1e300")]
+    )
+    assert query("SELECT typeof(x), CAST(x AS VARCHAR) FROM t WHERE x < 1") == [("DOUBLE", "0.0")]
+    assert query("SELECT typeof(x), CAST(x AS VARCHAR) FROM s") == [("DECIMAL(38,10)", "0.0000000000")]
+
+
+@pytest.mark.parametrize("step", ["1e-999999999", "1e99999999999999999999", "0.1"])
+def test_a_step_in_the_schema_ends_in_a_line_at_most(feed: Callable[..., list[str]], step: str) -> None:
+    definition = f'{{"type": "number", "multipleOf": {step}, "default": {step}}}'
+    messages = [
+        f'{{"type": "SCHEMA", "stream": "s", "schema": {{"properties": {{"x": {definition}}}}}}}',
+        '{"type": "RECORD", "stream": "s", "record": {"x": 12345678901234567890.1}}',
+    ]
+    feed(messages)
+    with contextlib.suppress(LoadError):
+        feed(messages, validate_records=True)
 
 
 FINITE = st.decimals(allow_nan=False, allow_infinity=False)
