@@ -170,7 +170,16 @@ class TargetDuckDBArrow(Target):
         parse_env_config: bool = False,
         validate_config: bool = True,
     ) -> None:
-        super().__init__(config=config, parse_env_config=parse_env_config, validate_config=validate_config)
+        try:
+            super().__init__(config=config, parse_env_config=parse_env_config, validate_config=validate_config)
+        except (LoadError, SingerSDKError):
+            raise
+        except Exception as error:
+            # The SDK's reading of nested settings fails in many ways on values of another type.
+            raise SettingError(
+                f"Settings: one of them has a wrong form, such as stream_maps or flattening ({type(error).__name__}: "
+                f"{one_line(error)}). See {self.name} --about.",
+            ) from error
         prefix = self._env_var_prefix if parse_env_config else None
         for warning in unknown_settings(self.config, self.config_jsonschema["properties"], prefix):
             self.logger.warning("%s", warning)
@@ -373,7 +382,7 @@ class TargetDuckDBArrow(Target):
         except Exception as error:
             # Any error: expressions of stream maps are the user's. Its text may quote values of the record.
             cause = error.__cause__ or error
-            name = getattr(cause, "name", None)
+            name = getattr(cause, "func_name", None) or getattr(cause, "name", None)
             reason = f"{type(cause).__name__}{f': {shorten(name)}' if isinstance(name, str) else ''}"
             raise RecordError(
                 f"{where}: stream_maps or flattening cannot process the record ({reason}). Correct these settings; "

@@ -221,7 +221,9 @@ def test_a_number_of_any_exponent_is_stored_right_or_refused(
     is_decimal = value.adjusted() < 38 and value.as_tuple().exponent >= -38
     if not (is_double or is_decimal):
         # when / then
-        with pytest.raises(RecordError, match=r"^Stream 's', column 'x', line 2 of the input: no number type of DuckDB"):
+        with pytest.raises(
+            RecordError, match=r"^Stream 's', column 'x', line 2 of the input: no number type of DuckDB"
+        ):
             feed(raw(number))
         return
 
