@@ -170,6 +170,8 @@ class TargetDuckDBArrow(Target):
         parse_env_config: bool = False,
         validate_config: bool = True,
     ) -> None:
+        # A setting that is null is not set: its default holds.
+        config = {name: value for name, value in (config or {}).items() if value is not None}
         try:
             super().__init__(config=config, parse_env_config=parse_env_config, validate_config=validate_config)
         except (LoadError, SingerSDKError):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -15,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 import yaml
+from target_duckdb_arrow.database import CATALOG, Database
+from target_duckdb_arrow.errors import LoadError
 from target_duckdb_arrow.target import TargetDuckDBArrow
 
 if TYPE_CHECKING:
@@ -36,6 +41,7 @@ def run(
     *arguments: str,
     messages: list[dict[str, Any]] = GOOD,
     limit: str = "",
+    folder: Path | None = None,
     **environment: str,
 ) -> subprocess.CompletedProcess[str]:
     """Run the target as a program."""
@@ -49,6 +55,7 @@ def run(
         text=True,
         input="".join(json.dumps(message) + "\n" for message in messages),
         env={**os.environ, **environment},
+        cwd=folder,
     )
 
 
@@ -105,6 +112,17 @@ def test_messages_come_from_a_file_if_one_is_named(tmp_path: Path, config: Calla
         ({"load_method": "replace"}, "Settings: 'replace' is not one of ['upsert', 'append-only', 'overwrite'] in"),
         ({"filepath": f"{__file__}/x.duckdb"}, f"Setting 'filepath': the folder {__file__} cannot be made"),
         ({"filepath": __file__}, f"Setting 'filepath': {__file__} exists and is not a DuckDB database."),
+        ({"filepath": "~nosuchuser/x.duckdb"}, "Setting 'filepath' cannot be used (Could not determine home directory"),
+        ({"filepath": "x" * 5000}, "Setting 'filepath' cannot be used (File name too long): name a file."),
+        ({"filepath": "a\0b"}, "Setting 'filepath' cannot be used (a NUL in its name): name a file."),
+        ({"lock_timeout": "soon"}, "Settings: 'soon' is not of type 'integer', 'null' in config['lock_timeout']."),
+        ({"stream_maps": {"__else__": "x"}}, "Settings: one of them has a wrong form, such as stream_maps"),
+        ({"stream_maps": 5}, "Settings: "),
+        ({"flattening_enabled": True}, "Settings: flattening_max_depth is required when flattening is enabled."),
+        (
+            {"default_target_schema": ["x"]},
+            "Settings: ['x'] is not of type 'string', 'null' in config['default_target_schema']",
+        ),
     ],
 )
 def test_bad_settings_end_with_one_line(
@@ -121,20 +139,316 @@ def test_bad_settings_end_with_one_line(
     assert line.startswith(message)
 
 
-def test_settings_that_cannot_be_read_end_with_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b'{"filepath":', "not JSON (Expecting value"),
+        (b"", "not JSON (Expecting value"),
+        (b"[]", "not a JSON object"),
+        (b'"x"', "not a JSON object"),
+        (b"null", "not a JSON object"),
+        (b'[["filepath", "x"]]', "not a JSON object"),
+        (b'{"filepath": "\x93\xff"}', "not JSON (UnicodeDecodeError)"),
+        (b"[" * 100_000, "not JSON (RecursionError)"),
+        (None, "No such file or directory"),
+    ],
+    ids=["cut off", "empty", "array", "string", "null", "pairs", "binary", "deep", "missing"],
+)
+def test_settings_that_cannot_be_read_end_with_one_line(tmp_path: Path, content: bytes | None, reason: str) -> None:
     # given
-    broken = tmp_path / "broken.json"
-    broken.write_text('{"filepath":')
+    path = tmp_path / "settings.json"
+    if content is not None:
+        path.write_bytes(content)
+
+    # when
+    result = run(f"--config={path}")
+
+    # then
+    assert (result.returncode, result.stdout) == (1, "")
+    (line,) = errors(result)
+    assert line.startswith(f"Option --config {path}: {reason}")
+    assert line.endswith("Name a file with a JSON object.")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("BATCH_SIZE_ROWS", "many", "'many' is not an integer"),
+        ("HARD_DELETE", "perhaps", "'perhaps' is neither true nor false"),
+        ("STREAM_MAPS", "{", "its value is not JSON"),
+    ],
+)
+def test_a_variable_that_cannot_be_read_is_named(filepath: Path, name: str, value: str, reason: str) -> None:
+    variables = {"TARGET_DUCKDB_ARROW_FILEPATH": str(filepath), f"TARGET_DUCKDB_ARROW_{name}": value}
+    result = run("--config=ENV", **variables)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert errors(result) == [f"Environment variable TARGET_DUCKDB_ARROW_{name}: {reason}. Correct or unset it."]
+
+
+def test_an_empty_variable_is_not_set_and_words_are_read(filepath: Path, query: Query, tmp_path: Path) -> None:
+    # given a .env file, which is not the loader's to read
+    (tmp_path / ".env").write_text("TARGET_DUCKDB_ARROW_DEFAULT_TARGET_SCHEMA=from_a_file\n")
+
+    # when
+    result = run(
+        "--config=ENV",
+        folder=tmp_path,
+        TARGET_DUCKDB_ARROW_FILEPATH=str(filepath),
+        TARGET_DUCKDB_ARROW_BATCH_SIZE_ROWS="",
+        TARGET_DUCKDB_ARROW_ADD_RECORD_METADATA="t",
+    )
+
+    # then
+    assert (result.returncode, result.stdout) == (0, '{"n": 1}\n')
+    assert query("SELECT id, _sdc_deleted_at FROM main.s") == [(1, None)]
+
+
+def test_misspelt_settings_are_named_with_the_nearest(config: Callable[..., str]) -> None:
+    result = run(
+        config(load_metod="overwrite", zzz=1),
+        "--config=ENV",
+        TARGET_DUCKDB_ARROW_BATCH_SIZE="1",
+        TARGET_DUCKDB_ARROW__X="1",
+    )
+    assert result.returncode == 0
+    assert [line.split("|", 3)[3].strip() for line in result.stderr.splitlines() if "| WARNING" in line] == [
+        "Setting 'load_metod' does not exist, and has no effect: do you mean load_method?",
+        "Setting 'zzz' does not exist, and has no effect",
+        (
+            "Environment variable TARGET_DUCKDB_ARROW_BATCH_SIZE is not a setting, and has no effect: do you mean "
+            "TARGET_DUCKDB_ARROW_BATCH_SIZE_ROWS?"
+        ),
+    ]
+
+
+DEEP = "[" * 100_000 + "]" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (
+            f'{{"type": "RECORD", "stream": "s", "record": {{"x": {DEEP}}}}}',
+            "Line 2 of the input is not a Singer message",
+        ),
+        (f'{{"type": "STATE", "value": {{"x": {DEEP}}}}}', "Line 2 of the input is not a Singer message"),
+        (f'{{"type": "SCHEMA", "stream": "t", "schema": {DEEP}}}', "Line 2 of the input is not a Singer message"),
+        (DEEP, "Line 2 of the input is not a Singer message"),
+        ("{" * 50_000, "Line 2 of the input is not a Singer message"),
+        ('{"type": "RECORD", "stream": "s", "record": {"id": ' + "9" * 5000 + "}}", "Stream 's': the record of line 2"),
+        ("\x00\x01\x02", "Line 2 of the input is not a Singer message"),
+    ],
+    ids=["record", "state", "schema", "line", "objects", "digits", "binary"],
+)
+def test_input_beyond_every_limit_ends_with_one_line(config: Callable[..., str], line: str, reason: str) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "target_duckdb_arrow", config()],
+        check=False,
+        capture_output=True,
+        text=True,
+        input=f"{json.dumps(SCHEMA)}\n{line}\n",
+    )
+    assert (result.returncode, result.stdout) == (1, "")
+    (error,) = errors(result)
+    assert error.startswith(reason)
+    assert len(error) < 300
+
+
+@pytest.mark.parametrize(
+    ("depth", "definition", "record", "loaded"),
+    [
+        (300, {}, "object", True),
+        (950, {}, "object", None),
+        (950, {"type": "object"}, "object", None),
+        (100, "deep", "none", True),
+        (900, "deep", "none", None),
+    ],
+)
+def test_deep_json_is_loaded_or_named(
+    feed: Callable[..., list[str]], depth: int, definition: object, record: str, *, loaded: bool | None
+) -> None:
+    # given a value, or a schema, some levels deep
+    deep = '{"type": "array", "items": ' * depth + '{"type": "integer"}' + "}" * depth
+    properties = deep if definition == "deep" else json.dumps(definition)
+    value = "null" if record == "none" else '{"a":' * depth + "1" + "}" * depth
 
     # when / then
-    for path, reason in (
-        (broken, "not JSON (Expecting value"),
-        (tmp_path / "none.json", "No such file or directory. Name a file"),
-    ):
-        result = run(f"--config={path}")
-        assert (result.returncode, result.stdout) == (1, "")
-        (line,) = errors(result)
-        assert line.startswith(f"Option --config {path}: {reason}")
+    with contextlib.nullcontext() if loaded else contextlib.suppress(LoadError):
+        feed(
+            [
+                f'{{"type": "SCHEMA", "stream": "s", "schema": {{"properties": {{"x": {properties}}}}}}}',
+                f'{{"type": "RECORD", "stream": "s", "record": {{"x": {value}}}}}',
+            ]
+        )
+
+
+def test_a_byte_order_mark_at_the_start_of_a_file_is_passed_over(
+    tmp_path: Path, config: Callable[..., str], query: Query
+) -> None:
+    source = tmp_path / "messages.singer"
+    source.write_text("".join(json.dumps(message) + "\n" for message in GOOD), encoding="utf-8-sig")
+    assert run(config(), f"--input={source}", messages=[]).returncode == 0
+    assert query("SELECT id FROM s") == [(1,)]
+
+
+def test_utf_16_is_named(tmp_path: Path, config: Callable[..., str]) -> None:
+    source = tmp_path / "messages.singer"
+    source.write_text("".join(json.dumps(message) + "\n" for message in GOOD), encoding="utf-16")
+    result = run(config(), f"--input={source}", messages=[])
+    assert result.returncode == 1
+    (line,) = errors(result)
+    assert line.startswith(
+        "Line 1 of the input is not a Singer message: it is UTF-16 text, and Singer messages are UTF-8"
+    )
+
+
+@pytest.mark.parametrize(
+    ("redirection", "message"),
+    [
+        ("<&-", "Standard input is closed. Pipe a tap into the loader, or name a file with --input."),
+        (">&-", "Standard output is closed: the state cannot be written. The rows are loaded; run again from the last"),
+        ("| true", "Standard output is closed: the state cannot be written."),
+    ],
+)
+def test_closed_streams_end_with_one_line(
+    tmp_path: Path, config: Callable[..., str], redirection: str, message: str
+) -> None:
+    # given
+    source = tmp_path / "messages.singer"
+    lines = [GOOD[0], *GOOD[1:]]
+    source.write_text("".join(json.dumps(one) + "\n" for one in lines))
+    command = shlex.join(
+        [
+            sys.executable,
+            "-m",
+            "target_duckdb_arrow",
+            config(),
+            *([] if "<" in redirection else ["--input", str(source)]),
+        ]
+    )
+
+    # when
+    result = subprocess.run(
+        ["/bin/bash", "-c", f"set -o pipefail; (sleep 1; exec {command}) {redirection}"],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+    # then
+    assert result.returncode == 1
+    (line,) = errors(result)
+    assert line.startswith(message)
+    assert "Exception ignored" not in result.stderr
+
+
+@pytest.mark.parametrize("delay", [0.2, 0.6])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_the_first_second_ends_with_one_line(
+    config: Callable[..., str], delay: float, number: signal.Signals
+) -> None:
+    # given a loader whose libraries are being imported
+    process = subprocess.Popen(
+        [sys.executable, "-m", "target_duckdb_arrow", config()],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+    # when
+    time.sleep(delay)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+
+    # then
+    assert process.returncode == 128 + number
+    assert out == b""
+    assert b"Traceback" not in err
+    assert b"topped by signal" in err
+
+
+@pytest.mark.parametrize("how", ["touch", "mktemp", "link"])
+def test_an_empty_file_becomes_the_database(filepath: Path, config: Callable[..., str], query: Query, how: str) -> None:
+    # given
+    filepath.parent.mkdir()
+    if how == "link":
+        (filepath.parent / "real").touch()
+        filepath.symlink_to(filepath.parent / "real")
+    else:
+        filepath.touch(0o600 if how == "mktemp" else 0o644)
+
+    # when / then
+    assert run(config()).returncode == 0
+    assert query("SELECT id FROM s") == [(1,)]
+
+
+def test_loaders_that_meet_one_empty_file_all_load_into_it(
+    filepath: Path, config: Callable[..., str], query: Query
+) -> None:
+    # given
+    filepath.parent.mkdir()
+    filepath.touch()
+    command = [sys.executable, "-m", "target_duckdb_arrow", config()]
+    processes = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+
+    # when
+    for index, process in enumerate(processes):
+        assert process.stdin is not None
+        record = {"type": "RECORD", "stream": "s", "record": {"id": index}}
+        process.stdin.write(f"{json.dumps(SCHEMA)}\n{json.dumps(record)}\n")
+        process.stdin.close()
+
+    # then
+    assert [process.wait() for process in processes] == [0] * 4
+    assert query("SELECT id FROM s ORDER BY id") == [(0,), (1,), (2,), (3,)]
+    for process in processes:
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def test_the_file_and_what_lies_next_to_it_is_for_its_owner_only(filepath: Path) -> None:
+    # given a umask that lets everybody read
+    before = os.umask(0)
+    try:
+        # when a transaction is written, and its log lies next to the file
+        with Database(str(filepath), 0, logging.getLogger("test")).transaction() as connection:
+            connection.execute(f"CREATE TABLE {CATALOG}.s AS SELECT 1 AS id").fetchall()
+            connection.execute("COMMIT").fetchall()
+            modes = {path.name: path.stat().st_mode & 0o777 for path in filepath.parent.iterdir()}
+            ((spilled,),) = connection.execute("SELECT current_setting('temp_directory')").fetchall()
+            connection.execute("BEGIN").fetchall()
+    finally:
+        after = os.umask(before)
+
+    # then
+    assert modes == {filepath.name: 0o600, f"{filepath.name}.wal": 0o600}
+    assert filepath.parent.stat().st_mode & 0o777 == 0o700
+    assert spilled == f"{filepath}.tmp"
+    assert after == 0
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"type": "RECORD", "stream": "s", "record": {"id": "secret"}}',
+        '{"type": "RECORD", "stream": "s", "record": {"id": 1, "x": {"name": "secret"}}}',
+        '{"type": "RECORD", "stream": "s", "record": ["secret"]}',
+        '{"type": "RECORD", "stream": "s", "record": {"id": 1, "x": "secret \\ud800"}}',
+        '{"type": "RECORD", "stream": "s", "record": {"id": 1, "x": "secret',
+        '{"type": "RECORD", "stream": "s", "record": "secret", "version": "secret"}',
+        '{"type": "RECORD", "stream": "s", "record": {"x": "secret"}}',
+        "secret",
+        '{"type": "STATE", "value": "secret"}',
+    ],
+)
+@pytest.mark.parametrize("settings", [{}, {"validate_records": True}, {"stream_maps": {"s": {"x": "x + 1"}}}])
+def test_no_message_quotes_a_record(
+    feed: Callable[..., list[str]], caplog: pytest.LogCaptureFixture, line: str, settings: dict[str, Any]
+) -> None:
+    with pytest.raises(LoadError) as error:
+        feed([SCHEMA, line], **settings)
+    assert "secret" not in str(error.value)
+    assert "secret" not in caplog.text
 
 
 def test_a_required_setting_that_is_missing_is_named() -> None:
