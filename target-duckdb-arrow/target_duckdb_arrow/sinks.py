@@ -17,7 +17,7 @@ from target_duckdb_arrow.database import is_about_the_file, plain_text
 from target_duckdb_arrow.errors import MissingKeyError, RecordError, RefusedValueError, SchemaError, shorten
 from target_duckdb_arrow.names import check_names, table_name
 from target_duckdb_arrow.records import RecordDecoder
-from target_duckdb_arrow.tables import ORDINAL, Segment, TableLoader, TableName, fold, merge_types
+from target_duckdb_arrow.tables import DELETED_AT, ORDINAL, Segment, TableLoader, TableName, fold, merge_types
 from target_duckdb_arrow.types import JSON, ColumnType, type_from_schema
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ class DuckDBSink(BatchSink):
         # What values travel as: the type asked for, unless the table's column decides.
         self._wires = dict(self._columns)
         self._with_metadata = self.include_sdc_metadata_properties
+        self._drops_deleted = bool(self.config.get("hard_delete")) and self._method != "append-only"
         self._decoder = RecordDecoder(stream_name, self._names, self._warn_unknown)
         self._rows: list[tuple[Any, ...]] = []
         self._row_bytes = 0
@@ -135,6 +136,9 @@ class DuckDBSink(BatchSink):
         context: dict[str, Any],
     ) -> None:
         super()._add_sdc_metadata_to_record(record, message, context)
+        if self._drops_deleted:
+            # The row is deleted, so that any value marks it; some taps send one that is not a date-time.
+            record[DELETED_AT] = record["_sdc_received_at"] if record[DELETED_AT] else None
         self._version = message.get("version")
         self._has_records = True
 
@@ -379,8 +383,7 @@ class DuckDBSink(BatchSink):
         types = loader.prepare(self._columns, segments)
         if segments:
             keys = () if self._method == "append-only" else self.key_properties
-            drop_deleted = bool(self.config.get("hard_delete")) and self._method != "append-only"
-            self.tally_duplicate_merged(loader.load(types, segments, keys, drop_deleted=drop_deleted))
+            self.tally_duplicate_merged(loader.load(types, segments, keys, drop_deleted=self._drops_deleted))
         self._prepared = True
         columns = {fold(name): column_type.sql for name, column_type in types.items()}
         self._target.catalogue[self.staged.folded] = {**self._target.columns_of(self), **columns}

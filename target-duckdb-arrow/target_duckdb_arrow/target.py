@@ -191,6 +191,7 @@ class TargetDuckDBArrow(Target):
         # Versions from before the SCHEMA of their stream, and those that take effect with the STATE that follows.
         self._early_versions: dict[str, int] = {}
         self._announced: dict[str, int] = {}
+        self._versions_ignored: set[str] = set()
         self.database = Database(self.config.get("filepath", ""), self.config["lock_timeout"], self.logger)
         self._schemas: dict[str, tuple[bytes, Sequence[str] | None]] = {}
         self._direct: dict[str, DuckDBSink] = {}
@@ -422,6 +423,9 @@ class TargetDuckDBArrow(Target):
         """
         sinks = [sink for sink in self._sinks_of(stream) if sink.process_activate_version_messages]
         if any(not sink.include_sdc_metadata_properties for sink in sinks):
+            if stream in self._versions_ignored:
+                return
+            self._versions_ignored.add(stream)
             self.logger.warning(
                 "Stream %s: ACTIVATE_VERSION is ignored, because rows carry no version; set hard_delete or "
                 "add_record_metadata",

@@ -239,6 +239,14 @@ def test_a_delete_marker_deletes_the_row_with_hard_delete(
     assert query("SELECT id, x FROM s ORDER BY id") == [(2, "again"), (3, None)]
 
 
+@pytest.mark.parametrize("marker", ["2024-01-01T00:00:00.000000+00:00+00:00", True, 1])
+def test_a_delete_marker_need_not_be_a_date_time_where_the_row_goes_anyway(
+    feed: Load, query: Query, marker: object
+) -> None:
+    feed([HEAD, record(id=1), record(id=2), record(id=1, _sdc_deleted_at=marker), STATE], hard_delete=True)
+    assert query("SELECT id FROM s") == [(2,)]
+
+
 def test_append_only_keeps_delete_markers(feed: Load, query: Query) -> None:
     settings = {"hard_delete": True, "load_method": "append-only"}
     feed([schema(LOGGED, ["id"]), record(id=1), record(id=1, _sdc_deleted_at=LATER), STATE], **settings)
