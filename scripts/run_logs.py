@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 from dataclasses import dataclass, field
 from typing import Any
 
+# What shells add to the number of the signal that ended a program.
+_SIGNAL_BASE = 128
+_KINDS = {"Extraction failed": "extractors", "Loading failed": "loaders"}
 _GOING_ON = re.compile(r"Another '.*' pipeline is already running which started at (.+?)\. ")
 
 
@@ -28,7 +32,38 @@ def readable(entry: dict[str, Any]) -> str:
         # A summary of the taps holds several numbers.
         text = " ".join(f"{name}={one}" for name, one in value.items()) if isinstance(value, dict) else value
         return f"{head}{point['metric']} {point['tags'].get('stream') or ''} {text}\n"
-    return f"{head}{entry['event']}\n" + "".join(_errors(entry.get("exception")))
+    killed = "".join(f"  {kind}: {_signalled(number)}\n" for kind, number in _signals(entry).items())
+    return f"{head}{entry['event']}\n" + killed + "".join(_errors(entry.get("exception")))
+
+
+def _signals(entry: dict[str, Any]) -> dict[str, int]:
+    """Return the signals that ended a tap or a loader, by the kind of plugin, from Meltano's entry on exit codes.
+
+    `meltano run` logs both codes in one entry, `meltano el` one each. SIGINT and SIGTERM are not among them: taps and
+    loaders answer these with a line of their own.
+    """
+    codes = entry.get("exit_codes")
+    if not isinstance(codes, dict):
+        codes = {_KINDS.get(str(entry["event"]), ""): entry.get("code")}
+    numbers = {kind: _signal_of(code) for kind, code in codes.items() if kind in _KINDS.values()}
+    return {kind: number for kind, number in numbers.items() if number not in {0, signal.SIGINT, signal.SIGTERM}}
+
+
+def _signal_of(code: Any) -> int:
+    """Return the signal of an exit code, negative or as shells write it; 0 without one."""
+    if not isinstance(code, int):
+        return 0
+    number = -code if code < 0 else code - _SIGNAL_BASE
+    return number if number in {*signal.valid_signals()} else 0
+
+
+def _signalled(number: int) -> str:
+    likely = {
+        signal.SIGKILL: "; the likely cause is that the memory of the machine or container ran out (see dmesg)",
+        signal.SIGSEGV: "; it crashed",
+        signal.SIGABRT: "; it crashed",
+    }
+    return f"killed by signal {number} ({signal.Signals(number).name}){likely.get(signal.Signals(number), '')}"
 
 
 def _errors(exception: Any) -> list[str]:
@@ -77,13 +112,18 @@ class Reading:
     def error(self) -> str:
         """The line that says why: the loader's last word, else the tap's, else Meltano's; empty without any."""
         # A tap complains about its broken pipe where the loader fails; a loader says nothing where the tap does.
-        kinds = ("loader critical", "tap critical", "ended", "loader error", "tap error", "meltano")
+        kinds = ("killed", "loader critical", "tap critical", "ended", "loader error", "tap error", "meltano")
         return next((self._said[kind] for kind in kinds if kind in self._said), "")
 
     def _note(self, entry: dict[str, Any]) -> None:
         level, event = entry.get("level"), str(entry["event"])
         if level not in {"error", "critical"}:
             return
+        for kind, number in _signals(entry).items():
+            # Its last line was an unrelated one. Of both the loader is named: a tap only loses its pipe then.
+            name = self.loader if kind == "loaders" else self.tap
+            if kind == "loaders" or "killed" not in self._said:
+                self._said["killed"] = f"{name} was {_signalled(number)}"
         by = {self.tap: "tap", self.loader: "loader"}.get(entry.get("name", ""))
         if going_on := _GOING_ON.search(event):
             self.going_on_since = going_on[1]

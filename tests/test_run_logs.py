@@ -8,6 +8,11 @@ from typing import Any
 import pytest
 from run_logs import Reading
 
+KILLED = (
+    "target-y was killed by signal 9 (SIGKILL); the likely cause is that the memory of the machine or container ran "
+    "out (see dmesg)"
+)
+
 
 def entry(name: str, level: str, event: str, **more: Any) -> str:
     return json.dumps({"timestamp": "now", "name": name, "level": level, "event": event, **more}) + "\n"
@@ -28,6 +33,41 @@ def entry(name: str, level: str, event: str, **more: Any) -> str:
             "no",
         ),
         ([entry("meltano", "error", "Extraction failed", code=1, message='{"message": "no key"}')], "no key"),
+        # A loader that is killed says nothing, and the tap loses its pipe.
+        (
+            [
+                entry("target-y", "info", "Skipping parse of env var settings..."),
+                entry("tap-x", "critical", "Broken pipe"),
+                entry("meltano", "error", "Loading failed", code=-9, message="Skipping parse of env var settings..."),
+            ],
+            KILLED,
+        ),
+        ([entry("meltano", "error", "Loading failed", code=137, message="Skipping parse...")], KILLED),
+        (
+            [
+                entry("tap-x", "critical", "Broken pipe"),
+                entry(
+                    "meltano",
+                    "error",
+                    "Block run completed",
+                    success=False,
+                    exit_codes={"extractors": 1, "loaders": -9},
+                ),
+            ],
+            KILLED,
+        ),
+        (
+            [entry("meltano", "error", "Extraction failed", code=-11, message="working")],
+            "tap-x was killed by signal 11 (SIGSEGV); it crashed",
+        ),
+        # A stop is told by a line of the loader.
+        (
+            [
+                entry("target-y", "error", "Stopped by signal 15: run again from the last state"),
+                entry("meltano", "error", "Loading failed", code=143, message="Stopped"),
+            ],
+            "Stopped",
+        ),
         (
             ['Error: "not JSON"\n', entry("meltano", "error", "No such plugin"), entry("m", "error", "x")],
             "No such plugin",
@@ -53,6 +93,14 @@ def test_the_numbers_of_a_stream_are_kept_for_a_reader() -> None:
     point = {"metric": "stream_summary", "value": {"rows": 7, "requests": 3}, "tags": {"stream": "airings"}}
     line = Reading("tap-x", "target-y").line(entry("tap-x", "info", "METRIC", metric_info=point))
     assert line == "now info     tap-x: stream_summary airings rows=7 requests=3\n"
+
+
+def test_the_signal_that_killed_a_loader_is_shown_to_a_reader() -> None:
+    # as demo.py prints the end of a log
+    line = Reading("tap-x", "target-y").line(entry("m", "error", "Block run completed", exit_codes={"loaders": -9}))
+    assert line.startswith(
+        "now error    m: Block run completed\n  loaders: killed by signal 9 (SIGKILL); the likely cause"
+    )
 
 
 def test_a_traceback_is_kept_for_a_reader() -> None:

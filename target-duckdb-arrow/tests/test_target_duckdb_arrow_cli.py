@@ -179,7 +179,7 @@ def test_settings_that_cannot_be_read_end_with_one_line(tmp_path: Path, content:
     ],
 )
 def test_a_variable_that_cannot_be_read_is_named(filepath: Path, name: str, value: str, reason: str) -> None:
-    variables = {"TARGET_DUCKDB_ARROW_FILEPATH": str(filepath), f"TARGET_DUCKDB_ARROW_{name}": value}
+    variables: dict[str, Any] = {"TARGET_DUCKDB_ARROW_FILEPATH": str(filepath), f"TARGET_DUCKDB_ARROW_{name}": value}
     result = run("--config=ENV", **variables)
     assert (result.returncode, result.stdout) == (1, "")
     assert errors(result) == [f"Environment variable TARGET_DUCKDB_ARROW_{name}: {reason}. Correct or unset it."]

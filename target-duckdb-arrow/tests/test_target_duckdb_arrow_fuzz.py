@@ -300,7 +300,7 @@ def outcome(seed: int, folder: Path) -> str:
     path = folder / f"{seed}.duckdb"
     lines: list[logging.LogRecord] = []
     handler = logging.Handler()
-    handler.emit = lines.append  # type: ignore[method-assign]
+    handler.emit = lines.append  # type: ignore[method-assign, assignment]
     logging.getLogger().addHandler(handler)
     TargetDuckDBArrow.config_jsonschema["properties"].setdefault("filepath", {})
     config = {"filepath": str(path), "lock_timeout": 1, **case.settings()}

@@ -218,7 +218,7 @@ def test_a_number_of_any_exponent_is_stored_right_or_refused(
 
     value = Decimal(number)
     is_double = Decimal(repr(float(number))) == value
-    is_decimal = value.adjusted() < 38 and value.as_tuple().exponent >= -38
+    is_decimal = value.adjusted() < 38 and int(value.as_tuple().exponent) >= -38
     if not (is_double or is_decimal):
         # when / then
         with pytest.raises(

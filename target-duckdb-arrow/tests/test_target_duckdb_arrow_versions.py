@@ -207,7 +207,7 @@ def test_the_loaders_own_sdc_columns_take_the_place_of_declared_ones_but_a_delet
 ) -> None:
     # given a tap that declares three names of the SDK's, two with other types
     properties = {"_sdc_sequence": STRING, "_sdc_extracted_at": STRING, **LOGGED}
-    values = {"_sdc_sequence": "a", "_sdc_extracted_at": "b", "_sdc_deleted_at": LATER, "_sdc_lsn": 5}
+    values: dict[str, Any] = {"_sdc_sequence": "a", "_sdc_extracted_at": "b", "_sdc_deleted_at": LATER, "_sdc_lsn": 5}
 
     # when / then
     feed([schema(properties, ["id"]), record(id=1, **values), STATE], add_record_metadata=True)
