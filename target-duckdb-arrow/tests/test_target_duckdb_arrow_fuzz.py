@@ -314,6 +314,8 @@ def outcome(seed: int, folder: Path) -> str:
             )
     except SystemExit as end:
         code = end.code
+        if isinstance(code, int) and code > 2:  # noqa: PLR2004 - a signal ends the whole run
+            raise
     finally:
         logging.getLogger().removeHandler(handler)
     errors = [one.getMessage() for one in lines if one.levelno >= logging.ERROR]
@@ -340,7 +342,7 @@ def main(first: int, count: int) -> None:
             _tell(seed, "begun")
             try:
                 result = outcome(seed, Path(folder))
-            except BaseException as error:  # noqa: BLE001 - the traceback that must not be
+            except Exception as error:  # noqa: BLE001 - the traceback that must not be
                 result = f"{type(error).__name__}: {error}"
             _tell(seed, result)
 
