@@ -103,8 +103,18 @@ def _refuse_others(values: Sequence[Any], kinds: tuple[type, ...], name: str) ->
 
 
 def _convert_booleans(values: Sequence[Any]) -> Converted:
-    _refuse_others_if(values, {bool}, "a boolean")
-    return Converted(pa.array(values, pa.bool_()), BOOLEAN)
+    return Converted(_array(values, pa.bool_(), bool, "a boolean"), BOOLEAN)
+
+
+def _array(values: Sequence[Any], wanted: Any, kind: type, name: str) -> pa.Array:
+    """Make an array of a type for which Arrow takes values of one kind only, so that no look at each is needed."""
+    try:
+        return pa.array(values, wanted)
+    except (TypeError, pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        _refuse_others(values, (kind,), name)
+        raise
+    except UnicodeEncodeError:  # only a stream map can make one; the JSON parser refuses them
+        raise RefusedValueError("a string holds half of a surrogate pair, which is not a character") from None
 
 
 def _refuse_others_if(values: Sequence[Any], kinds: set[type], name: str) -> None:
@@ -113,11 +123,7 @@ def _refuse_others_if(values: Sequence[Any], kinds: set[type], name: str) -> Non
 
 
 def _convert_strings(values: Sequence[Any]) -> Converted:
-    _refuse_others_if(values, {str}, "a string")
-    try:
-        return Converted(pa.array(values, pa.string()), VARCHAR)
-    except UnicodeEncodeError:  # only a stream map can make one; the JSON parser refuses them
-        raise RefusedValueError("a string holds half of a surrogate pair, which is not a character") from None
+    return Converted(_array(values, pa.string(), str, "a string"), VARCHAR)
 
 
 def _convert_json(values: Sequence[Any]) -> Converted:
@@ -221,11 +227,10 @@ def _beyond_all(values: Sequence[Any]) -> str:
 
 
 def _convert_dates(values: Sequence[Any]) -> Converted:
-    values = _texts(values, "a date")
     try:
         return Converted(pa.array(values, pa.string()).cast(pa.date32()), DATE)
-    except pa.ArrowInvalid:
-        pass
+    except (TypeError, ValueError):  # Arrow's own errors among them
+        values = _texts(values, "a date")
     normal = [None if value is None else _date(value) for value in values]
     return Converted(_cast_naming(values, normal, pa.date32(), "a date"), DATE)
 
@@ -238,11 +243,10 @@ def _date(value: str) -> str:
 
 
 def _convert_timestamps(values: Sequence[Any]) -> Converted:
-    values = _texts(values, "a date-time")
     try:
         return Converted(pa.array(values, pa.string()).cast(_TIMESTAMP), TIMESTAMPTZ)
-    except pa.ArrowInvalid:
-        pass
+    except (TypeError, ValueError):  # Arrow's own errors among them
+        values = _texts(values, "a date-time")
     normal: list[str | None] = []
     cut = False
     for value in values:

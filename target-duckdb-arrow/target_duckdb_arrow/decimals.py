@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, Inexact, InvalidOperation
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -64,6 +65,10 @@ def to_scale(values: Sequence[int | Decimal | None], scale: int) -> list[Decimal
         ArithmeticError: A number has more decimals that are not zero, or more than 38 digits.
     """
     quantize, quantum = _EXACT.quantize, Decimal((0, (1,), -scale))
+    try:
+        return list(map(quantize, values, repeat(quantum)))  # type: ignore[arg-type]
+    except TypeError:
+        pass  # there is a None among them
     return [None if value is None else quantize(value, quantum) for value in values]
 
 

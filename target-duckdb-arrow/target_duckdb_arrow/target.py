@@ -188,6 +188,7 @@ class TargetDuckDBArrow(Target):
         assert isinstance(self.message_reader, LineReader)  # noqa: S101 - tells the type checker of message_reader_class
         self._reader: LineReader = self.message_reader
         self._evidence = Evidence()
+        self._last_lines = self._evidence.last_lines
         # Versions from before the SCHEMA of their stream, and those that take effect with the STATE that follows.
         self._early_versions: dict[str, int] = {}
         self._announced: dict[str, int] = {}
@@ -357,7 +358,7 @@ class TargetDuckDBArrow(Target):
             )
         size = memoryview(record).nbytes
         self._bytes += size
-        self._evidence.last_lines[stream] = line
+        self._last_lines[stream] = line
         sink = self._direct.get(stream)
         if sink is not None:
             sink.receive(message_dict, size, line)  # type: ignore[arg-type]  # the reader's Message

@@ -314,7 +314,7 @@ def outcome(seed: int, folder: Path) -> str:
             )
     except SystemExit as end:
         code = end.code
-        if isinstance(code, int) and code > 2:  # noqa: PLR2004 - a signal ends the whole run
+        if isinstance(code, int) and code > 2:  # a signal ends the whole run
             raise
     finally:
         logging.getLogger().removeHandler(handler)
