@@ -146,7 +146,8 @@ def test_a_run_killed_half_way_goes_on_from_its_last_state(
     days = [
         dt.datetime.fromtimestamp(int(request.param("date_from") or 0), dt.timezone.utc) for request in slow.journal
     ]
-    assert [day.date() for day in days] == [
+    # A day without a row is asked for twice.
+    assert list(dict.fromkeys(day.date() for day in days)) == [
         (first + dt.timedelta(days=number)).date() for number in range(11 - first.day)
     ]
     rows = [one["record"] for one in [*before, *read_messages(finished.stdout)] if one["type"] == "RECORD"]

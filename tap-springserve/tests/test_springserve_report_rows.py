@@ -96,7 +96,7 @@ def test_a_row_without_a_day_ends_the_run(run_tap: TapRunner, script: Script, se
 
     run = run_tap(one_day(vendor), "mine", fails=True)
 
-    assert run.error.startswith("stream mine, window 2026-02-01..2026-02-01: a row has the date ")
+    assert run.error.startswith("stream mine, window 2026-02-01..2026-02-01: a row has a date that is not one ")
     assert run.records("mine") == []
 
 
