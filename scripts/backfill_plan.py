@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 DAY = dt.timedelta(days=1)
 _BOOKMARK = "replication_key_value"
+_READ_FROM = "read_from"
+"""Where a tap keeps the earliest day or instant that was read."""
 
 
 class BackfillError(Exception):
@@ -136,7 +138,8 @@ class Verdict:
         kind: `move`; `stay`, which is as it should be; `gap`, which stays too, as days before the range are not read;
             `clash`, which needs the user.
         line: One line for the user.
-        entry: With `move`: the stream's new entry in the state.
+        entry: With `move`: the stream's new entry in the state; with `stay`, if the backfill reaches back from what was
+            read before: the same entry, with its first day.
     """
 
     kind: Literal["move", "stay", "gap", "clash"]
@@ -166,7 +169,8 @@ def place_bookmark(
     stands = (normal or {}).get(_BOOKMARK)
     if position.problem:
         return Verdict("clash", f"{stream}: bookmark {stands} left alone: {position.problem}")
-    clash = differing({name: value for name, value in last.items() if name != _BOOKMARK}, normal or {})
+    signature = {name: value for name, value in last.items() if name not in {_BOOKMARK, _READ_FROM}}
+    clash = differing(signature, normal or {})
     if clash:
         return Verdict(
             "clash",
@@ -176,7 +180,9 @@ def place_bookmark(
     if stands is None and position.start_after:
         return Verdict("stay", f"{stream}: no bookmark set: a run begins at `start_date`, after the backfill's end")
     if stands is not None and position.beyond:
-        return Verdict("stay", f"{stream}: bookmark {stands} left where it is, at the backfill's end or after it")
+        line = f"{stream}: bookmark {stands} left where it is, at the backfill's end or after it"
+        reached = _reached(normal or {}, first, last_day)
+        return Verdict("stay", line, {**(normal or {}), _READ_FROM: first.isoformat()} if reached else None)
     if position.unread is not None:
         where = "no bookmark set" if stands is None else f"bookmark {stands} left where it is"
         why = "not read, or only in part" if stands is not None else "not read, though `start_date` asks for them"
@@ -185,4 +191,19 @@ def place_bookmark(
             f"{stream}: {where}: days from {position.unread} to {first - DAY} are {why}. The next run reads on from "
             f"there; or backfill them too: --from {position.unread} --to {last_day} reads what is missing and moves it",
         )
-    return Verdict("move", f"{stream}: bookmark {'set' if stands is None else f'moved from {stands}'} to {end}", last)
+    line = f"{stream}: bookmark {'set' if stands is None else f'moved from {stands}'} to {end}"
+    entry = {name: value for name, value in last.items() if name != _READ_FROM}
+    since = first.isoformat() if stands is None else (normal or {}).get(_READ_FROM)
+    if since is not None:
+        entry[_READ_FROM] = min(since, first.isoformat())
+    return Verdict("move", line, entry)
+
+
+def _reached(normal: Mapping[str, Any], first: dt.date, last: dt.date) -> bool:
+    """Tell whether a backfill reaches from before the earliest day that was read to that day, without a gap."""
+    since = normal.get(_READ_FROM)
+    if not isinstance(since, str) or since <= first.isoformat():
+        return False
+    # An instant in the middle of a UTC day may be the midnight of another zone, on either side.
+    whole_day = not since[10:] or since[10:].startswith("T00:00:00+00:00")
+    return since[:10] <= (last + DAY if whole_day else last).isoformat()

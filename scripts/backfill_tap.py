@@ -7,6 +7,7 @@ months, what a bookmark means) is repeated here.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import importlib
 import json
@@ -97,9 +98,12 @@ class Asked:
 
 def _tap_class(program: str) -> type[AdTechTap]:
     for point in entry_points(group="console_scripts", name=program):
-        found = getattr(importlib.import_module(point.module), point.attr.partition(".")[0])
-        if isinstance(found, type) and issubclass(found, AdTechTap):
-            return found
+        # The program itself may be a function that imports the tap.
+        module = f"{point.module.partition('.')[0]}.tap"
+        with contextlib.suppress(ModuleNotFoundError):
+            for found in vars(importlib.import_module(module)).values():
+                if isinstance(found, type) and issubclass(found, AdTechTap) and found.__module__ == module:
+                    return found
     sys.exit(NOT_OURS)
 
 
@@ -241,7 +245,7 @@ def _standing(at_end: Any, before: Any, entry: Mapping[str, Any]) -> dict[str, A
     try:
         position = None if text is None else kind.read(text)
     except (TypeError, ValueError, AttributeError):
-        return {"problem": "it is no date or date-time"}
+        return {"problem": "it is not a date or date-time"}
     window = None if before is None else next(iter(before.windows(Standing(position))), None)
     return {
         "unread": None if window is None else _day(window).isoformat(),

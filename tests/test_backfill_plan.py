@@ -144,12 +144,46 @@ def test_a_bookmark_moves_neither_back_nor_over_days_that_nobody_has_read(
     verdict = place_bookmark("daily", normal, END, position, RANGE)
     assert verdict.kind == kind
     assert words in verdict.line
-    assert verdict.entry == (END if kind == "move" else None)
+    # Where no run without slices has been, the range is the first that was read
+    since = {} if normal and "replication_key_value" in normal else {"read_from": "2024-01-01"}
+    assert verdict.entry == (END | since if kind == "move" else None)
 
 
 def test_a_gap_names_the_range_that_closes_it() -> None:
     verdict = place_bookmark("daily", entry("2023-12-20"), END, Position(unread="2023-12-20"), RANGE)
     assert "--from 2023-12-20 --to 2024-03-31" in verdict.line
+
+
+@pytest.mark.parametrize(
+    ("normal", "position", "since"),
+    [
+        # First of all a backfill, and a run without slices that begins before its end
+        (None, Position(), "2024-01-01"),
+        ({"replication_key_value": "2024-02-15", "read_from": "2024-01-20"}, Position(), "2024-01-01"),
+        ({"replication_key_value": "2024-02-15", "read_from": "2023-12-01"}, Position(), "2023-12-01"),
+        # Of an older version
+        ({"replication_key_value": "2024-02-15"}, Position(), None),
+        # The run without slices is further: the earliest day moves if nothing between is left out
+        ({"replication_key_value": "2024-05-01", "read_from": "2024-04-01"}, Position(beyond=True), "2024-01-01"),
+        (
+            {"replication_key_value": "2024-05-01", "read_from": "2024-04-01T00:00:00+00:00"},
+            Position(beyond=True),
+            "2024-01-01",
+        ),
+        ({"replication_key_value": "2024-05-01", "read_from": "2024-04-02"}, Position(beyond=True), None),
+        ({"replication_key_value": "2024-05-01", "read_from": "2024-04-01T23:00:00Z"}, Position(beyond=True), None),
+        ({"replication_key_value": "2024-05-01", "read_from": "2023-04-01"}, Position(beyond=True), None),
+        ({"replication_key_value": "2024-05-01"}, Position(beyond=True), None),
+    ],
+)
+def test_the_earliest_day_of_a_slice_is_no_clash_and_joins_what_was_read_before(
+    normal: Mapping[str, Any] | None, position: Position, since: str | None
+) -> None:
+    # when
+    verdict = place_bookmark("daily", normal, {**END, "read_from": "2024-03-01"}, position, RANGE)
+    # then
+    assert verdict.kind == ("stay" if position.beyond else "move")
+    assert (verdict.entry or {}).get("read_from") == since
 
 
 # Bad input

@@ -154,7 +154,7 @@ def position(stream: str, tap: backfill_tap.Asked, bookmark: str | None) -> dict
         ("2024-03-16T00:00:00-04:00", {"beyond": True}),
         # The same instant, as another program might write it.
         ("2024-03-16T04:00:00Z", {"beyond": True}),
-        ("yesterday", {"problem": "it is no date or date-time"}),
+        ("yesterday", {"problem": "it is not a date or date-time"}),
     ],
 )
 def test_the_tap_says_where_a_bookmark_stands(bookmark: str | None, told: dict[str, Any]) -> None:

@@ -53,7 +53,7 @@ def test_a_record_of_the_report() -> None:
             ["supply", "id", str(record["supplyIdLink"])],
         ]
     )
-    assert (record["currency"], record["currencyId"]) == ("USD", "1")
+    assert (record["currency"], record["currencyId"]) == ("USD", 1)
     assert isinstance(record["netRevenue"], Decimal)
 
 

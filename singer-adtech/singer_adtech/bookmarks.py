@@ -8,18 +8,26 @@ killed goes on at the window in which it died.
 from __future__ import annotations
 
 import datetime as dt
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from singer_sdk.singerlib import StateMessage
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 
-from singer_adtech.errors import StateError
+from singer_adtech.dates import FIRST_YEAR
+from singer_adtech.errors import StateError, quoted
+from singer_adtech.signatures import check_account, signed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from zoneinfo import ZoneInfo
 
     from singer_adtech.keyset import KeysetStream
     from singer_adtech.streams import AdTechStream, WindowStream
+
+
+READ_FROM = "read_from"
+"""Where a stream's state keeps the earliest day or instant that was read."""
 
 
 class BookmarkKind(Protocol):
@@ -68,6 +76,13 @@ class InstantBookmark:
         return position.astimezone(self._zone).isoformat()
 
 
+def _read_start(text: str, *, instant: bool) -> dt.date | dt.datetime:
+    """Read a day or an instant as `note_start` writes it; raises `ValueError` if the text is neither."""
+    moment = dt.datetime.fromisoformat(text.replace("Z", "+00:00"))
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=dt.timezone.utc)
+    return moment if instant else dt.date.fromisoformat(text[:10])
+
+
 class Bookmark:
     """The bookmark of one stream.
 
@@ -89,8 +104,7 @@ class Bookmark:
         """
         if self._stream.replication_method == REPLICATION_FULL_TABLE:
             return None  # a catalog may ask for all of it, each time
-        # Not `stream_state`, which makes an entry: a state that is only looked at stays as it is.
-        state = self._stream.tap_state.get("bookmarks", {}).get(self._stream.tap_stream_id, {})
+        state = self._entry
         text = state.get("replication_key_value")
         if text is None:
             return None
@@ -98,15 +112,40 @@ class Bookmark:
         if key not in {None, self._stream.replication_key}:
             raise StateError(
                 f"the state's bookmark is of {key}, and the stream's replication key is {self._stream.replication_key}",
-                "clear the state of this stream to read it anew",
+                "clear the state of this stream to read it from the beginning",
             )
+        return self._read(text, self._kind.read)
+
+    def read_from(self, like: dt.date | dt.datetime) -> Any | None:
+        """Return the earliest day or instant that was read; None on the first run, and of states that do not have it.
+
+        Args:
+            like: A day or an instant: what comes out is of its type.
+
+        Raises:
+            StateError: The state holds something else.
+        """
+        text = self._entry.get(READ_FROM)
+        return None if text is None else self._read(text, partial(_read_start, instant=isinstance(like, dt.datetime)))
+
+    @property
+    def _entry(self) -> Mapping[str, Any]:
+        # Not `stream_state`, which makes an entry: a state that is only looked at stays as it is.
+        entry: Mapping[str, Any] = self._stream.tap_state.get("bookmarks", {}).get(self._stream.tap_stream_id, {})
+        return entry
+
+    @staticmethod
+    def _read(text: Any, read: Callable[[str], Any]) -> Any:
         try:
-            return self._kind.read(text)
-        except (TypeError, ValueError, AttributeError):
-            raise StateError(
-                f"the state's bookmark {text!r} is no date or date-time",
-                "repair the state, or clear it to read the stream anew",
-            ) from None
+            # Nothing that a tap writes is older, and what is reckoned back from it need not be in the calendar.
+            if isinstance(text, str) and text[:4] >= str(FIRST_YEAR):
+                return read(text)
+        except (TypeError, ValueError, AttributeError, OverflowError):
+            pass
+        raise StateError(
+            f"the state's bookmark {quoted(repr(text), 80)} is not a date or date-time",
+            "repair the state, or clear it to read the stream from the beginning",
+        )
 
     def advance(self, position: Any) -> None:
         """Move the bookmark, unless it is there or further already, and write a STATE.
@@ -115,14 +154,34 @@ class Bookmark:
 
         Args:
             position: The first position not read yet, or the last one read, as the stream defines its bookmark.
+
+        Raises:
+            StateError: The state was made with another account than the vendor's answers are of.
         """
+        check_account(self._stream)
         stands = self.position
         incremental = self._stream.replication_method != REPLICATION_FULL_TABLE
         if incremental and (stands is None or position > stands):
             self._stream.stream_state["replication_key"] = self._stream.replication_key
             self._stream.stream_state["replication_key_value"] = self._kind.write(position)
-        self._stream.stream_state.update(self._stream.signature)
+        self._stream.stream_state.update(signed(self._stream))
         write_state(self._stream)
+
+    def note_start(self, start: dt.date | dt.datetime, stop: dt.date | dt.datetime) -> None:
+        """Keep in the state since when everything up to the bookmark was read; written with the next STATE.
+
+        A run that begins before what earlier runs have read counts once it has reached that, so that nothing between is
+        left out. States of older versions, which do not have it, are left so.
+
+        Args:
+            start: Where this run begins.
+            stop: The first day or instant after the window that was just read.
+        """
+        if self._stream.replication_method == REPLICATION_FULL_TABLE:
+            return
+        before = self.read_from(start)
+        if self.position is None if before is None else start < before <= stop:
+            self._stream.stream_state[READ_FROM] = start.isoformat()
 
 
 def write_state(stream: AdTechStream[Any]) -> None:

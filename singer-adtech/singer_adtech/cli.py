@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import traceback
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
-from singer_sdk.exceptions import ConfigValidationError
-from singer_sdk.plugin_base import SingerCommand
+from singer_sdk import Tap
+from singer_sdk.exceptions import ConfigValidationError, MapExpressionError, StreamMapConfigError
+from singer_sdk.helpers._classproperty import classproperty
+from singer_sdk.plugin_base import SingerCommand, _ConfigInput
 from typing_extensions import override
 
+from singer_adtech.environment import read_environment
 from singer_adtech.errors import TapError, quoted
+from singer_adtech.inputs import check_catalog, parse_option, read_settings, unwrap_state
+from singer_adtech.start import SIGNAL_BASE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from singer_adtech.inputs import Parsed
 
 _WORDS: Mapping[type[Exception], str] = {
     MemoryError: "there is not enough memory: ask for less at once (lower `page_size` or the length of windows)",
     RecursionError: "a value is nested too deep to be read",
 }
-
-SIGNAL_BASE = 128
-"""What shells add to the number of the signal that ended a program."""
 
 
 class TapCommand(SingerCommand):
@@ -92,9 +97,8 @@ def line(error: Exception) -> str:
         return str(error)
     if isinstance(error, ConfigValidationError):
         return "; ".join(str(one) for one in error.errors) or str(error)
-    # simplejson, which singer-sdk reads files with, has an error of its own by the same name.
-    if type(error).__name__ == "JSONDecodeError":
-        return f"a file given on the command line is not JSON: {error}"
+    if isinstance(error, (MapExpressionError, StreamMapConfigError)):
+        return f"setting `stream_maps`: {quoted(str(error))}: correct it"
     if isinstance(error, FileNotFoundError):
         return f"no such file: {error.filename}" if error.filename else str(error)
     if isinstance(error, OSError):
@@ -104,3 +108,70 @@ def line(error: Exception) -> str:
         _WORDS.get(type(error))
         or f"unexpected {type(error).__name__}: {quoted(str(error))}: set the log level to debug to see where"
     )
+
+
+class CommandLineTap(Tap):
+    """singer-sdk's tap with files that are judged when they are read, and one line for whatever goes wrong."""
+
+    @override
+    @classproperty
+    def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805
+        # singer-sdk's reader lets a `.env` that lies above its own folder win over exported variables.
+        cls.append_builtin_config(cls.config_jsonschema)
+        return read_environment(cls.config_jsonschema, cls._env_var_prefix, os.environ)
+
+    @override
+    @classmethod
+    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> _ConfigInput:
+        files = [path for path in value if path != "ENV"]
+        merged = {name: setting for path in files for name, setting in read_settings(path).items()}
+        return _ConfigInput(config=merged, parse_env=len(files) < len(value))
+
+    @override
+    @classmethod
+    def invoke(  # type: ignore[override]
+        cls,
+        *,
+        about: bool = False,
+        about_format: str | None = None,
+        config: _ConfigInput | None = None,
+        state: Parsed | None = None,
+        catalog: Parsed | None = None,
+    ) -> None:
+        """Run the tap as its command line says.
+
+        Args:
+            about: Whether to print what the tap is, and nothing else.
+            about_format: In which form.
+            config: Settings, from files or the environment.
+            state: The file of the option `--state`.
+            catalog: The file of the option `--catalog`.
+        """
+        super(Tap, cls).invoke(about=about, about_format=about_format)
+        cls.print_version(print_fn=cls.logger.info)
+        config = config or _ConfigInput()
+        tap = cls(
+            config=config.config,
+            state=None if state is None else unwrap_state(state.value),
+            catalog=None if catalog is None else check_catalog(catalog.value),
+            parse_env_config=config.parse_env,
+            validate_config=True,
+        )
+        tap.sync_all()
+
+    @override
+    @classmethod
+    def get_singer_command(cls) -> click.Command:
+        command = super().get_singer_command()
+        for param in command.params:
+            if param.name in {"state", "catalog"}:
+                param.type = click.STRING
+                param.callback = parse_option
+        return TapCommand(
+            name=command.name,
+            callback=command.callback,
+            context_settings=command.context_settings,
+            params=command.params,
+            help=command.help,
+            logger=cls.logger,
+        )

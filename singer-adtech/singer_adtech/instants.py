@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import datetime as dt
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
 from singer_adtech.bookmarks import InstantBookmark
+from singer_adtech.dates import read_moment
 from singer_adtech.errors import SettingError
-from singer_adtech.settings import instant
-from singer_adtech.windows import DAY
+from singer_adtech.row_times import outside_instants
+from singer_adtech.streams import PageToken, WindowStream
+from singer_adtech.windows import DAY, InstantWindow, WindowPlan, earlier, instant_windows, plan_instants
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+    from singer_adtech.bookmarks import Bookmark, BookmarkKind
+    from singer_adtech.row_times import RowCheck
 
 UTC = dt.timezone.utc
 
@@ -60,12 +66,12 @@ def instant_range(config: Mapping[str, Any], now: dt.datetime) -> InstantRange:
     Raises:
         SettingError: One is unreadable, or the start is after the end.
     """
-    start = instant(config["start_date"], "start_date", UTC).replace(microsecond=0)
+    start = read_moment(config["start_date"], "start_date", UTC, now).at.replace(microsecond=0)
     now = now.astimezone(UTC).replace(microsecond=0)
     if not config.get("end_date"):
         return InstantRange(start, now, None)
-    limit = instant(config["end_date"], "end_date", UTC)
-    whole_day = _is_day(config["end_date"])
+    end = read_moment(config["end_date"], "end_date", UTC, now)
+    limit, whole_day = end.at, end.whole_day
     if whole_day:
         limit += DAY
     # A range without an instant in it is nobody's mistake, unless its end is a day before that of the start.
@@ -80,9 +86,50 @@ def instant_range(config: Mapping[str, Any], now: dt.datetime) -> InstantRange:
     return InstantRange(start, min(limit, now), limit)
 
 
-def _is_day(text: str) -> bool:
-    try:
-        dt.date.fromisoformat(text.strip())
-    except ValueError:
-        return False
-    return True
+class InstantWindowStream(WindowStream[PageToken]):
+    """Windows of equal length between two instants."""
+
+    @abstractmethod
+    def instant_range(self) -> tuple[dt.datetime, dt.datetime]:
+        """Return the first instant that the settings ask for, and the first that is not read any more."""
+
+    @property
+    @abstractmethod
+    def window_length(self) -> dt.timedelta:
+        """Time asked for at once."""
+
+    @property
+    @abstractmethod
+    def lookback(self) -> dt.timedelta:
+        """Time before the bookmark that is read again."""
+
+    @override
+    def row_check(self, window: InstantWindow) -> RowCheck | None:
+        return None if self.time_column is None else outside_instants(self.time_column, window)
+
+    @property
+    @override
+    def bookmark_kind(self) -> BookmarkKind:
+        return InstantBookmark(dt.timezone.utc)
+
+    @override
+    def position_after(self, window: InstantWindow) -> dt.datetime:
+        return window.end
+
+    @property
+    @override
+    def start(self) -> dt.datetime:
+        return self.instant_range()[0]
+
+    @override
+    def windows(self, bookmark: Bookmark) -> Iterator[InstantWindow]:
+        return instant_windows(*self._span(bookmark), self.window_length)
+
+    @override
+    def plan(self, bookmark: Bookmark) -> WindowPlan:
+        return plan_instants(self.windows(bookmark), *self._span(bookmark), self.window_length)
+
+    def _span(self, bookmark: Bookmark) -> tuple[dt.datetime, dt.datetime]:
+        start, end = self.instant_range()
+        position = bookmark.position
+        return (start if position is None else earlier(position, self.lookback, start)), end

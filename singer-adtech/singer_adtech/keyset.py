@@ -183,8 +183,10 @@ class KeysetStream(AdTechStream[Any]):
     keyset_remedy: str
     """What the user can do about a vendor that does not sort or filter."""
 
-    signature: ClassVar[dict[str, Any]] = {}
-    """Nothing changes the meaning of such rows; see `signatures`."""
+    @property
+    @override
+    def bookmark(self) -> Bookmark | None:
+        return Bookmark(self, StampBookmark()) if self.by_keyset else None
 
     @abstractmethod
     def is_last(self, response: requests.Response) -> bool | None:

@@ -17,8 +17,7 @@ from typing_extensions import override
 
 from singer_adtech.errors import DataError, SettingError, quoted
 from singer_adtech.records import EXTRA
-from singer_adtech.settings import date_range, zone
-from singer_adtech.signatures import check_signature
+from singer_adtech.settings import zone
 from singer_adtech.streams import DayWindowStream
 
 if TYPE_CHECKING:
@@ -294,6 +293,9 @@ class ReportStream(DayWindowStream[PageToken]):
         "a cache or a gateway may have answered, or the vendor cuts days in another zone than `time_zone`: run again "
         "later; if it stays so, report this to the vendor"
     )
+    state_remedy = (
+        "give the report another name or clear its state (by a new state id or `--full-refresh`), or undo the change"
+    )
 
     def __init__(
         self,
@@ -318,9 +320,10 @@ class ReportStream(DayWindowStream[PageToken]):
         # Not the replication key, which a catalog may take away.
         return self._time_column
 
+    @property
     @override
-    def day_range(self) -> tuple[dt.date, dt.date]:
-        return date_range(self.config, self.report.time_zone, self.tap.run_start)
+    def day_zone(self) -> ZoneInfo:
+        return self.report.time_zone
 
     @property
     @override
@@ -341,9 +344,10 @@ class ReportStream(DayWindowStream[PageToken]):
     def signature(self) -> dict[str, Any]:
         return {"time_zone": self.report.time_zone.key, "dimensions": list(self.report.dimensions)}
 
+    @property
     @override
-    def check_state(self) -> None:
-        check_signature(self, what=f"report {self.name}: ", remedy="give the report another name or clear its state")
+    def state_label(self) -> str:
+        return f"report {self.name}: "
 
     @override
     def flat_row(self, row: dict[str, Any], window: DayWindow | None) -> dict[str, Any]:

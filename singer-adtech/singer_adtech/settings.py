@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import json
 from typing import TYPE_CHECKING, Any, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from singer_sdk import typing as th
 
 from singer_adtech.addresses import may_hold_credentials
+from singer_adtech.dates import ALLOWED as DATES_ALLOWED
 from singer_adtech.errors import SettingError, quoted
-from singer_adtech.records import json_type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from jsonschema import ValidationError
+    from jsonschema.protocols import Validator
 
 
 def api_url(default: str) -> th.Property[str]:
@@ -61,7 +60,8 @@ def start_date(day: str) -> th.Property[str]:
         th.StringType,
         required=True,
         title="Start date",
-        description=f"First day to read, ISO 8601 (`2024-03-01`), {day}. Nothing before it is read.",
+        description=f"First day to read, {day}: ISO 8601 (`2024-03-01`), `today`, `yesterday` or `3 days ago`. Nothing "
+        "before it is read.",
     )
 
 
@@ -71,7 +71,8 @@ def end_date(day: str) -> th.Property[str]:
         "end_date",
         th.StringType,
         title="End date",
-        description=f"Last day to read, inclusive, ISO 8601, {day}. Without it, or in the future: today.",
+        description=f"Last day to read, inclusive, {day}: written as `start_date` is. Without it, or in the future: "
+        "today.",
     )
 
 
@@ -206,60 +207,32 @@ def zone(name: str, setting: str = "time_zone") -> ZoneInfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise SettingError(
-            f"setting `{setting}`: {name!r} is no time zone", "give an IANA name such as `Europe/Berlin`"
+            f"setting `{setting}`: {name!r} is not a time zone", "give an IANA name such as `Europe/Berlin`"
         ) from None
 
 
-def instant(text: str, setting: str, day_zone: ZoneInfo | dt.timezone) -> dt.datetime:
-    """Read a date or date-time setting.
+_NO_BATCHES = (
+    "setting `batch_config` is not allowed: BATCH files would hold deselected columns, and come after the STATE that "
+    "covers them: take it out, and records are sent one by one"
+)
+
+
+def find_problems(validator: Validator, config: Mapping[str, Any], properties: Mapping[str, Any]) -> list[str]:
+    """Say in one line each which settings are wrong; see `explain`.
 
     Args:
-        text: ISO 8601; a date means its midnight, a date-time without offset is in `day_zone`.
-        setting: The setting it comes from, for the message.
-        day_zone: The zone whose days the tap reads.
-
-    Returns:
-        The instant, in `day_zone`.
-
-    Raises:
-        SettingError: The text is neither.
-    """
-    try:
-        moment = dt.datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
-        return moment.replace(tzinfo=day_zone) if moment.tzinfo is None else moment.astimezone(day_zone)
-    except (ValueError, OverflowError):
-        raise SettingError(
-            f"setting `{setting}`: {quoted(repr(text), 80)} is not allowed", "give an ISO 8601 date such as 2024-03-01"
-        ) from None
-
-
-def date_range(
-    config: Mapping[str, Any], day_zone: ZoneInfo | dt.timezone, now: dt.datetime
-) -> tuple[dt.date, dt.date]:
-    """Read `start_date` and `end_date` as days.
-
-    Args:
+        validator: JSON Schema's, with the settings' schema.
         config: The settings.
-        day_zone: The zone whose days the tap reads; an instant means the day it falls in there.
-        now: The present instant; today is the last day at most.
-
-    Returns:
-        The first and the last day, both included; the last may be before the first if all lies in the future.
-
-    Raises:
-        SettingError: One is unreadable, or the last is before the first.
+        properties: The settings' schema; secrets are marked in it.
     """
-    today = now.astimezone(day_zone).date()
-    first = instant(config["start_date"], "start_date", day_zone).date()
-    if not config.get("end_date"):
-        return first, today
-    last = instant(config["end_date"], "end_date", day_zone).date()
-    if last < first:
-        raise SettingError(
-            f"setting `end_date`: {config['end_date']!r} is before `start_date` {config['start_date']!r}",
-            "give a later day, or leave it out to read up to today",
-        )
-    return first, min(last, today)
+    problems = [_NO_BATCHES] if "batch_config" in config else []
+    try:
+        return [*(explain(error, properties) for error in validator.iter_errors(config)), *problems]
+    except AttributeError:
+        # What singer-sdk declares for `__else__` is not a schema, which shows when a value does not fit.
+        if "stream_maps" not in config:
+            raise
+        return ["setting `stream_maps`: it does not have the form that singer-sdk expects: correct it", *problems]
 
 
 def explain(error: ValidationError, properties: Mapping[str, Any]) -> str:
@@ -283,28 +256,9 @@ def explain(error: ValidationError, properties: Mapping[str, Any]) -> str:
     where = setting + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in list(error.path)[1:])
     secret = declared.get("secret") or declared.get("writeOnly") or may_hold_credentials(error.instance)
     shown = "the value" if secret else quoted(repr(error.instance), 80)
+    if setting in {"start_date", "end_date"}:
+        return f"setting `{where}`: {shown} is not allowed: {DATES_ALLOWED}"
     return f"setting `{where}`: {shown} is not allowed: {allowed(cast('Mapping[str, Any]', error.schema))}"
-
-
-def unreadable(name: str, text: str, declared: Mapping[str, Any]) -> str | None:
-    """Say in one line what is wrong with the text of a setting; None if its type can be read from it.
-
-    Args:
-        name: The setting.
-        text: Its value as an environment variable has it: lists and objects are JSON there.
-        declared: Its schema.
-    """
-    kind = json_type(declared)
-    try:
-        if kind == "integer":
-            int(text)
-        elif kind in {"array", "object"}:
-            json.loads(text)
-    except ValueError:
-        shown = "the value" if declared.get("secret") or may_hold_credentials(text) else quoted(repr(text), 80)
-        spelled = "" if kind == "integer" else ", as JSON"
-        return f"setting `{name}`: {shown} of its environment variable is not allowed: {allowed(declared)}{spelled}"
-    return None
 
 
 def allowed(declared: Mapping[str, Any] | bool) -> str:  # noqa: FBT001 - a JSON schema may be a boolean

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import itertools
 import sys
 from abc import abstractmethod
@@ -16,19 +15,23 @@ from typing_extensions import override
 
 from singer_adtech.ahead import read_ahead
 from singer_adtech.bodies import check_json
-from singer_adtech.bookmarks import Bookmark, DayBookmark, InstantBookmark
+from singer_adtech.bookmarks import Bookmark, DayBookmark
+from singer_adtech.continued import ContinuedStream
+from singer_adtech.dates import zone_name
 from singer_adtech.errors import located
 from singer_adtech.logs import StreamLog
 from singer_adtech.pages import WindowedPage, read_pages
 from singer_adtech.records import EXTRA, RecordShape, same_columns
 from singer_adtech.requester import check_status
 from singer_adtech.row_counts import RowReader
-from singer_adtech.row_times import outside_days, outside_instants
-from singer_adtech.signatures import check_signature
-from singer_adtech.windows import DayWindow, InstantWindow, day_windows, first_day, instant_windows
+from singer_adtech.row_times import outside_days
+from singer_adtech.signatures import check_account
+from singer_adtech.windows import DayWindow, WindowPlan, day_windows, first_day, plan_days
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from zoneinfo import ZoneInfo
 
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.pagination import BaseAPIPaginator
@@ -42,7 +45,7 @@ if TYPE_CHECKING:
 PageToken = TypeVar("PageToken")
 
 
-class AdTechStream(RowReader[PageToken]):
+class AdTechStream(ContinuedStream, RowReader[PageToken]):
     """A stream of one endpoint, read whole.
 
     A subclass declares attributes; its vendor's base class says how a page is asked for (`get_http_request`), how pages
@@ -186,26 +189,27 @@ class WindowStream(AdTechStream[PageToken]):
     def bookmark_kind(self) -> BookmarkKind:
         """How the bookmark is written."""
 
+    @property
+    @override
+    def bookmark(self) -> Bookmark:
+        return Bookmark(self, self.bookmark_kind)
+
     @abstractmethod
     def windows(self, bookmark: Bookmark) -> Iterator[Any]:
         """Return the windows of this run, in order."""
 
     @abstractmethod
-    def position_after(self, window: Any) -> Any:
-        """Return the bookmark of a window read whole."""
+    def plan(self, bookmark: Bookmark) -> WindowPlan:
+        """Return the windows of this run with their number and range."""
 
     @property
-    def signature(self) -> dict[str, Any]:
-        """What changes the meaning of rows, kept with the bookmark: names and JSON values; see `signatures`."""
-        return {}
+    @abstractmethod
+    def start(self) -> dt.date | dt.datetime:
+        """Where reading begins without a bookmark."""
 
-    def check_state(self) -> None:
-        """Refuse a state that was made with another signature; called before the first request.
-
-        Raises:
-            StateError: What the state was made with, and what the settings say now.
-        """
-        check_signature(self)
+    @abstractmethod
+    def position_after(self, window: Any) -> Any:
+        """Return the bookmark of a window read whole."""
 
     @property
     def parallel_windows(self) -> int:
@@ -234,10 +238,13 @@ class WindowStream(AdTechStream[PageToken]):
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
         with located(stream=self.name):
-            bookmark = Bookmark(self, self.bookmark_kind)
+            bookmark = self.bookmark
+            check_account(self)
             stands = bookmark.position
-            self.counts.windows = sum(1 for _ in self.windows(bookmark))
-            ordered, asked = itertools.tee(self.windows(bookmark))
+            plan = self.plan(bookmark)
+            self.counts.windows = plan.count
+            self.log_lines.info("%s", plan)
+            ordered, asked = itertools.tee(plan.windows)
             # A connection test reads one record: nothing is fetched ahead for it.
             parallel = 1 if self.ABORT_AT_RECORD_COUNT else self.parallel_windows
             # Made before threads ask for them: two threads that are the first would make two, and log in twice.
@@ -248,6 +255,8 @@ class WindowStream(AdTechStream[PageToken]):
                 for window, pages in zip(ordered, readers, strict=False):
                     with located(window=window):
                         yield from self.read_records(context, window, pages)
+                        if plan.start is not None:
+                            bookmark.note_start(plan.start, window.stop)
                         position = self.position_after(window)
                         bookmark.advance(position)
                         self.counts.window_done(window, restated=stands is not None and position <= stands)
@@ -256,9 +265,23 @@ class WindowStream(AdTechStream[PageToken]):
 class DayWindowStream(WindowStream[PageToken]):
     """Windows of calendar days."""
 
-    @abstractmethod
+    @property
+    def day_zone(self) -> ZoneInfo | dt.timezone:
+        """The zone whose days are read."""
+        return self.tap.day_zone
+
     def day_range(self) -> tuple[dt.date, dt.date]:
-        """Return the first and the last day that the settings ask for; see `settings.date_range`."""
+        """Return the first and the last day that the settings ask for; see `dates.date_range`."""
+        return self.tap.day_range(self.day_zone)
+
+    @property
+    @override
+    def start(self) -> dt.date:
+        return self.day_range()[0]
+
+    @override
+    def plan(self, bookmark: Bookmark) -> WindowPlan:
+        return plan_days(self.windows(bookmark), zone_name(self.day_zone))
 
     @property
     @override
@@ -293,41 +316,3 @@ class DayWindowStream(WindowStream[PageToken]):
         position = bookmark.position
         first = first_day(start, None if position is None else self.bookmark_day(position), self.lookback)
         return day_windows(first, last, self.days_per_window)
-
-
-class InstantWindowStream(WindowStream[PageToken]):
-    """Windows of equal length between two instants."""
-
-    @abstractmethod
-    def instant_range(self) -> tuple[dt.datetime, dt.datetime]:
-        """Return the first instant that the settings ask for, and the first that is not read any more."""
-
-    @property
-    @abstractmethod
-    def window_length(self) -> dt.timedelta:
-        """Time asked for at once."""
-
-    @property
-    @abstractmethod
-    def lookback(self) -> dt.timedelta:
-        """Time before the bookmark that is read again."""
-
-    @override
-    def row_check(self, window: InstantWindow) -> RowCheck | None:
-        return None if self.time_column is None else outside_instants(self.time_column, window)
-
-    @property
-    @override
-    def bookmark_kind(self) -> BookmarkKind:
-        return InstantBookmark(dt.timezone.utc)
-
-    @override
-    def position_after(self, window: InstantWindow) -> dt.datetime:
-        return window.end
-
-    @override
-    def windows(self, bookmark: Bookmark) -> Iterator[InstantWindow]:
-        start, end = self.instant_range()
-        if bookmark.position is not None:
-            start = max(start, bookmark.position - self.lookback)
-        return instant_windows(start, end, self.window_length)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import os
 import sys
 from abc import abstractmethod
-from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -20,27 +20,32 @@ from typing_extensions import override
 from singer_adtech.addresses import check_api_url
 from singer_adtech.allowed_requests import READ_ANYTHING
 from singer_adtech.budgets import Budgets, Family
-from singer_adtech.cli import SIGNAL_BASE, TapCommand
+from singer_adtech.cli import CommandLineTap
 from singer_adtech.clock import Clock
+from singer_adtech.dates import check_dates, date_range
 from singer_adtech.downloads import BodyLimits
 from singer_adtech.emitting import MessageWriter
-from singer_adtech.errors import SettingError, located
+from singer_adtech.environment import read_file_texts, unknown_lines
+from singer_adtech.errors import SettingError
+from singer_adtech.inputs import unwrap_state
+from singer_adtech.mapping import MappedTap
 from singer_adtech.progress import Progress
 from singer_adtech.redaction import REDACTOR
 from singer_adtech.requester import Requester
+from singer_adtech.resuming import check_resuming, check_selection
 from singer_adtech.retries import RetryPolicy
 from singer_adtech.run_metrics import RunMetrics
 from singer_adtech.runs import StreamsRun, selected_streams
 from singer_adtech.sessions import Session
-from singer_adtech.settings import explain, unreadable
-from singer_adtech.streams import WindowStream
+from singer_adtech.settings import find_problems, zone
+from singer_adtech.start import SIGNAL_BASE
 
 if TYPE_CHECKING:
-    import datetime as dt
     import logging
     from collections.abc import Collection, Iterable, Iterator
     from contextlib import AbstractContextManager
     from types import FrameType
+    from zoneinfo import ZoneInfo
 
     import click
     from singer_sdk.streams import Stream
@@ -51,7 +56,7 @@ if TYPE_CHECKING:
     from singer_adtech.shared_budgets import SharedFolder
 
 
-class AdTechTap(Tap):
+class AdTechTap(CommandLineTap, MappedTap):
     """A tap whose streams share a session, an authenticator and budgets.
 
     A tap gives its settings in `config_jsonschema`, what JSON Schema cannot say of them in `check_settings`, its
@@ -87,17 +92,23 @@ class AdTechTap(Tap):
     connection_test: ClassVar[tuple[str, ...] | None] = None
     """Names of the streams that a connection test reads; None for those that it would read anyway."""
 
+    dates_as_written: ClassVar[bool] = False
+    """Whether an instant in `start_date` or `end_date` means the day that is written, whatever its offset."""
+
+    account: str | None = None
+    """Which account the vendor's answers are of, an id or a hash; set by streams or the login. See `signatures`."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         REDACTOR.install()
         self._closing = False
         self.streams_run: StreamsRun | None = None
+        self._given_state: dict[str, Any] = {}
+        self._warned_of_names = False
         try:
             super().__init__(*args, **kwargs)
-        except BaseException as error:
+        except BaseException:
             # Discovery, which a run begins with, may have asked the vendor something.
             with self._run():
-                if isinstance(error, ValueError) and kwargs.get("parse_env_config"):
-                    self._refuse_environment()
                 raise
 
     @abstractmethod
@@ -190,6 +201,24 @@ class AdTechTap(Tap):
     def run_start(self) -> dt.datetime:
         """When the run began, in UTC; all streams of a run mean the same by "now"."""
         return self.clock.now()
+
+    @property
+    def day_zone(self) -> ZoneInfo | dt.timezone:
+        """The zone whose days are read: that of the setting `time_zone`; UTC without one.
+
+        Raises:
+            SettingError: There is no such zone.
+        """
+        name: str | None = self.config.get("time_zone")
+        return zone(name) if name else dt.timezone.utc
+
+    def day_range(self, day_zone: ZoneInfo | dt.timezone | None = None) -> tuple[dt.date, dt.date]:
+        """Return the first and the last day that the settings ask for.
+
+        Args:
+            day_zone: The zone whose days are meant, if it is not `day_zone`.
+        """
+        return date_range(self.config, day_zone or self.day_zone, self.run_start, as_written=self.dates_as_written)
 
     @cached_property
     def authenticator(self) -> Authenticator:
@@ -284,15 +313,6 @@ class AdTechTap(Tap):
             own=self.run_metrics.own,
         )
 
-    @classmethod
-    def _refuse_environment(cls) -> None:
-        """Name the setting that singer-sdk could not read from its environment variable, and only failed on."""
-        for name, declared in cls.config_jsonschema["properties"].items():
-            text = os.environ.get(f"{cls._env_var_prefix}{name.upper()}")
-            problem = None if text is None else unreadable(name, text, declared)
-            if problem:
-                raise SettingError(problem) from None
-
     @property
     def states_written(self) -> int:
         """STATE messages written so far."""
@@ -304,12 +324,15 @@ class AdTechTap(Tap):
             self.message_writer.flush()
 
     @override
+    def load_state(self, state: dict[str, Any]) -> None:
+        self._given_state = unwrap_state(state)
+        super().load_state(self._given_state)
+
+    @override
     def _reset_state_progress_markers(self) -> None:
         # singer-sdk's own preparation of the state, before anything is asked for or written.
-        for stream in self.streams.values():
-            if stream.selected and isinstance(stream, WindowStream):
-                with located(stream=stream.name):
-                    stream.check_state()
+        check_selection(self)
+        check_resuming(self, self._given_state)
         super()._reset_state_progress_markers()
 
     @override
@@ -318,24 +341,16 @@ class AdTechTap(Tap):
         schema = self.config_jsonschema
         self.append_builtin_config(schema)
         properties = schema.get("properties", {})
-        # A setting that is null is not set: its default holds.
-        for name in [name for name, value in self._config.items() if value is None]:
-            del self._config[name]
+        problems = read_file_texts(self._config, schema)
         REDACTOR.add(
             *(_text(self._config.get(name)) for name, declared in properties.items() if declared.get("secret"))
         )
-        # The environment gives numbers as text, which singer-sdk turns into integers but not into other numbers; a file
-        # gives them as decimals, which are below a limit of the same digits and cannot be multiplied with floats.
-        for name, declared in properties.items():
-            if "number" in declared.get("type", ()) and isinstance(self._config.get(name), (str, Decimal)):
-                with contextlib.suppress(ValueError):
-                    self._config[name] = float(self._config[name])
-        problems = [explain(error, properties) for error in JSONSchemaValidator(schema).iter_errors(self._config)]
-        if "batch_config" in self._config:
-            problems.append(_NO_BATCHES)
+        problems += find_problems(JSONSchemaValidator(schema), self._config, properties)
         if not problems:
             try:
                 check_api_url(self._config)
+                if "start_date" in self._config:
+                    check_dates(self._config, self.day_zone, self.run_start, as_written=self.dates_as_written)
                 self.check_settings()
                 # Made and tried before the first request.
                 _ = self.shared_folder
@@ -343,6 +358,10 @@ class AdTechTap(Tap):
                 problems.append(str(error))
         if problems and raise_errors:
             raise ConfigValidationError("Config validation failed", errors=problems)
+        if raise_errors and not self._warned_of_names:
+            self._warned_of_names = True
+            for one in unknown_lines(schema, self._env_var_prefix, self._config, os.environ):
+                self.logger.warning("%s", one)
         return problems
 
     @override
@@ -374,25 +393,6 @@ class AdTechTap(Tap):
         tap = cls(config=config.config, parse_env_config=config.parse_env, validate_config=True)
         tap.run_sync_dry_run(1, tap._tested([stream for stream in tap.streams.values() if stream.selected_by_default]))
         ctx.exit()
-
-    @override
-    @classmethod
-    def get_singer_command(cls) -> click.Command:
-        command = super().get_singer_command()
-        return TapCommand(
-            name=command.name,
-            callback=command.callback,
-            context_settings=command.context_settings,
-            params=command.params,
-            help=command.help,
-            logger=cls.logger,
-        )
-
-
-_NO_BATCHES = (
-    "setting `batch_config` is not allowed: BATCH files would hold deselected columns, and come after the STATE that "
-    "covers them: take it out, and records are sent one by one"
-)
 
 
 def _text(value: object) -> str | None:

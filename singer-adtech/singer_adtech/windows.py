@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from zoneinfo import ZoneInfo
 
 DAY = dt.timedelta(days=1)
+Position = TypeVar("Position", dt.date, dt.datetime)
 
 
 @dataclass(frozen=True, order=True)
@@ -35,6 +36,11 @@ class DayWindow:
         """The first day that is not in the window."""
         return self.last + DAY
 
+    @property
+    def stop(self) -> dt.date:
+        """The same as `next_day`: where the next window begins."""
+        return self.next_day
+
 
 @dataclass(frozen=True, order=True)
 class InstantWindow:
@@ -46,6 +52,50 @@ class InstantWindow:
     @override
     def __str__(self) -> str:
         return f"{self.start.isoformat()}..{self.end.isoformat()}"
+
+    @property
+    def stop(self) -> dt.datetime:
+        """The same as `end`: where the next window begins."""
+        return self.end
+
+
+@dataclass(frozen=True)
+class WindowPlan:
+    """What a run is going to read of a stream.
+
+    Args:
+        windows: The windows, in order.
+        count: How many there are.
+        start: Where the first one begins; None if there is none.
+        span: From where to where, in words.
+    """
+
+    windows: Iterator[Any]
+    count: int
+    start: dt.date | dt.datetime | None
+    span: str
+
+    @override
+    def __str__(self) -> str:
+        return f"reads {self.span}, {self.count:,} window{'' if self.count == 1 else 's'}"
+
+
+def plan_instants(
+    windows: Iterator[InstantWindow], start: dt.datetime, end: dt.datetime, step: dt.timedelta
+) -> WindowPlan:
+    """Count windows between two instants without making them: a click log of years has millions."""
+    if start >= end:
+        return WindowPlan(windows, 0, None, "nothing, as everything was read or lies in the future")
+    texts = (moment.astimezone(dt.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ") for moment in (start, end))
+    return WindowPlan(windows, -((start - end) // step), start, " to ".join(texts))
+
+
+def plan_days(windows: Iterable[DayWindow], zone: str) -> WindowPlan:
+    """Count windows of days of a zone, and say from where to where they go."""
+    every = list(windows)
+    if not every:
+        return WindowPlan(iter(()), 0, None, f"nothing, as everything was read or lies in the future ({zone})")
+    return WindowPlan(iter(every), len(every), every[0].first, f"{every[0].first} to {every[-1].last} ({zone})")
 
 
 def day_windows(first: dt.date, last: dt.date, days: int) -> Iterator[DayWindow]:
@@ -98,6 +148,9 @@ def first_day(start: dt.date, bookmark: dt.date | None, lookback_days: int) -> d
         bookmark: The first day not read yet, from the state; None on the first run, which looks back at nothing.
         lookback_days: Days before the bookmark that are read again, as vendors restate them.
     """
-    if bookmark is None:
-        return start
-    return max(start, bookmark - lookback_days * DAY)
+    return start if bookmark is None else earlier(bookmark, lookback_days * DAY, start)
+
+
+def earlier(position: Position, by: dt.timedelta, limit: Position) -> Position:
+    """Return a day or an instant so much earlier, but none before a limit, and none that no calendar has."""
+    return limit if position - limit <= by else position - by

@@ -110,10 +110,6 @@ class Airings(DayWindowStream[Any], AcmeStream):
         return midnight(window.next_day, NEW_YORK)
 
     @override
-    def day_range(self) -> tuple[dt.date, dt.date]:
-        return settings.date_range(self.config, NEW_YORK, self.tap.run_start)
-
-    @override
     def get_http_request(self, *, page: PageContext[Any]) -> HTTPRequest:
         request = super().get_http_request(page=page)
         window: DayWindow = page.window  # type: ignore[attr-defined]  # always a WindowedPage
@@ -197,10 +193,10 @@ class TapAcme(AdTechTap):
     def make_authenticator(self) -> Authenticator:
         return AcmeAuthenticator(self)
 
+    @property
     @override
-    def check_settings(self) -> None:
-        if self.config.get("start_date"):
-            settings.date_range(self.config, NEW_YORK, self.run_start)
+    def day_zone(self) -> ZoneInfo:
+        return NEW_YORK
 
     @override
     def discover_streams(self) -> list[AcmeStream]:

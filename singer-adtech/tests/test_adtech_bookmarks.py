@@ -31,7 +31,8 @@ class Stub:
         self.tap_state = {"bookmarks": {"airings": self.stream_state}}
         self.replication_key = "aired_at"
         self.replication_method = "INCREMENTAL"
-        self.tap_stream_id = "airings"
+        self.tap_stream_id = self.name = "airings"
+        self.account: str | None = None
         self.signature: dict[str, Any] = {}
         self.states_written = 0
         self.state_writer = StateWriter(SimpleNamespace(write_message=self.write_message))  # type: ignore[arg-type]
@@ -170,7 +171,8 @@ def test_a_state_that_is_no_date_is_an_error_that_says_what_to_do(kind: Bookmark
         _ = bookmark.position
     # then
     assert str(caught.value) == (
-        f"the state's bookmark {value!r} is no date or date-time: repair the state, or clear it to read the stream anew"
+        f"the state's bookmark {value!r} is not a date or date-time: repair the state, or clear it to read the stream "
+        "from the beginning"
     )
 
 

@@ -14,7 +14,7 @@ import pytest
 from singer_adtech.auth import Authenticator, HeaderAuthenticator
 from singer_adtech.children import ChildStream, GoneError
 from singer_adtech.emitting import exact_json
-from singer_adtech.errors import DataError
+from singer_adtech.errors import DataError, SettingError
 from singer_adtech.tap import AdTechTap
 from singer_sdk import typing as th
 from singer_sdk.pagination import BaseAPIPaginator
@@ -238,6 +238,7 @@ def test_a_list_of_a_parent_that_lacks_rows_is_read_again(server: Server, log: l
 def test_a_stream_that_is_not_selected_asks_for_nothing(server: Server) -> None:
     Vendor(server, {7: ["a"]})
 
-    run(server, selected=False)
+    with pytest.raises(SettingError, match="no stream is selected"):
+        run(server, selected=False)
 
     assert server.calls == []

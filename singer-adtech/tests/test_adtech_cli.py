@@ -71,7 +71,7 @@ def test_a_file_that_is_no_json_is_said_to_be_none(
     result = invoke(option, str(file))
     # then
     assert result.exit_code == 1
-    assert log[-1].startswith("tap-acme: a file given on the command line is not JSON: ")
+    assert log[-1].startswith(f"tap-acme: `{option}`: {file}: it is not valid JSON: line 1, column 2: ")
 
 
 def test_a_configuration_file_that_is_missing_is_named(invoke: Callable[..., Result], log: list[str]) -> None:
@@ -79,7 +79,7 @@ def test_a_configuration_file_that_is_missing_is_named(invoke: Callable[..., Res
     result = invoke("--config", "no-such-file.json")
     # then
     assert result.exit_code == 1
-    assert log[-1] == "tap-acme: File at 'no-such-file.json' was not found."
+    assert log[-1] == "tap-acme: `--config`: no-such-file.json: there is no such file"
 
 
 def test_an_error_of_a_run_is_the_last_line_and_the_exit_code_is_1(log: list[str]) -> None:

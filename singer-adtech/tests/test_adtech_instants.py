@@ -12,8 +12,7 @@ from singer_adtech import settings
 from singer_adtech.auth import HeaderAuthenticator
 from singer_adtech.emitting import exact_json
 from singer_adtech.errors import SettingError
-from singer_adtech.instants import InstantRange, UTCBookmark, instant_range, utc_text
-from singer_adtech.streams import InstantWindowStream
+from singer_adtech.instants import InstantRange, InstantWindowStream, UTCBookmark, instant_range, utc_text
 from singer_adtech.tap import AdTechTap
 from singer_adtech.testing import tap_runner
 from singer_sdk import typing as th

@@ -142,7 +142,7 @@ WHERE = "setting `reports`, report daily: "
         ([{**DAILY, "metrics": []}], f"{WHERE}`metrics` is empty: at least one of clicks, rate"),
         ([{**DAILY, "lookback_days": 31}], f"{WHERE}`lookback_days` 31 is not allowed: an integer from 0 to 30"),
         ([{**DAILY, "window_days": True}], f"{WHERE}`window_days` True is not allowed: an integer from 1 to 10"),
-        ([{**DAILY, "time_zone": "Mars"}], (f"{WHERE}`time_zone`: 'Mars' is no time zone: give an IANA name such as "
+        ([{**DAILY, "time_zone": "Mars"}], (f"{WHERE}`time_zone`: 'Mars' is not a time zone: give an IANA name such as "
          "`Europe/Berlin`")),
         ([{**DAILY, "time_zone": 1}], (f"{WHERE}`time_zone` 1 is not allowed: give an IANA name such as "
          "`Europe/Berlin`")),
@@ -301,12 +301,13 @@ def test_the_signature_is_kept_and_another_one_refused(run_tap: TapRunner, vendo
         "replication_key_value": "2024-03-12",
         "time_zone": "UTC",
         "dimensions": ["day"],
+        "read_from": "2024-03-08",
     }
     vendor.calls.clear()
     second = run_tap(given(vendor, time_zone="Asia/Dubai"), state=first.states[-1], fails=True)
     assert second.error == (
         "stream daily: report daily: its state was made with time_zone UTC, now Asia/Dubai: give the report another "
-        "name or clear its state"
+        "name or clear its state (by a new state id or `--full-refresh`), or undo the change"
     )
     assert vendor.calls == []
     assert second.output == ""

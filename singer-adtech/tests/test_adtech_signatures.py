@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 from singer_adtech.errors import StateError
-from singer_adtech.signatures import check_signature
+from singer_adtech.signatures import UNDO, check_signature
 
 
 def stream(state: Any, **signature: Any) -> Any:
     """Make what a check looks at: a stream with a signature and the state that a run was given."""
-    return SimpleNamespace(name="daily", tap_state=state, signature=signature)
+    return SimpleNamespace(name="daily", tap_state=state, signature=signature, filters_of_rows=frozenset())
 
 
 @pytest.mark.parametrize(
@@ -50,4 +50,4 @@ def test_a_state_without_another_signature_is_taken(state: Any) -> None:
 def test_another_signature_is_refused_in_one_line(kept: Any, now: Any, said: str) -> None:
     with pytest.raises(StateError) as refused:
         check_signature(stream({"bookmarks": {"daily": {"thing": kept}}}, thing=now), what="report daily: ")
-    assert str(refused.value) == f"report daily: its state was made with thing {said}: clear its state"
+    assert str(refused.value) == f"report daily: its state was made with thing {said}: {UNDO}"

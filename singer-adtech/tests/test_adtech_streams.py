@@ -121,7 +121,9 @@ def test_a_state_that_cannot_be_read_ends_the_run_with_stream_and_remedy(
     run = run_tap("airings", state=bookmark("last week"))
     # then
     assert isinstance(run.error, StateError)
-    assert str(run.error).startswith("stream airings: the state's bookmark 'last week' is no date or date-time: repair")
+    assert str(run.error).startswith(
+        "stream airings: the state's bookmark 'last week' is not a date or date-time: repair"
+    )
     assert acme.data_calls() == []
 
 

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
-from tap_adspect.tap import TapAdspect
+from singer_adtech.start import start
 
-TapAdspect.cli()
+
+def main() -> None:
+    """Run the tap."""
+    start("tap-adspect", "tap_adspect.tap", "TapAdspect")
+
+
+if __name__ == "__main__":
+    main()

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from singer_adtech.bookmarks import Bookmark
+from singer_adtech.dates import read_moment
 from singer_adtech.errors import DataError, TapError
-from singer_adtech.instants import UTC, UTCBookmark, utc_text
+from singer_adtech.instants import UTC, InstantWindowStream, UTCBookmark, utc_text
 from singer_adtech.records import json_kind
-from singer_adtech.settings import date_range, instant, zone
-from singer_adtech.streams import InstantWindowStream
+from singer_adtech.signatures import check_account
 from singer_adtech.windows import DAY, InstantWindow, midnight
 from singer_sdk import StreamSchema
 from typing_extensions import override
@@ -117,12 +117,12 @@ class ClickLog(RowsStream, InstantWindowStream[None]):
 
     @override
     def instant_range(self) -> tuple[dt.datetime, dt.datetime]:
-        day_zone = zone(self.config["time_zone"])
-        start = instant(self.config["start_date"], "start_date", day_zone).replace(microsecond=0)
-        _, last = date_range(self.config, day_zone, self.tap.run_start)
+        day_zone = self.tap.day_zone
+        start = read_moment(self.config["start_date"], "start_date", day_zone, self.tap.run_start).at
+        _, last = self.tap.day_range()
         newest = self.tap.run_start - dt.timedelta(minutes=self.config["log_lag_minutes"])
         end = min(midnight(last + DAY, day_zone).astimezone(UTC), newest.replace(second=0, microsecond=0))
-        return start.astimezone(UTC), end
+        return start.replace(microsecond=0).astimezone(UTC), end
 
     def parameters(self, window: InstantWindow) -> dict[str, Any]:
         """Return the parameters of a window; in UTC always, as a zone with summer time repeats an hour."""
@@ -180,6 +180,9 @@ class ClickLog(RowsStream, InstantWindowStream[None]):
     @override
     def parse_response(self, response: requests.Response) -> Iterator[dict[str, Any]]:
         rows = self.named_rows(response, self.columns)
+        if rows and isinstance(rows[0].get("account_id"), str):
+            self.tap.account = rows[0]["account_id"]
+            check_account(self)
         for row in rows:
             if self.config["ip_addresses"] == "hash" and row["ip_address"] is not None:
                 row["ip_address"] = keyed_hash(self.config["ip_salt"], str(row["ip_address"]))

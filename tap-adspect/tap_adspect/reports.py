@@ -10,7 +10,7 @@ from singer_adtech.bookmarks import Bookmark
 from singer_adtech.errors import DataError
 from singer_adtech.reports import Column, Report, ReportRules, ReportStream, filter_lists
 from singer_adtech.row_times import ForeignRowError
-from singer_adtech.windows import DAY, DayWindow, midnight
+from singer_adtech.windows import DAY, DayWindow, first_day, midnight
 from typing_extensions import override
 
 from tap_adspect.client import RowsStream
@@ -271,7 +271,7 @@ class MonthlyFunnelReport(FunnelReport):
         today = self.tap.run_start.astimezone(self.report.time_zone).date()
         first = start.replace(day=1)
         if bookmark.position is not None:
-            first = max(first, (bookmark.position - self.lookback * DAY).replace(day=1))
+            first = first_day(first, bookmark.position, self.lookback).replace(day=1)
         while first <= last:
             following = (first + 31 * DAY).replace(day=1)
             yield DayWindow(first, min(following - DAY, today))

@@ -71,6 +71,13 @@ class Account(ObjectStream):
     primary_keys = ("account_id",)
     schema = StreamSchema(SCHEMAS)
 
+    @override
+    def flat_row(self, row: dict[str, Any], window: Any) -> dict[str, Any]:
+        # It comes before reports and the log, whose state is of an account too.
+        if isinstance(row.get("account_id"), str):
+            self.tap.account = row["account_id"]
+        return row
+
 
 class SavedQueries(ListStream):
     """Saved queries; an id is a capability, as whoever has it can read the report."""

@@ -156,14 +156,13 @@ class TapAdspect(AdTechTap):
     @override
     def check_settings(self) -> None:
         check_api_key(self.config["api_key"])
-        settings.date_range(self.config, settings.zone(self.config["time_zone"]), self.run_start)
         salt = self.config.get("ip_salt")
         if salt is not None and len(salt) < SHORTEST_SALT:
             raise SettingError("setting `ip_salt`: the value is not allowed: at least 16 characters")
         if salt is None and self.config["ip_addresses"] == "hash":
             raise SettingError("setting `ip_salt` is missing", "`ip_addresses` is hash, which needs one")
         for report in read_reports(self.config, RULES, taken=_FIXED_NAMES):
-            settings.date_range(self.config, report.time_zone, self.run_start)
+            self.day_range(report.time_zone)
 
     @override
     def make_authenticator(self) -> AdspectAuthenticator:

@@ -9,6 +9,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from singer_adtech.signatures import UNDO
 from singer_adtech.testing import FakeClock, select
 from tap_adspect.log import row_keys
 from tap_adspect.tap import TapAdspect
@@ -348,8 +349,8 @@ def test_another_timestamp_fails_the_run(run_tap: TapRunner, script: Script, mom
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
-        ({"ip_addresses": "omit"}, "its state was made with ip_addresses raw, now omit: clear its state"),
-        ({"stream_ids": ["b", "a"]}, "its state was made with stream_ids none, now a, b: clear its state"),
+        ({"ip_addresses": "omit"}, f"its state was made with ip_addresses raw, now omit: {UNDO}"),
+        ({"stream_ids": ["b", "a"]}, f"its state was made with stream_ids none, now a, b: {UNDO}"),
     ],
 )
 def test_a_state_of_another_meaning_is_refused(
@@ -363,6 +364,7 @@ def test_a_state_of_another_meaning_is_refused(
         "replication_key_value": "2025-04-01T20:15:00Z",
         "stream_ids": [],
         "ip_addresses": "raw",
+        "read_from": "2025-04-01T00:00:00+00:00",
     }
     empty.journal.clear()
     # When

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tap_adspect.reports import BASE_METRICS, DIMENSIONS, FILTERS, METRICS
 from tap_adspect.tap import TapAdspect
+from vendor_simulators.messages import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -222,7 +223,7 @@ METRIC_LIST = ", ".join(METRICS)
         ),
         (
             [{**A, "time_zone": "Mars"}],
-            f"{WHERE}`time_zone`: 'Mars' is no time zone: give an IANA name such as `Europe/Berlin`",
+            f"{WHERE}`time_zone`: 'Mars' is not a time zone: give an IANA name such as `Europe/Berlin`",
         ),
         (
             [{**A, "time_zone": 7}],
@@ -286,6 +287,7 @@ def test_a_state_of_another_meaning_is_refused(  # noqa: PLR0913, PLR0917 - one 
     assert first.states[-1]["bookmarks"]["own"] == {
         "replication_key": "date",
         "replication_key_value": "2025-04-01",
+        "read_from": "2025-03-28",
         "time_zone": "UTC",
         "dimensions": ["date", "os"],
         "filters": {"mode": ["Filter"]},
@@ -297,7 +299,8 @@ def test_a_state_of_another_meaning_is_refused(  # noqa: PLR0913, PLR0917 - one 
     run = run_tap(given, "own", "account", state=first.states[-1], clock=clock, fails=True)
     # Then nothing is asked for, of other streams neither
     assert run.error == (
-        f"stream own: report own: its state was made with {said}: give the report another name or clear its state"
+        f"stream own: report own: its state was made with {said}: give the report another name or clear its "
+        "state (by a new state id or `--full-refresh`), or undo the change"
     )
     assert len(vendor.journal) == 0
     assert run.output == ""
@@ -366,3 +369,18 @@ def test_a_report_s_own_windows_and_look_back_hold(run_tap: TapRunner, script: S
         ("Asia/Dubai", "1743451200", "1743624000"),
     ]
     assert run.bookmarks("own")[-3:] == ["2025-03-31", "2025-03-31", "2025-04-02"]
+
+
+def test_a_report_of_another_account_is_refused_where_the_account_is_read(run_tap: TapRunner, script: Script) -> None:
+    # Given a run that reads the account too, as it does by default
+    def of(account: str) -> Scripted:
+        return script(lambda request: Answer.json({"account_id": account} if request.path.endswith("account") else []))
+
+    first = of("a1")
+    state = run_tap(first.settings(), "account", "funnel_daily").states[-1]
+    # When
+    other = of("b2")
+    run = run_tap(other.settings(), "account", "funnel_daily", state=state, fails=True)
+    # Then no report is asked for
+    assert [request.path for request in other.journal] == ["/v1/account"]
+    assert "its state was made with account a1, and the vendor's answers are of account b2" in run.error

@@ -302,6 +302,6 @@ def test_first_and_last_day(run_tap: TapRunner, empty: Scripted, given: dict[str
 def test_nothing_is_asked_for_in_the_future(run_tap: TapRunner, empty: Scripted) -> None:
     reports = [{"name": "daily", "dimensions": ["date"]}, {"name": "monthly", "dimensions": ["month"]}]
     given = {**empty.settings(), "start_date": "2025-05-02", "reports": reports}
-    run = run_tap(given, "daily", "monthly", "click_log")
+    run = run_tap(given, "daily", "monthly", "click_log", fails=True)
     assert len(empty.journal) == 0
-    assert run.states[-1] == {"bookmarks": {"daily": {}, "monthly": {}, "click_log": {}}}
+    assert run.error.startswith("setting `start_date`: '2025-05-02' lies in the future: it is 2025-")

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
-from tap_ispot.tap import TapISpot
+from singer_adtech.start import start
 
-TapISpot.cli()
+
+def main() -> None:
+    """Run the tap."""
+    start("tap-ispot", "tap_ispot.tap", "TapISpot")
+
+
+if __name__ == "__main__":
+    main()

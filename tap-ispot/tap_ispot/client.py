@@ -16,7 +16,6 @@ from singer_adtech.records import flatten
 from singer_adtech.requester import describe
 from singer_adtech.retries import TransientError
 from singer_adtech.row_times import outside_days
-from singer_adtech.settings import date_range
 from singer_adtech.streams import AdTechStream, DayWindowStream
 from singer_adtech.windows import midnight
 from singer_sdk import SchemaDirectory, StreamSchema
@@ -195,10 +194,6 @@ class DatedStream(ISpotStream, DayWindowStream[int]):
         size: int = self.config["page_size"]
         return size
 
-    @override
-    def day_range(self) -> tuple[dt.date, dt.date]:
-        return date_range(self.config, EASTERN, self.tap.run_start)
-
     @property
     def today(self) -> dt.date:
         """The day that is not over yet, in Eastern time."""
@@ -224,12 +219,20 @@ class AiringStream(DatedStream):
 
     primary_keys = ("airing_id",)
     replication_key = "airing_aired_at_et"
+    filters_of_rows = frozenset({"airing_types", "national_only", "brand_ids", "industry_ids", "network_ids"})
 
     @property
     @override
     def sort(self) -> str:  # type: ignore[override]  # an attribute where it does not depend on settings
         order: str = self.config["airing_sort"]
         return order
+
+    @property
+    @override
+    def signature(self) -> dict[str, Any]:
+        # The settings of `filters`, below; in any order, as an order of ids means nothing.
+        given = {name: self.config[name] for name in self.filters_of_rows}
+        return {name: sorted(set(value)) if isinstance(value, list) else value for name, value in sorted(given.items())}
 
     @property
     @override

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from singer_adtech.settings import date_range
+from singer_adtech.signatures import SEVERAL
 from singer_adtech.windows import DayWindow
 from typing_extensions import override
 
-from tap_ispot.client import EASTERN, AiringStream, CatalogStream, DatedStream, date_filters, id_filters
+from tap_ispot.client import AiringStream, CatalogStream, DatedStream, date_filters, id_filters
 from tap_ispot.rows import row_hash
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class Spots(CatalogStream):
 
     @override
     def filters(self, window: DayWindow | None) -> dict[str, str]:
-        days = DayWindow(*date_range(self.config, EASTERN, self.tap.run_start))
+        days = DayWindow(*self.tap.day_range())
         return {
             **date_filters(days),
             **id_filters(self.config, "brand", "industry"),
@@ -166,7 +166,7 @@ class Spots(CatalogStream):
 
     @override
     def pages(self, context: Context | None, window: DayWindow | None = None) -> Iterator[requests.Response]:
-        first, last = date_range(self.config, EASTERN, self.tap.run_start)
+        first, last = self.tap.day_range()
         # A range that lies in the future is empty, and must not be asked for back to front.
         return super().pages(context, window) if first <= last else iter(())
 
@@ -207,6 +207,14 @@ class Account(CatalogStream):
     selected_by_default = False
     entity = "account"
     sort = None
+
+    @override
+    def flat_row(self, row: dict[str, Any], window: DayWindow | None) -> dict[str, Any]:
+        flat = super().flat_row(row, window)
+        # It comes before airings, whose state is of an account too.
+        if flat.get("id") is not None:
+            self.tap.account = str(flat["id"]) if self.tap.account in {None, str(flat["id"])} else SEVERAL
+        return flat
 
 
 class Users(CatalogStream):

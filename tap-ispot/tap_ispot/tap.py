@@ -15,6 +15,7 @@ from tap_ispot.streams import STREAMS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from zoneinfo import ZoneInfo
 
     from singer_sdk.streams import Stream
 
@@ -173,9 +174,10 @@ class TapISpot(AdTechTap):
         settings.user_agent(name),
     ).to_dict()
 
+    @property
     @override
-    def check_settings(self) -> None:
-        settings.date_range(self.config, EASTERN, self.run_start)
+    def day_zone(self) -> ZoneInfo:
+        return EASTERN
 
     @override
     def make_authenticator(self) -> ISpotAuthenticator:

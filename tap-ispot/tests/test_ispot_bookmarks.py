@@ -231,15 +231,15 @@ def test_a_run_that_fails_leaves_the_bookmark_before_the_window(run_tap: RunTap,
         (
             state("yesterday"),
             (
-                "stream audience_airings: the state's bookmark 'yesterday' is no date or date-time: repair the state, "
-                "or clear it to read the stream anew"
+                "stream audience_airings: the state's bookmark 'yesterday' is not a date or date-time: repair the "
+                "state, or clear it to read the stream from the beginning"
             ),
         ),
         (
             state("2024-03-10", key="id"),
             (
                 "stream audience_airings: the state's bookmark is of id, and the stream's replication key is "
-                "airing_aired_at_et: clear the state of this stream to read it anew"
+                "airing_aired_at_et: clear the state of this stream to read it from the beginning"
             ),
         ),
     ],
@@ -254,3 +254,72 @@ def test_a_state_that_is_not_ours_is_refused(run_tap: RunTap, empty: Scripted, b
 def test_lists_leave_no_bookmark(run_tap: RunTap, ispot: ISpotSimulator) -> None:
     run = run_tap(ispot.settings(), "movies")
     assert run.states == [{"bookmarks": {"movies": {}}}]
+
+
+FILTERS: dict[str, Any] = {
+    "airing_types": ["N", "R"],
+    "national_only": True,
+    "brand_ids": [],
+    "industry_ids": [],
+    "network_ids": [],
+}
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "said"),
+    [
+        ({"airing_types": ["N"]}, {"airing_types": ["N", "SC"]}, "airing_types N, now N, SC"),
+        ({"airing_types": ["N"]}, {"airing_types": []}, "airing_types N, now none"),
+        ({"national_only": True}, {"national_only": False}, "national_only true, now false"),
+        ({"brand_ids": [2, 1]}, {"brand_ids": [3, 1, 2]}, "brand_ids [1,2], now [1,2,3]"),
+        ({"industry_ids": [1]}, {"industry_ids": [2]}, "industry_ids [1], now [2]"),
+        ({"network_ids": [1]}, {"network_ids": []}, "network_ids [1], now none"),
+    ],
+)
+def test_a_filter_that_was_widened_is_refused(
+    run_tap: RunTap, script: Script, before: dict[str, Any], now: dict[str, Any], said: str
+) -> None:
+    # Given
+    vendor = script.rows()
+    first = run_tap({**vendor.settings(), **before}, "audience_airings").states[-1]
+    vendor.journal.clear()
+    # When
+    run = run_tap({**vendor.settings(), **now}, "audience_airings", state=first, fails=True)
+    # Then nothing is asked for
+    assert len(vendor.journal) == 0
+    assert run.error == (
+        f"stream audience_airings: its state was made with {said}: undo the change, or read everything again under a "
+        "new state id or with `--full-refresh`"
+    )
+
+
+def test_a_filter_that_was_narrowed_is_continued_and_may_not_be_widened_again(run_tap: RunTap, script: Script) -> None:
+    # Given the defaults
+    vendor = script.rows()
+    first = run_tap(vendor.settings(), "audience_airings").states[-1]
+    assert {name: first["bookmarks"]["audience_airings"][name] for name in FILTERS} == FILTERS
+    # When
+    second = run_tap({**vendor.settings(), "brand_ids": [7]}, "audience_airings", state=first).states[-1]
+    third = run_tap(vendor.settings(), "audience_airings", state=second, fails=True)
+    # Then
+    assert second["bookmarks"]["audience_airings"]["brand_ids"] == [7]
+    assert "its state was made with brand_ids [7], now none" in third.error
+
+
+def test_corrections_are_asked_for_without_filters_and_so_not_signed(run_tap: RunTap, script: Script) -> None:
+    # When
+    state = run_tap(script.rows().settings(), "airing_updates").states[-1]["bookmarks"]["airing_updates"]
+    # Then
+    assert state.keys() == {"replication_key", "replication_key_value", "read_from"}
+
+
+def test_airings_of_another_account_are_refused_where_the_account_is_read(run_tap: RunTap, script: Script) -> None:
+    # Given a run that reads the account too
+    first = script(lambda request: script.page([{"id": 5}] if request.path.endswith("account") else []))
+    state = run_tap(first.settings(), "account", "audience_airings").states[-1]
+    # When
+    other = script(lambda request: script.page([{"id": 6}] if request.path.endswith("account") else []))
+    run = run_tap(other.settings(), "account", "audience_airings", state=state, fails=True)
+    # Then no airing is asked for
+    assert [request.path for request in other.data_requests] == ["/v4/account"]
+    assert "its state was made with account 5, and the vendor's answers are of account 6" in run.error

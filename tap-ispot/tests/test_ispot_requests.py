@@ -253,12 +253,14 @@ def test_updates_are_read_a_day_at_a_time_whatever_the_window(run_tap: RunTap, i
     assert run.bookmarks("airing_updates") == ["2024-03-09", "2024-03-10", "2024-03-11"]
 
 
-def test_spots_in_the_future_are_not_asked_for(run_tap: RunTap, ispot: ISpotSimulator) -> None:
+def test_a_start_after_today_is_refused(run_tap: RunTap, ispot: ISpotSimulator) -> None:
     # Given a start after today, which is 2024-03-20
-    run = run_tap({**ispot.settings(), "start_date": "2024-03-21"}, "spots", "audience_airings")
+    run = run_tap({**ispot.settings(), "start_date": "2024-03-21"}, "spots", "audience_airings", fails=True)
     assert len(ispot.journal) == 0
-    assert run.records("spots") == []
-    assert run.bookmarks() == []
+    assert run.error == (
+        "setting `start_date`: '2024-03-21' lies in the future: it is 2024-03-20 12:00 (America/New_York): give an "
+        "earlier date"
+    )
 
 
 def test_paging_never_follows_a_link(run_tap: RunTap, script: Script) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from singer_adtech.dates import ALLOWED
 from tap_ispot.tap import TapISpot
 
 if TYPE_CHECKING:
@@ -102,12 +103,12 @@ GOOD = {"client_id": "abcd", "client_secret": "efgh", "start_date": "2024-03-08"
         (
             "start_date",
             "soon",
-            "setting `start_date`: 'soon' is not allowed: give an ISO 8601 date such as 2024-03-01",
+            f"setting `start_date`: 'soon' is not allowed: {ALLOWED}",
         ),
         (
             "end_date",
             "2024-13-01",
-            "setting `end_date`: '2024-13-01' is not allowed: give an ISO 8601 date such as 2024-03-01",
+            f"setting `end_date`: '2024-13-01' is not allowed: {ALLOWED}",
         ),
         (
             "end_date",
@@ -133,7 +134,7 @@ GOOD = {"client_id": "abcd", "client_secret": "efgh", "start_date": "2024-03-08"
             [],
             "setting `airing_includes`: [] is not allowed: a list, not empty, each item a string that is not empty",
         ),
-        ("airing_sort", "", "setting `airing_sort`: '' is not allowed: a string that is not empty"),
+        ("airing_sort", 5, "setting `airing_sort`: 5 is not allowed: a string that is not empty"),
         ("extra_fields", "hide", "setting `extra_fields`: 'hide' is not allowed: one of keep, drop, fail"),
         ("row_count_check", "yes", "setting `row_count_check`: 'yes' is not allowed: one of fail, warn, off"),
     ],

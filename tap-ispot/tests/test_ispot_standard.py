@@ -74,6 +74,7 @@ class TestStandard(Standard):  # type: ignore[misc, valid-type]  # made by a fun
             if stream.replication_key:
                 value = "2024-03-03" if name == "airing_updates" else "2024-03-03T00:00:00-05:00"
                 expected = {"replication_key": stream.replication_key, "replication_key_value": value}
+                expected |= {"read_from": "2024-03-01", "account": "9500"} | getattr(stream, "signature", {})
             assert final[name] == expected
 
     def test_each_record_has_every_column(self, runner: TapTestRunner) -> None:

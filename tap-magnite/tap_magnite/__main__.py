@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
-from tap_magnite.tap import TapMagnite
+from singer_adtech.start import start
 
-TapMagnite.cli()
+
+def main() -> None:
+    """Run the tap."""
+    start("tap-magnite", "tap_magnite.tap", "TapMagnite")
+
+
+if __name__ == "__main__":
+    main()

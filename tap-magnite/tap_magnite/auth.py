@@ -18,7 +18,7 @@ from typing_extensions import override
 from tap_magnite.answers import INVALID_CREDENTIALS, SESSION_TIMEOUT, check_answer, error_body, read_object, said
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from singer_adtech.clock import Clock
     from singer_adtech.requester import Requester
@@ -49,6 +49,7 @@ class SessionAuthenticator(TokenAuthenticator):
         secret_key: The user's secret key.
         clock: Where time comes from.
         own: Counts what is sent without the requester: the end of a session, and the cancel of a query.
+        identify: Takes the company that a login says the session is of.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - what a session is made of
@@ -59,6 +60,8 @@ class SessionAuthenticator(TokenAuthenticator):
         secret_key: str,
         clock: Clock,
         own: RequestCounts,
+        *,
+        identify: Callable[[str], None] = lambda _: None,
     ) -> None:
         super().__init__(clock, header="Cookie", prefix="")
         self._own = own
@@ -67,6 +70,7 @@ class SessionAuthenticator(TokenAuthenticator):
         self._keys = {"accessKey": access_key, "secretKey": secret_key}
         self._code: str | None = None
         self._leaving = False
+        self._identify = identify
 
     @property
     def ended(self) -> bool:
@@ -97,9 +101,14 @@ class SessionAuthenticator(TokenAuthenticator):
         )
         cookies = _cookies(response)
         REDACTOR.add(*cookies.values())
-        code = _session_code(read_object(response), cookies)
+        session = read_object(response)
+        code = _session_code(session, cookies)
         REDACTOR.add(code)
         self._code = code
+        user = session.get("user")
+        company = user.get("company") if isinstance(user, dict) else None
+        if isinstance(company, str) and company:
+            self._identify(company)
         values = {**cookies, API_SESSION: code}
         # Until it is refused: the guide tells of a time-out after a while without requests, and not how long that is.
         return Token("; ".join(f"{name}={values[name]}" for name in (API_SESSION, *_others(cookies))), math.inf)

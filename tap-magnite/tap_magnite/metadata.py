@@ -96,7 +96,8 @@ class Metadata:
         for base, word, text in self._spellings(source, check_body, label, counts):
             response = self._get(f"{base}/{quote(text, safe='')}/{kind}", check_body, label, counts)
             if response is not None:
-                self._bases, self._words = (base,), (word,)
+                # For the next source the same spelling first, and the other all the same: it may lack an id.
+                self._bases, self._words = (base,), (word, *(other for other in self._words if other != word))
                 self._fields[source, kind] = response
                 return response
         raise VendorError(f"source {source}: {self._missing}", f"check the name of the source; {self._remedy}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 from decimal import Decimal
 from difflib import get_close_matches
@@ -12,6 +11,7 @@ from singer_adtech.errors import DataError, SettingError, quoted
 from singer_adtech.jobs import run_job
 from singer_adtech.records import json_kind
 from singer_adtech.reports import Column, Report, ReportRules, ReportStream, read_reports
+from singer_adtech.signatures import check_account
 from typing_extensions import override
 
 from tap_magnite.client import MagniteStream
@@ -166,20 +166,6 @@ def report_columns(report: Report, types: Mapping[str, str]) -> dict[str, Column
     return columns
 
 
-def written_day(text: str, setting: str) -> dt.date:
-    """Read a day from a setting; of an instant, the day as it is written counts, whatever its offset.
-
-    Raises:
-        SettingError: The text is neither a date nor an instant.
-    """
-    try:
-        return dt.datetime.fromisoformat(text.strip().replace("Z", "+00:00")).date()
-    except ValueError:
-        raise SettingError(
-            f"setting `{setting}`: {quoted(repr(text), 80)} is not allowed", "give an ISO 8601 date such as 2025-03-01"
-        ) from None
-
-
 class QueryReport(MagniteStream, ReportStream[None]):
     """A report: one query for each window of days.
 
@@ -199,13 +185,6 @@ class QueryReport(MagniteStream, ReportStream[None]):
         keys = report.primary_keys or ("row_key",)
         super().__init__(tap, report, columns=columns, primary_keys=keys, replication_key="day")
         self._numbers = [name for name in report.metrics if columns[name].kind != "boolean"]
-
-    @override
-    def day_range(self) -> tuple[dt.date, dt.date]:
-        today = self.tap.run_start.astimezone(self.report.time_zone).date()
-        first = written_day(self.config["start_date"], "start_date")
-        end = self.config.get("end_date")
-        return first, min(written_day(end, "end_date"), today) if end else today
 
     @property
     @override
@@ -249,7 +228,7 @@ class QueryReport(MagniteStream, ReportStream[None]):
             label=f"stream {self.name}, window {window}",
             counts=self.counts,
         )
-        yield from run_job(
+        parts = run_job(
             job,
             policy(self.config),
             clock=self.tap.clock,
@@ -258,6 +237,10 @@ class QueryReport(MagniteStream, ReportStream[None]):
             alone=self.tap.alone("query", self.log_lines),
             on_wait=self.counts.waited,
         )
+        for part in parts:
+            # The first login may have come with this query.
+            check_account(self)
+            yield part
 
     @override
     def flat_row(self, row: dict[str, Any], window: DayWindow | None) -> dict[str, Any]:

@@ -19,7 +19,7 @@ INTEGER_DIMENSIONS = frozenset({"hour", "year"})
 WITHOUT_TWIN = frozenset({"day", "hour", "year"})
 """Dimensions beside which no identifier stands; assumed of `year`."""
 
-INTEGER_TWINS = frozenset({"seat", "publisher", "brand", "supply", "adUnit", "network"})
+INTEGER_TWINS = frozenset({"seat", "publisher", "brand", "supply", "adUnit", "network", "currency"})
 """Dimensions whose identifier is a number; of others it is a text."""
 
 

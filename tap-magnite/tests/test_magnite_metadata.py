@@ -250,3 +250,47 @@ def test_discovery_with_fields_needs_good_settings(cli: Cli, magnite: MagniteSim
     assert finished.returncode == 1
     assert finished.stderr.rstrip().rsplit("\n", 1)[-1].endswith("setting `secret_key` is missing")
     assert len(magnite.journal) == 0
+
+
+def test_a_source_without_an_id_is_read_by_its_name_after_others_were_read_by_id(
+    run_tap: TapRunner, script: Script
+) -> None:
+    # Given a vendor that knows some sources by their id only, and others, which have none, by their name
+    sources = [{"name": "one", "id": "1"}, {"name": "two"}, {"name": "three", "id": 3}]
+
+    def answer(request: Request) -> Answer:
+        path = request.path.removeprefix(f"{BASE}/query/sources")
+        if path in {"/1/dimensions", "/two/dimensions", "/3/dimensions"}:
+            return Answer.json([{"id": path}])
+        return Answer.json(sources) if not path else Answer.json({"type": "error", "errorCode": "not-found"}, 404)
+
+    vendor = script(answer)
+    # When
+    run = run_tap(vendor.settings(), "query_dimensions")
+    # Then both spellings are tried for each source, the one that was right last first
+    assert [(one["source"], one["id"]) for one in run.records("query_dimensions")] == [
+        ("one", "/1/dimensions"),
+        ("two", "/two/dimensions"),
+        ("three", "/3/dimensions"),
+    ]
+    assert [status for status, path in paths(vendor) if path.endswith("dimensions")] == [404, 200, 200, 404, 200]
+
+
+def test_a_session_of_another_company_is_refused_before_a_row_is_written(run_tap: TapRunner, script: Script) -> None:
+    # Given a state of one company
+    vendor = script.rows({"day": "2025-03-01", "requests": 1})
+    report = {"name": "daily", "dimensions": ["day"], "metrics": ["requests"]}
+    given = {**vendor.settings(), "start_date": "2025-03-01", "end_date": "2025-03-01", "reports": [report]}
+    answer: dict[str, Any] = {"sessionCode": "code-of-a-session", "user": {"id": 1, "company": "Monkey Media, LLC"}}
+    vendor.login = lambda: Answer.json(answer, 201)
+    state = run_tap(given, "daily").states[-1]
+    # When another user of it logs in, and then one of another company
+    answer["user"] = {"id": 2, "company": "Monkey Media, LLC"}
+    same = run_tap(given, "daily", state=state)
+    answer["user"] = {"id": 3, "company": "Other"}
+    other = run_tap(given, "daily", state=state, fails=True)
+    # Then
+    assert same.records("daily") == [{**same.records("daily")[0], "requests": 1}]
+    assert other.records("daily") == []
+    assert "its state was made with account" in other.error
+    assert "Monkey" not in json.dumps(state)

@@ -157,7 +157,7 @@ def test_types_of_dimensions_and_their_twins(run_tap: TapRunner, script: Script)
         "live": "true",
         "liveIdLink": "false",
         "currency": "USD",
-        "currencyId": "1",
+        "currencyId": 1,
         "season": "2.5",
         "seasonIdLink": None,
         "fillRate": None,
@@ -166,9 +166,9 @@ def test_types_of_dimensions_and_their_twins(run_tap: TapRunner, script: Script)
     schema = next(one["schema"] for one in run.messages if one["type"] == "SCHEMA" and one["stream"] == "units")
     kinds = {name: declared["type"][0] for name, declared in schema["properties"].items()}
     assert kinds == {
-        **dict.fromkeys(("hour", "year", "networkIdLink"), "integer"),
+        **dict.fromkeys(("hour", "year", "networkIdLink", "currencyId"), "integer"),
         **dict.fromkeys(("day", "network", "platform", "platformIdLink", "live", "liveIdLink", "row_key"), "string"),
-        **dict.fromkeys(("currency", "currencyId", "season", "seasonIdLink"), "string"),
+        **dict.fromkeys(("currency", "season", "seasonIdLink"), "string"),
         "fillRate": "number",
         "_extra": "object",
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from singer_adtech.dates import ALLOWED
 from tap_magnite.tap import TapMagnite
 
 if TYPE_CHECKING:
@@ -75,7 +76,6 @@ def test_a_setting_is_as_the_table_says(name: str) -> None:
     assert declared["description"]
 
 
-DAYS = "give an ISO 8601 date such as 2025-03-01"
 PATH = "give a path that begins with one `/`, without `?`, `#` and `..`"
 
 
@@ -87,13 +87,13 @@ PATH = "give a path that begins with one `/`, without `?`, `#` and `..`"
         ("access_key", "", "setting `access_key`: the value is not allowed: a string that is not empty"),
         ("secret_key", "", "setting `secret_key`: the value is not allowed: a string that is not empty"),
         ("start_date", None, "setting `start_date` is missing"),
-        ("start_date", "soon", f"setting `start_date`: 'soon' is not allowed: {DAYS}"),
-        ("start_date", "2025-02-30", f"setting `start_date`: '2025-02-30' is not allowed: {DAYS}"),
-        ("end_date", "2025-13-01", f"setting `end_date`: '2025-13-01' is not allowed: {DAYS}"),
+        ("start_date", "soon", f"setting `start_date`: 'soon' is not allowed: {ALLOWED}"),
+        ("start_date", "2025-02-30", f"setting `start_date`: '2025-02-30' is not allowed: {ALLOWED}"),
+        ("end_date", "2025-13-01", f"setting `end_date`: '2025-13-01' is not allowed: {ALLOWED}"),
         (
             "time_zone",
             "Mars/Olympus",
-            ("setting `time_zone`: 'Mars/Olympus' is no time zone: give an IANA name such as `Europe/Berlin`"),
+            ("setting `time_zone`: 'Mars/Olympus' is not a time zone: give an IANA name such as `Europe/Berlin`"),
         ),
         ("lookback_days", -1, "setting `lookback_days`: -1 is not allowed: an integer from 0 to 45"),
         ("lookback_days", 46, "setting `lookback_days`: 46 is not allowed: an integer from 0 to 45"),
@@ -162,7 +162,7 @@ OWN: dict[str, Any] = {"name": "own", "dimensions": ["day", "adUnit"], "metrics"
         ({"dimensions": ["day", "day"]}, "report own: `dimensions` has 'day' twice"),
         ({"metrics": ["requests", "requests"]}, "report own: `metrics` has 'requests' twice"),
         ({"metrics": ["requests", "adUnit"]}, "report own: 'adUnit' stands in `dimensions` and in `metrics`"),
-        ({"time_zone": "Nowhere/City"}, "report own: `time_zone`: 'Nowhere/City' is no time zone"),
+        ({"time_zone": "Nowhere/City"}, "report own: `time_zone`: 'Nowhere/City' is not a time zone"),
         ({"window_days": 46}, "report own: `window_days` 46 is not allowed: an integer from 1 to 45"),
         ({"lookback_days": 46}, "report own: `lookback_days` 46 is not allowed: an integer from 0 to 45"),
         (

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
-from tap_spotwatch.tap import TapSpotwatch
+from singer_adtech.start import start
 
-TapSpotwatch.cli()
+
+def main() -> None:
+    """Run the tap."""
+    start("tap-spotwatch", "tap_spotwatch.tap", "TapSpotwatch")
+
+
+if __name__ == "__main__":
+    main()

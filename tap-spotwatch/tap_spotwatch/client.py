@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 
 import msgspec
 from singer_adtech.errors import AuthError, DataError, ForbiddenError, ReadAgainError, VendorError
-from singer_adtech.instants import UTC, InstantRange, UTCBookmark, instant_range, utc_text
+from singer_adtech.instants import UTC, InstantRange, InstantWindowStream, UTCBookmark, instant_range, utc_text
 from singer_adtech.pages import WindowedPage
 from singer_adtech.requester import describe
 from singer_adtech.retries import TransientError
 from singer_adtech.row_counts import RowCounter
 from singer_adtech.row_times import outside_instants
-from singer_adtech.streams import AdTechStream, InstantWindowStream
+from singer_adtech.streams import AdTechStream
 from singer_adtech.windows import DAY
 from singer_sdk import SchemaDirectory, StreamSchema
 from singer_sdk.pagination import BaseAPIPaginator
@@ -213,6 +213,7 @@ class PagedStream(InstantWindowStream[str], SpotwatchStream):
 
     filters: ClassVar[tuple[tuple[str, str], ...]] = (("region", "regions"), ("channel", "channels"))
     """Arguments that filter, and their settings."""
+    filters_of_rows = frozenset({"regions", "channels"})
 
     fields_argument: ClassVar[str | None] = None
     """The argument that names the fields wanted."""
@@ -236,6 +237,11 @@ class PagedStream(InstantWindowStream[str], SpotwatchStream):
     @override
     def instant_range(self) -> tuple[dt.datetime, dt.datetime]:
         return self.range.start, self.range.end
+
+    @property
+    @override
+    def signature(self) -> dict[str, Any]:
+        return {setting: sorted(set(self.config[setting])) for _, setting in self.filters}
 
     @property
     @override
@@ -303,6 +309,16 @@ class PagedStream(InstantWindowStream[str], SpotwatchStream):
     def links(self) -> HiddenLinks:
         """What hides this run's links."""
         return cast("HiddenLinks", self.tap.links)  # type: ignore[attr-defined]  # TapSpotwatch has it
+
+    @override
+    def get_records(self, context: Context | None) -> Iterable[Record]:
+        filtered = " and ".join(f"`{setting}`" for _, setting in self.filters if self.config[setting])
+        rows = False
+        for record in super().get_records(context):
+            rows = True
+            yield record
+        if filtered and not rows:
+            self.log_lines.warning("no rows at all: check the names in %s: the vendor refuses no unknown one", filtered)
 
     @override
     def parse_response(self, response: requests.Response) -> Iterable[dict[str, Any]]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+from difflib import get_close_matches
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_adtech.derived import DerivedStream, DerivingStream
 from singer_adtech.emitting import exact_json
@@ -112,12 +113,36 @@ class BlockAds(DerivedStream):
             yield {**others, **of_block, "block_id": record["id"], "position": position, "ad_id": members.get("id")}
 
 
-class Channels(SpotwatchStream):
+class NamesStream(SpotwatchStream):
+    """A list of names that a setting may filter by: names of the setting that it does not have are warned of."""
+
+    names_of: ClassVar[str]
+    """The column with the names; the setting is called like it, with an `s`."""
+
+    @override
+    def get_records(self, context: Context | None) -> Iterable[Record]:
+        known: set[str] = set()
+        for record in super().get_records(context):
+            known.add(record[self.names_of])
+            yield record
+        for name in self.config[f"{self.names_of}s"]:
+            if name not in known:
+                nearest = get_close_matches(name, known, n=1)
+                self.log_lines.warning(
+                    "setting `%ss`: the vendor's list does not have %r, so it has no rows%s",
+                    self.names_of,
+                    name,
+                    f": did you mean {nearest[0]!r}?" if nearest else "",
+                )
+
+
+class Channels(NamesStream):
     """TV channels, historical ones too."""
 
     name = "channels"
     path = "/get-all-channels"
     primary_keys = ("region", "channel")
+    names_of = "channel"
 
     @override
     def get_new_paginator(self) -> CallsPaginator:
@@ -132,12 +157,13 @@ class Channels(SpotwatchStream):
             yield {**row, "tracked": tracked}
 
 
-class Regions(SpotwatchStream):
+class Regions(NamesStream):
     """Countries in which Spotwatch watches TV."""
 
     name = "regions"
     path = "/get-all-regions"
     primary_keys = ("region",)
+    names_of = "region"
 
     @override
     def parse_response(self, response: requests.Response) -> Iterator[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from singer_adtech.dates import ALLOWED
 from tap_spotwatch.tap import TapSpotwatch
 
 if TYPE_CHECKING:
@@ -77,7 +78,6 @@ def out_of_range(name: str) -> list[tuple[str, Any, str]]:
     return [(name, value, f"setting `{name}`: {value} {said}") for value in (lowest - 1, highest + 1)]
 
 
-DATE = "give an ISO 8601 date such as 2024-03-01"
 BAD: list[tuple[str, Any, str]] = [
     *[case for name, (_, _, lowest, _) in SETTINGS.items() if lowest is not None for case in out_of_range(name)],
     ("api_key", None, "setting `api_key` is missing"),
@@ -91,15 +91,15 @@ BAD: list[tuple[str, Any, str]] = [
         ),
     ),
     ("start_date", None, "setting `start_date` is missing"),
-    ("start_date", "soon", f"setting `start_date`: 'soon' is not allowed: {DATE}"),
-    ("end_date", "2024-13-01", f"setting `end_date`: '2024-13-01' is not allowed: {DATE}"),
+    ("start_date", "soon", f"setting `start_date`: 'soon' is not allowed: {ALLOWED}"),
+    ("end_date", "2024-13-01", f"setting `end_date`: '2024-13-01' is not allowed: {ALLOWED}"),
     *[
         (
             "end_date",
             end,
             (
-                f"setting `end_date`: {end!r} is before `start_date` '2024-06-08': give a later day or instant, or "
-                "leave it out to read up to now"
+                f"setting `end_date`: {end!r} is before `start_date` '2024-06-08': give a later day, or leave it "
+                "out to read up to today"
             ),
         )
         for end in ("2024-06-07", "2024-06-07T23:59:59Z", "2024-06-08T01:00:00+02:00")

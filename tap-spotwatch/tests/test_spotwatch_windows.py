@@ -163,7 +163,6 @@ def test_run_start_is_cut_to_whole_seconds_and_the_same_for_all(
         ),
         ("2024-06-01", "2024-06-01T00:00:00Z", []),
         ("2024-06-15T10:00:00Z", None, []),
-        ("2024-06-16", None, []),
         ("2024-06-15", "2024-06-15", [("2024-06-15T00:00:00Z", "2024-06-15T10:00:00Z")]),
         ("2024-06-15", "2030-01-01", [("2024-06-15T00:00:00Z", "2024-06-15T10:00:00Z")]),
     ],
@@ -217,7 +216,7 @@ def test_no_state_holds_a_link(run_tap: TapRunner, spotwatch: SpotwatchSimulator
     assert {name for one in run.states for name in one} == {"bookmarks"}
     for one in run.states:
         for bookmark in one["bookmarks"].values():
-            assert bookmark.keys() <= {"replication_key", "replication_key_value"}
+            assert bookmark.keys() <= {"replication_key", "replication_key_value", "read_from", "regions", "channels"}
 
 
 @pytest.mark.parametrize("bounds", ["inclusive", "upper_exclusive", "lower_exclusive"])
@@ -348,3 +347,51 @@ def test_a_window_that_fails_leaves_the_bookmark_before_it(run_tap: TapRunner, s
     assert run.error.startswith("stream broadcasts, window 2024-06-02T00:00:00+00:00..2024-06-03T00:00:00+00:00: HTTP")
     assert [row["id"] for row in run.records("broadcasts")] == [1]
     assert run.bookmarks("broadcasts") == [DAYS[1]]
+
+
+@pytest.mark.parametrize(
+    ("stream", "kept"),
+    [("ads", {"regions"}), ("broadcasts", {"regions", "channels"}), ("blocks", {"regions", "channels"})],
+)
+def test_filters_that_were_widened_are_refused_and_narrowed_ones_are_not(
+    run_tap: TapRunner, spotwatch: SpotwatchSimulator, stream: str, kept: set[str]
+) -> None:
+    # Given a state of two countries
+    given = {**spotwatch.settings(), "window_days": 366}
+    state = run_tap({**given, "regions": ["se", "de"], "channels": ["a"]}, stream).states[-1]
+    assert {name for name in ("regions", "channels") if name in state["bookmarks"][stream]} == kept
+    # When
+    run_tap({**given, "regions": ["de"], "channels": ["a"]}, stream, state=state)
+    spotwatch.journal.clear()
+    run = run_tap({**given, "channels": ["a"]}, stream, state=state, fails=True)
+    # Then
+    assert len(spotwatch.journal) == 0
+    assert run.error.startswith(f"stream {stream}: its state was made with regions de, se, now none: undo the change")
+
+
+def test_names_that_the_vendor_does_not_know_are_warned_of(run_tap: TapRunner, spotwatch: SpotwatchSimulator) -> None:
+    # Given a misspelt country, and a misspelt channel beside a right one
+    known = run_tap(spotwatch.settings(), "channels").records("channels")[0]
+    given = {
+        **spotwatch.settings(),
+        "regions": [known["region"], f"{known['region']}x"],
+        "channels": [f"{known['channel']}x"],
+    }
+    # When the vendor's own lists are read too
+    run = run_tap(given, "broadcasts", "channels", "regions")
+    unknown = "the vendor's list does not have"
+    # Then
+    assert [one for one in run.warnings() if "does not have" in one or "no rows" in one] == [
+        (
+            "stream broadcasts: no rows at all: check the names in `regions` and `channels`: the vendor refuses no "
+            "unknown one"
+        ),
+        (
+            f"stream channels: setting `channels`: {unknown} {known['channel'] + 'x'!r}, so it has no rows: did you "
+            f"mean {known['channel']!r}?"
+        ),
+        (
+            f"stream regions: setting `regions`: {unknown} {known['region'] + 'x'!r}, so it has no rows: did you mean "
+            f"{known['region']!r}?"
+        ),
+    ]

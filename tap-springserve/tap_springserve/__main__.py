@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
-from tap_springserve.tap import TapSpringServe
+from singer_adtech.start import start
 
-TapSpringServe.cli()
+
+def main() -> None:
+    """Run the tap."""
+    start("tap-springserve", "tap_springserve.tap", "TapSpringServe")
+
+
+if __name__ == "__main__":
+    main()

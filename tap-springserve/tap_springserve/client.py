@@ -14,6 +14,7 @@ from singer_adtech.records import Misfit, to_text
 from singer_adtech.requester import check_status, describe
 from singer_adtech.retries import RateLimitedError, RetryPolicy, TransientError
 from singer_adtech.row_counts import PageProgress
+from singer_adtech.signatures import SEVERAL, check_account
 from singer_adtech.stamps import Stamp
 from singer_adtech.streams import AdTechStream
 from singer_sdk import SchemaDirectory, StreamSchema
@@ -219,6 +220,26 @@ class EntityStream(ListStream, KeysetStream):
             self.version = "v0"
             # v0 can neither sort nor filter.
             self.replication_key = None
+        self._owners: set[str] = set()
+
+    @property
+    @override
+    def signature(self) -> dict[str, Any]:
+        return {"account_id": self.config.get("account_id")}
+
+    @property
+    @override
+    def account(self) -> str | None:
+        # Of this stream alone: a list may hold what another account shares.
+        return None if not self._owners else SEVERAL if len(self._owners) > 1 else next(iter(self._owners))
+
+    @override
+    def parse_response(self, response: requests.Response) -> Iterable[dict[str, Any]]:
+        rows = list(super().parse_response(response))
+        if self.by_keyset:
+            self._owners |= {str(row["account_id"]) for row in rows if row.get("account_id") is not None}
+            check_account(self)
+        yield from rows
 
     @override
     def get_http_request(self, *, page: PageContext[Any]) -> HTTPRequest:

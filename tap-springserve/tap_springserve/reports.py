@@ -252,7 +252,18 @@ class SpringServeReport(SpringServeStream, ReportStream[Any]):
     @override
     def signature(self) -> dict[str, Any]:
         options = self.report.options
-        return {**super().signature, **{name: options[name] for name in ("interval", "filters", "currency")}}
+        signature = {
+            **super().signature,
+            **{name: options[name] for name in ("interval", "filters", "currency")},
+            "account_id": self.config.get("account_id"),
+        }
+        step = self.days_per_window
+        if self.interval == "cumulative" and step > 1:
+            # Rows are of whole windows: others would overlap with those that were read.
+            epoch = dt.date(1970, 1, 1)
+            counted_from = epoch + (self.start - epoch).days % step * DAY
+            signature["windows"] = f"{step} days, counted from {counted_from}"
+        return signature
 
     @override
     def windows(self, bookmark: Bookmark) -> Iterator[DayWindow]:

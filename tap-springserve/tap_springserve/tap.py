@@ -166,7 +166,6 @@ class TapSpringServe(AdTechTap):
     @override
     def check_settings(self) -> None:
         self._check_credentials()
-        settings.date_range(self.config, settings.zone(self.config["time_zone"]), self.run_start)
         self._reports()
 
     def _check_credentials(self) -> None:

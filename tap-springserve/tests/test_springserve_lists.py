@@ -339,3 +339,46 @@ def test_streams_that_are_not_selected_cost_nothing(run_tap: TapRunner, springse
     run_tap(springserve.settings(), "segments")
 
     assert {request.path for request in springserve.journal} == {"/api/v0/auth", "/api/v0/segments"}
+
+
+def test_a_list_of_another_account_is_refused_before_the_bookmark_moves(run_tap: TapRunner, script: Script) -> None:
+    # Given a state of account 7
+    first = script.answers(script.page(tag(3, C, account_id=7)))
+    state = run_tap(first.settings(), "supply_tags").states[-1]
+    entry = state["bookmarks"]["supply_tags"]
+    assert (entry["account"], entry["account_id"]) == ("7", None)
+    # When the login is of account 8
+    other = script.answers(script.page(tag(3, C, account_id=8), tag(4, D, account_id=8)))
+    run = run_tap(other.settings(), "supply_tags", state=state, fails=True)
+    # Then
+    assert run.error.startswith(
+        "stream supply_tags: its state was made with account 7, and the vendor's answers are of account 8: check the "
+    )
+    assert (run.records("supply_tags"), set(run.bookmarks("supply_tags"))) == ([], {C})
+
+
+def test_a_list_with_rows_of_several_accounts_says_nothing_of_the_account(run_tap: TapRunner, script: Script) -> None:
+    # Given a list that holds what others share
+    first = script.answers(script.page(tag(2, B, account_id=7), tag(3, C, account_id=9)))
+    state = run_tap(first.settings(), "supply_tags").states[-1]
+    # When what has changed is of yet another one
+    second = script.answers(script.page(tag(4, D, account_id=8)))
+    run = run_tap(second.settings(), "supply_tags", state=state)
+    # Then
+    assert [record["id"] for record in run.records("supply_tags")] == [4]
+    assert {state["bookmarks"]["supply_tags"]["account"] for state in run.states} == {"several"}
+
+
+@pytest.mark.parametrize(("before", "now", "said"), [(None, 7, "none, now 7"), (7, None, "7, now none")])
+def test_a_state_of_another_account_id_is_refused(
+    run_tap: TapRunner, script: Script, before: int | None, now: int | None, said: str
+) -> None:
+    # Given
+    vendor = script.answers(script.page(tag(3, C)))
+    state = run_tap({**vendor.settings(), "account_id": before}, "supply_tags").states[-1]
+    # When
+    again = script.answers(script.page(tag(4, D)))
+    run = run_tap({**again.settings(), "account_id": now}, "supply_tags", state=state, fails=True)
+    # Then
+    assert run.error.startswith(f"stream supply_tags: its state was made with account_id {said}: undo the change, or")
+    assert len(again.journal) == 0

@@ -59,7 +59,6 @@ def test_the_example_of_the_specification(
         ({"lookback_days": 0}, "2026-02-08", [("02-08", "02-10")]),
         ({"lookback_days": 30}, "2026-02-08", [("02-01", "02-07"), ("02-08", "02-10")]),
         ({"window_days": 366}, None, [("02-01", "02-10")]),
-        ({"start_date": "2026-02-11"}, None, []),
         ({"start_date": "2026-02-05", "end_date": "2026-02-06"}, "2026-02-10", []),
     ],
 )
@@ -152,3 +151,18 @@ def test_a_state_of_another_report_is_refused(run_tap: TapRunner, empty: Scripte
     # Then the run ends before any request
     assert "its state was made with time_zone UTC, now America/New_York" in run.error
     assert len(empty.journal) == 0
+
+
+def test_windows_that_are_counted_from_another_day_are_refused(run_tap: TapRunner, empty: Scripted) -> None:
+    # Given a cumulative report, whose rows are of whole windows
+    report = {**MINE, "interval": "cumulative", "window_days": 7}
+    given = {**empty.settings(), "reports": [report]}
+    state = run_tap({**given, "start_date": "2026-02-01"}, "mine").states[-1]
+    empty.journal.clear()
+    # When they would begin on another day
+    moved = run_tap({**given, "start_date": "2026-02-02"}, "mine", state=state, fails=True)
+    # Then
+    assert "its state was made with windows 7 days, counted from 1970-01-04, now 7 days, counted from" in moved.error
+    assert len(empty.journal) == 0
+    # And a start that is earlier by whole windows has the same
+    run_tap({**given, "start_date": "2026-01-25"}, "mine", state=state)

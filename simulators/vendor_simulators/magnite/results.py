@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 
-_INTEGER_IDS = {"seat", "publisher", "brand", "supply", "adUnit", "network"}
+_INTEGER_IDS = {"seat", "publisher", "brand", "supply", "adUnit", "network", "currency"}
 _INTEGERS = {"hour", "year", "requests", "impressions"}
 _WITHOUT_ID = {"day", "hour", "year"}
 

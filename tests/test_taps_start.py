@@ -1,0 +1,39 @@
+"""The programs of the five taps hear a signal, and miss their stdout, before they import anything that takes time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+TAPS = ("tap-adspect", "tap-ispot", "tap-magnite", "tap-spotwatch", "tap-springserve")
+
+
+@pytest.mark.parametrize("tap", TAPS)
+def test_a_program_begins_in_the_module_that_hears_ctrl_c(tap: str) -> None:
+    # given: a process in which nothing but that module may be imported
+    package = tap.replace("-", "_")
+    project = (ROOT / tap / "pyproject.toml").read_text()
+    program = f"import sys, {package}.__main__; print(sorted(one for one in sys.modules if one.startswith('singer_')))"
+    # when
+    imported = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    # then
+    assert f'{tap} = "{package}.__main__:main"' in project
+    assert imported == "['singer_adtech', 'singer_adtech.start']\n"
+
+
+@pytest.mark.parametrize("tap", TAPS)
+def test_a_stdout_that_is_closed_is_one_line(tap: str) -> None:
+    # when: as by `>&-` in a shell
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$0" -m "$1" --discover >&-', sys.executable, tap.replace("-", "_")],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    # then
+    assert done.returncode == 1
+    assert done.stderr == f"{tap}: stdout is closed: look at the program that starts this one\n"
