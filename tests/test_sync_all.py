@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import psutil  # type: ignore[import-untyped] # Meltano brings it, without types
 import pytest
-from sync_all import CREDENTIALS
 from vendor_simulators.adspect import AdspectSimulator
 from vendor_simulators.ispot import ISpotSimulator
 from vendor_simulators.magnite import MagniteSimulator
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.meltano
 
-ROOT = Path(__file__).resolve().parent.parent
 FIRST, LAST = dt.date(2025, 3, 1), dt.date(2025, 3, 3)
 REPORT = {"name": "by_partner", "dimensions": ["supply_partner_id"], "metrics": ["impressions", "revenue"]}
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -85,6 +83,7 @@ class SyncAll:
     """The command, with a system database and a warehouse of one test, and the vendors that are set up."""
 
     folder: Path
+    project: Path
     vendors: dict[str, Simulator] = field(default_factory=dict)
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
@@ -95,8 +94,6 @@ class SyncAll:
 
     def start(self, *arguments: str, **others: str) -> subprocess.Popen[str]:
         """Start it; others are environment variables."""
-        # Empty ones stand above a developer's .env.
-        no_credentials = {variable(tap, name): "" for tap, groups in CREDENTIALS.items() for name in sum(groups, ())}
         settings = {
             variable(tap, name): str(value)
             for tap, vendor in self.vendors.items()
@@ -104,12 +101,11 @@ class SyncAll:
         }
         process = subprocess.Popen(
             [sys.executable, "scripts/sync_all.py", "--environment=demo", "--logs", str(self.folder), *arguments],
-            cwd=ROOT,
+            cwd=self.project,
             env={
                 **os.environ,
                 "MELTANO_DATABASE_URI": f"sqlite:///{self.folder / 'meltano.db'}",
                 "TARGET_DUCKDB_FILEPATH": str(self.warehouse),
-                **no_credentials,
                 **settings,
                 **others,
             },
@@ -163,9 +159,9 @@ def true_rows(vendor: Simulator, table: str) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def sync_all(tmp_path: Path) -> Iterator[SyncAll]:
+def sync_all(tmp_path: Path, project: Path) -> Iterator[SyncAll]:
     """Give the command; what a test leaves running is killed."""
-    command = SyncAll(tmp_path)
+    command = SyncAll(tmp_path, project)
     yield command
     for process in command.started:
         if process.poll() is None:
@@ -250,7 +246,7 @@ def test_five_vendors_at_once_into_one_file(sync_all: SyncAll, simulate: Simulat
     assert [vendor.violations for vendor in sync_all.vendors.values()] == [[]] * 5
 
 
-def test_a_vendor_that_fails_does_not_stop_the_other(sync_all: SyncAll, simulate: Simulate) -> None:
+def test_a_vendor_that_fails_does_not_stop_the_other(sync_all: SyncAll, simulate: Simulate, project: Path) -> None:
     # given a vendor that refuses the key, one that answers, one that is half set up, and two that are not
     sync_all.vendors = {"tap-adspect": adspect(simulate), "tap-spotwatch": spotwatch(simulate)}
     # when
@@ -275,7 +271,7 @@ def test_a_vendor_that_fails_does_not_stop_the_other(sync_all: SyncAll, simulate
     )
     assert below["tap-ispot"].startswith("not set up: missing: client_id, client_secret, start_date; set TAP_ISPOT_")
     # and the log is where it says
-    log = Path(ROOT / table_of(output)["tap-spotwatch"][3])
+    log = Path(project / table_of(output)["tap-spotwatch"][3])
     assert below["tap-spotwatch"].removeprefix("failed: ") in log.read_text()
 
 
