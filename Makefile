@@ -20,7 +20,7 @@ help: ## list these commands
 setup: environment plugins ## the environment, the taps and the embedded loader, nothing run
 
 environment: $(UV)
-	@$(UV) sync --quiet
+	@$(UV) sync --quiet --all-packages
 
 plugins: environment
 	@$(RUN) python scripts/install_plugins.py $(TAPS) target-duckdb

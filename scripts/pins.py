@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-EXPORT = ["--all-groups", "--no-hashes", "--no-annotate", "--no-header", "--no-emit-workspace", "--quiet"]
+EXPORT = ["--all-packages", "--all-groups", "--no-hashes", "--no-annotate", "--no-header", "--no-emit-workspace", "--quiet"]
 UNCONSTRAINED = frozenset({"jsonschema", "pytz", "simplejson", "singer-sdk"})
 """What some loader needs in another version; the group `pins` and Meltano's `pip_url` pin it for our own packages."""
 
