@@ -1,7 +1,8 @@
 # Every command of this repository. It needs git, make and Python >= 3.10; the rest is fetched from PyPI into this folder.
 PYTHON ?= python3
 UV ?= .uv/bin/uv
-RUN = $(UV) run --no-sync
+# What our commands write is for nobody else's eyes: Meltano keeps settings, credentials included, in files while it runs.
+RUN = umask 077 && $(UV) run --no-sync
 
 # The machine's Python is used, never one that would have to be downloaded.
 export UV_PYTHON_DOWNLOADS = never
@@ -11,13 +12,23 @@ TAPS = tap-adspect tap-ispot tap-magnite tap-spotwatch tap-springserve
 PACKAGES = singer-adtech simulators stand-ins target-duckdb-arrow target-s3-strict $(TAPS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup environment plugins loaders stand-ins demo sync-all backfill test lint format types unit pythons \
+.PHONY: help setup env environment plugins loaders stand-ins demo sync-all backfill test lint format types unit pythons \
   meltano-test pins clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: environment plugins ## the environment, the taps and the embedded loader, nothing run
+
+env: ## your settings: .env, which nobody else can read, from .env.example
+	@if [ -e .env ] || [ -L .env ]; then \
+	  echo ".env is there already and left as it is; .env.example lists what can be set."; \
+	  case "$$(ls -ldL .env)" in ????------*) ;; *) echo "Other users of this machine can read it: chmod 600 .env";; esac; \
+	else \
+	  umask 077 && cp .env.example .env && \
+	  echo "Made .env, which nobody else can read. Fill in the credentials and the first day of the vendors that you use," && \
+	  echo "then: .venv/bin/meltano run tap-ispot target-duckdb (after make setup)"; \
+	fi
 
 environment: $(UV)
 	@$(UV) sync --quiet --all-packages
@@ -29,7 +40,7 @@ loaders: environment ## the other loaders: PostgreSQL, Snowflake, S3, JSON lines
 	@$(RUN) python scripts/install_plugins.py
 
 stand-ins: environment ## what the loaders are tested against: PostgreSQL (Debian's package), fakesnow, moto
-	@set -e; for one in postgres snowflake s3; do $(RUN) python -m stand_ins.$$one install; done
+	@set -e; for one in postgres snowflake s3; do $(UV) run --no-sync python -m stand_ins.$$one install; done
 
 demo: setup ## run all taps against simulated vendors, through Meltano, into DuckDB, twice
 	@$(RUN) python scripts/demo.py

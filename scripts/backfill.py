@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import datetime as dt
 import logging
+import os
 import signal
 import sys
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from backfill_plan import BackfillError, Record, Slice, Stream, Verdict, months,
 from backfill_progress import Progress, say
 from meltano_project import ROOT, GoingOnError, MeltanoProject, ProjectError, meltano_project
 from pipelines import SIGNAL_BASE, Outcome, Pipeline, exit_code, run_pipelines
+from private_files import keep_private
 from typing_extensions import override
 
 if TYPE_CHECKING:
@@ -319,6 +321,8 @@ def run(options: argparse.Namespace) -> int:
 def main(given: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
     options = arguments(given)
+    # `make` has warned already.
+    keep_private(ROOT, warn="MAKELEVEL" not in os.environ)
     # Meltano, which is asked in this process, tells much that is not about the backfill; its errors come as exceptions.
     logging.disable(logging.CRITICAL)
     # While slices run, `run_pipelines` takes signals; before and after, this ends the program.

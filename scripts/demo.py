@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+from private_files import keep_private
 from run_logs import parse, readable
 
 if TYPE_CHECKING:
@@ -268,6 +269,7 @@ def _text(value: Any) -> str:
 
 def main() -> None:
     """Run the demo."""
+    keep_private(ROOT, warn=False)
     shutil.rmtree(WORK, ignore_errors=True)
     for old in OUTPUT.glob("warehouse.duckdb*"):
         old.unlink()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from private_files import keep_private
 
 ROOT = Path(__file__).resolve().parent.parent
 STAMPS = ROOT / ".meltano" / "installed"
@@ -37,6 +38,7 @@ def ingredients(plugin: dict[str, Any]) -> str:
 
 def main() -> int:
     """Install what has changed; returns Meltano's exit code."""
+    keep_private(ROOT)
     defined = plugins()
     names = sys.argv[1:] or [*defined]
     unknown = [name for name in names if name not in defined]

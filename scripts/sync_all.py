@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from meltano_project import ROOT, MeltanoProject, ProjectError, meltano_project
 from pipelines import Outcome, Pipeline, exit_code, run_pipelines
+from private_files import keep_private
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -175,6 +176,8 @@ def refuse(reason: str) -> int:
 def main() -> int:
     """Run the taps; returns the exit code."""
     options = asked_for()
+    # `make` has warned already.
+    keep_private(ROOT, warn="MAKELEVEL" not in os.environ)
     try:
         project = meltano_project(options.environment)
         taps = chosen(project, options.loader, options.only)

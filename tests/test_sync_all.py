@@ -291,6 +291,10 @@ def test_killed_and_started_again_at_once(
         one.kill()
     process.communicate(timeout=30)
     assert sync_all.record() == ["RUNNING", "RUNNING"]
+    # and Meltano's files with credentials, which it leaves behind, are for nobody else
+    left = list((sync_all.project / ".meltano" / "run").rglob("*.config.json"))
+    assert len(left) == 4
+    assert [path for path in (*left, sync_all.project / ".meltano") if path.stat().st_mode & 0o077] == []
     for gate in gates:
         gate.opened.set()
     code, output = sync_all.run()
@@ -299,6 +303,8 @@ def test_killed_and_started_again_at_once(
     assert code == 0, output
     assert output.count(" UTC is dead (no heartbeat): started again") == 2
     assert sync_all.differences() == []
+    # and what the dead ones left is gone
+    assert [path for path in left if path.exists()] == []
     # and no record is left in the way of a plain `meltano run`
     assert sync_all.record() == ["FAIL", "FAIL", "SUCCESS", "SUCCESS"]
 
