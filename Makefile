@@ -49,7 +49,8 @@ sync-all: setup ## your accounts side by side: make sync-all [LOADER=target-post
 	@$(RUN) python scripts/sync_all.py $(if $(LOADER),--loader $(LOADER)) $(if $(ONLY),--only $(ONLY))
 
 backfill: setup ## a range in months side by side: make backfill TAP=tap-ispot FROM=2022-01-01 TO=2024-12-31 [LOADER=...]
-	@$(RUN) python scripts/backfill.py $(TAP) $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO)) $(if $(LOADER),--loader $(LOADER))
+	$(if $(and $(TAP),$(FROM),$(TO)),,$(error TAP, FROM and TO are needed: make backfill TAP=tap-ispot FROM=2022-01-01 TO=2024-12-31))
+	@$(RUN) python scripts/backfill.py $(TAP) --from $(FROM) --to $(TO) $(if $(LOADER),--loader $(LOADER))
 
 test: setup lint types unit pythons meltano-test ## lint, types and every test of every package
 

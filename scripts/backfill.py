@@ -15,22 +15,21 @@ import signal
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from backfill_meltano import TapSetup, edit_bookmarks, forget, read_records, read_setup
 from backfill_plan import BackfillError, Record, Slice, Stream, Verdict, months, place_bookmark, state_id, still_to_read
 from backfill_progress import Progress, say
-from meltano_project import ROOT, GoingOnError, MeltanoProject, ProjectError, meltano_project
+from meltano_project import ROOT, GoingOnError, MeltanoProject, meltano_project
 from pipelines import SIGNAL_BASE, Outcome, Pipeline, exit_code, run_pipelines
 from private_files import keep_private
-from typing_extensions import override
+from user_errors import BAD_INPUT, Parser, ProjectError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from backfill_meltano import Answer, Bookmarks
 
-BAD_INPUT = 2
 MOST_ALONE = 3
 """Slices that are tried alone, one after the other, before it is said that something else is wrong than one month."""
 
@@ -38,20 +37,12 @@ BUDGETS = ROOT / "output" / "budgets"
 """Where slices count their requests together, unless the tap's `budget_folder` says otherwise."""
 
 
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the usage."""
-
-    @override
-    def error(self, message: str) -> NoReturn:
-        self.exit(BAD_INPUT, f"backfill: {message} (see --help)\n")
-
-
 def day(text: str) -> dt.date:
     """Read a day of the command line."""
     try:
         return dt.date.fromisoformat(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no date: give one such as 2022-01-31") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date: give one such as 2022-01-31") from None
 
 
 def number(text: str) -> int:

@@ -381,7 +381,9 @@ def test_sigterm_ends_all_in_order(
         (["--loader", "target-x"], "meltano.yml has no loader target-x: it has target-duckdb, "),
         (["--only", "tap-x", "tap-ispot"], "meltano.yml has no tap tap-x: it has tap-ispot, "),
         (["--environment", "stage"], "meltano.yml has no environment stage: it has demo, "),
-        ([], "no tap is set up: copy .env.example to .env"),
+        (["--at-once", "0"], "argument --at-once: '0' is not allowed: a number of at least 1 (see --help)"),
+        (["--only"], "argument --only: expected at least one argument (see --help)"),
+        ([], "no tap is set up: run `make env`, and fill in .env"),
     ],
 )
 def test_what_cannot_be_run_is_told_in_one_line(sync_all: SyncAll, arguments: list[str], line: str) -> None:
