@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 OUTPUT = ROOT / "output"
-WAREHOUSE = OUTPUT / "warehouse.duckdb"
+WAREHOUSE = OUTPUT / "demo.duckdb"
 WORK = OUTPUT / "demo"
 BIN = Path(sys.executable).parent
 DAYS = 30
@@ -278,7 +278,7 @@ def main() -> None:
     ).parse_args()
     keep_private(ROOT, warn=False)
     shutil.rmtree(WORK, ignore_errors=True)
-    for old in OUTPUT.glob("warehouse.duckdb*"):
+    for old in OUTPUT.glob(f"{WAREHOUSE.name}*"):
         old.unlink()
     WORK.mkdir(parents=True, exist_ok=True)
     # A stop from outside goes through the `finally` blocks, so that the simulators stop too.
