@@ -34,7 +34,7 @@ TAPS = {
 """The taps of this repository, with their classes."""
 
 BUILT_IN = ("stream_map", "faker_", "flattening_", "emit_")
-"""How settings begin that singer-sdk adds to every tap, and that Meltano users do not set there."""
+"""How settings begin that singer-sdk adds to every tap; one of them that a user declares stays as it is."""
 
 
 def tap_class(name: str) -> type[Tap]:
@@ -80,7 +80,8 @@ def current(path: Path) -> str:
     project = yaml.yaml.load(path.read_text(encoding="utf-8"))
     for plugin in project["plugins"].get("extractors", ()):
         if plugin["name"] in TAPS:
-            plugin["settings"] = settings(plugin["name"], defaults=path.parent != ROOT)
+            of_the_sdk = [setting for setting in plugin["settings"] if setting["name"].startswith(BUILT_IN)]
+            plugin["settings"] = settings(plugin["name"], defaults=path.parent != ROOT) + of_the_sdk
     return as_meltano_writes(yaml.dump(project) or "")
 
 
