@@ -84,8 +84,9 @@ pins: $(UV) ## take the newest versions and pin them
 	@rm -f uv.lock; sed -i '/# pins: begin/,/# pins: end/{/# pins:/!d}' pyproject.toml
 	@$(UV) run python scripts/pins.py $(UV)
 
-clean: ## remove what was fetched and made
-	rm -rf .venv .venvs .uv .meltano output uv.lock
+clean: ## remove what was fetched and installed, and the demo; your tables, logs and bookmarks stay
+	rm -rf .venv .venvs .uv uv.lock output/demo output/demo.duckdb*
+	cd .meltano 2>/dev/null && rm -rf extractors loaders mappers installed run || true
 
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Python 3.10 or newer is needed: make PYTHON=python3.12 ..." >&2; exit 1; }

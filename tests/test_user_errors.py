@@ -80,3 +80,21 @@ def test_make_backfill_names_what_it_needs(checkout: Path, given: list[str]) -> 
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert "TAP, FROM and TO are needed: make backfill TAP=tap-ispot FROM=2022-01-01 TO=2024-12-31" in line
+
+
+def test_make_clean_leaves_tables_and_bookmarks(checkout: Path) -> None:
+    # given what was installed, a demo, and what is the user's
+    gone = [
+        checkout / name for name in (".venv/bin/x", ".meltano/extractors/x", "output/demo/log", "output/demo.duckdb")
+    ]
+    kept = [checkout / name for name in (".env", ".meltano/meltano.db", "output/warehouse.duckdb", "output/logs/x.log")]
+    for path in (*gone, *kept):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+    for _ in range(2):
+        command = ["make", "clean"]
+        subprocess.run(command, cwd=checkout, check=True, capture_output=True)
+
+    assert [path for path in gone if path.exists()] == []
+    assert [path for path in kept if not path.exists()] == []
