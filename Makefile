@@ -1,7 +1,8 @@
 # Every command of this repository. It needs git, make and Python >= 3.10; the rest is fetched from PyPI into this folder.
 PYTHON ?= python3
 UV ?= .uv/bin/uv
-RUN = $(UV) run --no-sync
+# What our commands write is for nobody else's eyes: Meltano keeps settings, credentials included, in files while it runs.
+RUN = umask 077 && $(UV) run --no-sync
 
 # The machine's Python is used, never one that would have to be downloaded.
 export UV_PYTHON_DOWNLOADS = never
@@ -11,7 +12,7 @@ TAPS = tap-adspect tap-ispot tap-magnite tap-spotwatch tap-springserve
 PACKAGES = singer-adtech simulators stand-ins target-duckdb-arrow target-s3-strict $(TAPS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup environment plugins loaders stand-ins demo sync-all backfill test lint format types unit pythons \
+.PHONY: help setup env environment plugins loaders stand-ins demo sync-all backfill test lint format types unit pythons \
   meltano-test pins clean
 
 help: ## list these commands
@@ -19,8 +20,18 @@ help: ## list these commands
 
 setup: environment plugins ## the environment, the taps and the embedded loader, nothing run
 
+env: ## your settings: .env, which nobody else can read, from .env.example
+	@if [ -e .env ] || [ -L .env ]; then \
+	  echo ".env is there already and left as it is; .env.example lists what can be set."; \
+	  case "$$(ls -ldL .env)" in ????------*) ;; *) echo "Other users of this machine can read it: chmod 600 .env";; esac; \
+	else \
+	  umask 077 && cp .env.example .env && \
+	  echo "Made .env, which nobody else can read. Fill in the credentials and the first day of the vendors that you use," && \
+	  echo "then: .venv/bin/meltano run tap-ispot target-duckdb (after make setup)"; \
+	fi
+
 environment: $(UV)
-	@$(UV) sync --quiet
+	@$(UV) sync --quiet --all-packages
 
 plugins: environment
 	@$(RUN) python scripts/install_plugins.py $(TAPS) target-duckdb
@@ -29,7 +40,7 @@ loaders: environment ## the other loaders: PostgreSQL, Snowflake, S3, JSON lines
 	@$(RUN) python scripts/install_plugins.py
 
 stand-ins: environment ## what the loaders are tested against: PostgreSQL (Debian's package), fakesnow, moto
-	@set -e; for one in postgres snowflake s3; do $(RUN) python -m stand_ins.$$one install; done
+	@set -e; for one in postgres snowflake s3; do $(UV) run --no-sync python -m stand_ins.$$one install; done
 
 demo: setup ## run all taps against simulated vendors, through Meltano, into DuckDB, twice
 	@$(RUN) python scripts/demo.py
@@ -38,7 +49,8 @@ sync-all: setup ## your accounts side by side: make sync-all [LOADER=target-post
 	@$(RUN) python scripts/sync_all.py $(if $(LOADER),--loader $(LOADER)) $(if $(ONLY),--only $(ONLY))
 
 backfill: setup ## a range in months side by side: make backfill TAP=tap-ispot FROM=2022-01-01 TO=2024-12-31 [LOADER=...]
-	@$(RUN) python scripts/backfill.py $(TAP) $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO)) $(if $(LOADER),--loader $(LOADER))
+	$(if $(and $(TAP),$(FROM),$(TO)),,$(error TAP, FROM and TO are needed: make backfill TAP=tap-ispot FROM=2022-01-01 TO=2024-12-31))
+	@$(RUN) python scripts/backfill.py $(TAP) --from $(FROM) --to $(TO) $(if $(LOADER),--loader $(LOADER))
 
 test: setup lint types unit pythons meltano-test ## lint, types and every test of every package
 
@@ -72,8 +84,9 @@ pins: $(UV) ## take the newest versions and pin them
 	@rm -f uv.lock; sed -i '/# pins: begin/,/# pins: end/{/# pins:/!d}' pyproject.toml
 	@$(UV) run python scripts/pins.py $(UV)
 
-clean: ## remove what was fetched and made
-	rm -rf .venv .venvs .uv .meltano output uv.lock
+clean: ## remove what was fetched and installed, and the demo; your tables, logs and bookmarks stay
+	rm -rf .venv .venvs .uv uv.lock output/demo output/demo.duckdb*
+	cd .meltano 2>/dev/null && rm -rf extractors loaders mappers installed run || true
 
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Python 3.10 or newer is needed: make PYTHON=python3.12 ..." >&2; exit 1; }

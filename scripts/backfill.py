@@ -10,25 +10,26 @@ import argparse
 import asyncio
 import datetime as dt
 import logging
+import os
 import signal
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from backfill_meltano import TapSetup, edit_bookmarks, forget, read_records, read_setup
 from backfill_plan import BackfillError, Record, Slice, Stream, Verdict, months, place_bookmark, state_id, still_to_read
 from backfill_progress import Progress, say
-from meltano_project import ROOT, GoingOnError, MeltanoProject, ProjectError, meltano_project
+from meltano_project import ROOT, GoingOnError, MeltanoProject, meltano_project
 from pipelines import SIGNAL_BASE, Outcome, Pipeline, exit_code, run_pipelines
-from typing_extensions import override
+from private_files import keep_private
+from user_errors import BAD_INPUT, Parser, ProjectError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from backfill_meltano import Answer, Bookmarks
 
-BAD_INPUT = 2
 MOST_ALONE = 3
 """Slices that are tried alone, one after the other, before it is said that something else is wrong than one month."""
 
@@ -36,20 +37,12 @@ BUDGETS = ROOT / "output" / "budgets"
 """Where slices count their requests together, unless the tap's `budget_folder` says otherwise."""
 
 
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the usage."""
-
-    @override
-    def error(self, message: str) -> NoReturn:
-        self.exit(BAD_INPUT, f"backfill: {message} (see --help)\n")
-
-
 def day(text: str) -> dt.date:
     """Read a day of the command line."""
     try:
         return dt.date.fromisoformat(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no date: give one such as 2022-01-31") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date: give one such as 2022-01-31") from None
 
 
 def number(text: str) -> int:
@@ -319,6 +312,8 @@ def run(options: argparse.Namespace) -> int:
 def main(given: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
     options = arguments(given)
+    # `make` has warned already.
+    keep_private(ROOT, warn="MAKELEVEL" not in os.environ)
     # Meltano, which is asked in this process, tells much that is not about the backfill; its errors come as exceptions.
     logging.disable(logging.CRITICAL)
     # While slices run, `run_pipelines` takes signals; before and after, this ends the program.

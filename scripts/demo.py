@@ -21,14 +21,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+from private_files import keep_private
 from run_logs import parse, readable
+from user_errors import Parser
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
 OUTPUT = ROOT / "output"
-WAREHOUSE = OUTPUT / "warehouse.duckdb"
+WAREHOUSE = OUTPUT / "demo.duckdb"
 WORK = OUTPUT / "demo"
 BIN = Path(sys.executable).parent
 DAYS = 30
@@ -174,12 +176,15 @@ def ask(url: str, payload: dict[str, Any]) -> None:
 def run_tap(vendor: Vendor, number: int, settings: dict[str, str]) -> Run:
     """Run one tap into the warehouse through Meltano, with a word of progress for each stream."""
     environment = {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if not name.startswith(("TAP_", "TARGET_"))},
         # A state of its own: a second demo starts clean, and your own runs are not touched.
         "MELTANO_DATABASE_URI": f"sqlite:///{WORK / 'meltano.db'}",
+        "TARGET_DUCKDB_FILEPATH": str(WAREHOUSE),
         **{f"{vendor.schema.upper()}_{name.upper()}": value for name, value in settings.items()},
     }
-    command = [str(BIN / "meltano"), "--log-format=json", "--environment=demo", "run", vendor.tap, "target-duckdb"]
+    # Your .env is about your accounts.
+    command = [str(BIN / "meltano"), f"--env-file={os.devnull}", "--log-format=json", "--environment=demo"]
+    command += ["run", vendor.tap, "target-duckdb"]
     run = Run()
     log_path = WORK / f"{vendor.tap}-run-{number}.log"
     with log_path.open("w") as log:
@@ -268,8 +273,12 @@ def _text(value: Any) -> str:
 
 def main() -> None:
     """Run the demo."""
+    Parser(
+        prog="demo", description="Run all taps against simulated vendors, through Meltano, into DuckDB."
+    ).parse_args()
+    keep_private(ROOT, warn=False)
     shutil.rmtree(WORK, ignore_errors=True)
-    for old in OUTPUT.glob("warehouse.duckdb*"):
+    for old in OUTPUT.glob(f"{WAREHOUSE.name}*"):
         old.unlink()
     WORK.mkdir(parents=True, exist_ok=True)
     # A stop from outside goes through the `finally` blocks, so that the simulators stop too.

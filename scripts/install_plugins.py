@@ -15,15 +15,24 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from private_files import keep_private
+from user_errors import BAD_INPUT, ProjectError, unreadable
 
 ROOT = Path(__file__).resolve().parent.parent
 STAMPS = ROOT / ".meltano" / "installed"
 
 
 def plugins() -> dict[str, dict[str, Any]]:
-    """Return the definitions of the plugins of meltano.yml, by name."""
-    project = yaml.safe_load((ROOT / "meltano.yml").read_text())
-    return {plugin["name"]: plugin for kind in project["plugins"].values() for plugin in kind}
+    """Return the definitions of the plugins of meltano.yml, by name.
+
+    Raises:
+        ProjectError: The file is not one of a project.
+    """
+    try:
+        project = yaml.safe_load((ROOT / "meltano.yml").read_text())
+        return {plugin["name"]: plugin for kind in project["plugins"].values() for plugin in kind}
+    except (OSError, ValueError, yaml.YAMLError, TypeError, KeyError, AttributeError) as error:
+        raise ProjectError(f"meltano.yml cannot be read: {unreadable(error)}") from error
 
 
 def ingredients(plugin: dict[str, Any]) -> str:
@@ -37,12 +46,17 @@ def ingredients(plugin: dict[str, Any]) -> str:
 
 def main() -> int:
     """Install what has changed; returns Meltano's exit code."""
-    defined = plugins()
+    keep_private(ROOT)
+    try:
+        defined = plugins()
+    except ProjectError as error:
+        print(error, file=sys.stderr)
+        return BAD_INPUT
     names = sys.argv[1:] or [*defined]
     unknown = [name for name in names if name not in defined]
     if unknown:
         print(f"meltano.yml has no plugin {', '.join(unknown)}: it has {', '.join(defined)}", file=sys.stderr)
-        return 2
+        return BAD_INPUT
     digests = {name: ingredients(defined[name]) for name in names}
     changed = [
         name

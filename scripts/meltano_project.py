@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import update
+from user_errors import ProjectError, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,10 +30,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 DEAD_AFTER = 15.0
 """Seconds without a heartbeat after which a run is dead; Meltano's runs beat each second."""
-
-
-class ProjectError(Exception):
-    """Something of the project is not as it must be; the message is one line for the user."""
 
 
 class GoingOnError(Exception):
@@ -69,7 +66,15 @@ class MeltanoProject:
         self.environment = environment
         self.project: Project = Project(root)
         try:
-            chosen = Environment.find(self.project.meltano.environments, environment)
+            environments = self.project.meltano.environments
+        except Exception as error:  # a file of YAML can be wrong in any way
+            raise ProjectError(f"meltano.yml cannot be read: {unreadable(error)}") from error
+        try:
+            _ = self.project.dotenv_env
+        except (OSError, ValueError) as error:
+            raise ProjectError(f".env cannot be read: {unreadable(error)}") from error
+        try:
+            chosen = Environment.find(environments, environment)
         except NotFound:
             names = ", ".join(known.name for known in self.project.meltano.environments)
             raise ProjectError(f"meltano.yml has no environment {environment}: it has {names}") from None

@@ -47,7 +47,7 @@ def main() -> int:
         environment.pop("VIRTUAL_ENV", None)
         print(f"Python {version}: {python}", flush=True)
         for command in (
-            [uv, "sync", "--quiet"],
+            [uv, "sync", "--quiet", "--all-packages"],
             [uv, "run", "--no-sync", "pytest", "-q", "-n", "auto", "-m", "not meltano", "--durations=3"],
         ):
             done = subprocess.run(command, cwd=ROOT, env=environment, check=False)  # noqa: S603 - uv of this checkout

@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-EXPORT = ["--all-groups", "--no-hashes", "--no-annotate", "--no-header", "--no-emit-workspace", "--quiet"]
+EXPORT = ["--all-packages", "--all-groups", "--no-emit-workspace"]
+PLAIN = ["--no-hashes", "--no-annotate", "--no-header", "--quiet"]
 UNCONSTRAINED = frozenset({"jsonschema", "pytz", "simplejson", "singer-sdk"})
 """What some loader needs in another version; the group `pins` and Meltano's `pip_url` pin it for our own packages."""
 
@@ -21,7 +22,11 @@ def main() -> None:
     """Replace the list between the marks in pyproject.toml."""
     uv = sys.argv[1]
     exported = subprocess.run(  # noqa: S603 - the uv that the Makefile installed
-        [uv, "export", "--format", "requirements-txt", *EXPORT], cwd=ROOT, check=True, capture_output=True, text=True
+        [uv, "export", "--format", "requirements-txt", *EXPORT, *PLAIN],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout
     pins = [
         line

@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from meltano_project import ROOT, MeltanoProject, ProjectError, meltano_project
+from meltano_project import ROOT, MeltanoProject, meltano_project
 from pipelines import Outcome, Pipeline, exit_code, run_pipelines
+from private_files import keep_private
+from user_errors import BAD_INPUT, Parser, ProjectError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,7 +75,7 @@ def lacking(tap: str, settings: Mapping[str, Any]) -> tuple[str, bool]:
 
 def asked_for() -> argparse.Namespace:
     """Return the arguments."""
-    parser = argparse.ArgumentParser(description="Run the vendors side by side: one Meltano run each, into one loader.")
+    parser = Parser(prog="sync-all", description="Run the vendors in parallel: one Meltano run each, into one loader.")
     parser.add_argument("--loader", default="target-duckdb", help="a loader of meltano.yml (target-duckdb)")
     parser.add_argument("--environment", default="prod", help="an environment of meltano.yml (prod)")
     parser.add_argument("--only", nargs="+", default=[], metavar="TAP", help="only these taps; all without it")
@@ -86,7 +88,7 @@ def asked_for() -> argparse.Namespace:
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is no number of runs: at least 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is not allowed: a number of at least 1")
     return int(text)
 
 
@@ -169,19 +171,21 @@ def show(lines: Sequence[Line]) -> None:
 def refuse(reason: str) -> int:
     """Say why nothing was run; returns the exit code."""
     print(f"sync-all: {reason}", file=sys.stderr)
-    return 2
+    return BAD_INPUT
 
 
 def main() -> int:
     """Run the taps; returns the exit code."""
     options = asked_for()
+    # `make` has warned already.
+    keep_private(ROOT, warn="MAKELEVEL" not in os.environ)
     try:
         project = meltano_project(options.environment)
         taps = chosen(project, options.loader, options.only)
         pipelines, others = ready(project, taps, options)
         if not pipelines:
             show(others)
-            return refuse("no tap is set up: copy .env.example to .env and fill in the vendors that you use")
+            return refuse("no tap is set up: run `make env`, and fill in .env for the vendors that you use")
         outcomes = run_pipelines(
             pipelines,
             at_once=options.at_once,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -16,13 +17,17 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# What a developer has exported for accounts and loaders is not for tests.
+for name in [name for name in os.environ if name.startswith(("TAP_", "TARGET_", "MELTANO_", "HASH_SALT"))]:
+    del os.environ[name]
+
 
 @dataclass
 class Meltano:
     """The project's Meltano, with a system database and a warehouse of one test."""
 
     folder: Path
-    root: Path = ROOT
+    root: Path
 
     @property
     def warehouse(self) -> Path:
@@ -85,20 +90,24 @@ class Meltano:
 
     def command(self, tap: str, target: str, *options: str) -> list[str]:
         """Return the command line of a run."""
-        return [str(Path(sys.executable).with_name("meltano")), "--environment=demo", "run", *options, tap, target]
+        program = str(Path(sys.executable).with_name("meltano"))
+        return [program, "--environment=demo", "run", "--no-install", *options, tap, target]
 
 
 @pytest.fixture
-def meltano(tmp_path: Path) -> Meltano:
-    return Meltano(tmp_path)
+def meltano(tmp_path: Path, project: Path) -> Meltano:
+    return Meltano(tmp_path, project)
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """Return the folder of a project like this one, so that another test may run the same tap at once."""
+    """Return the folder of a project like this one: without a developer's `.env`, and with run folders of its own."""
     folder = tmp_path / "project"
     (folder / ".meltano").mkdir(parents=True)
-    (folder / "meltano.yml").write_text((ROOT / "meltano.yml").read_text())
+    for name in ("meltano.yml", "Makefile", ".env.example"):
+        shutil.copy(ROOT / name, folder / name)
+    # Copied, because scripts work on the checkout that they are in.
+    shutil.copytree(ROOT / "scripts", folder / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
     for kind in ("extractors", "loaders", "mappers"):
         (folder / ".meltano" / kind).symlink_to(ROOT / ".meltano" / kind)
     return folder

@@ -215,8 +215,8 @@ def answer(**more: Any) -> Answer:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (["--from", "2024-13-01"], "argument --from: '2024-13-01' is no date: give one such as 2022-01-31"),
-        (["--to", "tomorrow"], "argument --to: 'tomorrow' is no date: give one such as 2022-01-31"),
+        (["--from", "2024-13-01"], "argument --from: '2024-13-01' is not a date: give one such as 2022-01-31"),
+        (["--to", "tomorrow"], "argument --to: 'tomorrow' is not a date: give one such as 2022-01-31"),
         (["--from", "2024-02-01"], "--from 2024-02-01 is after --to 2024-01-31"),
         (["--at-once", "0"], "argument --at-once: '0' is not allowed: a number from 1"),
     ],

@@ -4,21 +4,34 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 
-pytestmark = pytest.mark.meltano
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # type: ignore[import-not-found,unused-ignore] # pytest brings it there
 
 ROOT = Path(__file__).resolve().parent.parent
+TAPS = sorted(path.name for path in ROOT.glob("tap-*"))
+PROJECTS = {
+    path.parent.name: tomllib.loads(path.read_text())
+    for path in [ROOT / "pyproject.toml", *sorted(ROOT.glob("*/pyproject.toml"))]
+}
+"""Every pyproject.toml, by its folder."""
 
 
+@pytest.mark.meltano
 @pytest.mark.parametrize(
     ("program", "folders"),
     [
-        *[(tap.name, ["singer-adtech", tap.name]) for tap in sorted(ROOT.glob("tap-*"))],
+        *[(tap, ["singer-adtech", tap]) for tap in TAPS],
         ("target-duckdb-arrow", ["target-duckdb-arrow"]),
     ],
 )
@@ -42,3 +55,86 @@ def test_pip_installs_a_package_from_its_folder(program: str, folders: list[str]
     told = json.loads(about.stdout)
     assert told["name"] == program
     assert told["version"][0].isdigit()
+
+
+@pytest.mark.meltano
+@pytest.mark.parametrize("tap", TAPS[:1])
+def test_without_the_folder_of_the_library_nothing_is_fetched_in_its_name(tap: str, tmp_path: Path) -> None:
+    # given an empty virtual environment, and somebody who has published packages of the library's name
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    for version in ("0.1.0", "0.1.0.post1", "99.0"):
+        publish(tmp_path / "published", "singer_adtech", version)
+
+    # when pip installs a tap alone
+    done = subprocess.run(
+        [tmp_path / "venv" / "bin" / "pip", "install", "--find-links", tmp_path / "published", ROOT / tap],
+        check=False,
+        env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+
+    # then it says what is missing, and nothing is installed
+    assert done.returncode == 1
+    assert "No matching distribution found for singer-adtech==0.1.0+not.published" in done.stderr
+    installed = [path.name for path in (tmp_path / "venv").rglob("site-packages/*")]
+    assert [name for name in installed if name.startswith(("singer", tap.replace("-", "_")))] == []
+
+
+def publish(folder: Path, name: str, version: str) -> None:
+    """Write a wheel, as an index would hold it."""
+    folder.mkdir(exist_ok=True)
+    with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as wheel:
+        about = f"{name}-{version}.dist-info"
+        wheel.writestr(f"{name}.py", "")
+        wheel.writestr(f"{about}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        wheel.writestr(
+            f"{about}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        wheel.writestr(f"{about}/RECORD", "")
+
+
+def requirements(project: dict[str, object]) -> list[str]:
+    """Return every requirement of a pyproject.toml."""
+    table = project.get("project", {})
+    assert isinstance(table, dict)
+    groups = [table.get("dependencies", []), *table.get("optional-dependencies", {}).values()]
+    system = project["build-system"]["requires"] if "build-system" in project else []  # type: ignore[index]
+    groups += [system, *project.get("dependency-groups", {}).values()]  # type: ignore[attr-defined]
+    return [line for group in groups for line in group]
+
+
+def test_no_package_of_the_workspace_is_asked_of_an_index() -> None:
+    # A public index accepts no version with a local part: such a requirement can be met by a folder only.
+    own = {str(project["project"]["name"]) for project in PROJECTS.values()}
+    asked = [
+        (folder, line)
+        for folder, project in PROJECTS.items()
+        for line in requirements(project)
+        if re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0].lower().replace("_", "-") in own
+    ]
+    version = PROJECTS["singer-adtech"]["project"]["version"]
+
+    assert "+" in version
+    assert asked == [(tap, f"singer-adtech=={version}") for tap in TAPS]
+
+
+def test_no_page_and_no_plugin_takes_a_package_of_the_workspace_from_an_index() -> None:
+    names = "|".join(str(project["project"]["name"]) for project in PROJECTS.values())
+    # A name that is neither a folder nor followed by the address to take it from.
+    bare = re.compile(rf"(?:^|\s)(?:{names})(?:[=<>~!\[][^\s]*)?(?=\s|$)(?! @)")
+    commands = [
+        (str(page.relative_to(ROOT)), command)
+        for page in sorted({*ROOT.glob("*.md"), *ROOT.glob("*/*.md")})
+        for command in re.findall(r"(?:pipx?|uv tool|uv) install[^`\n]*", page.read_text())
+    ]
+    urls = [
+        (plugin["name"], plugin["pip_url"])
+        for path in (ROOT / "meltano.yml", *ROOT.glob("*/meltano.yml"))
+        for kind in yaml.safe_load(path.read_text())["plugins"].values()
+        for plugin in kind
+    ]
+
+    assert len(commands) > len(TAPS)
+    assert [one for one in (*commands, *urls) if bare.search(one[1])] == []

@@ -87,11 +87,11 @@ def test_two_runs_into_duckdb(meltano: Meltano, vendor: MagniteSimulator) -> Non
 
 
 def test_a_report_of_ones_own_becomes_a_table(meltano: Meltano, vendor: MagniteSimulator) -> None:
-    # given a report and its selection
-    own = {"reports": json.dumps([REPORT]), "_select": '["brands_by_hour.*"]'}
+    # given a report that is in the settings alone
+    own = {"reports": json.dumps([REPORT])}
     truth = vendor.truth("own", dimensions=REPORT["dimensions"], metrics=REPORT["metrics"])
 
-    # when Meltano runs the tap, then there is a table
+    # when Meltano runs the tap with the selection of the shared project, then there is a table
     first = meltano.run("tap-magnite", "target-duckdb", settings(vendor, **own))
     assert first.returncode == 0, first.stderr
     assert same(meltano.warehouse, "brands_by_hour", truth)

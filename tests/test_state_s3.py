@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.meltano
 
-ROOT = Path(__file__).resolve().parent.parent
 FIRST, LAST = dt.date(2025, 3, 28), dt.date(2025, 4, 1)
 
 
@@ -37,7 +36,7 @@ def vendor(simulate: Callable[[AdspectSimulator], AdspectSimulator]) -> AdspectS
     return simulate(AdspectSimulator(seed=7, first_day=FIRST, days=5, rows_per_day=40, streams=5))
 
 
-def run(folder: Path, vendor: AdspectSimulator, store: s3.S3) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, project: Path, vendor: AdspectSimulator, store: s3.S3) -> subprocess.CompletedProcess[str]:
     """Run the tap with a system database that nobody has used, as a container does."""
     folder.mkdir()
     settings = {**vendor.settings(), "end_date": LAST, "lookback_days": 1, "window_days": 1}
@@ -50,7 +49,7 @@ def run(folder: Path, vendor: AdspectSimulator, store: s3.S3) -> subprocess.Comp
             "target-jsonl",
             "--state-id=adspect-in-s3",
         ],
-        cwd=ROOT,
+        cwd=project,
         env={
             **os.environ,
             "MELTANO_DATABASE_URI": f"sqlite:///{folder / 'meltano.db'}",
@@ -78,10 +77,10 @@ def days_asked(vendor: AdspectSimulator) -> list[str]:
 
 
 def test_the_second_run_goes_on_from_the_state_in_the_bucket(
-    vendor: AdspectSimulator, store: s3.S3, tmp_path: Path
+    vendor: AdspectSimulator, store: s3.S3, tmp_path: Path, project: Path
 ) -> None:
     # given a bucket without state, when Meltano runs
-    first = run(tmp_path / "first", vendor, store)
+    first = run(tmp_path / "first", project, vendor, store)
 
     # then all days are read, and the state is an object of the bucket
     assert first.returncode == 0, first.stdout + first.stderr
@@ -99,17 +98,19 @@ def test_the_second_run_goes_on_from_the_state_in_the_bucket(
     assert bookmark["replication_key_value"] == "2025-04-01"
 
     # when it runs again with another system database
-    second = run(tmp_path / "second", vendor, store)
+    second = run(tmp_path / "second", project, vendor, store)
 
     # then only the look-back is read
     assert second.returncode == 0, second.stdout + second.stderr
     assert days_asked(vendor) == ["2025-03-31", "2025-04-01"]
 
 
-def test_a_state_that_cannot_be_read_ends_the_run(vendor: AdspectSimulator, store: s3.S3, tmp_path: Path) -> None:
+def test_a_state_that_cannot_be_read_ends_the_run(
+    vendor: AdspectSimulator, store: s3.S3, tmp_path: Path, project: Path
+) -> None:
     # given a bucket that may not be read, when Meltano runs
     with store.refusing("(GET|HEAD) .*adspect-in-s3"):
-        refused = run(tmp_path / "first", vendor, store)
+        refused = run(tmp_path / "first", project, vendor, store)
 
     # then it does not read everything again as if there were no state
     assert refused.returncode != 0

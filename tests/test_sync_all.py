@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import psutil  # type: ignore[import-untyped] # Meltano brings it, without types
 import pytest
-from sync_all import CREDENTIALS
 from vendor_simulators.adspect import AdspectSimulator
 from vendor_simulators.ispot import ISpotSimulator
 from vendor_simulators.magnite import MagniteSimulator
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.meltano
 
-ROOT = Path(__file__).resolve().parent.parent
 FIRST, LAST = dt.date(2025, 3, 1), dt.date(2025, 3, 3)
 REPORT = {"name": "by_partner", "dimensions": ["supply_partner_id"], "metrics": ["impressions", "revenue"]}
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -85,6 +83,7 @@ class SyncAll:
     """The command, with a system database and a warehouse of one test, and the vendors that are set up."""
 
     folder: Path
+    project: Path
     vendors: dict[str, Simulator] = field(default_factory=dict)
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
@@ -95,8 +94,6 @@ class SyncAll:
 
     def start(self, *arguments: str, **others: str) -> subprocess.Popen[str]:
         """Start it; others are environment variables."""
-        # Empty ones stand above a developer's .env.
-        no_credentials = {variable(tap, name): "" for tap, groups in CREDENTIALS.items() for name in sum(groups, ())}
         settings = {
             variable(tap, name): str(value)
             for tap, vendor in self.vendors.items()
@@ -104,12 +101,11 @@ class SyncAll:
         }
         process = subprocess.Popen(
             [sys.executable, "scripts/sync_all.py", "--environment=demo", "--logs", str(self.folder), *arguments],
-            cwd=ROOT,
+            cwd=self.project,
             env={
                 **os.environ,
                 "MELTANO_DATABASE_URI": f"sqlite:///{self.folder / 'meltano.db'}",
                 "TARGET_DUCKDB_FILEPATH": str(self.warehouse),
-                **no_credentials,
                 **settings,
                 **others,
             },
@@ -163,9 +159,9 @@ def true_rows(vendor: Simulator, table: str) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def sync_all(tmp_path: Path) -> Iterator[SyncAll]:
+def sync_all(tmp_path: Path, project: Path) -> Iterator[SyncAll]:
     """Give the command; what a test leaves running is killed."""
-    command = SyncAll(tmp_path)
+    command = SyncAll(tmp_path, project)
     yield command
     for process in command.started:
         if process.poll() is None:
@@ -250,7 +246,7 @@ def test_five_vendors_at_once_into_one_file(sync_all: SyncAll, simulate: Simulat
     assert [vendor.violations for vendor in sync_all.vendors.values()] == [[]] * 5
 
 
-def test_a_vendor_that_fails_does_not_stop_the_other(sync_all: SyncAll, simulate: Simulate) -> None:
+def test_a_vendor_that_fails_does_not_stop_the_other(sync_all: SyncAll, simulate: Simulate, project: Path) -> None:
     # given a vendor that refuses the key, one that answers, one that is half set up, and two that are not
     sync_all.vendors = {"tap-adspect": adspect(simulate), "tap-spotwatch": spotwatch(simulate)}
     # when
@@ -275,7 +271,7 @@ def test_a_vendor_that_fails_does_not_stop_the_other(sync_all: SyncAll, simulate
     )
     assert below["tap-ispot"].startswith("not set up: missing: client_id, client_secret, start_date; set TAP_ISPOT_")
     # and the log is where it says
-    log = Path(ROOT / table_of(output)["tap-spotwatch"][3])
+    log = Path(project / table_of(output)["tap-spotwatch"][3])
     assert below["tap-spotwatch"].removeprefix("failed: ") in log.read_text()
 
 
@@ -295,6 +291,10 @@ def test_killed_and_started_again_at_once(
         one.kill()
     process.communicate(timeout=30)
     assert sync_all.record() == ["RUNNING", "RUNNING"]
+    # and Meltano's files with credentials, which it leaves behind, are for nobody else
+    left = list((sync_all.project / ".meltano" / "run").rglob("*.config.json"))
+    assert len(left) == 4
+    assert [path for path in (*left, sync_all.project / ".meltano") if path.stat().st_mode & 0o077] == []
     for gate in gates:
         gate.opened.set()
     code, output = sync_all.run()
@@ -303,6 +303,8 @@ def test_killed_and_started_again_at_once(
     assert code == 0, output
     assert output.count(" UTC is dead (no heartbeat): started again") == 2
     assert sync_all.differences() == []
+    # and what the dead ones left is gone
+    assert [path for path in left if path.exists()] == []
     # and no record is left in the way of a plain `meltano run`
     assert sync_all.record() == ["FAIL", "FAIL", "SUCCESS", "SUCCESS"]
 
@@ -379,7 +381,9 @@ def test_sigterm_ends_all_in_order(
         (["--loader", "target-x"], "meltano.yml has no loader target-x: it has target-duckdb, "),
         (["--only", "tap-x", "tap-ispot"], "meltano.yml has no tap tap-x: it has tap-ispot, "),
         (["--environment", "stage"], "meltano.yml has no environment stage: it has demo, "),
-        ([], "no tap is set up: copy .env.example to .env"),
+        (["--at-once", "0"], "argument --at-once: '0' is not allowed: a number of at least 1 (see --help)"),
+        (["--only"], "argument --only: expected at least one argument (see --help)"),
+        ([], "no tap is set up: run `make env`, and fill in .env"),
     ],
 )
 def test_what_cannot_be_run_is_told_in_one_line(sync_all: SyncAll, arguments: list[str], line: str) -> None:

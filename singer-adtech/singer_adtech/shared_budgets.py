@@ -88,7 +88,8 @@ class SharedFolder:
         self._counts = self.lock("counts")
         self._jobs: dict[str, Places] = {}
         with self.named_errors():
-            self._folder.mkdir(parents=True, exist_ok=True)
+            # For nobody else: whoever can write there can hold back every run.
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self.counting():
             probe = self._path("probe.json")
             _write(probe, b"{}")

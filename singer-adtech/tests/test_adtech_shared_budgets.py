@@ -205,6 +205,12 @@ def test_the_names_of_files_say_tap_host_and_family_alone(join: Callable[..., Sh
     ]
 
 
+def test_a_folder_that_is_made_is_for_its_owner_alone(join: Callable[..., SharedBudgets], folder: Path) -> None:
+    join()
+
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
 def test_a_folder_that_is_lost_meanwhile_ends_the_run_with_one_line(
     join: Callable[..., SharedBudgets], folder: Path
 ) -> None:

@@ -18,12 +18,6 @@ ROOT = HERE.parent
 README = (HERE / "README.md").read_text(encoding="utf-8")
 PROJECT: dict[str, Any] = yaml.safe_load((HERE / "meltano.yml").read_text(encoding="utf-8"))
 PLUGIN: dict[str, Any] = PROJECT["plugins"]["extractors"][0]
-BUILT_IN = re.compile("stream_maps|stream_map_config|faker_config|flattening_.*")
-DECLARED: dict[str, dict[str, Any]] = {
-    name: declared
-    for name, declared in TapISpot.config_jsonschema["properties"].items()
-    if not BUILT_IN.fullmatch(name)
-}
 
 
 def test_the_tables_of_the_readme_are_what_about_prints() -> None:
@@ -89,34 +83,6 @@ def test_the_readme_lists_every_stream_as_it_is() -> None:
 )
 def test_the_readme_has_this_chapter(heading: str) -> None:
     assert README.count(f"\n## {heading}\n") == 1
-
-
-def kind(name: str, declared: dict[str, Any]) -> str:
-    """Return what Meltano calls the type of a setting."""
-    if "enum" in declared:
-        return "options"
-    if name.endswith("_date"):
-        return "date_iso8601"
-    return str(next(one for one in declared["type"] if one != "null"))
-
-
-def test_meltano_yml_has_the_settings_of_the_tap() -> None:
-    assert [setting["name"] for setting in PLUGIN["settings"]] == list(DECLARED)
-
-
-@pytest.mark.parametrize("name", DECLARED)
-def test_a_setting_of_meltano_yml_is_that_of_the_tap(name: str) -> None:
-    declared = DECLARED[name]
-    setting = next(one for one in PLUGIN["settings"] if one["name"] == name)
-    expected: dict[str, Any] = {"name": name, "kind": kind(name, declared)}
-    expected |= {"label": declared["title"], "description": declared["description"]}
-    if declared.get("secret"):
-        expected["sensitive"] = True
-    if "enum" in declared:
-        expected["options"] = [{"label": one, "value": one} for one in declared["enum"]]
-    if "default" in declared:
-        expected["value"] = declared["default"]
-    assert setting == expected
 
 
 def test_meltano_yml_selects_what_is_on_by_default() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,12 +16,6 @@ HERE = Path(__file__).resolve().parent.parent
 README = (HERE / "README.md").read_text(encoding="utf-8")
 PROJECT: dict[str, Any] = yaml.safe_load((HERE / "meltano.yml").read_text(encoding="utf-8"))
 PLUGIN: dict[str, Any] = PROJECT["plugins"]["extractors"][0]
-BUILT_IN = re.compile("stream_maps|stream_map_config|faker_config|flattening_.*")
-DECLARED: dict[str, dict[str, Any]] = {
-    name: declared
-    for name, declared in TapSpotwatch.config_jsonschema["properties"].items()
-    if not BUILT_IN.fullmatch(name)
-}
 
 
 def test_the_tables_of_the_readme_are_what_about_prints() -> None:
@@ -65,26 +58,6 @@ def test_the_readme_lists_every_stream_as_it_is() -> None:
 def test_the_readme_says_what_the_queue_loses_when(words: str) -> None:
     chapter = README.partition("### The message queue")[2].partition("\n## ")[0]
     assert words in chapter
-
-
-def test_meltano_yml_has_the_settings_of_the_tap() -> None:
-    assert [setting["name"] for setting in PLUGIN["settings"]] == list(DECLARED)
-
-
-@pytest.mark.parametrize("name", DECLARED)
-def test_a_setting_of_meltano_yml_is_that_of_the_tap(name: str) -> None:
-    declared = DECLARED[name]
-    kind = next(one for one in declared["type"] if one != "null")
-    kind = "options" if "enum" in declared else "date_iso8601" if name.endswith("_date") else kind
-    expected: dict[str, Any] = {"name": name, "kind": kind, "label": declared["title"]}
-    expected["description"] = declared["description"]
-    if declared.get("secret"):
-        expected["sensitive"] = True
-    if "enum" in declared:
-        expected["options"] = [{"label": one, "value": one} for one in declared["enum"]]
-    if "default" in declared:
-        expected["value"] = declared["default"]
-    assert next(one for one in PLUGIN["settings"] if one["name"] == name) == expected
 
 
 def test_meltano_yml_selects_what_is_on_by_default_and_never_the_queue() -> None:

@@ -1,0 +1,64 @@
+"""`meltano.yml` is in the form in which Meltano writes it: its own commands change the lines concerned and no other."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.meltano
+
+MELTANO = str(Path(sys.executable).with_name("meltano"))
+
+
+def commented(lines: list[str]) -> list[tuple[str, str]]:
+    """Return each comment with the line below it."""
+    return [(line, below) for line, below in pairwise(lines) if re.match(" *#", line)]
+
+
+@pytest.mark.parametrize(
+    ("command", "added"),
+    [
+        (
+            ["--environment=prod", "config", "set", "tap-ispot", "window_days", "2"],
+            [
+                "  config:",
+                "    plugins:",
+                "      extractors:",
+                "      - name: tap-ispot",
+                "        config:",
+                "          window_days: '2'",
+            ],
+        ),
+        (["config", "set", "tap-ispot", "window_days", "2"], ["    config:", "      window_days: '2'"]),
+        (["config", "set", "target-duckdb", "load_method", "upsert"], ["    config:", "      load_method: upsert"]),
+        (["select", "tap-ispot", "episodes", "*"], ["    - episodes.*"]),
+        (["select", "--exclude", "tap-springserve", "supply_tags", "*"], ["    - '!supply_tags.*'"]),
+        (
+            ["job", "add", "two", "--tasks", "tap-ispot target-jsonl"],
+            ["- name: two", "  tasks:", "  - tap-ispot target-jsonl"],
+        ),
+        (
+            ["schedule", "add", "two", "--job", "all", "--interval", "@daily"],
+            ["- name: two", "  interval: '@daily'", "  job: all"],
+        ),
+    ],
+    ids=lambda value: " ".join(value).strip(),
+)
+def test_a_command_changes_only_its_own_lines(project: Path, command: list[str], added: list[str]) -> None:
+    # given the project's file
+    path = project / "meltano.yml"
+    before = path.read_text().splitlines()
+    # when one of Meltano's commands writes it
+    subprocess.run([MELTANO, *command], cwd=project, check=True, capture_output=True)
+    # then its lines are added, and every other line, with every comment, is where it was
+    after = path.read_text().splitlines()
+    changes = [line for line in difflib.ndiff(before, after) if not line.startswith(("  ", "? "))]
+    assert changes == [f"+ {line}" for line in added]
+    # and each comment stands where it stood, above what it is about
+    assert commented(after) == commented(before)
