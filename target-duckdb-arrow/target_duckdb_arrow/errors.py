@@ -7,10 +7,13 @@ its length and its shape, and the number of its line in the input leads to it.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from singer_sdk.exceptions import MissingKeyPropertiesError, RecordsWithoutSchemaException
 from singer_sdk.singerlib.exceptions import InvalidInputLine
+
+if TYPE_CHECKING:
+    from singer_sdk.exceptions import InvalidRecord
 
 _LONGEST_SHAPE = 40
 _LONGEST_NAME = 60
@@ -71,6 +74,16 @@ def describe(value: object) -> str:
     if isinstance(value, dict):
         return f"an object of {_count(len(value), 'property', 'properties')}"
     return f"a number {_number(value)}"
+
+
+def broken_rule(error: InvalidRecord) -> str:
+    """Name the property and the rule that a record breaks; jsonschema's own message quotes the value."""
+    cause = error.__cause__
+    rule, limit = getattr(cause, "validator", None), getattr(cause, "validator_value", None)
+    if rule is None:
+        return ""
+    path = ".".join(map(str, getattr(cause, "absolute_path", ())))
+    return f": {f'property {shorten(path)}, ' if path else ''}rule '{rule}' {shorten(limit)}"
 
 
 def shorten(name: object) -> str:

@@ -1,4 +1,4 @@
-"""Evidence in an input about the tap's run: whether it resumed from a state, and which streams it finished.
+"""Overwriting: the evidence in an input that the tap finished a stream, and the exchange of tables.
 
 The end of the input proves nothing: where a tap fails, Meltano and shells close the pipe as they do after a success. A
 STATE after the last record of a stream shows that the tap was still at work then. A tap that fails between a STATE and
@@ -9,8 +9,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from target_duckdb_arrow.errors import UnfinishedError
+from target_duckdb_arrow.tables import TableLoader
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    import duckdb
+
+    from target_duckdb_arrow.sinks import DuckDBSink
+
+STAGED_SUFFIX = "__target_duckdb_arrow_new"
+"""What the name of a table gets while its successor is written."""
+
+REPLACED_SUFFIX = "__target_duckdb_arrow_previous"
+"""What the name of a table that was replaced gets."""
 
 _DATES = frozenset({"date", "date-time"})
 
@@ -80,3 +93,53 @@ def _holds_value(bookmark: Any, names: tuple[str, ...]) -> bool:
     if any(bookmark.get(name) is not None for name in names):
         return True
     return any(_holds_value(partition, names) for partition in _partitions(bookmark))
+
+
+def replace_tables(
+    connection: duckdb.DuckDBPyConnection,
+    sinks: Iterable[DuckDBSink],
+    evidence: Evidence,
+    *,
+    without_state: bool,
+) -> tuple[str, UnfinishedError | None]:
+    """Put the new tables of finished streams in the place of the old ones, and drop those of the others.
+
+    Args:
+        connection: open, with a transaction begun.
+        sinks: one for each table that was written.
+        evidence: what the input showed.
+        without_state: whether an input without any STATE replaces tables too.
+
+    Returns:
+        A warning about tables of streams with bookmarks, or an empty text; and the error of a run that did not finish
+        its streams, to be raised when the transaction is committed.
+    """
+    replaced, unfinished = [], []
+    for sink in sinks:
+        stream = sink.source
+        if not (without_state and not evidence.state_line) and not evidence.finished(stream):
+            TableLoader(connection, sink.staged, stream).drop()
+            unfinished.append(f"'{stream}'")
+            continue
+        old, new = TableLoader(connection, sink.destination, stream).replace_with(sink.staged, sink.replaced)
+        if old and evidence.has_bookmark(stream):
+            replaced.append(f"{sink.destination} ({old:,} rows by {new:,})")
+    warning = (
+        f"load_method overwrite replaced {', '.join(replaced)}. If the tap resumed from a state, older rows are "
+        "missing now: run again with `meltano run --full-refresh`. The replaced tables are kept, with "
+        f"{REPLACED_SUFFIX} added to their names"
+    )
+    return warning if replaced else "", _unfinished(unfinished, evidence) if unfinished else None
+
+
+def _unfinished(streams: list[str], evidence: Evidence) -> UnfinishedError:
+    if evidence.state_line:
+        reason = "the input ended without a STATE after the last record, so the tap may have failed"
+        advice = "See what the tap reports, and run again"
+    else:
+        reason = "the input has no STATE, so nothing shows that the tap finished"
+        advice = "See what the tap reports; if it never sends STATE, set overwrite_without_state"
+    return UnfinishedError(
+        f"{'Streams' if len(streams) > 1 else 'Stream'} {', '.join(streams)}: {reason}. With load_method overwrite the "
+        f"table stays as it was. {advice}.",
+    )

@@ -20,12 +20,16 @@ from target_duckdb_arrow.decimals import parse_number
 from target_duckdb_arrow.errors import InputError, RecordError, describe, one_line, shorten
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Callable, Sequence
 
 # Records with ever new unknown properties would compile a decoder for each; past this many they are parsed into dicts.
 _MOST_COMPILED = 50
 # Names of unknown properties that are remembered, so that a tap which uses ids as names does not fill the memory.
 _MOST_REMEMBERED = 10_000
+# Unknown properties that get a line of their own, and names in the line about the rest.
+_MOST_NAMED = 20
+_MOST_LISTED = 100
 # What msgspec refuses in the name of a field.
 _NOT_COMPILED = re.compile(r'["\\\x00-\x1f]')
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -176,28 +180,67 @@ class LineReader(GenericSingerReader[bytes]):
         return _decode_message(line)
 
 
+class UnknownProperties:
+    """Names, each once, the properties of records that the schema does not name.
+
+    Args:
+        stream: its name, for messages.
+        logger: for warnings.
+    """
+
+    def __init__(self, stream: str, logger: logging.Logger) -> None:
+        self.names: list[str] = []
+        self._stream = stream
+        self._logger = logger
+        self._named = 0
+
+    def add(self, name: str) -> None:
+        """Take in a name; the first ones get a line each."""
+        self.names.append(name)
+        if len(self.names) <= _MOST_NAMED:
+            self._named += 1
+            self._logger.warning(
+                "Stream %s: the schema does not name the property %s of the records; it is not loaded",
+                shorten(self._stream),
+                shorten(name),
+            )
+
+    def name_rest(self) -> None:
+        """Name in one line those that have had no line."""
+        rest = self.names[self._named :]
+        if not rest:
+            return
+        self._named = len(self.names)
+        self._logger.warning(
+            "Stream %s: the schema does not name %d more properties of the records; they are not loaded: %s%s",
+            shorten(self._stream),
+            len(rest),
+            ", ".join(map(shorten, rest[:_MOST_LISTED])),
+            f" and {len(rest) - _MOST_LISTED:,} more" if len(rest) > _MOST_LISTED else "",
+        )
+
+
 class RecordDecoder:
     """Parses the records of one stream into rows.
 
     Args:
         stream: name of the stream, for messages.
         names: properties of the schema, in the order of the columns.
-        warn: called once with each unknown property.
+        logger: for warnings about unknown properties.
     """
 
-    def __init__(self, stream: str, names: Sequence[str], warn: Callable[[str], None]) -> None:
+    def __init__(self, stream: str, names: Sequence[str], logger: logging.Logger) -> None:
         self._stream = stream
         self._names = list(names)
-        self._unknown: list[str] = []
+        self.unknown = UnknownProperties(stream, logger)
         self._known = set(names)
-        self._warn = warn
         # None: the names cannot be compiled, and records are parsed into dicts.
         self._decode: Callable[[msgspec.Raw], Any] | None = None
         self._compile()
 
     def _compile(self) -> None:
-        fields = [*self._names, *self._unknown]
-        if len(self._unknown) > _MOST_COMPILED or any(map(_NOT_COMPILED.search, fields)):
+        fields = [*self._names, *self.unknown.names]
+        if len(self.unknown.names) > _MOST_COMPILED or any(map(_NOT_COMPILED.search, fields)):
             self._decode = None
             return
         # Fields are numbered, as a property may be called anything. `gc=False`: rows of parsed JSON have no cycles.
@@ -241,11 +284,10 @@ class RecordDecoder:
 
     def note_unknown(self, content: dict[str, Any]) -> bool:
         """Report each property that the schema does not name, once; return whether there was a new one."""
-        new = [name for name in content if name not in self._known][: _MOST_REMEMBERED - len(self._unknown)]
+        new = [name for name in content if name not in self._known][: _MOST_REMEMBERED - len(self.unknown.names)]
         for name in new:
             self._known.add(name)
-            self._unknown.append(name)
-            self._warn(name)
+            self.unknown.add(name)
         return bool(new)
 
     def _refusal(self, line: int, reason: str) -> RecordError:

@@ -1,4 +1,4 @@
-"""Settings from files and from the environment: read, and refused in one line where they cannot be read."""
+"""The settings, and reading them from files and the environment: refused in one line where they cannot be read."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from singer_sdk import typing as th
+
 from target_duckdb_arrow.errors import SettingError, one_line, shorten
 
 if TYPE_CHECKING:
@@ -15,6 +17,97 @@ if TYPE_CHECKING:
 
 ENVIRONMENT = "ENV"
 """What stands for the environment in `--config`."""
+
+CONFIG: dict[str, Any] = th.PropertiesList(
+    th.Property(
+        "filepath",
+        th.StringType(min_length=1),
+        required=True,
+        title="File",
+        description="The DuckDB database file. It and its folder are made if they are not there.",
+    ),
+    th.Property(
+        "default_target_schema",
+        th.StringType,
+        title="Schema",
+        description=(
+            "Schema of DuckDB to load into. Without it streams named `schema-table` go to that schema, "
+            "others to `main`."
+        ),
+    ),
+    th.Property(
+        "load_method",
+        th.StringType,
+        default="upsert",
+        allowed_values=["upsert", "append-only", "overwrite"],
+        title="Load method",
+        description=(
+            "`upsert` replaces rows of the same key, and appends streams without a key; `append-only` appends "
+            "all; `overwrite` replaces each table at the end of a run, if a STATE followed the stream's last "
+            "record, and keeps the replaced one until the next run. Use it with `meltano run --full-refresh`."
+        ),
+    ),
+    th.Property(
+        "overwrite_without_state",
+        th.BooleanType,
+        default=False,
+        title="Overwrite without STATE",
+        description=(
+            "Whether `overwrite` also replaces tables when the whole input has no STATE, for taps that never send "
+            "one. A tap that failed cannot be recognised then."
+        ),
+    ),
+    th.Property(
+        "add_record_metadata",
+        th.BooleanType,
+        default=False,
+        title="Record metadata",
+        description="Whether to add the `_sdc_` columns of the Singer SDK.",
+    ),
+    th.Property(
+        "hard_delete",
+        th.BooleanType,
+        default=False,
+        title="Hard delete",
+        description=(
+            "Whether ACTIVATE_VERSION deletes rows of older versions, and a record with `_sdc_deleted_at` the row "
+            "of its key. Otherwise ACTIVATE_VERSION sets `_sdc_deleted_at`, where record metadata is on. Adds the "
+            "`_sdc_` columns."
+        ),
+    ),
+    th.Property(
+        "batch_size_rows",
+        th.IntegerType(minimum=1),
+        default=100_000,
+        title="Rows per batch",
+        description="A batch is written once a stream has this many records waiting.",
+    ),
+    th.Property(
+        "max_batch_bytes",
+        th.IntegerType(minimum=1),
+        default=64 * 1024 * 1024,
+        title="Bytes per batch",
+        description="A batch is written once the records waiting, of all streams, are this many bytes of JSON.",
+    ),
+    th.Property(
+        "lock_timeout",
+        th.IntegerType(minimum=0),
+        default=300,
+        title="Lock timeout",
+        description="Seconds to wait for another process that has the file open.",
+    ),
+    th.Property(
+        "validate_records",
+        th.BooleanType,
+        default=False,
+        title="Validate records",
+        description=(
+            "Whether to check each record against its JSON Schema too, several times slower. Values that do not "
+            "fit their column are refused in any case."
+        ),
+    ),
+).to_dict()
+"""JSON Schema of the loader's own settings; those of stream maps and flattening are the SDK's."""
 
 _WORDS = {
     **dict.fromkeys(("true", "t", "yes", "y", "on", "1"), True),

@@ -14,10 +14,19 @@ from typing_extensions import override
 
 from target_duckdb_arrow.arrow import convert
 from target_duckdb_arrow.database import is_about_the_file, plain_text
-from target_duckdb_arrow.errors import MissingKeyError, RecordError, RefusedValueError, SchemaError, shorten
+from target_duckdb_arrow.errors import (
+    MissingKeyError,
+    RecordError,
+    RefusedValueError,
+    SchemaError,
+    broken_rule,
+    shorten,
+)
+from target_duckdb_arrow.metadata import DELETED_AT, METADATA_SCHEMA
 from target_duckdb_arrow.names import check_names, table_name
+from target_duckdb_arrow.overwrite import REPLACED_SUFFIX, STAGED_SUFFIX
 from target_duckdb_arrow.records import RecordDecoder
-from target_duckdb_arrow.tables import DELETED_AT, ORDINAL, Segment, TableLoader, TableName, fold, merge_types
+from target_duckdb_arrow.tables import ORDINAL, Segment, TableLoader, TableName, fold, merge_types
 from target_duckdb_arrow.types import JSON, ColumnType, type_from_schema
 
 if TYPE_CHECKING:
@@ -31,23 +40,6 @@ if TYPE_CHECKING:
 # Small enough that parsed rows take little memory, large enough that the calls for each column cost nothing.
 _CHUNK_ROWS = 4096
 _CHUNK_BYTES = 4 * 1024 * 1024
-
-_STAGED = "__target_duckdb_arrow_new"
-REPLACED_SUFFIX = "__target_duckdb_arrow_previous"
-"""What overwrite adds to the name of a table that it replaced."""
-
-# Unknown properties that get a line of their own, and names in the line about the rest.
-_MOST_NAMED = 20
-_MOST_LISTED = 100
-
-# The SDK's metadata columns, in its order.
-_METADATA_SCHEMA: dict[str, dict[str, Any]] = {
-    **{
-        f"_sdc_{name}": {"type": ["null", "string"], "format": "date-time"}
-        for name in ("extracted_at", "received_at", "batched_at", "deleted_at")
-    },
-    **{f"_sdc_{name}": {"type": ["null", "integer"]} for name in ("sequence", "table_version", "sync_started_at")},
-}
 
 
 class DuckDBSink(BatchSink):
@@ -74,15 +66,13 @@ class DuckDBSink(BatchSink):
         self._wires = dict(self._columns)
         self._with_metadata = self.include_sdc_metadata_properties
         self._drops_deleted = bool(self.config.get("hard_delete")) and self._method != "append-only"
-        self._decoder = RecordDecoder(stream_name, self._names, self._warn_unknown)
+        self._decoder = RecordDecoder(stream_name, self._names, self.logger)
         self._rows: list[tuple[Any, ...]] = []
         self._row_bytes = 0
         self._uncounted = 0
         self._lines: list[int] = []
         self._version: int | None = None
         self._has_records = False
-        self._unnamed: list[str] = []
-        self._named = 0
         self._chunks: list[tuple[tuple[ColumnType, ...], pa.RecordBatch]] = []
         self._cut_told: set[str] = set()
         self._prepared = False
@@ -107,7 +97,7 @@ class DuckDBSink(BatchSink):
 
     @property
     def _beside(self) -> TableName:
-        return TableName(self.destination.schema, self.destination.table + _STAGED)
+        return TableName(self.destination.schema, self.destination.table + STAGED_SUFFIX)
 
     @property
     @override
@@ -119,8 +109,8 @@ class DuckDBSink(BatchSink):
     def _add_sdc_metadata_to_schema(self) -> None:
         # In the place of properties of the same names that the tap declares; it keeps all its others.
         self.schema["properties"] = {
-            **{name: one for name, one in self.schema["properties"].items() if name not in _METADATA_SCHEMA},
-            **_METADATA_SCHEMA,
+            **{name: one for name, one in self.schema["properties"].items() if name not in METADATA_SCHEMA},
+            **METADATA_SCHEMA,
         }
 
     @override
@@ -220,7 +210,7 @@ class DuckDBSink(BatchSink):
             except InvalidRecord as error:
                 raise RecordError(
                     f"Stream '{self.stream_name}': the record of line {self._target.line:,} breaks its schema"
-                    f"{_broken_rule(error)}. Correct the tap, or set validate_records to false.",
+                    f"{broken_rule(error)}. Correct the tap, or set validate_records to false.",
                 ) from error
             except (ArithmeticError, TypeError, RecursionError) as error:
                 # jsonschema divides by `multipleOf`, which fails on exponents that are far apart.
@@ -235,17 +225,6 @@ class DuckDBSink(BatchSink):
         # Keys are looked at once for a chunk, where NULLs are counted anyway.
         return
 
-    def _warn_unknown(self, name: str) -> None:
-        self._named += 1
-        if self._named > _MOST_NAMED:
-            self._unnamed.append(name)
-            return
-        self.logger.warning(
-            "Stream %s: the schema does not name the property %s of the records; it is not loaded",
-            shorten(self.stream_name),
-            shorten(name),
-        )
-
     @override
     def clean_up(self) -> None:
         """Name what is left to name, at the end of a run."""
@@ -254,17 +233,7 @@ class DuckDBSink(BatchSink):
 
     def name_unknown(self) -> None:
         """Name the unknown properties that have had no line of their own."""
-        if self._unnamed:
-            names = ", ".join(map(shorten, self._unnamed[:_MOST_LISTED]))
-            rest = len(self._unnamed) - _MOST_LISTED
-            self.logger.warning(
-                "Stream %s: the schema does not name %d more properties of the records; they are not loaded: %s%s",
-                shorten(self.stream_name),
-                len(self._unnamed),
-                names,
-                f" and {rest:,} more" if rest > 0 else "",
-            )
-            self._unnamed = []
+        self._decoder.unknown.name_rest()
 
     def _add_row(self, row: tuple[Any, ...], size: int, line: int) -> None:
         if not row:
@@ -429,13 +398,3 @@ def _refused(value: Any, wire: ColumnType) -> RefusedValueError | None:
     except RefusedValueError as error:
         return error
     return None
-
-
-def _broken_rule(error: InvalidRecord) -> str:
-    """Name the property and the rule that a record breaks; jsonschema's own message quotes the value."""
-    cause = error.__cause__
-    rule, limit = getattr(cause, "validator", None), getattr(cause, "validator_value", None)
-    if rule is None:
-        return ""
-    path = ".".join(map(str, getattr(cause, "absolute_path", ())))
-    return f": {f'property {shorten(path)}, ' if path else ''}rule '{rule}' {shorten(limit)}"

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from target_duckdb_arrow.database import CATALOG
 from target_duckdb_arrow.decimals import BEYOND_DECIMAL, Profile, choose_scale, profile_of
 from target_duckdb_arrow.errors import SchemaError
+from target_duckdb_arrow.metadata import DELETED_AT
 from target_duckdb_arrow.types import cast, decimal_type, type_from_sql, widen
 
 if TYPE_CHECKING:
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
 
 RELOAD = "load the whole stream again: load_method overwrite with `meltano run --full-refresh`"
 """The way out where a table cannot follow. Overwriting without a full refresh would leave the new rows only."""
-
-DELETED_AT = "_sdc_deleted_at"
-"""Column that marks a row as deleted at its source."""
 
 # In the session's own temporary schema; the names are long so that they hide no table of the user.
 _KEYS = "target_duckdb_arrow_keys"

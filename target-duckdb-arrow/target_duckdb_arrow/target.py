@@ -1,23 +1,17 @@
-"""The target: its settings, and when what is written and which STATE may go out."""
+"""The target: messages to sinks, when what is written, and which STATE may go out."""
 
 from __future__ import annotations
 
-import gc
-import logging
-import os
-import sys
 from fnmatch import fnmatch
 from functools import cached_property
-from typing import IO, TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from singer_sdk import Target
-from singer_sdk import typing as th
-from singer_sdk.exceptions import ConfigValidationError, SingerSDKError
+from singer_sdk.exceptions import SingerSDKError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TargetCapabilities
 from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
-from singer_sdk.plugin_base import _ConfigInput
 from typing_extensions import override
 
+from target_duckdb_arrow.command_line import CommandLineTarget, write_line
 from target_duckdb_arrow.database import Database
 from target_duckdb_arrow.errors import (
     InputError,
@@ -32,29 +26,24 @@ from target_duckdb_arrow.errors import (
     shorten,
 )
 from target_duckdb_arrow.flattening import plain_schema, record_flattener
-from target_duckdb_arrow.overwrite import Evidence
+from target_duckdb_arrow.overwrite import Evidence, replace_tables
 from target_duckdb_arrow.records import LineReader, decode_json
-from target_duckdb_arrow.settings import ENVIRONMENT, read_environment, read_files, unknown_settings
-from target_duckdb_arrow.sinks import REPLACED_SUFFIX, DuckDBSink
-from target_duckdb_arrow.tables import TableLoader, read_columns
+from target_duckdb_arrow.settings import CONFIG, read_environment, unknown_settings
+from target_duckdb_arrow.sinks import DuckDBSink
+from target_duckdb_arrow.tables import read_columns
+from target_duckdb_arrow.versions import Versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from types import FrameType
 
-    import click
     import duckdb
     import msgspec
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
     from singer_sdk.mapper import StreamMap
     from singer_sdk.sinks import Sink
 
-_GC_THRESHOLDS = (100_000, 50, 100)
-_SIGNAL_EXIT = 128  # what shells add to the number of the signal that ended a program
-_VERSION_LIMIT = 2**63
 
-
-class TargetDuckDBArrow(Target):
+class TargetDuckDBArrow(CommandLineTarget):
     """Loads Singer streams into a DuckDB file, exactly."""
 
     name = "target-duckdb-arrow"
@@ -72,96 +61,7 @@ class TargetDuckDBArrow(Target):
         TargetCapabilities.TARGET_SCHEMA,
         TargetCapabilities.VALIDATE_RECORDS,
     ]
-    _stop_code: ClassVar[int | None] = None
-    config_jsonschema: ClassVar[dict[str, Any]] = th.PropertiesList(
-        th.Property(
-            "filepath",
-            th.StringType(min_length=1),
-            required=True,
-            title="File",
-            description="The DuckDB database file. It and its folder are made if they are not there.",
-        ),
-        th.Property(
-            "default_target_schema",
-            th.StringType,
-            title="Schema",
-            description=(
-                "Schema of DuckDB to load into. Without it streams named `schema-table` go to that schema, "
-                "others to `main`."
-            ),
-        ),
-        th.Property(
-            "load_method",
-            th.StringType,
-            default="upsert",
-            allowed_values=["upsert", "append-only", "overwrite"],
-            title="Load method",
-            description=(
-                "`upsert` replaces rows of the same key, and appends streams without a key; `append-only` appends "
-                "all; `overwrite` replaces each table at the end of a run, if a STATE followed the stream's last "
-                "record, and keeps the replaced one until the next run. Use it with `meltano run --full-refresh`."
-            ),
-        ),
-        th.Property(
-            "overwrite_without_state",
-            th.BooleanType,
-            default=False,
-            title="Overwrite without STATE",
-            description=(
-                "Whether `overwrite` also replaces tables when the whole input has no STATE, for taps that never send "
-                "one. A tap that failed cannot be recognised then."
-            ),
-        ),
-        th.Property(
-            "add_record_metadata",
-            th.BooleanType,
-            default=False,
-            title="Record metadata",
-            description="Whether to add the `_sdc_` columns of the Singer SDK.",
-        ),
-        th.Property(
-            "hard_delete",
-            th.BooleanType,
-            default=False,
-            title="Hard delete",
-            description=(
-                "Whether ACTIVATE_VERSION deletes rows of older versions, and a record with `_sdc_deleted_at` the row "
-                "of its key. Otherwise ACTIVATE_VERSION sets `_sdc_deleted_at`, where record metadata is on. Adds the "
-                "`_sdc_` columns."
-            ),
-        ),
-        th.Property(
-            "batch_size_rows",
-            th.IntegerType(minimum=1),
-            default=100_000,
-            title="Rows per batch",
-            description="A batch is written once a stream has this many records waiting.",
-        ),
-        th.Property(
-            "max_batch_bytes",
-            th.IntegerType(minimum=1),
-            default=64 * 1024 * 1024,
-            title="Bytes per batch",
-            description="A batch is written once the records waiting, of all streams, are this many bytes of JSON.",
-        ),
-        th.Property(
-            "lock_timeout",
-            th.IntegerType(minimum=0),
-            default=300,
-            title="Lock timeout",
-            description="Seconds to wait for another process that has the file open.",
-        ),
-        th.Property(
-            "validate_records",
-            th.BooleanType,
-            default=False,
-            title="Validate records",
-            description=(
-                "Whether to check each record against its JSON Schema too, several times slower. Values that do not "
-                "fit their column are refused in any case."
-            ),
-        ),
-    ).to_dict()
+    config_jsonschema: ClassVar[dict[str, Any]] = CONFIG
 
     def __init__(
         self,
@@ -189,10 +89,7 @@ class TargetDuckDBArrow(Target):
         self._reader: LineReader = self.message_reader
         self._evidence = Evidence()
         self._last_lines = self._evidence.last_lines
-        # Versions from before the SCHEMA of their stream, and those that take effect with the STATE that follows.
-        self._early_versions: dict[str, int] = {}
-        self._announced: dict[str, int] = {}
-        self._versions_ignored: set[str] = set()
+        self._versions = Versions(self._sinks_of, self.logger)
         self.database = Database(self.config.get("filepath", ""), self.config["lock_timeout"], self.logger)
         self._schemas: dict[str, tuple[bytes, Sequence[str] | None]] = {}
         self._direct: dict[str, DuckDBSink] = {}
@@ -279,8 +176,7 @@ class TargetDuckDBArrow(Target):
         plain = len(maps) == 1 and type(maps[0]) is SameRecordTransform and not maps[0].flattening_enabled
         if plain and not self.config["validate_records"]:
             self._direct[stream] = self._sink(stream)
-        if stream in self._early_versions:
-            self._activate(stream, self._early_versions.pop(stream))
+        self._versions.begin(stream)
 
     def _in_one_line(self, stream: str, step: Callable[[dict[str, Any]], Any], argument: dict[str, Any]) -> Any:
         """Do a step of the SDK that fails in many ways on a schema that is not one."""
@@ -401,7 +297,7 @@ class TargetDuckDBArrow(Target):
         if text is None or not isinstance(value, dict):
             raise InputError(f"A STATE message has no object as its 'value' (line {self.line:,}). Check the tap.")
         self._evidence.note_state(value, self.line)
-        self._activate_announced()
+        self._versions.activate()
         # Kept as it was written: the SDK's way through json would fail on decimals, which its reader makes of floats.
         self._latest_state = bytes(text).decode()  # type: ignore[assignment]
         self._handle_max_record_age()
@@ -409,40 +305,7 @@ class TargetDuckDBArrow(Target):
     @override
     def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
         stream = message_dict.get("stream", "")
-        version = message_dict.get("version")
-        if version is None or not -_VERSION_LIMIT <= version < _VERSION_LIMIT:
-            raise InputError(f"Stream '{stream}': ACTIVATE_VERSION has no 'version' of at most 64 bits. Check the tap.")
-        if stream in self.mapper.stream_maps:
-            self._activate(stream, version)
-        else:
-            self._early_versions[stream] = version
-
-    def _activate(self, stream: str, version: int) -> None:
-        """Activate a version after its records; one that comes before them takes effect with the STATE that follows.
-
-        A tap that announces a version and then fails would otherwise have emptied the table.
-        """
-        sinks = [sink for sink in self._sinks_of(stream) if sink.process_activate_version_messages]
-        if any(not sink.include_sdc_metadata_properties for sink in sinks):
-            if stream in self._versions_ignored:
-                return
-            self._versions_ignored.add(stream)
-            self.logger.warning(
-                "Stream %s: ACTIVATE_VERSION is ignored, because rows carry no version; set hard_delete or "
-                "add_record_metadata",
-                shorten(stream),
-            )
-            return
-        self._announced[stream] = version
-        if sinks and all(sink.has_version(version) for sink in sinks):
-            self._activate_announced(stream)
-
-    def _activate_announced(self, only: str | None = None) -> None:
-        for stream in [only] if only else [*self._announced]:
-            version = self._announced.pop(stream)
-            for sink in self._sinks_of(stream):
-                if sink.process_activate_version_messages:
-                    sink.activate_version(version)
+        self._versions.announce(stream, message_dict.get("version"), known=stream in self.mapper.stream_maps)
 
     @override
     def _process_batch_message(self, message_dict: dict[str, Any]) -> None:
@@ -477,16 +340,7 @@ class TargetDuckDBArrow(Target):
         Raises:
             UnfinishedError: With overwrite, the input does not show that the tap finished a stream.
         """
-        if self._announced and not self._evidence.state_line:
-            self._activate_announced()  # an input without any STATE, so that waiting for one proves nothing
-        for stream in self._announced:
-            self.logger.warning(
-                "Stream %s: ACTIVATE_VERSION has no effect, because the input ended before a STATE followed its "
-                "records; the tap may have failed",
-                shorten(stream),
-            )
-        for stream in self._early_versions:
-            self.logger.warning("Stream %s: ACTIVATE_VERSION without a SCHEMA is ignored", shorten(stream))
+        self._versions.end(stateless=not self._evidence.state_line)
         if not self._finished:
             self.drain_all()
             self._replace_tables()
@@ -494,119 +348,21 @@ class TargetDuckDBArrow(Target):
         super().process_endofpipe()
 
     def _replace_tables(self) -> None:
-        stateless = not self._evidence.state_line and self.config["overwrite_without_state"]
-        replaced, unfinished = [], []
         with self.database.transaction() as connection:
-            for sink in self._begun.values():
-                stream = sink.source
-                if not stateless and not self._evidence.finished(stream):
-                    TableLoader(connection, sink.staged, stream).drop()
-                    unfinished.append(f"'{stream}'")
-                    continue
-                old, new = TableLoader(connection, sink.destination, stream).replace_with(sink.staged, sink.replaced)
-                if old and self._evidence.has_bookmark(stream):
-                    replaced.append(f"{sink.destination} ({old:,} rows by {new:,})")
+            replaced, unfinished = replace_tables(
+                connection,
+                self._begun.values(),
+                self._evidence,
+                without_state=self.config["overwrite_without_state"],
+            )
         if replaced:
-            self.logger.warning(
-                "load_method overwrite replaced %s. If the tap resumed from a state, older rows are missing now: run "
-                "again with `meltano run --full-refresh`. The replaced tables are kept, with %s added to their names",
-                ", ".join(replaced),
-                REPLACED_SUFFIX,
-            )
-        if unfinished:
-            if self._evidence.state_line:
-                reason = "the input ended without a STATE after the last record, so the tap may have failed"
-                advice = "See what the tap reports, and run again"
-            else:
-                reason = "the input has no STATE, so nothing shows that the tap finished"
-                advice = "See what the tap reports; if it never sends STATE, set overwrite_without_state"
-            raise UnfinishedError(
-                f"{'Streams' if len(unfinished) > 1 else 'Stream'} {', '.join(unfinished)}: {reason}. With load_method "
-                f"overwrite the table stays as it was. {advice}.",
-            )
+            self.logger.warning("%s", replaced)
+        if unfinished is not None:
+            raise unfinished
 
     @override
     def _write_state_message(self, state: Any) -> None:
         # The SDK calls this at the end of drain_all, when every sink is committed.
-        if not self._finished or state == self._written_state:
-            return
-        self._written_state = state
-        try:
-            if sys.stdout is None:
-                raise ValueError("closed")  # noqa: TRY301 - as Python itself raises for a closed file
-            sys.stdout.write(f"{state}\n")
-            sys.stdout.flush()
-        except (BrokenPipeError, ValueError) as error:
-            _leave_standard_output()
-            raise LoadError(
-                "Standard output is closed: the state cannot be written. The rows are loaded; run again from the last "
-                "state that was written.",
-            ) from error
-
-    @override
-    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
-        # The SDK would drain and exit with 0, from inside whatever was going on: a batch would be written twice, or
-        # half a table put in the place of a whole one. What is committed has had its STATE; the rest comes again.
-        self.logger.error("Stopped by signal %d: run again from the last state", signum)
-        code = _SIGNAL_EXIT + signum
-        type(self)._stop_code = code  # noqa: SLF001 - its own class, whose `invoke` has no instance
-        sys.exit(code)
-
-    # Command line
-
-    @classmethod
-    @override
-    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> _ConfigInput:
-        """Read the settings' files; end with one line where one cannot be read."""
-        try:
-            settings = read_files(path for path in value if path != ENVIRONMENT)
-        except SettingError as error:
-            cls._end(str(error), error)
-        return _ConfigInput(config=settings, parse_env=ENVIRONMENT in value)
-
-    @classmethod
-    @override
-    def invoke(  # type: ignore[override]  # as the SDK's own Target does
-        cls,
-        *,
-        about: bool = False,
-        about_format: str | None = None,
-        config: _ConfigInput | None = None,
-        file_input: IO[str] | None = None,
-    ) -> None:
-        """Run; end with one line and exit code 1 on every error."""
-        # Parsed records are many and hold no cycles; looking for them costs a quarter of the run.
-        gc.set_threshold(*_GC_THRESHOLDS)
-        try:
-            super().invoke(about=about, about_format=about_format, config=config, file_input=file_input)
-        except ConfigValidationError as error:
-            cls._end(f"Settings: {'; '.join(error.errors)}. See {cls.name} --about.", error)
-        except (LoadError, SingerSDKError, OSError) as error:
-            cls._end(f"{one_line(error)}.", error)
-        except MemoryError as error:
-            cls._end("Out of memory. Set max_batch_bytes lower, and run again from the last state.", error)
-        except RecursionError as error:
-            cls._end("A message or a setting is nested too deeply. Check the tap.", error)
-        except Exception as error:  # noqa: BLE001 - its text may quote a record, and its traceback is kept for DEBUG
-            cls._end(
-                f"Unexpected {type(error).__name__}. This is a fault of {cls.name}: with {cls._env_var_prefix}LOGLEVEL="
-                "DEBUG it logs where.",
-                error,
-            )
-
-    @classmethod
-    def _end(cls, line: str, error: Exception) -> NoReturn:
-        if cls._stop_code is not None:
-            # DuckDB makes an error of its own of the exit which a signal asked for while it was at work.
-            sys.exit(cls._stop_code)
-        debugging = cls.logger.isEnabledFor(logging.DEBUG)
-        cls.logger.error(" ".join(line.split()), exc_info=error if debugging else None)
-        sys.exit(1)
-
-
-def _leave_standard_output() -> None:
-    """Keep Python from reporting, at its exit, that standard output cannot be flushed."""
-    if sys.stdout is not None and not sys.stdout.closed:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+        if self._finished and state != self._written_state:
+            self._written_state = state
+            write_line(state)

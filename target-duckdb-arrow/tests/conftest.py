@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,18 @@ encode = msgspec.json.Encoder(decimal_format="number").encode
 def filepath(tmp_path: Path) -> Path:
     """The database file, in a folder that is not there yet."""
     return tmp_path / "new" / "warehouse.duckdb"
+
+
+@pytest.fixture
+def config(tmp_path: Path, filepath: Path) -> Callable[..., str]:
+    """Write a file of settings."""
+
+    def write(**settings: object) -> str:
+        path = tmp_path / "config.json"
+        path.write_text(json.dumps({"filepath": str(filepath), **settings}))
+        return f"--config={path}"
+
+    return write
 
 
 @pytest.fixture
