@@ -141,7 +141,7 @@ class LineReader(GenericSingerReader[bytes]):
             InputError: A line is not a Singer message.
         """
         source: IO[Any] = file_input or self.default_input
-        counts: Counter[str] = Counter()
+        counts = dict.fromkeys(callbacks, 0)
         decode = _decode_message  # not by way of a method, for each line
         for number, line in enumerate(getattr(source, "buffer", source), 1):
             self.line = number
@@ -159,7 +159,7 @@ class LineReader(GenericSingerReader[bytes]):
                 )
             callback(message)
             counts[kind] += 1
-        return counts
+        return Counter(counts)
 
     def _read_oddity(self, line: bytes | str, error: Exception) -> dict[str, Any]:
         """Read a first line that begins with a byte order mark; refuse everything else."""

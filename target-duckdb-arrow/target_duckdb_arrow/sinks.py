@@ -180,8 +180,8 @@ class DuckDBSink(BatchSink):
 
     # Receiving
 
-    def receive(self, message: Message, size: int, line: int) -> None:
-        """Take the RECORD message of a line, `size` bytes of text still: the way without maps and validation.
+    def receive(self, message: Message, size: int, line: int) -> int:
+        """Take the RECORD message of a line, without maps and validation; return how many records wait now.
 
         Raises:
             RecordError: It cannot be read, or a value of its chunk does not fit.
@@ -194,6 +194,7 @@ class DuckDBSink(BatchSink):
             row = tuple(map(values.get, self._names))
         self._uncounted += 1
         self._add_row(row, size, line)
+        return self._batch_records_read + self._uncounted
 
     @override
     def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:
@@ -227,7 +228,6 @@ class DuckDBSink(BatchSink):
 
     @override
     def clean_up(self) -> None:
-        """Name what is left to name, at the end of a run."""
         self.name_unknown()
         super().clean_up()
 

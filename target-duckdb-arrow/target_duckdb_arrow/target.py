@@ -252,13 +252,13 @@ class TargetDuckDBArrow(CommandLineTarget):
             raise InputError(
                 f"A RECORD message, of stream {shorten(stream)}, has no 'record' (line {line:,}). Check the tap."
             )
-        size = memoryview(record).nbytes
+        size = len(record)
         self._bytes += size
         self._last_lines[stream] = line
         sink = self._direct.get(stream)
         if sink is not None:
-            sink.receive(message_dict, size, line)  # type: ignore[arg-type]  # the reader's Message
-            full = sink.gathered >= self._batch_rows
+            gathered = sink.receive(message_dict, size, line)  # type: ignore[arg-type]  # the reader's Message
+            full = gathered >= self._batch_rows
         else:
             full = self._process_mapped(stream, message_dict, record)
         if full or self._bytes >= self._batch_bytes:
