@@ -9,7 +9,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -188,29 +187,31 @@ def test_closed_streams_end_with_one_line(
     assert "Exception ignored" not in result.stderr
 
 
-@pytest.mark.parametrize("delay", [0.2, 0.6])
+@pytest.mark.parametrize("imported", ["typing_extensions", "duckdb", "target_duckdb_arrow.target"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_in_the_first_second_ends_with_one_line(
-    config: Callable[..., str], delay: float, number: signal.Signals
+    config: Callable[..., str], imported: str, number: signal.Signals
 ) -> None:
-    # given a loader whose libraries are being imported
+    # given a loader whose libraries are being imported, each with a line once it is
     process = subprocess.Popen(
-        [sys.executable, "-m", "target_duckdb_arrow", config()],
+        [sys.executable, "-X", "importtime", "-m", "target_duckdb_arrow", config()],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        text=True,
     )
+    assert process.stderr is not None
+    assert any(line.split()[-1] == imported for line in process.stderr)
 
     # when
-    time.sleep(delay)
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
 
     # then
     assert process.returncode == 128 + number
-    assert out == b""
-    assert b"Traceback" not in err
-    assert b"topped by signal" in err
+    assert out == ""
+    assert "Traceback" not in err
+    assert "topped by signal" in err
 
 
 @pytest.mark.parametrize(
