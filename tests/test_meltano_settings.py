@@ -56,25 +56,25 @@ def test_meltano_passes_settings_on_as_they_are_written(meltano: Meltano) -> Non
 
 
 @pytest.mark.parametrize(
-    ("setting", "text"),
+    ("setting", "text", "shown"),
     [
-        ("start_date", "2026"),
-        ("start_date", "2026-11"),
-        ("end_date", "01.02.2026"),
-        ("end_date", "26-11-24"),
-        ("national_only", "t"),
-        ("airing_types", '"NR"'),
-        ("page_size", "many"),
+        ("start_date", "2026", "'2026'"),
+        ("start_date", "2026-11", "'2026-11'"),
+        ("end_date", "01.02.2026", "'01.02.2026'"),
+        ("end_date", "26-11-24", "'26-11-24'"),
+        ("national_only", "t", "'t'"),
+        ("airing_types", '"NR"', "'NR'"),
+        ("page_size", "many", "'many'"),
     ],
 )
 def test_what_meltano_would_guess_is_refused_in_one_line(
-    meltano: Meltano, vendor: ISpotSimulator, setting: str, text: str
+    meltano: Meltano, vendor: ISpotSimulator, setting: str, text: str, shown: str
 ) -> None:
     run = meltano.run("tap-ispot", "target-duckdb", {**vendor.settings(), setting: text})
 
     assert run.returncode != 0
     output = run.stdout + run.stderr
-    assert f"setting `{setting}`: {text!r} is not allowed: " in output
+    assert f"setting `{setting}`: {shown} is not allowed: " in output
     assert "Traceback" not in output
     assert list(vendor.journal) == []
 
