@@ -249,7 +249,7 @@ def test_one_slice_fails_alone_and_the_bookmark_waits_for_it_and_for_a_run_that_
     told = output.partition("Not loaded:")[2]
     assert "2024-02" in told
     assert "window 2024-02-15..2024-02-15" in told
-    assert "deselect audience_airings" in told
+    assert "HTTP 403" in told
     assert "backfill-tap-ispot-to-target-duckdb/2024-02.log" in told
     assert backfills.bookmark() == "2024-01-31T00:00:00-05:00"
     assert set(backfills.asked()) == set(days("2024-01-31", "2024-02-15")) | {"2024-03-01"}

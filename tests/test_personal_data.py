@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import psutil  # type: ignore[import-untyped] # Meltano brings it, without types
 import pytest
 import yaml
 from vendor_simulators.adspect import AdspectSimulator
@@ -91,16 +92,18 @@ def project(tmp_path: Path) -> Project:
 
 
 def wait_for_the_loader(warehouse: Path) -> None:
-    """Wait until nobody holds the file: Meltano does not wait for the loader when a mapper has failed."""
+    """Wait until the loader has ended: Meltano does not wait for it when a mapper has failed."""
     deadline = time.monotonic() + 120
-    while warehouse.exists():
-        try:
-            duckdb.connect(str(warehouse), read_only=True).close()
-        except duckdb.IOException:  # noqa: PERF203 - asked again until it is free
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        else:
-            return
+    while any(_loads_into(process, warehouse) for process in psutil.process_iter()):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def _loads_into(process: psutil.Process, warehouse: Path) -> bool:
+    try:
+        return bool(process.environ().get("TARGET_DUCKDB_FILEPATH") == str(warehouse))
+    except psutil.Error:  # it has ended, or belongs to somebody else
+        return False
 
 
 def hashed(text: str) -> str:
