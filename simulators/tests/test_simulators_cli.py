@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from vendor_simulators.__main__ import main
 from vendor_simulators.calls import call
-from vendor_simulators.control import exact_json
+from vendor_simulators.exact import exact_json
 from vendor_simulators.ispot.truth import INCLUDE
 from vendor_simulators.options import describe
 from vendor_simulators.registry import SIMULATORS

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections import Counter
 from dataclasses import fields
 from datetime import date
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from vendor_simulators.exact import exact_json
 from vendor_simulators.faults import Fault
 from vendor_simulators.messages import Answer, Content
 
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
 
 PREFIX = "/__simulator__/"
 _FAULT_FIELDS = {item.name for item in fields(Fault) if item.init}
-_NUMBER = re.compile(r'"\\u0000([^"]*)"')
 
 
 def control(simulator: Simulator, request: Request) -> Answer:
@@ -30,19 +27,6 @@ def control(simulator: Simulator, request: Request) -> Answer:
         return _control(simulator, request)
     except (ValueError, TypeError, AttributeError) as error:
         return Answer.text(f"{error}\n", 400)
-
-
-def exact_json(value: object) -> str:
-    """Return JSON text in which a Decimal is a number with all its digits."""
-    # json has no hook for the text of a number: decimals go as strings marked by a NUL, which no other string
-    # begins with, and lose their quotes afterwards.
-    return _NUMBER.sub(r"\1", json.dumps(value, default=_mark))
-
-
-def _mark(value: object) -> str:
-    if isinstance(value, Decimal):
-        return f"\0{value:f}"
-    raise TypeError(f"{value!r} is no JSON value")
 
 
 def _control(simulator: Simulator, request: Request) -> Answer:

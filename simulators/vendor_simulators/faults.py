@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import re
 import threading
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, get_args
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Literal, cast, get_args
 
+from vendor_simulators.alterations import MANY_PAGES, Alteration, alter
 from vendor_simulators.messages import Answer, Content
 
 if TYPE_CHECKING:
@@ -16,9 +16,23 @@ if TYPE_CHECKING:
     from vendor_simulators.messages import Request
 
 Action = Literal[
-    "status", "html", "cut", "drop", "slow", "broken_json", "redirect", "expire_token",
-    "empty", "no_content", "half_rows", "previous",
-]  # fmt: skip
+    "status",
+    "html",
+    "cut",
+    "cut_chunks",
+    "cut_gzip",
+    "reset",
+    "drip",
+    "drop",
+    "slow",
+    "broken_json",
+    "redirect",
+    "expire_token",
+    "empty",
+    "no_content",
+    "previous",
+    Alteration,
+]
 
 # The name is reserved (RFC 2606): a client that follows it leaves a trace and reaches nobody.
 ELSEWHERE = "http://elsewhere.invalid"
@@ -40,6 +54,10 @@ class Fault:
             `status`: answered with `status` (500), `headers`, `body` and `content_type`.
             `html`: answered with a page of HTML and `status` (502).
             `cut`: answered as always, but the connection is closed half way through the body.
+            `cut_chunks`: the same in chunked transfer coding, without the last chunk.
+            `cut_gzip`: the body is the first half of its gzip, with a right Content-Length.
+            `reset`: the connection is reset half way through the body.
+            `drip`: answered as always, but one byte of the body every `delay` seconds (1).
             `drop`: the connection is closed before any byte.
             `slow`: answered as always, `delay` seconds later.
             `broken_json`: answered as always, but the body is only its first half, with a right Content-Length.
@@ -47,14 +65,15 @@ class Fault:
             `expire_token`: every token or session is made invalid before the request is handled.
             `empty`: answered with `status` (200) and no body at all, as a load balancer that fails does.
             `no_content`: the same with 204.
-            `half_rows`: answered as always, but every second row is missing, the first of two; totals stay.
             `previous`: answered as the last request that the fault has counted and that had another query or body, as a
                 cache or a gateway does that does not look at them; as always if there was none.
+            An alteration: answered as always, but the body is altered; see `alterations`.
         status: See `action`.
         headers: Header fields to add to the answer, whatever the action.
         body: Body for `status` and `html`.
         content_type: Its type; `text/plain` by default, `application/json` when it begins like JSON.
-        delay: Seconds to wait before anything else, whatever the action.
+        delay: Seconds to wait before anything else, whatever the action but `drip`.
+        changed: How many answers differ from the right one, of alterations and `previous`.
     """
 
     path: str = "*"
@@ -70,8 +89,10 @@ class Fault:
     delay: float = 0.0
     seen: int = field(default=0, init=False)
     fired: int = field(default=0, init=False)
+    changed: int = field(default=0, init=False)
     answered: list[tuple[tuple[str, bytes], Answer]] = field(default_factory=list, init=False, repr=False)
     """The last two right answers, each with what was asked; kept for `previous`."""
+    _last: tuple[int, str, bytes] | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.action not in get_args(Action):
@@ -92,14 +113,33 @@ class Fault:
         if self.action == "expire_token":
             expire()
         answer = self._instead(request) or handle()
-        if self.action == "cut":
-            answer.delivery = "cut"
-        elif self.action == "broken_json":
-            answer.body = Content(answer.body.plain[: len(answer.body.plain) // 2])
-        elif self.action == "half_rows":
-            answer.body = Content(_half(answer.body.plain))
+        self._spoil(answer)
         answer.headers += list(self.headers.items())
         return answer
+
+    def _spoil(self, answer: Answer) -> None:
+        """Do to an answer what is done to the right one."""
+        if self.action in ("cut", "cut_chunks", "reset", "drip"):
+            answer.delivery, answer.pace = self.action, self.delay or 1.0
+        elif self.action == "cut_gzip":
+            answer.body = Content(answer.body.zipped[: len(answer.body.zipped) // 2])
+            answer.headers.append(("Content-Encoding", "gzip"))
+        elif self.action == "broken_json":
+            answer.body = Content(answer.body.plain[: len(answer.body.plain) // 2])
+        elif self.action in get_args(Alteration):
+            self._alter(answer, cast("Alteration", self.action))
+
+    def _alter(self, answer: Answer, alteration: Alteration) -> None:
+        plain, headers = answer.body.plain, answer.headers
+        if alteration == "endless" and answer.status >= HTTPStatus.BAD_REQUEST and self._last is not None:
+            # A page past the end, which a vendor that never ends has too.
+            answer.status, answer.content_type, plain = self._last
+        answer.body = Content(alter(plain, alteration))
+        self._last = answer.status, answer.content_type, plain
+        if alteration in ("many_pages", "endless"):
+            totals = ("X-Pagination-Total-Count", "X-Pagination-Page-Count")
+            answer.headers = [(name, str(MANY_PAGES) if name in totals else value) for name, value in headers]
+        self.changed += answer.body.plain != plain or answer.headers != headers
 
     def _instead(self, request: Request) -> Answer | None:
         """Return what is answered whatever the right answer is; None if that one is needed."""
@@ -119,27 +159,12 @@ class Fault:
                 answer.headers.append(("Location", f"{ELSEWHERE}/"))
             return answer
         others = [answer for asked, answer in self.answered if asked != _asked(request)]
+        self.changed += bool(others)
         return replace(others[-1], headers=list(others[-1].headers)) if others else None
 
 
 def _asked(request: Request) -> tuple[str, bytes]:
     return request.target, request.body
-
-
-def _half(body: bytes) -> bytes:
-    """Leave out every second row: of the longest list in a JSON body, or of its lines."""
-    try:
-        # Numbers keep their digits, as texts that no vendor sends.
-        value = json.loads(body, parse_float=lambda digits: f"\0{digits}")
-    except ValueError:
-        value = None
-    members = value.values() if isinstance(value, dict) else [value]
-    lists = [one for one in members if isinstance(one, list) and all(isinstance(row, dict | list) for row in one)]
-    if not lists:
-        return b"".join(body.splitlines(keepends=True)[1::2])
-    del max(lists, key=len)[::2]
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return re.sub(r'"\\u0000([^"]+)"', r"\1", text).encode()
 
 
 class FaultPlan:

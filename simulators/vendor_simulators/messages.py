@@ -156,14 +156,16 @@ class Answer:
     """A response to be sent.
 
     `delivery` is one of `whole`; `cut`: Content-Length is the full size, but the connection is closed halfway
-    through the body; `drop`: the connection is closed before any byte is sent.
+    through the body; `cut_chunks`: the same in chunks; `reset`: the connection is reset halfway through the body;
+    `drip`: one byte of the body every `pace` seconds; `drop`: the connection is closed before any byte is sent.
     """
 
     status: int = 200
     body: Content = field(default_factory=lambda: Content(b""))
     content_type: str = "application/json"
     headers: Pairs = field(default_factory=list)
-    delivery: Literal["whole", "cut", "drop"] = "whole"
+    delivery: Literal["whole", "cut", "cut_chunks", "reset", "drip", "drop"] = "whole"
+    pace: float = 0.0
 
     @classmethod
     def json(cls, value: object, status: int = 200, headers: Sequence[tuple[str, str]] = ()) -> Self:

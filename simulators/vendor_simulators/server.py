@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import sys
 import threading
 import time
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 # Seconds between two checks whether to stop, and the longest that stopping takes.
 _POLL = 0.01
+# Seconds that the first half of a body has before the connection is reset.
+_BEFORE_RESET = 0.02
 _BODILESS = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
 # Not a standard status; Magnite sends it when a session has timed out.
 _REASONS = {419: "Authentication Timeout"}
@@ -166,20 +169,26 @@ class _Handler(BaseHTTPRequestHandler):
         self.rfile.readline()
         return body
 
-    def _send(self, request: Request, answer: Answer) -> None:
-        body = answer.body.plain
+    def _body(self, request: Request, answer: Answer) -> bytes:
+        """Return what is sent of the body, and set the header fields that describe it."""
         if answer.status in _BODILESS:
-            body = b""
-        elif len(body) >= GZIP_FROM_BYTES and "gzip" in request.headers.get("Accept-Encoding", ""):
+            return b""
+        body = answer.body.plain
+        large = len(body) >= GZIP_FROM_BYTES and not answer.has("Content-Encoding")
+        if large and "gzip" in request.headers.get("Accept-Encoding", ""):
             body = answer.body.zipped
             answer.default("Content-Encoding", "gzip")
             answer.default("Vary", "Accept-Encoding")
-        if answer.status not in _BODILESS:
-            answer.default("Content-Type", answer.content_type)
-            answer.default("Content-Length", str(len(body)))
-        if answer.delivery == "cut":
+        answer.default("Content-Type", answer.content_type)
+        chunked = answer.delivery == "cut_chunks"
+        answer.default(*(("Transfer-Encoding", "chunked") if chunked else ("Content-Length", str(len(body)))))
+        if answer.delivery in ("cut", "cut_chunks", "reset"):
             self.close_connection = True
             body = body[: len(body) // 2]
+        return b"%x\r\n%b\r\n" % (len(body), body) if chunked else body
+
+    def _send(self, request: Request, answer: Answer) -> None:
+        body = self._body(request, answer)
         if self.close_connection:
             answer.default("Connection", "close")
         try:
@@ -190,8 +199,26 @@ class _Handler(BaseHTTPRequestHandler):
         lines = [f"{self.protocol_version} {answer.status} {reason}"]
         lines += [f"{name}: {value}" for name, value in answer.headers]
         head = "\r\n".join([*lines, "\r\n"]).encode("latin-1", "replace")
+        if request.method == "HEAD":
+            body = b""
+        if answer.delivery == "drip":
+            self._drip(head, body, answer.pace)
+            return
         # One call for head and body: two would add a round trip to a small response.
-        self.wfile.write(head if request.method == "HEAD" else head + body)
+        self.wfile.write(head + body)
+        if answer.delivery == "reset":
+            # Otherwise the reset could overtake the first half.
+            self.server.simulator.stopping.wait(_BEFORE_RESET)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
+
+    def _drip(self, head: bytes, body: bytes, pace: float) -> None:
+        self.wfile.write(head)
+        for number in range(len(body)):
+            if self.server.simulator.stopping.wait(pace):
+                self.close_connection = True
+                return
+            self.wfile.write(body[number : number + 1])
 
     @override
     def log_message(self, format: str, *args: Any) -> None:

@@ -165,7 +165,7 @@ class Simulator(ABC):
         """
         self.journal.add(request)
         fault = self.faults.take(request)
-        if fault is not None and fault.delay:
+        if fault is not None and fault.action != "drip" and fault.delay:
             self.stopping.wait(fault.delay)
         try:
             if fault is None:

@@ -11,7 +11,7 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from vendor_simulators.control import exact_json
+from vendor_simulators.exact import exact_json
 from vendor_simulators.magnite.inventory import NAMESAKES
 from vendor_simulators.magnite.warehouse import DIMENSIONS, METRICS
 from vendor_simulators.seeded import generator
