@@ -13,7 +13,7 @@ PACKAGES = singer-adtech simulators stand-ins target-duckdb-arrow target-s3-stri
 
 .DEFAULT_GOAL := help
 .PHONY: help setup env environment plugins loaders stand-ins demo sync-all backfill test lint format types unit pythons \
-  meltano-test pins clean
+  meltano-test reliability pins clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,6 +79,9 @@ pythons: environment ## the taps' and the library's tests on the oldest and newe
 # Two runs of one tap at once would share its run folder; a test file is about one tap.
 meltano-test: setup loaders stand-ins ## the repository's promises: install alone, settings in step, Meltano end to end
 	@$(RUN) pytest -n auto --dist loadfile -m meltano
+
+reliability: environment ## the fault matrix: five taps, every fault; writes docs/reliability.md
+	@$(RUN) python benchmarks/reliability.py
 
 pins: $(UV) ## take the newest versions and pin them
 	@rm -f uv.lock; sed -i '/# pins: begin/,/# pins: end/{/# pins:/!d}' pyproject.toml
