@@ -78,7 +78,7 @@ VENDORS: dict[str, Vendor] = {
     "tap-adspect": Vendor(
         TapAdspect,
         dt.datetime(2025, 4, 2, 12, tzinfo=UTC),
-        lambda: AdspectSimulator(first_day=dt.date(2025, 3, 28), days=3, rows_per_day=12, streams=6),
+        lambda: AdspectSimulator(first_day=dt.date(2025, 3, 28), days=3, rows_per_day=13, streams=6),
         {
             "lookback_days": 0,
             "log_lookback_hours": 0,

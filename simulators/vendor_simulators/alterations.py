@@ -42,7 +42,7 @@ def alter(body: bytes, alteration: Alteration) -> bytes:
             `half_rows`, `no_rows`: the second half of the rows is missing, or all; totals stay.
             `rows_twice`: the rows are there twice.
             `new_field`: each row has the field `unannounced_field`.
-            `other_type`: one field of the first row is a list of text.
+            `other_type`: one field of the first row is an object.
             `many_pages`: each total is 10^12.
             `endless`: the same, no row is there, and a link to the next page always is.
             `byte_order_mark`: one comes first.
@@ -116,16 +116,16 @@ def _add_field(rows: list[Any]) -> bool:
 
 
 def _retype(rows: list[Any]) -> bool:
-    """Make the last plain value of the first row a list; objects within the row are looked into."""
+    """Make the last plain value of the first row an object; objects within the row are looked into."""
     row = rows[0] if rows else None
     while isinstance(row, dict):
         plain = [name for name, value in row.items() if isinstance(value, (str, int, Decimal))]
         if plain and len(row) > 1:
-            row[plain[-1]] = ["made up"]
+            row[plain[-1]] = {"made": "up"}
             return True
         row = next((value for value in row.values() if isinstance(value, dict)), None)
     if isinstance(row, list) and row:
-        row[-1] = ["made up"]
+        row[-1] = {"made": "up"}
         return True
     return False
 
