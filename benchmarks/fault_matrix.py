@@ -179,7 +179,7 @@ def _judge(  # noqa: PLR0911, PLR0913, PLR0917 - one verdict after the other
     first: Outcome,
     again: Outcome | None,
 ) -> Result:
-    if fault.fired == 0 or (fault.action in ("alter", "previous") and fault.changed == 0):
+    if fault.fired == 0 or ("rows" in kind.needs and fault.changed == 0):
         return Result(cell, "not applicable", "no answer to alter")
     last = first.log[-1][1] if first.log else "nothing on stderr"
     if first.code is None:

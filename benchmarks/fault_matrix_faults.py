@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from vendor_simulators.alterations import Alteration
-    from vendor_simulators.messages import Answer
+    from vendor_simulators.messages import Answer, Request
 
 Position = Literal["first", "middle", "last", "lasting"]
 POSITIONS: tuple[Position, ...] = ("first", "middle", "last", "lasting")
@@ -30,9 +30,9 @@ class Kill(Fault):
     pid = 0
 
     @override
-    def answer(self, handle: Callable[[], Answer], expire: Callable[[], None]) -> Answer:
+    def answer(self, handle: Callable[[], Answer], expire: Callable[[], None], request: Request) -> Answer:
         os.kill(self.pid, signal.SIGKILL)
-        return super().answer(handle, expire)
+        return super().answer(handle, expire, request)
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,7 @@ def _body(body: str, spares: str = "") -> Kind:
 def _rows(
     alteration: Alteration, tolerates: Tolerance = "", needs: frozenset[str] = frozenset({"rows"}), spares: str = ""
 ) -> Kind:
-    fault = {"action": "alter", "alteration": alteration}
-    return Kind(fault, needs, frozenset(spares.split()), tolerates=tolerates)
+    return Kind({"action": alteration}, needs, frozenset(spares.split()), tolerates=tolerates)
 
 
 _TOTAL = frozenset({"rows", "total"})
@@ -87,8 +86,8 @@ FAULTS: dict[str, Kind] = {
     "403": _status(403, '{"error": "made up"}'),
     "404": _status(404, '{"error": "made up"}'),
     "408": _status(408),
-    "204": Kind({"status": 204}),
-    "200, empty body": _body(""),
+    "204": Kind({"action": "no_content"}),
+    "200, empty body": Kind({"action": "empty"}),
     "200, []": _body("[]", spares="array"),
     "200, {}": _body("{}", spares="map"),
     "200, null": _body("null"),
@@ -109,7 +108,7 @@ FAULTS: dict[str, Kind] = {
     "unannounced field": _rows("new_field", "extra", spares="digest"),
     "field of another type": _rows("other_type", "value", spares="digest"),
     "10^12 pages": _rows("many_pages", needs=_TOTAL),
-    "pages without rows for ever": Kind({"action": "alter", "alteration": "endless"}, _TOTAL, positions=("lasting",)),
+    "pages without rows for ever": Kind({"action": "endless"}, _TOTAL, positions=("lasting",)),
     "connection dropped": Kind({"action": "drop"}),
     "connection reset in the body": Kind({"action": "reset"}),
     "no answer in time": Kind({"action": "slow", "delay": 1.5}, positions=_ONCE, settings=_IMPATIENT),

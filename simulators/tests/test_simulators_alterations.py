@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import gzip
 import http.client
-import json
 import time
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from vendor_simulators.alterations import Alteration, alter
@@ -27,7 +26,7 @@ NEW = b',"unannounced_field":"made up"}'
 @pytest.mark.parametrize(
     ("alteration", "altered"),
     [
-        ("half_rows", BODY.replace(b',{"id":2,"name":"c d","x":1.50}', b"")),
+        ("half_rows", BODY.replace(b'{"id":1,"name":"a b","x":null},', b"")),
         ("no_rows", b'{"data":[],"page":{"total":2,"prev":"p","next":null}}'),
         ("many_pages", BODY.replace(b'"total":2', b'"total":1000000000000')),
         ("endless", b'{"data":[],"page":{"total":1000000000000,"prev":"p","next":"p"}}'),
@@ -45,7 +44,7 @@ def test_a_body_is_altered(alteration: Alteration, altered: bytes) -> None:
 
 def test_rows_of_lines_are_altered() -> None:
     assert alter(b'["a", 1]\n["b", 2]\n', "rows_twice") == b'["a", 1]\n["b", 2]\n["a", 1]\n["b", 2]\n'
-    assert alter(b'["a", 1.10]\n["b", 2]\n', "half_rows") == b'["a", 1.10]\n'
+    assert alter(b'["a", 1]\n["b", 2]\n', "half_rows") == b'["b", 2]\n'
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"data":[]}', b"<html></html>"])
@@ -94,22 +93,9 @@ def test_a_body_drips(ispot: ISpotSimulator) -> None:
     assert time.monotonic() - began > 0.04
 
 
-def test_an_answer_is_that_to_the_request_before(ispot: ISpotSimulator) -> None:
-    # Given a fault that lasts
-    ispot.faults.add(Fault(path="/v4/brands", action="previous", times=None))
-    # When three pages are requested
-    pages: list[Any] = []
-    for number in (1, 2, 3):
-        headers = {"Authorization": f"Bearer {ispot.tokens.issue()}"}
-        params = {"sort": "id", "page[size]": 5, "page[number]": number}
-        pages.append(json.loads(call(ispot.url, "/v4/brands", params=params, headers=headers).body))
-    # Then the first has none before it
-    assert [page["meta"]["pagination"]["current_page"] for page in pages] == [1, 1, 2]
-
-
 def test_pages_without_rows_have_no_end(ispot: ISpotSimulator) -> None:
     # Given a list of few pages, each of which is altered
-    ispot.faults.add(Fault(path="/v4/brands", action="alter", alteration="endless", times=None))
+    ispot.faults.add(Fault(path="/v4/brands", action="endless", times=None))
     # When a page far past the end is requested
     answers = []
     for number in (1, 1000):
@@ -118,10 +104,3 @@ def test_pages_without_rows_have_no_end(ispot: ISpotSimulator) -> None:
         answers.append(call(ispot.url, "/v4/brands", params=params, headers=headers))
     # Then it is there
     assert [(answer.status, answer.json()["data"]) for answer in answers] == [(200, []), (200, [])]
-
-
-def test_an_alteration_goes_with_its_action_only() -> None:
-    with pytest.raises(ValueError, match="alteration None: with `alter`, one of half_rows, "):
-        Fault(action="alter")
-    with pytest.raises(ValueError, match="alteration 'nan': with `alter`"):
-        Fault(action="cut", alteration="nan")

@@ -37,9 +37,9 @@ def alter(body: bytes, alteration: Alteration) -> bytes:
     """Return the body altered; unchanged where it has nothing to alter, such as a row.
 
     Args:
-        body: A whole JSON body, or one JSON value on each line.
+        body: A JSON body, or one JSON value per line, each line ended.
         alteration: What is done.
-            `half_rows`, `no_rows`: the second half of the rows is missing, or all; totals stay.
+            `half_rows`, `no_rows`: every second row is missing, the first of two, or all; totals stay.
             `rows_twice`: the rows are there twice.
             `new_field`: each row has the field `unannounced_field`.
             `other_type`: one field of the first row is an object.
@@ -69,11 +69,9 @@ def alter(body: bytes, alteration: Alteration) -> bytes:
 
 def _read(body: bytes) -> tuple[Any, bool]:
     """Return the value, and whether it is the list of the values of the lines."""
-    try:
-        return json.loads(body, parse_float=Decimal), False
-    except ValueError:
-        lines = body.decode().splitlines()
-        return [json.loads(line, parse_float=Decimal) for line in lines], True
+    if body.endswith(b"\n"):
+        return [json.loads(line, parse_float=Decimal) for line in body.splitlines()], True
+    return json.loads(body, parse_float=Decimal), False
 
 
 def _written(value: Any, *, is_lines: bool) -> bytes:
@@ -93,7 +91,7 @@ def _arrays(value: Any) -> Iterable[list[Any]]:
 
 def _halve(rows: list[Any]) -> bool:
     changed = bool(rows)
-    del rows[len(rows) // 2 :]
+    del rows[::2]
     return changed
 
 

@@ -125,7 +125,9 @@ class Fault:
             answer.body = Content(answer.body.zipped[: len(answer.body.zipped) // 2])
             answer.headers.append(("Content-Encoding", "gzip"))
         elif self.action == "broken_json":
-            answer.body = Content(answer.body.plain[: len(answer.body.plain) // 2])
+            # Within a line: a report of lines that ends with a whole one is not broken.
+            half = answer.body.plain[: len(answer.body.plain) // 2].rstrip(b"\n")
+            answer.body = Content(half[:-1] if answer.body.plain[len(half) :].startswith(b"\n") else half)
         elif self.action in get_args(Alteration):
             self._alter(answer, cast("Alteration", self.action))
 
