@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from typing_extensions import override
 
 from singer_adtech.ahead import read_ahead
-from singer_adtech.errors import DataError, VendorError, located
+from singer_adtech.errors import DataError, located
+from singer_adtech.gone import GoneError, read_not_found
 from singer_adtech.streams import AdTechStream
 
 if TYPE_CHECKING:
@@ -25,10 +26,6 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
 
 PageToken = TypeVar("PageToken")
-
-
-class GoneError(VendorError):
-    """What was asked for is not there (404); raised by `validate_response`."""
 
 
 class ChildStream(AdTechStream[PageToken]):
@@ -78,18 +75,34 @@ class ChildStream(AdTechStream[PageToken]):
             parallel = 1 if self.ABORT_AT_RECORD_COUNT else self.parallel_parents
             sources = (partial(self.pages, context, parent) for parent in parents)
             # Closed whatever happens, so that no thread goes on asking for lists that nobody will take.
+            not_found: list[int | str] = []
             with closing(read_ahead(sources, parallel=parallel)) as readers:
                 for parent, pages in zip(parents, readers, strict=False):
-                    yield from self._of_parent(context, parent, pages)
+                    yield from self._of_parent(context, parent, pages, not_found)
+            yield from read_not_found(
+                self,
+                not_found,
+                of=len(parents),
+                name=self.window_name,
+                listed=lambda: set(self.parent_ids(context)),
+                read=partial(self._of_parent, context),
+            )
             self.log_lines.info("read the lists of %d parents", len(parents))
 
     def _of_parent(
-        self, context: Context | None, parent: int | str, pages: Iterator[requests.Response]
+        self,
+        context: Context | None,
+        parent: int | str,
+        pages: Iterator[requests.Response] | None = None,
+        not_found: list[int | str] | None = None,
     ) -> Iterator[Record]:
+        """Read the list of a parent, which may not be found if there is a list to note it in."""
         try:
             yield from self.read_records(context, parent, pages)
         except DataError as error:
             error.window = error.window or self.window_name(parent)
             raise
         except GoneError:
-            self.log_lines.warning("%s is gone: skipped", self.window_name(parent))
+            if not_found is None:
+                raise
+            not_found.append(parent)

@@ -42,15 +42,19 @@ class DerivedStream(AdTechStream[Any]):
             Flat names to values; each becomes a record as the schema says.
         """
 
+    def last_rows(self) -> Iterable[dict[str, Any]]:
+        """Make the rows that remain once all records of the parent were read; none by default."""
+        return ()
+
     def begin(self) -> Counter:
         """Write the SCHEMA message; returns a counter of records, not yet running."""
         self._write_schema_message()
         return self.get_record_counter()
 
-    def write(self, record: Record, counter: Counter) -> None:
-        """Write the records that follow from one of the parent."""
+    def write(self, record: Record | None, counter: Counter) -> None:
+        """Write the records that follow from one of the parent; those of `last_rows` if it is None."""
         with located(stream=self.name):
-            for row in self.rows(record):
+            for row in self.last_rows() if record is None else self.rows(record):
                 self._write_record_message(self.shape.record(row))
                 self.counts.rows += 1
                 counter.increment()
@@ -69,8 +73,10 @@ class DerivingStream(AdTechStream[PageToken]):
                     if not self._derive(record, stream, counter):
                         counted.remove((stream, counter))
                 yield record
+            for stream, counter in counted:
+                self._derive(None, stream, counter)
 
-    def _derive(self, record: Record, stream: DerivedStream, counter: Counter) -> bool:
+    def _derive(self, record: Record | None, stream: DerivedStream, counter: Counter) -> bool:
         """Write what follows from a record; returns whether the derived stream can go on."""
         try:
             stream.write(record, counter)

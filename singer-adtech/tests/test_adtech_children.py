@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from singer_adtech.auth import Authenticator, HeaderAuthenticator
-from singer_adtech.children import ChildStream, GoneError
+from singer_adtech.children import ChildStream
 from singer_adtech.emitting import exact_json
-from singer_adtech.errors import DataError, SettingError
+from singer_adtech.errors import DataError, SettingError, TapError
+from singer_adtech.gone import GoneError
 from singer_adtech.tap import AdTechTap
 from singer_sdk import typing as th
 from singer_sdk.pagination import BaseAPIPaginator
@@ -185,16 +186,62 @@ def test_a_row_that_comes_twice_counts_once_and_the_same_word_in_two_lists_is_tw
     assert rows(run(server)) == [(7, "a"), (7, "b"), (8, "a")]
 
 
+def versions(messages: list[dict[str, Any]]) -> int:
+    return len([one for one in messages if one["type"] == "ACTIVATE_VERSION"])
+
+
 def test_a_parent_that_is_gone_is_skipped_with_a_warning(server: Server, caplog: pytest.LogCaptureFixture) -> None:
-    Vendor(server, {7: ["a"], 8: None, 9: ["b"]})
+    # Given a list that is deleted when its members are requested
+    vendor = Vendor(server, {7: ["a"], 8: None, 9: ["b"]})
+    answer = server.answer
+
+    def delete(call: Call) -> Reply:
+        reply = answer(call)
+        if call.path == "/lists/8/members":
+            del vendor.lists[8]
+        return reply
+
+    server.answer = delete
 
     with caplog.at_level(logging.WARNING):
-        messages = run(server)
+        messages = run(server, emit_activate_version_messages=True)
 
     assert rows(messages) == [(7, "a"), (9, "b")]
     assert [one.message for one in caplog.records if one.levelno == logging.WARNING] == [
         "stream members: list_id 8 is gone: skipped"
     ]
+    # Its rows are no reason for a loader to delete others.
+    assert versions(messages) == 0
+    assert server.paths() == ["/lists", *[f"/lists/{number}/members" for number in (7, 8, 9)], "/lists"]
+
+
+def test_a_list_that_is_not_found_once_is_requested_again(server: Server) -> None:
+    # Given a 404 to the second of three lists, once
+    Vendor(server, {7: ["a"], 8: ["b"], 9: ["c"]})
+    answer = server.answer
+    server.answer = lambda call: (
+        server.json({}, 404) if server.paths().count("/lists/8/members") == 1 and "8" in call.path else answer(call)
+    )
+
+    messages = run(server, emit_activate_version_messages=True)
+
+    assert rows(messages) == [(7, "a"), (9, "c"), (8, "b")]
+    assert versions(messages) == 1
+
+
+def test_lists_that_are_not_found_although_their_parents_are_listed_fail_the_stream(server: Server) -> None:
+    Vendor(server, {7: ["a"], 8: None, 9: None})
+
+    with pytest.raises(TapError) as failed:
+        run(server)
+
+    assert str(failed.value) == (
+        "stream members: 2 of 3 lists were not found twice, although what they belong to is still listed; the first "
+        "one is that of list_id 8 (not there): check `api_url` and the account's right to members, or deselect the "
+        "stream"
+    )
+    assert server.paths().count("/lists") == 2
+    assert server.paths().count("/lists/8/members") == 2
 
 
 @pytest.mark.parametrize(("off_by", "fails"), [(1, True), (0, False), (-1, False), (None, False)])

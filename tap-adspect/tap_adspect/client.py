@@ -15,6 +15,7 @@ import requests
 from singer_adtech.bodies import InvalidBodyError
 from singer_adtech.emitting import exact_json
 from singer_adtech.errors import AuthError, DataError, ForbiddenError, NoConnectionError, VendorError, quoted
+from singer_adtech.gone import GoneError
 from singer_adtech.redaction import REDACTOR
 from singer_adtech.requester import describe
 from singer_adtech.retries import RateLimitedError, TransientError
@@ -40,10 +41,6 @@ TOTAL_COUNT = "X-Pagination-Total-Count"
 PAGE_COUNT = "X-Pagination-Page-Count"
 
 _TAG = re.compile(r"<[^>]*>")
-
-
-class NotFoundError(VendorError):
-    """404: there is no such address, or what it named is gone."""
 
 
 class AdspectStream(AdTechStream[Any]):
@@ -101,7 +98,7 @@ class AdspectStream(AdTechStream[Any]):
         if status == HTTPStatus.FORBIDDEN:
             raise ForbiddenError(f"not allowed {refused}", "ask Adspect what the account may read")
         if status == HTTPStatus.NOT_FOUND:
-            raise NotFoundError(f"not found {refused}", "check `api_url`")
+            raise GoneError(f"not found {refused}", "check `api_url`")
         if status < HTTPStatus.BAD_REQUEST:
             raise VendorError("redirected; check `api_url`", said)
         raise VendorError(said)
@@ -199,7 +196,7 @@ class ListStream(AdspectStream):
     def pages(self, context: Context | None, window: Any = None) -> Iterator[requests.Response]:
         try:
             yield from super().pages(context, window)
-        except NotFoundError:
+        except GoneError:
             # Assumed: a page past the end may be answered so, where nobody said which is the last.
             if not self._paginator.in_the_dark:
                 raise

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
 from singer_adtech.derived import DerivedStream, DerivingStream
 from singer_adtech.errors import located
+from singer_adtech.gone import GoneError, read_not_found
 from singer_sdk import StreamSchema
 from typing_extensions import override
 
-from tap_adspect.client import SCHEMAS, ListStream, NotFoundError, ObjectStream, PartsStream, as_list
+from tap_adspect.client import SCHEMAS, ListStream, ObjectStream, PartsStream, as_list
 from tap_adspect.rows import collection_rows, query_row, stream_row
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     import requests
     from singer_sdk.helpers.types import Context, Record
+    from singer_sdk.metrics import Counter
 
 LIST_TYPES = ("blacklist", "whitelist")
 
@@ -104,14 +106,36 @@ class StreamIPLists(DerivedStream, PartsStream):
     selected_by_default = False
 
     @override
+    def begin(self) -> Counter:
+        self._requested = 0
+        self._not_found: list[str] = []
+        return super().begin()
+
+    @override
     def rows(self, record: Record) -> Iterable[dict[str, Any]]:
-        stream_id = record["stream_id"]
+        stream_id: str = record["stream_id"]
+        self._requested += 1
         try:
-            for list_type in LIST_TYPES:
-                entries = partial(_entries, stream_id=stream_id, list_type=list_type)
-                yield from self.read_part(f"/streams/{quote(stream_id, safe='')}/ip-{list_type}", entries)
-        except NotFoundError:
-            self.log_lines.warning("The stream %s is gone meanwhile: its lists are skipped", stream_id)
+            yield from self._of_stream(stream_id)
+        except GoneError:
+            self._not_found.append(stream_id)
+
+    @override
+    def last_rows(self) -> Iterable[dict[str, Any]]:
+        streams = cast("Streams", self.tap.streams[Streams.name])
+        yield from read_not_found(
+            self,
+            self._not_found,
+            of=self._requested,
+            name=lambda stream_id: f"stream_id {stream_id}",
+            listed=lambda: {record["stream_id"] for record in streams.read_records(None)},
+            read=self._of_stream,
+        )
+
+    def _of_stream(self, stream_id: str) -> Iterator[dict[str, Any]]:
+        for list_type in LIST_TYPES:
+            entries = partial(_entries, stream_id=stream_id, list_type=list_type)
+            yield from self.read_part(f"/streams/{quote(stream_id, safe='')}/ip-{list_type}", entries)
 
 
 class AccountIPLists(PartsStream):

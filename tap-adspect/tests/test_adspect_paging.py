@@ -143,9 +143,11 @@ def test_a_list_of_something_else_fails_the_run(run_tap: TapRunner, script: Scri
 
 def test_a_list_of_addresses_of_a_stream_that_is_gone_is_skipped(run_tap: TapRunner, script: Script) -> None:
     # Given three streams, the second of which is deleted after the list of streams was read
+    lists = iter((listed("a", "b/1", "c", total=3, pages=1), listed("a", "c", total=2, pages=1)))
+
     def answer(request: Request) -> Answer:
         if request.path == "/v1/streams":
-            return listed("a", "b/1", "c", total=3, pages=1)
+            return next(lists)
         if "b/1" in request.path:
             return Answer.json({"message": "gone"}, 404)
         return Answer.json(["192.0.2.1", "192.0.2.1", 65536])
@@ -159,11 +161,30 @@ def test_a_list_of_addresses_of_a_stream_that_is_gone_is_skipped(run_tap: TapRun
         for entry in ("192.0.2.1", "65536")
     ]
     assert run.records("streams") == []
-    assert run.warnings() == ["stream stream_ip_lists: The stream b/1 is gone meanwhile: its lists are skipped"]
+    assert run.warnings() == ["stream stream_ip_lists: stream_id b/1 is gone: skipped"]
     assert [request.target for request in vendor.journal if "b" in request.target.rsplit("/", 1)[0]] == [
         "/v1/streams/b%2F1/ip-blacklist"
     ]
     assert len([one for one in run.messages if one["type"] == "SCHEMA"]) == 1
+
+
+@pytest.mark.parametrize("lasting", [False, True])
+def test_lists_of_addresses_that_are_not_found_although_their_stream_is_there(
+    run_tap: TapRunner, simulate: Simulate, *, lasting: bool
+) -> None:
+    simulator = simulate(AdspectSimulator(days=1, streams=3))
+    simulator.faults.add(Fault(path="/v1/streams/*/ip-*", nth=3, times=None if lasting else 1, status=404))
+    run = run_tap(simulator.settings(), "streams", "stream_ip_lists", fails=lasting)
+    # The streams are read in either case, and the lists are requested again.
+    assert len(run.records("streams")) == 3
+    if lasting:
+        assert (
+            "stream stream_ip_lists: 2 of 3 lists were not found twice, although what they belong to is still listed"
+        ) in run.error
+    else:
+        assert len(run.by_key("stream_ip_lists", "stream_id", "list_type", "entry")) == len(
+            simulator.truth("stream_ip_lists")
+        )
 
 
 def test_windows_are_read_side_by_side_if_asked(run_tap: TapRunner, script: Script) -> None:

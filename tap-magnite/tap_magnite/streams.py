@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import requests
 from singer_adtech.children import ChildStream
-from singer_adtech.errors import VendorError
+from singer_adtech.gone import GoneError
 from singer_adtech.pages import side_by_side
 from typing_extensions import override
 
@@ -25,10 +26,6 @@ if TYPE_CHECKING:
 
 _OFFSET = re.compile(r"([+-]\d{2})(\d{2})$")
 _DATES = ("creationDate", "updateDate", "lastUpdated")
-
-
-class GoneError(VendorError):
-    """404 to a detail call: the entity was deleted after the list was made."""
 
 
 class InventoryStream(ListStream):
@@ -70,20 +67,24 @@ class InventoryStream(ListStream):
         return {**row, **dates}
 
     def _details(self, row: dict[str, Any]) -> dict[str, Any] | None:
-        """Return every field of an entity; None if it is gone."""
+        """Return every field of an entity; None if it is gone, by two answers."""
         if row.get("id") is None:
             return {}
-        try:
-            response = self.tap.requester.send(
-                requests.Request("GET", f"{self.url_base}{self.resource}/{row['id']}"),
-                auth=self.authenticator,
-                check_status=_check_details,
-                check_body=self.check_body,
-                label=f"stream {self.name}, details",
-                counts=self.counts,
-            )
-        except GoneError:
-            return None
+        with suppress(GoneError):
+            return self._request_details(row)
+        with suppress(GoneError):
+            return self._request_details(row)
+        return None
+
+    def _request_details(self, row: dict[str, Any]) -> dict[str, Any]:
+        response = self.tap.requester.send(
+            requests.Request("GET", f"{self.url_base}{self.resource}/{row['id']}"),
+            auth=self.authenticator,
+            check_status=_check_details,
+            check_body=self.check_body,
+            label=f"stream {self.name}, details",
+            counts=self.counts,
+        )
         return read_object(response)
 
 

@@ -151,7 +151,16 @@ def test_a_deleted_entity_keeps_its_list_row(run_tap: TapRunner, magnite: Magnit
     assert {record["id"]: record for record in run.records("brands")} == expected
     warnings = [one for one in run.warnings() if "deleted" in one]
     assert warnings == ["stream brands: 2 rows were deleted before their details were read, and are as listed"]
-    assert len(magnite.journal.matching(f"{BASE}/brands/*")) == 6
+    # Each of the two was requested once more.
+    assert len(magnite.journal.matching(f"{BASE}/brands/*")) == 8
+
+
+def test_details_that_a_gateway_does_not_find_once_are_requested_again(
+    run_tap: TapRunner, magnite: MagniteSimulator
+) -> None:
+    magnite.faults.add(Fault(path=f"{BASE}/brands/3001", status=404))
+    run = run_tap({**magnite.settings(), "include_details": True}, "brands")
+    assert run.by_key("brands", "id") == magnite.truth("brands", details=True)
 
 
 def test_details_win_over_the_list_and_keep_its_ancestors(run_tap: TapRunner, script: Script) -> None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from singer_adtech.budgets import Family, Limit
-from singer_adtech.children import ChildStream, GoneError
+from singer_adtech.children import ChildStream
 from singer_adtech.errors import AuthError, DataError, ForbiddenError, VendorError
+from singer_adtech.gone import GoneError
 from singer_adtech.keyset import KeysetPosition, KeysetStream
 from singer_adtech.records import Misfit, to_text
 from singer_adtech.requester import check_status, describe

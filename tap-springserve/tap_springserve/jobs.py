@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from singer_adtech.children import GoneError
 from singer_adtech.errors import DataError, VendorError, quoted
+from singer_adtech.gone import GoneError
 from singer_adtech.jobs import Job, JobLostError, JobStatus, Phase
 from singer_adtech.row_counts import PageProgress
 from typing_extensions import override

@@ -10,6 +10,8 @@ from vendor_simulators.messages import Answer
 from vendor_simulators.springserve import SpringServeSimulator
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from conftest import Script, Scripted
     from singer_adtech.testing import TapRunner
     from vendor_simulators.messages import Request
@@ -315,18 +317,37 @@ def test_children_are_read_side_by_side_up_to_the_setting(run_tap: TapRunner, si
     assert vendor.journal.concurrency("/api/v1/*") == 3
 
 
-def test_a_parent_that_is_gone_is_skipped_with_a_warning(run_tap: TapRunner, script: Script) -> None:
+def members_of_keys(*, deleted: bool) -> Callable[[Any], Answer]:
+    """Answer for two keys, the values of the first of which are not found."""
+    lists = iter(([{"id": 1}, {"id": 2}], [{"id": 2}] if deleted else [{"id": 1}, {"id": 2}]))
+
     def answer(request: Any) -> Answer:
         if request.path == "/api/v0/keys":
-            return Answer.json([{"id": 1}, {"id": 2}] if request.param("page") == "1" else [])
+            return Answer.json(next(lists) if request.param("page") == "1" else [])
         if request.path == "/api/v0/keys/1/values":
             return Answer.json({"error": "Not Found"}, 404)
         return Answer.json([{"id": 5, "value": "x"}] if request.param("page") == "1" else [])
 
-    run = run_tap(script(answer).settings(), "key_values")
+    return answer
+
+
+def test_a_parent_that_is_gone_is_skipped_with_a_warning(run_tap: TapRunner, script: Script) -> None:
+    run = run_tap(script(members_of_keys(deleted=True)).settings(), "key_values")
 
     assert [(record["key_id"], record["id"]) for record in run.records("key_values")] == [(2, 5)]
     assert [one for one in run.warnings() if "gone" in one] == ["stream key_values: key_id 1 is gone: skipped"]
+
+
+def test_members_that_are_not_found_although_their_list_is_there_fail_the_stream(
+    run_tap: TapRunner, script: Script
+) -> None:
+    run = run_tap(script(members_of_keys(deleted=False)).settings(), "key_values", fails=True)
+
+    assert run.error.startswith(
+        "stream key_values: 1 of 2 lists were not found twice, although what they belong to is still listed; the "
+        "first one is that of key_id 1 (HTTP 404 Not Found"
+    )
+    assert run.error.endswith(": check `api_url` and the account's right to key_values, or deselect the stream")
 
 
 def test_children_leave_nothing_in_the_state(run_tap: TapRunner, springserve: SpringServeSimulator) -> None:
