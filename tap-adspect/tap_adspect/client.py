@@ -78,7 +78,7 @@ class AdspectStream(AdTechStream[Any]):
             failed = isinstance(error.__cause__, TransientError) and not isinstance(error.__cause__, RateLimitedError)
             if self.smaller is None or not failed or isinstance(error, NoConnectionError):
                 raise
-            raise VendorError(f"try a smaller `{self.smaller}`", error.what) from error
+            raise VendorError(error.what, f"try a smaller `{self.smaller}`") from error
 
     @override
     def validate_response(self, response: requests.Response) -> None:
@@ -100,7 +100,7 @@ class AdspectStream(AdTechStream[Any]):
         if status == HTTPStatus.NOT_FOUND:
             raise GoneError(f"not found {refused}", "check `api_url`")
         if status < HTTPStatus.BAD_REQUEST:
-            raise VendorError("redirected; check `api_url`", said)
+            raise VendorError(f"redirected: {said}", "check `api_url`")
         raise VendorError(said)
 
 
@@ -260,6 +260,8 @@ class PartsStream(AdspectStream):
                 yield record
 
 
+_EMPTY = re.compile(rb"\s*(?:\[\s*\]\s*)?")
+
 EMPTY_WAIT = 1.0
 """Seconds before an empty answer is asked for once more."""
 
@@ -275,9 +277,9 @@ class RowsStream(AdspectStream):
     @override
     def fetch(self, request: HTTPRequest, *, label: str = "", counted_as: str | None = None) -> requests.Response:
         response = super().fetch(request, label=label, counted_as=counted_as)
-        if not response.content.strip():
-            # A load balancer that fails looks the same. Of a window without rows the format can say nothing else, so
-            # a second empty answer is believed.
+        if _EMPTY.fullmatch(response.content):
+            # A gateway that fails looks the same. The format has no other way to say "no rows", so a second empty
+            # response is believed.
             self.tap.clock.sleep(EMPTY_WAIT)
             response = super().fetch(request, label=label, counted_as=counted_as)
         return response

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import itertools
 import hmac
 import json
 from typing import TYPE_CHECKING, Any
@@ -33,11 +34,15 @@ SALT = "0123456789abcdef"
 
 
 def asked(vendor: Scripted | AdspectSimulator) -> list[tuple[int, int]]:
-    """Return the bounds of each request for the log, in seconds from the first day's start."""
-    return [
+    """Return the bounds of the requests for the log, in seconds from the first day's start.
+
+    Those that follow an empty response, and are the same, are left out.
+    """
+    bounds = [
         (int(request.param("date_from") or 0) - START, int(request.param("date_to") or 0) - START)
         for request in vendor.journal.matching(LOG)
     ]
+    return [one for one, _ in itertools.groupby(bounds)]
 
 
 def text(moment: int) -> str:

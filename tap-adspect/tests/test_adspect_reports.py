@@ -323,7 +323,8 @@ def test_what_does_not_change_the_meaning_goes_on(run_tap: TapRunner, script: Sc
     }
     run = run_tap({**vendor.settings(), "reports": [changed]}, "own", state=first.states[-1])
     # Then
-    assert [request.param("date_from") for request in vendor.journal] == ["1743379200"]
+    # Requested twice, because there are no rows.
+    assert [request.param("date_from") for request in vendor.journal] == ["1743379200"] * 2
     assert run.states[-1] == first.states[-1]
 
 
@@ -331,7 +332,7 @@ def test_a_state_without_a_signature_is_taken_and_signed(run_tap: TapRunner, scr
     vendor = empty_run(script)
     bookmark = {"replication_key": "date", "replication_key_value": "2025-04-01"}
     run = run_tap(vendor.settings(), "funnel_daily", state={"bookmarks": {"funnel_daily": bookmark}})
-    assert [request.param("date_from") for request in vendor.journal] == ["1743120000"]
+    assert [request.param("date_from") for request in vendor.journal] == ["1743120000"] * 2
     assert run.states[-1]["bookmarks"]["funnel_daily"] == {
         **bookmark,
         "time_zone": "UTC",
@@ -364,9 +365,9 @@ def test_a_report_s_own_windows_and_look_back_hold(run_tap: TapRunner, script: S
     ]
     # It is 2025-04-02 in Dubai already
     assert asked == [
-        ("UTC", "1743120000", "1743552000"),
-        ("Asia/Dubai", "1743278400", "1743451200"),
-        ("Asia/Dubai", "1743451200", "1743624000"),
+        *[("UTC", "1743120000", "1743552000")] * 2,
+        *[("Asia/Dubai", "1743278400", "1743451200")] * 2,
+        *[("Asia/Dubai", "1743451200", "1743624000")] * 2,
     ]
     assert run.bookmarks("own")[-3:] == ["2025-03-31", "2025-03-31", "2025-04-02"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -183,11 +184,12 @@ def test_one_request_is_in_flight_by_default(run_tap: TapRunner, adspect: Adspec
 
 
 def windows(vendor: Scripted) -> list[tuple[int, int, str]]:
-    """Return bounds and zone of each request for a report."""
-    return [
+    """Return bounds and zone of each request for a report; one that follows an empty response is left out."""
+    bounds = [
         (int(request.param("date_from") or 0), int(request.param("date_to") or 0), request.param("time_zone") or "")
         for request in vendor.journal.matching("/v1/reports/funnel")
     ]
+    return [one for one, _ in itertools.groupby(bounds)]
 
 
 def test_the_worked_example(run_tap: TapRunner, empty: Scripted, frozen: Callable[[str], FakeClock]) -> None:
