@@ -200,6 +200,17 @@ def test_an_empty_response_is_not_an_empty_result(
     assert table(case.read(monkeypatch, vendor)) == truth
 
 
+@pytest.mark.parametrize("case", [TAGS, SUPPLY, FUNNEL, CLICKS], ids=str)
+def test_one_empty_array_is_not_an_empty_result(
+    case: Case, nth: Callable[[int], int], simulate: Simulate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a stream whose empty result is not, or not only, an empty array; and one, as a gateway sends it
+    truth = table(case.read(monkeypatch, vendor := case.start(simulate)))
+    vendor.faults.add(case.fault("status", status=200, body="[]", nth=nth(case.requests(vendor))))
+
+    assert table(case.read(monkeypatch, vendor)) == truth
+
+
 @pytest.mark.parametrize("action", ["empty", "no_content"])
 @pytest.mark.parametrize("case", JSON, ids=str)
 def test_empty_responses_without_end_fail_the_stream(
@@ -216,16 +227,20 @@ def test_empty_responses_without_end_fail_the_stream(
     assert run.bookmarks(case.stream) == []
 
 
-@pytest.mark.parametrize("action", ["empty", "no_content"])
+@pytest.mark.parametrize(
+    "empty",
+    [{"action": "empty"}, {"action": "no_content"}, {"action": "status", "status": 200, "body": "[]"}],
+    ids=["empty", "no_content", "empty array"],
+)
 @pytest.mark.parametrize("counted", [True, False])
 @pytest.mark.parametrize("case", LINES, ids=str)
 def test_a_repeated_empty_report_is_accepted_with_a_warning(
-    case: Case, action: str, simulate: Simulate, monkeypatch: pytest.MonkeyPatch, *, counted: bool
+    case: Case, empty: dict[str, Any], simulate: Simulate, monkeypatch: pytest.MonkeyPatch, *, counted: bool
 ) -> None:
     # Given a state of a run that had rows
     clean = case.read(monkeypatch, vendor := case.start(simulate))
     # When the vendor says twice that a window of the look-back has none
-    vendor.faults.add(case.fault(action, times=2))
+    vendor.faults.add(case.fault(**empty, times=2))
     run = case.read(
         monkeypatch, vendor, state=clean.states[-1], log_count_check=counted, log_lookback_hours=72, lookback_days=2
     )

@@ -191,7 +191,9 @@ class FaultPlan:
         with self._lock:
             for fault in self._faults:
                 if fault.action == "previous" and request.matches(fault.path, fault.method, fault.params):
-                    fault.answered = [*fault.answered[-1:], (_asked(request), answer)]
+                    # A copy: the server adds header fields to what it sends.
+                    kept = replace(answer, headers=list(answer.headers))
+                    fault.answered = [*fault.answered[-1:], (_asked(request), kept)]
 
     def take(self, request: Request) -> Fault | None:
         """Count the request and return the fault to apply to it, if any."""

@@ -207,7 +207,7 @@ class KeysetStream(AdTechStream[Any]):
                 total = self.total_rows(response)
                 stretch, keyset.stretch = keyset.stretch, None
                 if stretch is not None:
-                    if not self._is_whole(stretch, total):
+                    if not self._is_whole(stretch, self._following(response, total)):
                         keyset.ask_again(stretch)
                         request = fetch(keyset.position)
                         continue
@@ -260,6 +260,15 @@ class KeysetStream(AdTechStream[Any]):
             return in_background(partial(send, position)).result if ahead else partial(send, position)
 
         return fetch
+
+    def _following(self, response: requests.Response, total: int | None) -> int | None:
+        """Return how many rows follow a stretch, by the first response after it; None if it does not say.
+
+        A response without rows says so, even without a total.
+        """
+        if total is None and next(iter(self.parse_response(response)), None) is None:
+            return 0
+        return total
 
     def _is_whole(self, stretch: _Stretch, following: int | None) -> bool:
         """Judge the rows between two bounds by the total that is reported for the second one.

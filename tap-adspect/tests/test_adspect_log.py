@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import itertools
 import hmac
+import itertools
 import json
 from typing import TYPE_CHECKING, Any
 

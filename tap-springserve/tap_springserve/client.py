@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from singer_adtech.budgets import Family, Limit
@@ -52,6 +53,11 @@ LATENESS = 0.5
 """Seconds that a request for a report may take before the vendor counts it. Every single one counts in the minute of
 reports; a tenth of a second, as for other limits, was not enough on a busy machine."""
 
+EMPTY_WAIT = 1.0
+"""Seconds before an empty array is requested once more where an object was expected."""
+
+_EMPTY = re.compile(rb"\s*\[\s*\]\s*")
+
 RETRY_POLICY = RetryPolicy(
     waits=(1, 2, 4, 8, 16, 32, 60),
     rate_limit_tries=8,
@@ -99,6 +105,53 @@ class SpringServeStream(AdTechStream[Any]):
     @override
     def parse_response(self, response: requests.Response) -> Iterable[dict[str, Any]]:
         yield from decode_rows(read_page(response).results)
+
+    # Bare arrays where the vendor documents an object with totals around the rows
+
+    declared_array: ClassVar[bool] = False
+    """Whether the vendor declares its v1 list as a bare array."""
+
+    _shape: Literal["unknown", "object", "array"] = "unknown"
+    """What the responses of this run are; an empty array does not decide it."""
+
+    def expects_object(self, response: requests.Response) -> bool:
+        """Tell whether the vendor documents an object for such a response."""
+        return urlsplit(response.url).path.removeprefix(urlsplit(self.url_base).path).startswith("/v1/")
+
+    @override
+    def check_body(self, response: requests.Response) -> None:
+        super().check_body(response)
+        if not self.expects_object(response):
+            return
+        is_array = response.content.lstrip()[:1] == b"["
+        if is_array and self._shape == "object":
+            raise TransientError("a bare array came, and the responses before had an object with totals", response)
+        if not is_array:
+            self._shape = "object"
+        elif not _EMPTY.fullmatch(response.content):
+            self._shape = "array"
+
+    @override
+    def fetch(self, request: HTTPRequest, *, label: str = "", counted_as: str | None = None) -> requests.Response:
+        response = super().fetch(request, label=label, counted_as=counted_as)
+        if self._is_doubtful(response):
+            # A gateway that fails looks the same.
+            self.tap.clock.sleep(EMPTY_WAIT)
+            response = super().fetch(request, label=label, counted_as=counted_as)
+            if self._is_doubtful(response) and self.stream_state.get("replication_key_value"):
+                self.log_lines.warning(
+                    "the vendor answered twice with an empty array, and an earlier run has read rows: if there should "
+                    "be some, run again, and report this to the vendor if it stays so"
+                )
+        return response
+
+    def _is_doubtful(self, response: requests.Response) -> bool:
+        return (
+            self._shape == "unknown"
+            and not self.declared_array
+            and self.expects_object(response)
+            and _EMPTY.fullmatch(response.content) is not None
+        )
 
     @override
     def validate_response(self, response: requests.Response) -> None:

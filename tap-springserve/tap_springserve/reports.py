@@ -287,6 +287,11 @@ class SpringServeReport(SpringServeStream, ReportStream[Any]):
 
     # One window
 
+    @override
+    def expects_object(self, response: requests.Response) -> bool:
+        # A synchronous report is documented as a bare array.
+        return bool(self.report.options["async"])
+
     def body(self, window: DayWindow) -> dict[str, Any]:
         """Return the body that asks for a window; polls and pages add to it."""
         report = self.report

@@ -138,6 +138,7 @@ class Bills(EntityStream):
     primary_keys = ("id",)
     replication_key = "updated_at"
     selected_by_default = False
+    declared_array = True
 
 
 class GeoLists(EntityStream):
@@ -148,6 +149,7 @@ class GeoLists(EntityStream):
     primary_keys = ("type", "id")
     replication_key = "updated_at"
     selected_by_default = False
+    declared_array = True
     has_v0 = False
     keyset_remedy = "deselect the stream: `resource_version: v0` cannot help, as v0 does not have it"
 

@@ -6,6 +6,7 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from vendor_simulators.faults import Fault
 from vendor_simulators.messages import Answer
 from vendor_simulators.springserve import SpringServeSimulator
 
@@ -241,6 +242,61 @@ def test_an_array_on_v1_is_read_until_an_empty_page(run_tap: TapRunner, script: 
 
     assert [(one.get("updated_at::gte"), one["page"]) for _, one in asked(vendor)] == [(None, "1"), (B, "1"), (B, "2")]
     assert [record["id"] for record in run.records("bills")] == [1, 2]
+
+
+@pytest.mark.parametrize("passes", [True, False])
+def test_an_empty_array_after_an_envelope_is_a_broken_body(
+    run_tap: TapRunner, springserve: SpringServeSimulator, *, passes: bool
+) -> None:
+    # Given a list of several pages, whose second response is an empty array, as a gateway sends it
+    springserve.faults.add(Fault(path="/api/v1/supply_tags", nth=2, times=1 if passes else None, status=200, body="[]"))
+    given = {**springserve.settings(), "page_size": 5}
+    # When it is read
+    run = run_tap(given, "supply_tags", fails=not passes)
+    # Then it is requested again like any broken body
+    assert run.clock.waits == ([1] if passes else [1, 2, 4, 8, 16, 32, 60])
+    if passes:
+        assert run.by_key("supply_tags", "id") == springserve.truth("supply_tags")
+    else:
+        assert run.error == (
+            "stream supply_tags: a bare array came, and the responses before had an object with totals (tried 8 "
+            "times): try again later"
+        )
+
+
+def test_rows_that_are_left_by_the_totals_do_not_end_with_a_response_without_any(
+    run_tap: TapRunner, script: Script
+) -> None:
+    # Given a list of three rows, whose second page has neither rows nor a total
+    vendor = script.answers(
+        *[script.page(tag(1, A), tag(2, B), pages=2, total=3), {"results": []}] * 2,
+    )
+
+    run = run_tap(vendor.settings(), "supply_tags", fails=True)
+
+    assert "2 rows are missing after the first one, by the totals that the vendor reports (read 2 times)" in run.error
+    assert run.bookmarks("supply_tags") == []
+
+
+@pytest.mark.parametrize("stands", [False, True])
+def test_an_empty_array_as_the_first_response_of_an_envelope_list_is_requested_again(
+    run_tap: TapRunner, script: Script, *, stands: bool
+) -> None:
+    bookmark = {"replication_key": "updated_at", "replication_key_value": B}
+    state = {"bookmarks": {"supply_tags": bookmark}} if stands else None
+    # Given one that passes, and one that does not
+    passing, lasting = script.answers([], script.page(tag(1, B))), script.answers([], [])
+    # When the list is read
+    whole = run_tap(passing.settings(), "supply_tags", state=state)
+    none = run_tap(lasting.settings(), "supply_tags", state=state)
+    # Then the second response counts, with a warning where rows were read before
+    assert [one["id"] for one in whole.records("supply_tags")] == [1]
+    assert none.records("supply_tags") == []
+    assert whole.clock.slept == none.clock.slept == [1]
+    assert [("answered twice with an empty array" in one) for one in none.warnings()] == [True] * stands
+    # Lists that are declared as arrays are believed at once.
+    bills = script.answers([])
+    assert run_tap(bills.settings(), "bills").warnings() == []
 
 
 @pytest.mark.parametrize(("mode", "fails"), [("fail", True), ("warn", False), ("off", False)])

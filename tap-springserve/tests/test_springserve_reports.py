@@ -92,7 +92,8 @@ def test_the_default_reports_are_these_two(run_tap: TapRunner, script: Script) -
 
     run_tap({**vendor.settings(), "end_date": "2026-02-01"}, "supply_daily", "demand_daily")
 
-    demand, supply = bodies(vendor)
+    # Each is requested twice, because an empty array is not what such a report is documented to be.
+    demand, _, supply, _ = bodies(vendor)
     assert supply["dimensions"] == ["supply_tag_id"]
     assert demand["dimensions"] == ["demand_tag_id"]
     assert " ".join(supply["metrics"]) == (
@@ -102,6 +103,22 @@ def test_the_default_reports_are_these_two(run_tap: TapRunner, script: Script) -
 
 
 # -------------------------------------------------------------------------------------------------------- the job
+
+
+@pytest.mark.parametrize("passes", [True, False])
+def test_an_empty_array_is_not_a_page_of_a_report_with_a_name(
+    run_tap: TapRunner, script: Script, *, passes: bool
+) -> None:
+    # Given a report of two pages, the second of which is an empty array, as a gateway sends it
+    first, second = (complete(row(number), page=number, total_pages=2, total_rows=2) for number in (1, 2))
+    vendor = script.answers(first, *([[], second] if passes else [[]] * 8))
+    # When it is read
+    run = run_tap(one_day(vendor), "mine", fails=not passes)
+    # Then the page is requested again like any broken body
+    assert len(run.records("mine")) == (2 if passes else 0)
+    assert len(vendor.data_requests) == (3 if passes else 9)
+    if not passes:
+        assert "a bare array came, and the responses before had an object with totals (tried 8 times)" in run.error
 
 
 def test_polls_and_pages_repeat_the_body_with_the_name_of_the_report(run_tap: TapRunner, script: Script) -> None:
