@@ -91,7 +91,7 @@ VENDORS: dict[str, Vendor] = {
             _rows("streams", "/v1/streams", "streams", "total", "apart"),
             _rows("IP lists", "/v1/streams/*/ip-*", "stream_ip_lists", "array"),
             _rows("funnel", "/v1/reports/funnel", "funnel_daily", "lines", "apart"),
-            _rows("click log", "/v1/reports/log", "click_log", "lines", "apart", "total", "twins"),
+            _rows("click log", "/v1/reports/log", "click_log", "lines", "apart", "twins"),
             Target("counts of the log", "/v1/reports/funnel", ("click_log",), holds=frozenset({"lines"})),
         ),
     ),

@@ -40,14 +40,19 @@ code and one clear line that names the tap and the stream, and another run witho
 to complete to the truth. A cell with exit code 0 and other rows than the truth is a silent loss. Look-backs are 0, so
 that nothing is read again by chance; `row_count_check` and `on_forbidden` are `fail`.
 
-What no client can notice is left out:
+These faults are left out:
 
-- rows that are missing from a well-formed answer of a vendor that reports no total: Magnite, SpringServe's v0,
+- rows that are missing from a well-formed response of a vendor that reports no total: Magnite, SpringServe's v0,
   Adspect's funnel and lists of addresses;
-- an empty body from Adspect's report calls, however often it is requested: this is also how they report no rows;
-- the well-formed answer to another request, where an answer does not show what was requested: Adspect's lists of
+- rows that are missing from Adspect's click log: the funnel counts clicks for it, but the vendor does not document that
+  the two count alike, so `log_count_check` warns and never fails;
+- an empty body, 204 or `[]` from Adspect's report calls if it is repeated: this is also how they report no rows. A
+  warning follows where an earlier run has read the window, or the funnel counts clicks for it;
+- `[]` from lists that are documented as bare arrays (Adspect's addresses, Magnite, SpringServe's v0) and `{{}}` from
+  Spotwatch's channels, which are a map: this is how they are empty;
+- the well-formed response to another request, where a response does not show what was requested: Adspect's lists of
   addresses, iSpot's corrections, Magnite's dimensions;
-- clicks that are in an answer twice, because two equal clicks can both be right;
+- clicks that are in a response twice, because two equal clicks can both be right;
 - fields added to or changed in iSpot's corrections, because their key is made of the whole row.
 
 {summary}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -25,7 +27,6 @@ from singer_adtech.retries import (
 from singer_adtech.run_metrics import RequestCounts
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Callable
 
     from singer_adtech.auth import Authenticator
@@ -93,6 +94,21 @@ class Requester:
         """Whether the vendor has accepted a request of this run."""
         self._reached = False
         self._warned: set[tuple[str, str, str]] = set()
+        self._ended = False
+        self._logging = threading.Lock()
+
+    def end_log(self, *, ended: bool) -> None:
+        """Log nothing any more once a run has ended, whose last line says why; or log again in the next run.
+
+        Threads that fetch ahead may still be waiting for the vendor.
+        """
+        with self._logging:
+            self._ended = ended
+
+    def _log(self, level: int, message: str, *args: object) -> None:
+        with self._logging:
+            if not self._ended:
+                self._logger.log(level, message, *args)
 
     def send(  # noqa: PLR0913 - what is asked, by whom, how it is judged, counted and called
         self,
@@ -161,7 +177,7 @@ class Requester:
             return self._policy.run(
                 attempt,
                 longest_unasked_wait=max(spans) if spans else None,
-                announce=lambda what: self._logger.warning("%s: %s", label, REDACTOR.scrub(what)),
+                announce=lambda what: self._log(logging.WARNING, "%s: %s", label, REDACTOR.scrub(what)),
             )
         except RateLimitedError as error:
             raise self._limited(error, path) from error
@@ -222,9 +238,9 @@ class Requester:
         unknown = sorted((stream, column, kind) for kind, column in found if (stream, column, kind) not in self._warned)
         self._warned.update(unknown)
         for _, column, kind in unknown[:MOST_REPAIRS_NAMED]:
-            self._logger.warning("%s: the column `%s` has %s", stream, REDACTOR.scrub(quoted(column, 80)), kind)
+            self._log(logging.WARNING, "%s: the column `%s` has %s", stream, REDACTOR.scrub(quoted(column, 80)), kind)
         if len(unknown) > MOST_REPAIRS_NAMED:
-            self._logger.warning("%s: and %d other columns", stream, len(unknown) - MOST_REPAIRS_NAMED)
+            self._log(logging.WARNING, "%s: and %d other columns", stream, len(unknown) - MOST_REPAIRS_NAMED)
 
     def _hold(self, path: str, asked: float) -> None:
         """Let no request of this path's families start for so long, and a moment at least, see `RetryPolicy`."""
@@ -237,7 +253,9 @@ class Requester:
         """Send once; once more with a new credential if the old one has run out."""
         prepared, response = self._send_once(request, auth, path, label, counts)
         if auth is not None and auth.refused(response) and auth.renew(prepared):
-            self._logger.info("%s: the credential has run out (HTTP %d), asked again", label, response.status_code)
+            self._log(
+                logging.INFO, "%s: the credential has run out (HTTP %d), asked again", label, response.status_code
+            )
             _, response = self._send_once(request, auth, path, label, counts)
         return response
 

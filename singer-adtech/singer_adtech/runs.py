@@ -118,10 +118,10 @@ class StreamsRun:
 
     def _note(self, stream: AdTechStream[Any], error: Exception) -> Status:
         """Note what became of a stream that ended badly."""
-        # In the middle of a stream it is not a right that the account lacks, and to skip the rest would lose rows.
-        if isinstance(error, ForbiddenError) and not stream.counts.accepted:
+        if isinstance(error, ForbiddenError):
             error.remedy = f"{error.remedy}, or {how_to_deselect(self._tap.name, stream.name)}".removeprefix(", or ")
-            if self._tap.config.get("on_forbidden", "skip") == "skip":
+            # In the middle of a stream it is not a right that the account lacks, and to skip the rest would lose rows.
+            if not stream.counts.accepted and self._tap.config.get("on_forbidden", "skip") == "skip":
                 self._logger.warning(
                     "stream %s: skipped, because it is forbidden: %s", stream.name, f"{error.what}: {error.remedy}"
                 )

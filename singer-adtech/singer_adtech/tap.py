@@ -136,6 +136,7 @@ class AdTechTap(CommandLineTap, MappedTap):
     def _run(self) -> Iterator[None]:
         """Close at the end, whatever the end is."""
         self.reopen()
+        self._end_log_of_requests(ended=False)
         try:
             yield
         finally:
@@ -147,6 +148,13 @@ class AdTechTap(CommandLineTap, MappedTap):
                 self.logger.info("The connection could not be closed: %s", error)
             finally:
                 self._closing = False
+                self._end_log_of_requests(ended=True)
+
+    def _end_log_of_requests(self, *, ended: bool) -> None:
+        # Not made for this: a run may end before anything is requested.
+        requester: Requester | None = self.__dict__.get("requester")
+        if requester is not None:
+            requester.end_log(ended=ended)
 
     @override  # type: ignore[misc]  # final in singer-sdk, where the first stream that fails ends the run
     def sync_all(self) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+import requests
 from singer_adtech.budgets import Budgets, Family, Limit
 from singer_adtech.errors import VendorError
 from singer_adtech.retries import RetryPolicy, TransientError
@@ -15,9 +16,9 @@ from singer_adtech.retries import RetryPolicy, TransientError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import requests
     from conftest import FakeClock
     from local_server import Reply, Server
+    from singer_adtech.requester import Requester
 
 AIRINGS = Family("airings", ("/airings",), (Limit(3, 60),))
 
@@ -45,6 +46,22 @@ def test_500_is_asked_again_until_it_succeeds(
         'stream airings: HTTP 503 Service Unavailable "Oops" (X-Request-ID r-1); try 1, waiting 1 s',
         "stream airings: HTTP 500 Internal Server Error; try 2, waiting 2 s",
     ]
+
+
+def test_a_thread_that_still_fetches_logs_nothing_after_the_last_line_of_a_run(
+    server: Server, make_requester: Callable[..., Requester], log: list[str]
+) -> None:
+    # given: a run that has ended, and another one
+    requester = make_requester(server.url)
+    lines = {}
+    for ended in (True, False):
+        requester.end_log(ended=ended)
+        server.script(server.json({}, 503))
+        # when: a thread of the run asks, and is answered with what may pass
+        requester.send(requests.Request("GET", f"{server.url}/airings"), auth=None, label="stream airings")
+        lines[ended] = [line for line in log if line.startswith("stream airings")]
+    # then
+    assert lines == {True: [], False: ["stream airings: HTTP 503 Service Unavailable; try 1, waiting 1 s"]}
 
 
 def test_500_six_times_is_the_end(server: Server, send: Callable[..., requests.Response], waits: list[float]) -> None:
