@@ -189,6 +189,19 @@ def test_the_run_goes_on_without_missing_rows_if_the_setting_says_so(
     assert not [one for one in off.warnings() if "total" in one]
 
 
+def test_half_of_a_click_log_is_a_warning(
+    nth: Callable[[int], int], simulate: Simulate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a response of the log that has half of its rows, of a vendor that does not say what a log has to hold
+    CLICKS.read(monkeypatch, vendor := CLICKS.start(simulate))
+    vendor.faults.add(CLICKS.fault("half_rows", nth=nth(CLICKS.requests(vendor))))
+    # When it is read
+    run = CLICKS.read(monkeypatch, vendor)
+    # Then it is no failure by the specification, and a warning holds it against the funnel
+    (warning,) = run.warnings()
+    assert "and the funnel counts" in warning
+
+
 @pytest.mark.parametrize("action", ["empty", "no_content"])
 @pytest.mark.parametrize("case", [*JSON, *LINES], ids=str)
 def test_an_empty_response_is_not_an_empty_result(

@@ -56,7 +56,7 @@ def test_a_thread_that_still_fetches_logs_nothing_after_the_last_line_of_a_run(
     lines = {}
     for ended in (True, False):
         requester.end_log(ended=ended)
-        server.script(server.json({}, 503))
+        server.script(server.json({}, 503), server.json({}))
         # when: a thread of the run asks, and is answered with what may pass
         requester.send(requests.Request("GET", f"{server.url}/airings"), auth=None, label="stream airings")
         lines[ended] = [line for line in log if line.startswith("stream airings")]
