@@ -75,8 +75,13 @@ def cells(
 
 
 def _is_right(fault: str, position: Position, target: Target) -> bool:
-    """Tell whether an answer is what a vendor sends that has no rows, however often it is asked."""
-    return fault in {"204", "200, empty body", "200, []"} and position == "lasting" and "lines" in target.holds
+    """Tell whether an answer is what a vendor sends that has no rows, or no such list, however often it is asked."""
+    if position != "lasting":
+        return False
+    return (fault in _NO_ROWS and "lines" in target.holds) or (fault == "404" and "parent" in target.holds)
+
+
+_NO_ROWS = frozenset({"204", "200, empty body", "200, []"})
 
 
 def check(cell: Cell) -> Result:

@@ -38,7 +38,7 @@ class Target:
         holds: What an answer has: `rows`; a `total`, against which missing rows show; `apart`, what tells it from the
             answer to another request, such as days or page numbers; `lines`, where no rows are an empty body; `array`
             or `map`, where they are an empty one; `twins`, equal rows that are both right; `digest`, a key that is made
-            of the whole row.
+            of the whole row; `parent`, an id from another list in its path.
     """
 
     name: str
@@ -89,7 +89,7 @@ VENDORS: dict[str, Vendor] = {
         },
         (
             _rows("streams", "/v1/streams", "streams", "total", "apart"),
-            _rows("IP lists", "/v1/streams/*/ip-*", "stream_ip_lists", "array"),
+            _rows("IP lists", "/v1/streams/*/ip-*", "stream_ip_lists", "array", "parent"),
             _rows("funnel", "/v1/reports/funnel", "funnel_daily", "lines", "apart"),
             _rows("click log", "/v1/reports/log", "click_log", "lines", "apart", "twins"),
             Target("counts of the log", "/v1/reports/funnel", ("click_log",), holds=frozenset({"lines"})),
@@ -148,7 +148,9 @@ VENDORS: dict[str, Vendor] = {
             Target("login", "/api/v0/auth", ("keys",), "POST"),
             _rows("supply tags", "/api/v1/supply_tags", "supply_tags", "total", "apart"),
             _rows("campaigns (v0)", "/api/v0/campaigns", "campaigns", "array", "apart"),
-            _rows("members of lists", "/api/v0/domain_lists/*/domains", "domain_list_domains", "array", "apart"),
+            _rows(
+                "members of lists", "/api/v0/domain_lists/*/domains", "domain_list_domains", "array", "apart", "parent"
+            ),
             _rows("report", "/api/v0/report", "supply_daily", "total", "apart", method="POST"),
         ),
     ),

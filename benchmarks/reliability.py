@@ -50,6 +50,8 @@ These faults are left out:
   warning follows where an earlier run has read the window, or the funnel counts clicks for it;
 - `[]` from lists that are documented as bare arrays (Adspect's addresses, Magnite, SpringServe's v0) and `{{}}` from
   Spotwatch's channels, which are a map: this is how they are empty;
+- a 404 to the members of a list (SpringServe) and a stream's addresses (Adspect) if it is repeated: by the vendors'
+  documents the parent is gone. A warning follows, and the stream fails if none is found;
 - the well-formed response to another request, where a response does not show what was requested: Adspect's lists of
   addresses, iSpot's corrections, Magnite's dimensions;
 - clicks that are in a response twice, because two equal clicks can both be right;

@@ -43,29 +43,32 @@ def read_not_found(  # noqa: PLR0913 - a stream, its ids, and how they are named
         read: Requests what belongs to an id.
 
     Yields:
-        What `read` yields for the ids that are still listed. The others are skipped, each with a warning, and the
-        stream does not count as read whole.
+        What `read` yields for the ids that are still listed. What is not found again is skipped, each with a warning,
+        and the stream does not count as read whole.
 
     Raises:
-        VendorError: Ids are still listed, and what belongs to them is not found again.
+        VendorError: There are several ids, all of them are still listed, and nothing that belongs to them is found.
     """
     if not not_found:
         return
     still_listed = listed()
-    missing: list[str] = []
+    skipped: list[str] = []
+    missing: list[GoneError] = []
     for one in not_found:
         if one not in still_listed:
-            stream.log_lines.warning("%s is gone: skipped", name(one))
-            # A loader must not take what was passed over for what is gone.
-            stream.counts.read_whole = False
+            skipped.append(f"{name(one)} is gone")
             continue
         try:
             yield from read(one)
         except GoneError as error:
-            missing.append(f"{name(one)} ({error.what})")
-    if missing:
+            missing.append(error)
+            skipped.append(f"{name(one)} was not found twice, although it is still listed")
+    if len(missing) == of > 1:
         raise VendorError(
-            f"{len(missing):,} of {of:,} lists were not found twice, although what they belong to is still listed; "
-            f"the first one is that of {missing[0]}",
+            f"none of {of:,} lists was found, although what they belong to is still listed: {missing[0].what}",
             f"check `api_url` and the account's right to {stream.name}, or deselect the stream",
         )
+    for one_skipped in skipped:
+        stream.log_lines.warning("%s: skipped", one_skipped)
+        # A loader must not take what was passed over for what is gone.
+        stream.counts.read_whole = False
