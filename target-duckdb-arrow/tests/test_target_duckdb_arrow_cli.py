@@ -188,7 +188,9 @@ def test_misspelt_settings_are_named_with_the_nearest(config: Callable[..., str]
         TARGET_DUCKDB_ARROW__X="1",
     )
     assert result.returncode == 0
-    assert [line.split("|", 3)[3].strip() for line in result.stderr.splitlines() if "| WARNING" in line] == [
+    # singer-sdk warns of an old Python at its import.
+    warnings = [line.split("|", 3)[3].strip() for line in result.stderr.splitlines() if "| WARNING" in line]
+    assert [warning for warning in warnings if "PythonEOLWarning" not in warning] == [
         "Setting 'load_metod' does not exist, and has no effect: do you mean load_method?",
         "Setting 'zzz' does not exist, and has no effect",
         (
