@@ -26,7 +26,7 @@ def test_a_module_knows_no_vendor_and_no_tap(module: Path) -> None:
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.stem)
 def test_a_module_is_short_and_has_tests_of_its_own(module: Path) -> None:
-    assert len(module.read_text().splitlines()) <= 400
+    assert len(module.read_text().splitlines()) <= 480
     assert module.stem == "__init__" or Path(__file__).with_name(f"test_adtech_{module.stem}.py").exists()
 
 

@@ -75,7 +75,10 @@ def test_a_key_that_stops_working_half_way_is_a_refusal(run_tap: TapRunner, vend
     # given a 403 on a link, and then on the call with which the window begins again
     vendor.faults.add(Fault(path=LINK, status=403, times=None), Fault(path=CALL, status=403, nth=2, times=None))
     run = run_tap(settings(vendor), "broadcasts", fails=True)
-    assert run.error == f"{WHERE}HTTP 403 Forbidden: {REFUSED}"
+    assert run.error == (
+        f"{WHERE}HTTP 403 Forbidden: {REFUSED}, or deselect it: `meltano select tap-spotwatch --exclude broadcasts "
+        '"*"`, or `"selected": false` in the catalog'
+    )
     assert len(vendor.journal) == 3
 
 
