@@ -21,12 +21,12 @@ from backfill_plan import DAY, months
 NOT_OURS = "it is not built on singer-adtech, so nobody can tell which of its streams are cut by date"
 
 try:
-    from singer_adtech.derived import DerivedStream
     from singer_adtech.errors import TapError
-    from singer_adtech.keyset import KeysetStream
-    from singer_adtech.streams import DayWindowStream, WindowStream
+    from singer_adtech.progress.windows import DayWindow
+    from singer_adtech.streams.derived import DerivedStream
+    from singer_adtech.streams.keyset import KeysetStream
+    from singer_adtech.streams.windowed import DayWindowStream, WindowStream
     from singer_adtech.tap import AdTechTap
-    from singer_adtech.windows import DayWindow
     from singer_sdk.exceptions import ConfigValidationError
     from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 except ImportError:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from singer_adtech.allowed_requests import AllowedRequests
 from singer_adtech.errors import VendorError
+from singer_adtech.http.allowed_requests import AllowedRequests
 from singer_sdk.exceptions import ConfigValidationError
 
 if TYPE_CHECKING:

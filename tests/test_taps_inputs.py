@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 from singer_adtech.errors import VendorError
+from singer_adtech.http.requester import Requester
 from singer_adtech.redaction import REDACTOR
-from singer_adtech.requester import Requester
 from tap_adspect.tap import TapAdspect
 from tap_ispot.tap import TapISpot
 from tap_magnite.tap import TapMagnite

@@ -11,9 +11,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from singer_adtech.addresses import may_hold_credentials
 from singer_adtech.errors import SettingError, quoted
-from singer_adtech.windows import DAY, midnight
+from singer_adtech.http.addresses import may_hold_credentials
+from singer_adtech.progress.windows import DAY, midnight
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
 import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar
@@ -70,6 +76,10 @@ class AuthError(VendorError):
 
 class ForbiddenError(VendorError):
     """The account has no right to a stream (403); raised by `validate_response`, and judged by `on_forbidden`."""
+
+
+class NotFoundError(VendorError):
+    """The requested part of a stream does not exist (404); raised by `validate_response`."""
 
 
 class NoConnectionError(VendorError):

@@ -16,9 +16,9 @@ from singer_sdk import typing as th
 from typing_extensions import override
 
 from singer_adtech.errors import DataError, SettingError, quoted
-from singer_adtech.records import EXTRA
+from singer_adtech.records.shapes import EXTRA
 from singer_adtech.settings import zone
-from singer_adtech.streams import DayWindowStream
+from singer_adtech.streams.windowed import DayWindowStream
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.types import Record
 
+    from singer_adtech.progress.windows import DayWindow
     from singer_adtech.tap import AdTechTap
-    from singer_adtech.windows import DayWindow
 
 PageToken = TypeVar("PageToken")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")

@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from singer_sdk import typing as th
 
-from singer_adtech.addresses import may_hold_credentials
 from singer_adtech.dates import ALLOWED as DATES_ALLOWED
 from singer_adtech.errors import SettingError, quoted
+from singer_adtech.http.addresses import may_hold_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

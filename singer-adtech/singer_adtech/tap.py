@@ -17,26 +17,26 @@ from singer_sdk.plugin_base import JSONSchemaValidator
 from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
-from singer_adtech.addresses import check_api_url
-from singer_adtech.allowed_requests import READ_ANYTHING
-from singer_adtech.budgets import Budgets, Family
-from singer_adtech.cli import CommandLineTap
 from singer_adtech.clock import Clock
 from singer_adtech.dates import check_dates, date_range
-from singer_adtech.downloads import BodyLimits
-from singer_adtech.emitting import MessageWriter
-from singer_adtech.environment import read_file_texts, unknown_lines
 from singer_adtech.errors import SettingError
-from singer_adtech.inputs import unwrap_state
-from singer_adtech.mapping import MappedTap
-from singer_adtech.progress import Progress
+from singer_adtech.http.addresses import check_api_url
+from singer_adtech.http.allowed_requests import READ_ANYTHING
+from singer_adtech.http.budgets import Budgets, Family
+from singer_adtech.http.downloads import BodyLimits
+from singer_adtech.http.requester import Requester
+from singer_adtech.http.retries import RetryPolicy
+from singer_adtech.http.session import Session
+from singer_adtech.records.writer import MessageWriter
 from singer_adtech.redaction import REDACTOR
-from singer_adtech.requester import Requester
-from singer_adtech.resuming import check_resuming, check_selection
-from singer_adtech.retries import RetryPolicy
-from singer_adtech.run_metrics import RunMetrics
-from singer_adtech.runs import StreamsRun, selected_streams
-from singer_adtech.sessions import Session
+from singer_adtech.runs.command import CommandLineTap
+from singer_adtech.runs.environment import read_file_texts, unknown_lines
+from singer_adtech.runs.inputs import unwrap_state
+from singer_adtech.runs.metrics import RunMetrics
+from singer_adtech.runs.resuming import check_resuming, check_selection
+from singer_adtech.runs.status_line import Progress
+from singer_adtech.runs.streams_run import StreamsRun, selected_streams
+from singer_adtech.sdk.mapping import MappedTap
 from singer_adtech.settings import find_problems, zone
 from singer_adtech.start import SIGNAL_BASE
 
@@ -50,10 +50,10 @@ if TYPE_CHECKING:
     import click
     from singer_sdk.streams import Stream
 
-    from singer_adtech.allowed_requests import Rule
-    from singer_adtech.auth import Authenticator
-    from singer_adtech.run_metrics import Status
-    from singer_adtech.shared_budgets import SharedFolder
+    from singer_adtech.http.allowed_requests import Rule
+    from singer_adtech.http.auth import Authenticator
+    from singer_adtech.http.shared_budgets import SharedFolder
+    from singer_adtech.runs.metrics import Status
 
 
 class AdTechTap(CommandLineTap, MappedTap):
@@ -264,7 +264,7 @@ class AdTechTap(CommandLineTap, MappedTap):
         if folder is None:
             return None
         # Not at the top: whoever does not set it shall not pay for the import of the library that locks files.
-        from singer_adtech.shared_budgets import SharedFolder  # noqa: PLC0415 - as said above
+        from singer_adtech.http.shared_budgets import SharedFolder  # noqa: PLC0415 - as said above
 
         return SharedFolder(folder, tap=self.name, api_url=self.api_url)
 
@@ -273,7 +273,7 @@ class AdTechTap(CommandLineTap, MappedTap):
         """How many requests may start and be in flight."""
         if self.shared_folder is None:
             return Budgets(self.request_limits(), self.clock, self.logger)
-        from singer_adtech.shared_budgets import SharedBudgets  # noqa: PLC0415 - as for the folder
+        from singer_adtech.http.shared_budgets import SharedBudgets  # noqa: PLC0415 - as for the folder
 
         return SharedBudgets(
             self.request_limits(),

@@ -25,12 +25,12 @@ import pytest
 import requests
 from click.testing import CliRunner
 from hypothesis import HealthCheck, settings
-from singer_adtech.budgets import Budgets
 from singer_adtech.clock import Clock
+from singer_adtech.http.budgets import Budgets
+from singer_adtech.http.requester import Requester
+from singer_adtech.http.retries import RetryPolicy
+from singer_adtech.http.session import Session
 from singer_adtech.redaction import REDACTOR
-from singer_adtech.requester import Requester
-from singer_adtech.retries import RetryPolicy
-from singer_adtech.sessions import Session
 from typing_extensions import override
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ def send(server: Server, make_requester: Callable[..., Requester]) -> Callable[.
 
     def send(path: str = "/v1/airings", **options: Any) -> requests.Response:
         names = ("auth", "check_status", "check_body")
-        call = {name: options.pop(name, None) for name in names}
+        call = {"auth": None} | {name: options.pop(name) for name in names if name in options}
         requester = options.pop("requester", None) or make_requester(f"{server.url}/v1", **options)
         return requester.send(requests.Request("GET", server.url + path), label="stream airings", **call)
 

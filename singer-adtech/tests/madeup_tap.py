@@ -11,15 +11,16 @@ from zoneinfo import ZoneInfo
 
 import requests
 from singer_adtech import settings
-from singer_adtech.auth import Authenticator, Token, TokenAuthenticator
-from singer_adtech.bookmarks import InstantBookmark
-from singer_adtech.budgets import Family, Limit
-from singer_adtech.emitting import exact_json
-from singer_adtech.pages import CountedPagesPaginator
-from singer_adtech.retries import RetryPolicy
-from singer_adtech.streams import AdTechStream, DayWindowStream
+from singer_adtech.fetching.pages import CountedPagesPaginator
+from singer_adtech.http.auth import Authenticator, Token, TokenAuthenticator
+from singer_adtech.http.budgets import Family, Limit
+from singer_adtech.http.retries import RetryPolicy
+from singer_adtech.progress.bookmarks import InstantBookmark
+from singer_adtech.progress.windows import midnight
+from singer_adtech.records.exact_json import exact_json
+from singer_adtech.streams.base import AdTechStream
+from singer_adtech.streams.windowed import DayWindowStream
 from singer_adtech.tap import AdTechTap
-from singer_adtech.windows import midnight
 from singer_sdk import typing as th
 from singer_sdk.pagination import BaseAPIPaginator
 from singer_sdk.streams.rest import HTTPRequest
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterable
 
-    from singer_adtech.bookmarks import BookmarkKind
-    from singer_adtech.windows import DayWindow
+    from singer_adtech.progress.bookmarks import BookmarkKind
+    from singer_adtech.progress.windows import DayWindow
     from singer_sdk.streams.rest import PageContext
 
 NEW_YORK = ZoneInfo("America/New_York")

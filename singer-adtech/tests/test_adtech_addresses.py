@@ -6,8 +6,15 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from singer_adtech.addresses import check_api_url, is_loopback, may_hold_credentials, origin, shown_host, shown_origin
 from singer_adtech.errors import SettingError
+from singer_adtech.http.addresses import (
+    check_api_url,
+    is_loopback,
+    may_hold_credentials,
+    origin,
+    shown_host,
+    shown_origin,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable

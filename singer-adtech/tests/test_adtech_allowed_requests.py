@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
-from singer_adtech.allowed_requests import READ_ANYTHING, AllowedRequests
 from singer_adtech.errors import VendorError
-from singer_adtech.sessions import Session
+from singer_adtech.http.allowed_requests import READ_ANYTHING, AllowedRequests
+from singer_adtech.http.session import Session
 
 if TYPE_CHECKING:
     from local_server import Server

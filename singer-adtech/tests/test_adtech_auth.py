@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
-from singer_adtech.auth import Authenticator, HeaderAuthenticator, Token, TokenAuthenticator
 from singer_adtech.errors import VendorError
+from singer_adtech.http.auth import Authenticator, HeaderAuthenticator, Token, TokenAuthenticator
 from singer_adtech.redaction import MASK, REDACTOR
 from typing_extensions import override
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from conftest import FakeClock
     from local_server import Call, Reply, Server
     from singer_adtech.clock import Clock
-    from singer_adtech.requester import Requester
+    from singer_adtech.http.requester import Requester
 
 
 class CountingAuthenticator(TokenAuthenticator):

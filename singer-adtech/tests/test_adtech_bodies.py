@@ -9,20 +9,20 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from singer_adtech.bodies import (
+from singer_adtech.errors import VendorError
+from singer_adtech.http.bodies import (
     BYTES,
     CONTROL,
     HALF,
     NO_NUMBER,
     Problem,
-    check_json,
     json_problem,
     quote_long_integers,
     repair,
 )
-from singer_adtech.emitting import exact_json
-from singer_adtech.errors import VendorError
-from singer_adtech.retries import RetryPolicy
+from singer_adtech.http.responses import check_json
+from singer_adtech.http.retries import RetryPolicy
+from singer_adtech.records.exact_json import exact_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -153,7 +153,7 @@ def test_a_good_body_costs_no_repair(
     server: Server, send: Callable[..., requests.Response], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # given
-    monkeypatch.setattr("singer_adtech.requester.repair", None)
+    monkeypatch.setattr("singer_adtech.http.requester.repair", None)
     server.script(server.reply(200, '{"a": "\U0001f600"}'.encode()))
     # then
     assert send(check_body=check_json).json() == {"a": "\U0001f600"}

@@ -11,12 +11,12 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from singer_adtech.bookmarks import Bookmark, DayBookmark, InstantBookmark
 from singer_adtech.errors import StateError
+from singer_adtech.progress.bookmarks import Bookmark, DayBookmark, InstantBookmark
 from singer_sdk.helpers._state import StateWriter
 
 if TYPE_CHECKING:
-    from singer_adtech.bookmarks import BookmarkKind
+    from singer_adtech.progress.bookmarks import BookmarkKind
 
 NEW_YORK = ZoneInfo("America/New_York")
 UTC = dt.timezone.utc

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from singer_adtech.budgets import MARGIN, Budgets, Family, Limit
 from singer_adtech.clock import Clock
+from singer_adtech.http.budgets import MARGIN, Budgets, Family, Limit
 from typing_extensions import override
 
 if TYPE_CHECKING:

@@ -11,11 +11,10 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
-from singer_adtech.auth import Authenticator, HeaderAuthenticator
-from singer_adtech.children import ChildStream
-from singer_adtech.emitting import exact_json
-from singer_adtech.errors import DataError, SettingError, TapError
-from singer_adtech.gone import GoneError
+from singer_adtech.errors import DataError, NotFoundError, SettingError, TapError
+from singer_adtech.http.auth import Authenticator, HeaderAuthenticator
+from singer_adtech.records.exact_json import exact_json
+from singer_adtech.streams.children import ChildStream
 from singer_adtech.tap import AdTechTap
 from singer_sdk import typing as th
 from singer_sdk.pagination import BaseAPIPaginator
@@ -79,7 +78,7 @@ class Members(ChildStream[Any]):
     @override
     def validate_response(self, response: requests.Response) -> None:
         if response.status_code == HTTPStatus.NOT_FOUND:
-            raise GoneError("not there")
+            raise NotFoundError("not there")
         super().validate_response(response)
 
 

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from singer_adtech.connections import explain_failure
 from singer_adtech.errors import VendorError
+from singer_adtech.http.connections import explain_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from local_server import Server
-    from singer_adtech.requester import Requester
+    from singer_adtech.http.requester import Requester
 
 CHECK = "check `api_url` and the network of this machine"
 SECRET_PATH = "/v1/a-capability?key=pa55word"

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from singer_adtech.continued import ContinuedStream
 from singer_adtech.errors import StateError
-from singer_adtech.signatures import SEVERAL, narrower, signed
+from singer_adtech.progress.continued import ContinuedStream
+from singer_adtech.progress.signatures import SEVERAL, narrower, signed
 from typing_extensions import override
 
 

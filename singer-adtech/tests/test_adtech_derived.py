@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from singer_adtech import settings
-from singer_adtech.auth import HeaderAuthenticator
-from singer_adtech.derived import DerivedStream, DerivingStream
-from singer_adtech.emitting import exact_json
+from singer_adtech.http.auth import HeaderAuthenticator
+from singer_adtech.records.exact_json import exact_json
+from singer_adtech.streams.derived import DerivedStream, DerivingStream
 from singer_adtech.tap import AdTechTap
 from singer_adtech.testing import select, tap_runner
 from singer_sdk import typing as th
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from local_server import Server
     from requests import Response
-    from singer_adtech.streams import AdTechStream
+    from singer_adtech.streams.base import AdTechStream
     from singer_adtech.testing import TapRunner
     from singer_sdk.helpers.types import Record
     from singer_sdk.streams.rest import PageContext

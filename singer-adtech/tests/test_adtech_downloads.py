@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
-from singer_adtech import downloads
-from singer_adtech.bodies import check_json
-from singer_adtech.downloads import BodyLimits
 from singer_adtech.errors import VendorError
-from singer_adtech.sessions import Session
+from singer_adtech.http import downloads
+from singer_adtech.http.downloads import BodyLimits
+from singer_adtech.http.responses import check_json
+from singer_adtech.http.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from local_server import Reply, Server
-    from singer_adtech.requester import Requester
+    from singer_adtech.http.requester import Requester
 
 ROW = b'{"id": 1, "title": "Caf\xc3\xa9 au lait", "spend": "845199.10"}'
 ONE_MB = BodyLimits(megabytes=1, seconds=5, smaller="lower `page_size`")

@@ -6,8 +6,14 @@ from typing import Any
 
 import pytest
 from singer_adtech import settings
-from singer_adtech.environment import read_environment, read_file_texts, read_text, unknown_lines, unknown_variables
 from singer_adtech.errors import SettingError
+from singer_adtech.runs.environment import (
+    read_environment,
+    read_file_texts,
+    read_text,
+    unknown_lines,
+    unknown_variables,
+)
 from singer_sdk import typing as th
 
 SCHEMA: dict[str, Any] = th.PropertiesList(

@@ -8,7 +8,15 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from singer_adtech.inputs import InputError, check_catalog, listed, read_json, read_settings, state_lines, unwrap_state
+from singer_adtech.runs.inputs import (
+    InputError,
+    check_catalog,
+    listed,
+    read_json,
+    read_settings,
+    state_lines,
+    unwrap_state,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path

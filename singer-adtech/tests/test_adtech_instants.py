@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from singer_adtech import settings
-from singer_adtech.auth import HeaderAuthenticator
-from singer_adtech.emitting import exact_json
 from singer_adtech.errors import SettingError
-from singer_adtech.instants import InstantRange, InstantWindowStream, UTCBookmark, instant_range, utc_text
+from singer_adtech.http.auth import HeaderAuthenticator
+from singer_adtech.records.exact_json import exact_json
+from singer_adtech.streams.instants import InstantRange, InstantWindowStream, UTCBookmark, instant_range, utc_text
 from singer_adtech.tap import AdTechTap
 from singer_adtech.testing import tap_runner
 from singer_sdk import typing as th
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from local_server import Call, Reply, Server
     from requests import Response
+    from singer_adtech.progress.windows import InstantWindow
     from singer_adtech.testing import TapRunner
-    from singer_adtech.windows import InstantWindow
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.streams.rest import PageContext
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from singer_adtech.errors import VendorError
-from singer_adtech.jobs import Job, JobBusyError, JobLostError, JobPolicy, JobStatus, Phase, run_job
+from singer_adtech.fetching.jobs import Job, JobBusyError, JobLostError, JobPolicy, JobStatus, Phase, run_job
 from typing_extensions import override
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
-from singer_adtech.auth import Authenticator, HeaderAuthenticator
-from singer_adtech.emitting import exact_json
 from singer_adtech.errors import DataError
-from singer_adtech.keyset import Keyset, KeysetPosition, KeysetStream
-from singer_adtech.stamps import Stamp
+from singer_adtech.http.auth import Authenticator, HeaderAuthenticator
+from singer_adtech.progress.stamps import Stamp
+from singer_adtech.records.exact_json import exact_json
+from singer_adtech.streams.keyset import Keyset, KeysetPosition, KeysetStream
 from singer_adtech.tap import AdTechTap
 from singer_sdk import typing as th
 from singer_sdk.pagination import SinglePagePaginator

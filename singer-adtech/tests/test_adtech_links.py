@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from singer_adtech.links import HiddenLinks
+from singer_adtech.http.links import HiddenLinks
 from singer_adtech.redaction import MASK, REDACTOR
 
 

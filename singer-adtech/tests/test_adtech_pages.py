@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 from singer_adtech.errors import VendorError
-from singer_adtech.pages import CountedPagesPaginator, in_background, read_pages, side_by_side
+from singer_adtech.fetching.pages import CountedPagesPaginator, read_pages
+from singer_adtech.fetching.parallel import in_background, side_by_side
 from singer_sdk.pagination import BaseAPIPaginator
 from typing_extensions import override
 

@@ -12,7 +12,7 @@ import termios
 from typing import IO, TYPE_CHECKING, Any
 
 import pytest
-from singer_adtech.emitting import BUFFER_SIZE
+from singer_adtech.records.writer import BUFFER_SIZE
 
 if TYPE_CHECKING:
     import subprocess

@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from singer_adtech import settings
-from singer_adtech.auth import HeaderAuthenticator
-from singer_adtech.emitting import exact_json
 from singer_adtech.errors import SettingError
+from singer_adtech.http.auth import HeaderAuthenticator
+from singer_adtech.records.exact_json import exact_json
 from singer_adtech.reports import (
     Column,
     Report,

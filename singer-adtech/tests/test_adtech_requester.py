@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
-from singer_adtech.auth import HeaderAuthenticator, Token, TokenAuthenticator
-from singer_adtech.budgets import Budgets, Family, Limit
 from singer_adtech.errors import VendorError
+from singer_adtech.http.auth import HeaderAuthenticator, Token, TokenAuthenticator
+from singer_adtech.http.budgets import Budgets, Family, Limit
+from singer_adtech.http.responses import describe
+from singer_adtech.http.retries import RetryPolicy
 from singer_adtech.redaction import MASK, REDACTOR
-from singer_adtech.requester import describe
-from singer_adtech.retries import RetryPolicy
 from typing_extensions import override
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from conftest import FakeClock
     from local_server import Server
-    from singer_adtech.requester import Requester
+    from singer_adtech.http.requester import Requester
 
 AIRINGS = Family("airings", ("/airings",), (Limit(3, 60),))
 

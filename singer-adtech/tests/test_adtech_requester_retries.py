@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 import requests
-from singer_adtech.budgets import Budgets, Family, Limit
 from singer_adtech.errors import VendorError
-from singer_adtech.retries import RetryPolicy, TransientError
+from singer_adtech.http.budgets import Budgets, Family, Limit
+from singer_adtech.http.retries import RetryPolicy, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from conftest import FakeClock
     from local_server import Reply, Server
-    from singer_adtech.requester import Requester
+    from singer_adtech.http.requester import Requester
 
 AIRINGS = Family("airings", ("/airings",), (Limit(3, 60),))
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
-from singer_adtech.retries import (
+from singer_adtech.http.retries import (
     RateLimitedError,
     RetryPolicy,
     TransientError,

@@ -6,8 +6,8 @@ import datetime as dt
 from zoneinfo import ZoneInfo
 
 import pytest
-from singer_adtech.row_times import outside_days, outside_instants
-from singer_adtech.windows import DayWindow, InstantWindow
+from singer_adtech.progress.windows import DayWindow, InstantWindow
+from singer_adtech.records.row_times import outside_days, outside_instants
 
 EASTERN = ZoneInfo("America/New_York")
 DAYS = DayWindow(dt.date(2024, 3, 8), dt.date(2024, 3, 9))

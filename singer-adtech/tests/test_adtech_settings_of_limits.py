@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from singer_adtech.budgets import Budgets, Family, Limit
 from singer_adtech.errors import VendorError
-from singer_adtech.records import RecordShape
+from singer_adtech.http.budgets import Budgets, Family, Limit
+from singer_adtech.records.shapes import RecordShape
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from conftest import FakeClock
     from local_server import Server
-    from singer_adtech.requester import Requester
+    from singer_adtech.http.requester import Requester
 
 FAMILIES = (
     Family("all calls", ("*",), (Limit(100, 60),), "calls_per_minute"),

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from singer_adtech.budgets import Family, Limit
 from singer_adtech.errors import SettingError, VendorError
-from singer_adtech.retries import RetryPolicy
-from singer_adtech.shared_budgets import LONGEST_HOLD, SHARED_MARGIN, SharedBudgets, SharedFolder
+from singer_adtech.http.budgets import Family, Limit
+from singer_adtech.http.retries import RetryPolicy
+from singer_adtech.http.shared_budgets import LONGEST_HOLD, SHARED_MARGIN, SharedBudgets, SharedFolder
 
 if TYPE_CHECKING:
     import subprocess
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from click.testing import Result
     from conftest import FakeClock, Run
     from local_server import Server
-    from singer_adtech.requester import Requester
+    from singer_adtech.http.requester import Requester
 
     WaitUntil = Callable[[Callable[[], object]], None]
     Start = Callable[..., "subprocess.Popen[str]"]
@@ -234,7 +234,7 @@ def test_a_run_that_stands_still_with_the_lock_is_not_waited_for_for_ever(
 ) -> None:
     # Given somebody who keeps the lock of the counts
     budgets = join()
-    monkeypatch.setattr("singer_adtech.shared_budgets.PATIENCE", 0.1)
+    monkeypatch.setattr("singer_adtech.http.shared_budgets.PATIENCE", 0.1)
     other = SharedFolder(str(folder), tap="tap-test", api_url="https://api.acme.example/v1")
     # When a run starts a request / then it says what is in its way
     with other.counting(), pytest.raises(SettingError) as caught:

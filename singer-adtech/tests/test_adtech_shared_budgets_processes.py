@@ -13,9 +13,9 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from singer_adtech.budgets import Family, Limit
 from singer_adtech.clock import Clock
-from singer_adtech.shared_budgets import SharedBudgets, SharedFolder
+from singer_adtech.http.budgets import Family, Limit
+from singer_adtech.http.shared_budgets import SharedBudgets, SharedFolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,9 +40,9 @@ def join(folder: Path, in_flight: int = 2) -> tuple[SharedFolder, SharedBudgets]
 
 WORKER = """
 import logging, os, sys, time
-from singer_adtech.budgets import Family, Limit
+from singer_adtech.http.budgets import Family, Limit
 from singer_adtech.clock import Clock
-from singer_adtech.shared_budgets import SharedBudgets, SharedFolder
+from singer_adtech.http.shared_budgets import SharedBudgets, SharedFolder
 
 folder = SharedFolder(sys.argv[1], tap="tap-test", api_url="https://api.acme.example/v1")
 families = [Family("quick", ("/quick",), (Limit(5, 0.5),)), Family("many", ("/many",), (Limit(100000, 60),))]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from singer_adtech.errors import StateError
-from singer_adtech.signatures import UNDO, check_signature
+from singer_adtech.progress.signatures import UNDO, check_signature
 
 
 def stream(state: Any, **signature: Any) -> Any:

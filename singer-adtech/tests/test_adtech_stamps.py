@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
-from singer_adtech.stamps import Stamp, StampBookmark
+from singer_adtech.progress.stamps import Stamp, StampBookmark
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from singer_adtech.emitting import MessageWriter
 from singer_adtech.errors import SettingError
+from singer_adtech.records.writer import MessageWriter
 from singer_adtech.redaction import MASK, REDACTOR
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import PluginCapabilities

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from singer_adtech.records import MOST_COUNTED, MOST_NAMED, RecordShape
+from singer_adtech.records.shapes import MOST_COUNTED, MOST_NAMED, RecordShape
 
 LOGGER = logging.getLogger("tap-test")
 COLUMNS: dict[str, Any] = {

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from singer_adtech.windows import DayWindow, InstantWindow, day_windows, first_day, instant_windows, midnight
+from singer_adtech.progress.windows import DayWindow, InstantWindow, day_windows, first_day, instant_windows, midnight
 
 NEW_YORK = ZoneInfo("America/New_York")
 UTC = dt.timezone.utc

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 
-from singer_adtech.auth import HeaderAuthenticator
 from singer_adtech.errors import SettingError
+from singer_adtech.http.auth import HeaderAuthenticator
 
 
 class AdspectAuthenticator(HeaderAuthenticator):

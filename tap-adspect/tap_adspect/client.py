@@ -12,15 +12,22 @@ from urllib.parse import urlsplit
 
 import msgspec
 import requests
-from singer_adtech.bodies import InvalidBodyError
-from singer_adtech.emitting import exact_json
-from singer_adtech.errors import AuthError, DataError, ForbiddenError, NoConnectionError, VendorError, quoted
-from singer_adtech.gone import GoneError
+from singer_adtech.errors import (
+    AuthError,
+    DataError,
+    ForbiddenError,
+    NoConnectionError,
+    NotFoundError,
+    VendorError,
+    quoted,
+)
+from singer_adtech.http.bodies import InvalidBodyError
+from singer_adtech.http.responses import describe
+from singer_adtech.http.retries import RateLimitedError, TransientError
+from singer_adtech.progress.windows import DayWindow
+from singer_adtech.records.exact_json import exact_json
 from singer_adtech.redaction import REDACTOR
-from singer_adtech.requester import describe
-from singer_adtech.retries import RateLimitedError, TransientError
-from singer_adtech.streams import AdTechStream
-from singer_adtech.windows import DayWindow
+from singer_adtech.streams.base import AdTechStream
 from singer_sdk import SchemaDirectory
 from singer_sdk.pagination import PageNumberPaginator, SinglePagePaginator
 from singer_sdk.streams.rest import HTTPRequest, PageContext
@@ -32,7 +39,7 @@ from tap_adspect.rows import report_problem, report_rows
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from singer_adtech.windows import InstantWindow
+    from singer_adtech.progress.windows import InstantWindow
     from singer_sdk.helpers.types import Context, Record
 
 SCHEMAS = SchemaDirectory(schemas)
@@ -98,7 +105,7 @@ class AdspectStream(AdTechStream[Any]):
         if status == HTTPStatus.FORBIDDEN:
             raise ForbiddenError(f"not allowed {refused}", "ask Adspect what the account may read")
         if status == HTTPStatus.NOT_FOUND:
-            raise GoneError(f"not found {refused}", "check `api_url`")
+            raise NotFoundError(f"not found {refused}", "check `api_url`")
         if status < HTTPStatus.BAD_REQUEST:
             raise VendorError(f"redirected: {said}", "check `api_url`")
         raise VendorError(said)
@@ -196,7 +203,7 @@ class ListStream(AdspectStream):
     def pages(self, context: Context | None, window: Any = None) -> Iterator[requests.Response]:
         try:
             yield from super().pages(context, window)
-        except GoneError:
+        except NotFoundError:
             # Assumed: a page past the end may be answered so, where nobody said which is the last.
             if not self._paginator.in_the_dark:
                 raise

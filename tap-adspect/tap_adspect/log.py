@@ -9,13 +9,13 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from singer_adtech.bookmarks import Bookmark
 from singer_adtech.dates import read_moment
 from singer_adtech.errors import DataError, TapError
-from singer_adtech.instants import UTC, InstantWindowStream, UTCBookmark, utc_text
-from singer_adtech.records import json_kind
-from singer_adtech.signatures import check_account
-from singer_adtech.windows import DAY, InstantWindow, midnight
+from singer_adtech.progress.bookmarks import Bookmark
+from singer_adtech.progress.signatures import check_account
+from singer_adtech.progress.windows import DAY, InstantWindow, midnight
+from singer_adtech.records.values import json_kind
+from singer_adtech.streams.instants import UTC, InstantWindowStream, UTCBookmark, utc_text
 from singer_sdk import StreamSchema
 from typing_extensions import override
 

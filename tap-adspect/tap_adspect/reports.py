@@ -6,11 +6,11 @@ import datetime as dt
 import re
 from typing import TYPE_CHECKING, Any
 
-from singer_adtech.bookmarks import Bookmark
 from singer_adtech.errors import DataError
+from singer_adtech.progress.bookmarks import Bookmark
+from singer_adtech.progress.windows import DAY, DayWindow, first_day, midnight
+from singer_adtech.records.row_times import ForeignRowError
 from singer_adtech.reports import Column, Report, ReportRules, ReportStream, filter_lists
-from singer_adtech.row_times import ForeignRowError
-from singer_adtech.windows import DAY, DayWindow, first_day, midnight
 from typing_extensions import override
 
 from tap_adspect.client import RowsStream
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     import requests
-    from singer_adtech.bookmarks import BookmarkKind
-    from singer_adtech.row_times import RowCheck
+    from singer_adtech.progress.bookmarks import BookmarkKind
+    from singer_adtech.records.row_times import RowCheck
     from singer_adtech.tap import AdTechTap
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.streams.rest import HTTPRequest, PageContext

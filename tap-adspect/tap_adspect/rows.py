@@ -7,14 +7,14 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from singer_adtech.bodies import json_problem
-from singer_adtech.emitting import exact_json
-from singer_adtech.records import Misfit, to_boolean, to_integer, to_text
+from singer_adtech.http.bodies import json_problem
+from singer_adtech.records.exact_json import exact_json
+from singer_adtech.records.values import Misfit, to_boolean, to_integer, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from singer_adtech.bodies import Problem
+    from singer_adtech.http.bodies import Problem
 
 FILTER_LEVELS = ("Off", "Low", "Medium", "High", "Paranoid")
 """Names of `filter_level` 0 to 4."""

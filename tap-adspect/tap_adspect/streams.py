@@ -6,9 +6,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
-from singer_adtech.derived import DerivedStream, DerivingStream
-from singer_adtech.errors import located
-from singer_adtech.gone import GoneError, read_not_found
+from singer_adtech.errors import NotFoundError, located
+from singer_adtech.streams.derived import DerivedStream, DerivingStream
+from singer_adtech.streams.not_found import read_not_found
 from singer_sdk import StreamSchema
 from typing_extensions import override
 
@@ -117,7 +117,7 @@ class StreamIPLists(DerivedStream, PartsStream):
         self._requested += 1
         try:
             yield from self._of_stream(stream_id)
-        except GoneError:
+        except NotFoundError:
             self._not_found.append(stream_id)
 
     @override

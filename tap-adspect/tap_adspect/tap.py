@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from singer_adtech import settings
 from singer_adtech.errors import SettingError
+from singer_adtech.http.retries import RetryPolicy
 from singer_adtech.reports import read_reports, reports_setting
-from singer_adtech.retries import RetryPolicy
 from singer_adtech.tap import AdTechTap
 from singer_sdk import typing as th
 from typing_extensions import override

@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from singer_adtech.signatures import UNDO
+from singer_adtech.progress.signatures import UNDO
 from singer_adtech.testing import FakeClock, select
 from tap_adspect.log import row_keys
 from tap_adspect.tap import TapAdspect

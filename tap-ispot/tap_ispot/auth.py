@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import requests
-from singer_adtech.auth import Token, TokenAuthenticator
-from singer_adtech.bodies import check_json
 from singer_adtech.errors import VendorError
-from singer_adtech.requester import check_status, describe
-from singer_adtech.retries import TransientError
+from singer_adtech.http.auth import Token, TokenAuthenticator
+from singer_adtech.http.responses import check_json, check_status, describe
+from singer_adtech.http.retries import TransientError
 from typing_extensions import override
 
 if TYPE_CHECKING:
     from singer_adtech.clock import Clock
-    from singer_adtech.requester import Requester
+    from singer_adtech.http.requester import Requester
 
 TOKEN_LIFETIME = 24 * 60 * 60
 """Seconds that a token lives, where its answer does not say (Quickstart, "Token Expiration")."""

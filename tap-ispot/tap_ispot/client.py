@@ -8,16 +8,17 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 import msgspec
-from singer_adtech.bookmarks import InstantBookmark
-from singer_adtech.budgets import Family, Limit
 from singer_adtech.errors import AuthError, DataError, ForbiddenError, VendorError
-from singer_adtech.pages import CountedPagesPaginator, WindowedPage
-from singer_adtech.records import flatten
-from singer_adtech.requester import describe
-from singer_adtech.retries import TransientError
-from singer_adtech.row_times import outside_days
-from singer_adtech.streams import AdTechStream, DayWindowStream
-from singer_adtech.windows import midnight
+from singer_adtech.fetching.pages import CountedPagesPaginator, WindowedPage
+from singer_adtech.http.budgets import Family, Limit
+from singer_adtech.http.responses import describe
+from singer_adtech.http.retries import TransientError
+from singer_adtech.progress.bookmarks import InstantBookmark
+from singer_adtech.progress.windows import midnight
+from singer_adtech.records.row_times import outside_days
+from singer_adtech.records.shapes import flatten
+from singer_adtech.streams.base import AdTechStream
+from singer_adtech.streams.windowed import DayWindowStream
 from singer_sdk import SchemaDirectory, StreamSchema
 from singer_sdk.streams.rest import HTTPRequest, PageContext
 from typing_extensions import override
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import requests
-    from singer_adtech.row_times import RowCheck
-    from singer_adtech.windows import DayWindow
+    from singer_adtech.progress.windows import DayWindow
+    from singer_adtech.records.row_times import RowCheck
 
     from tap_ispot.rows import Extent
 

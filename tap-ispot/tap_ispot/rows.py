@@ -8,9 +8,9 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from singer_adtech.emitting import exact_json
 from singer_adtech.errors import DataError
-from singer_adtech.records import unwrap
+from singer_adtech.records.exact_json import exact_json
+from singer_adtech.records.shapes import unwrap
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from singer_adtech.signatures import SEVERAL
-from singer_adtech.windows import DayWindow
+from singer_adtech.progress.signatures import SEVERAL
+from singer_adtech.progress.windows import DayWindow
 from typing_extensions import override
 
 from tap_ispot.client import AiringStream, CatalogStream, DatedStream, date_filters, id_filters

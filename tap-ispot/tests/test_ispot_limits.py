@@ -7,7 +7,7 @@ from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from singer_adtech.budgets import Family, Limit
+from singer_adtech.http.budgets import Family, Limit
 from vendor_simulators.faults import Fault
 from vendor_simulators.ispot import ISpotSimulator
 from vendor_simulators.limits import Limiter, Rule

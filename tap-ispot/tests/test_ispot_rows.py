@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from singer_adtech.emitting import exact_json
 from singer_adtech.errors import DataError
+from singer_adtech.records.exact_json import exact_json
 from tap_ispot.client import ISpotStream
 from tap_ispot.tap import TapISpot
 

@@ -6,10 +6,10 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from singer_adtech.emitting import exact_json
 from singer_adtech.errors import AuthError, DataError, ForbiddenError, VendorError
-from singer_adtech.requester import describe
-from singer_adtech.retries import RateLimitedError, TransientError
+from singer_adtech.http.responses import describe
+from singer_adtech.http.retries import RateLimitedError, TransientError
+from singer_adtech.records.exact_json import exact_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import requests
-from singer_adtech.auth import Token, TokenAuthenticator
-from singer_adtech.bodies import check_json
 from singer_adtech.errors import VendorError
+from singer_adtech.http.auth import Token, TokenAuthenticator
+from singer_adtech.http.responses import check_json
 from singer_adtech.redaction import REDACTOR
 from typing_extensions import override
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from singer_adtech.clock import Clock
-    from singer_adtech.requester import Requester
-    from singer_adtech.run_metrics import RequestCounts
-    from singer_adtech.sessions import Session
+    from singer_adtech.http.requester import Requester
+    from singer_adtech.http.session import Session
+    from singer_adtech.runs.metrics import RequestCounts
 
 API_SESSION = "ApiSession"
 """The cookie that the guide's text names."""

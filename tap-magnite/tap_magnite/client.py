@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
-from singer_adtech.streams import AdTechStream
+from singer_adtech.streams.base import AdTechStream
 from singer_sdk import SchemaDirectory, StreamSchema
 from singer_sdk.pagination import SinglePagePaginator
 from singer_sdk.streams.rest import HTTPRequest, PageContext

@@ -18,7 +18,7 @@ from tap_magnite.client import not_found
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from singer_adtech.run_metrics import RequestCounts
+    from singer_adtech.runs.metrics import RequestCounts
 
     from tap_magnite.tap import TapMagnite
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import requests
 from singer_adtech.errors import DataError, VendorError, quoted
-from singer_adtech.jobs import Job, JobBusyError, JobLostError, JobPolicy, JobStatus, Phase
+from singer_adtech.fetching.jobs import Job, JobBusyError, JobLostError, JobPolicy, JobStatus, Phase
 from typing_extensions import override
 
 from tap_magnite.answers import check_answer, read_object, said
@@ -17,7 +17,7 @@ from tap_magnite.client import not_found
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from singer_adtech.run_metrics import RequestCounts
+    from singer_adtech.runs.metrics import RequestCounts
 
     from tap_magnite.tap import TapMagnite
 

@@ -8,10 +8,10 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from singer_adtech.errors import DataError, SettingError, quoted
-from singer_adtech.jobs import run_job
-from singer_adtech.records import json_kind
+from singer_adtech.fetching.jobs import run_job
+from singer_adtech.progress.signatures import check_account
+from singer_adtech.records.values import json_kind
 from singer_adtech.reports import Column, Report, ReportRules, ReportStream, read_reports
-from singer_adtech.signatures import check_account
 from typing_extensions import override
 
 from tap_magnite.client import MagniteStream
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     import requests
-    from singer_adtech.windows import DayWindow
+    from singer_adtech.progress.windows import DayWindow
     from singer_sdk.helpers.types import Context, Record
 
     from tap_magnite.tap import TapMagnite

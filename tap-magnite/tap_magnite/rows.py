@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from singer_adtech.errors import DataError
-from singer_adtech.records import Misfit, json_kind, to_integer, to_number
+from singer_adtech.records.values import Misfit, json_kind, to_integer, to_number
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping

@@ -9,9 +9,9 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import requests
-from singer_adtech.children import ChildStream
-from singer_adtech.gone import GoneError
-from singer_adtech.pages import side_by_side
+from singer_adtech.errors import NotFoundError
+from singer_adtech.fetching.parallel import side_by_side
+from singer_adtech.streams.children import ChildStream
 from typing_extensions import override
 
 from tap_magnite.answers import check_answer, read_array, read_object
@@ -70,9 +70,9 @@ class InventoryStream(ListStream):
         """Return every field of an entity; None if it is gone, by two answers."""
         if row.get("id") is None:
             return {}
-        with suppress(GoneError):
+        with suppress(NotFoundError):
             return self._request_details(row)
-        with suppress(GoneError):
+        with suppress(NotFoundError):
             return self._request_details(row)
         return None
 
@@ -90,7 +90,7 @@ class InventoryStream(ListStream):
 
 def _check_details(response: requests.Response) -> None:
     if not_found(response):
-        raise GoneError("the entity is gone")
+        raise NotFoundError("the entity is gone")
     check_answer(response, {})
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 import requests
 from singer_adtech import settings
 from singer_adtech.errors import SettingError, quoted
+from singer_adtech.http.session import Session
 from singer_adtech.reports import reports_setting
-from singer_adtech.sessions import Session
 from singer_adtech.tap import AdTechTap
 from singer_sdk import typing as th
 from typing_extensions import override
@@ -24,7 +24,7 @@ from tap_magnite.streams import STREAMS, InventoryStream, Seats
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from singer_adtech.allowed_requests import Rule
+    from singer_adtech.http.allowed_requests import Rule
     from singer_sdk.streams import Stream
 
 _DAY = "a day in `time_zone`; of an instant, the date as written"

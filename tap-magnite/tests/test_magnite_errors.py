@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from singer_adtech.runs import how_to_deselect
+from singer_adtech.runs.streams_run import how_to_deselect
 from vendor_simulators.faults import Fault
 from vendor_simulators.messages import Answer
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import msgspec
-from singer_adtech.addresses import origin
-from singer_adtech.emitting import exact_json
 from singer_adtech.errors import DataError
+from singer_adtech.http.addresses import origin
+from singer_adtech.records.exact_json import exact_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

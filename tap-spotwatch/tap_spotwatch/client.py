@@ -11,14 +11,14 @@ from urllib.parse import urlsplit
 
 import msgspec
 from singer_adtech.errors import AuthError, DataError, ForbiddenError, ReadAgainError, VendorError
-from singer_adtech.instants import UTC, InstantRange, InstantWindowStream, UTCBookmark, instant_range, utc_text
-from singer_adtech.pages import WindowedPage
-from singer_adtech.requester import describe
-from singer_adtech.retries import TransientError
-from singer_adtech.row_counts import RowCounter
-from singer_adtech.row_times import outside_instants
-from singer_adtech.streams import AdTechStream
-from singer_adtech.windows import DAY
+from singer_adtech.fetching.pages import WindowedPage
+from singer_adtech.http.responses import describe
+from singer_adtech.http.retries import TransientError
+from singer_adtech.progress.windows import DAY
+from singer_adtech.records.row_times import outside_instants
+from singer_adtech.records.totals import RowCounter
+from singer_adtech.streams.base import AdTechStream
+from singer_adtech.streams.instants import UTC, InstantRange, InstantWindowStream, UTCBookmark, instant_range, utc_text
 from singer_sdk import SchemaDirectory, StreamSchema
 from singer_sdk.pagination import BaseAPIPaginator
 from singer_sdk.streams.rest import HTTPRequest, PageContext
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     import requests
-    from singer_adtech.links import HiddenLinks
-    from singer_adtech.row_times import RowCheck
-    from singer_adtech.windows import InstantWindow
+    from singer_adtech.http.links import HiddenLinks
+    from singer_adtech.progress.windows import InstantWindow
+    from singer_adtech.records.row_times import RowCheck
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.streams import Stream
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
-from singer_adtech.bookmarks import write_state
-from singer_adtech.emitting import exact_json
 from singer_adtech.errors import DataError, TapError, located
-from singer_adtech.row_counts import PageProgress
+from singer_adtech.progress.bookmarks import write_state
+from singer_adtech.records.exact_json import exact_json
+from singer_adtech.records.totals import PageProgress
 from typing_extensions import override
 
 from tap_spotwatch.client import OPTIONAL_COLUMNS, SpotwatchStream, make_call

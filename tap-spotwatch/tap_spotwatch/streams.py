@@ -8,11 +8,11 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from singer_adtech.derived import DerivedStream, DerivingStream
-from singer_adtech.emitting import exact_json
 from singer_adtech.errors import VendorError
-from singer_adtech.instants import instant_range, utc_text
-from singer_adtech.requester import describe
+from singer_adtech.http.responses import describe
+from singer_adtech.records.exact_json import exact_json
+from singer_adtech.streams.derived import DerivedStream, DerivingStream
+from singer_adtech.streams.instants import instant_range, utc_text
 from typing_extensions import override
 
 from tap_spotwatch.answers import channels, genres, names
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     import requests
-    from singer_adtech.windows import InstantWindow
+    from singer_adtech.progress.windows import InstantWindow
     from singer_sdk.helpers.types import Context, Record
 
 

@@ -7,10 +7,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from singer_adtech import settings
-from singer_adtech.auth import HeaderAuthenticator
 from singer_adtech.errors import SettingError
-from singer_adtech.instants import instant_range
-from singer_adtech.links import HiddenLinks
+from singer_adtech.http.auth import HeaderAuthenticator
+from singer_adtech.http.links import HiddenLinks
+from singer_adtech.streams.instants import instant_range
 from singer_adtech.tap import AdTechTap
 from singer_sdk import typing as th
 from typing_extensions import override

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from singer_adtech.streams import AdTechStream
+from singer_adtech.streams.base import AdTechStream
 from tap_spotwatch.tap import TapSpotwatch
 
 HERE = Path(__file__).resolve().parent.parent

@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from singer_adtech.streams import AdTechStream
+from singer_adtech.streams.base import AdTechStream
 from singer_adtech.testing import select
 from tap_spotwatch import schemas
 from tap_spotwatch.tap import TapSpotwatch

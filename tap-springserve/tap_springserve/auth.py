@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import requests
-from singer_adtech.auth import Token, TokenAuthenticator
-from singer_adtech.bodies import check_json
 from singer_adtech.errors import DataError, VendorError
-from singer_adtech.requester import check_status, describe
-from singer_adtech.stamps import Stamp
+from singer_adtech.http.auth import Token, TokenAuthenticator
+from singer_adtech.http.responses import check_json, check_status, describe
+from singer_adtech.progress.stamps import Stamp
 from typing_extensions import override
 
 from tap_springserve.rows import words
 
 if TYPE_CHECKING:
     from singer_adtech.clock import Clock
-    from singer_adtech.requester import Requester
+    from singer_adtech.http.requester import Requester
 
 TOKEN_LIFETIME = 2 * 60 * 60
 """Seconds that a token lives (vendor's wiki); it can be neither refreshed nor revoked."""

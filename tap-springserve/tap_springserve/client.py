@@ -7,18 +7,17 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
-from singer_adtech.budgets import Family, Limit
-from singer_adtech.children import ChildStream
-from singer_adtech.errors import AuthError, DataError, ForbiddenError, VendorError
-from singer_adtech.gone import GoneError
-from singer_adtech.keyset import KeysetPosition, KeysetStream
-from singer_adtech.records import Misfit, to_text
-from singer_adtech.requester import check_status, describe
-from singer_adtech.retries import RateLimitedError, RetryPolicy, TransientError
-from singer_adtech.row_counts import PageProgress
-from singer_adtech.signatures import SEVERAL, check_account
-from singer_adtech.stamps import Stamp
-from singer_adtech.streams import AdTechStream
+from singer_adtech.errors import AuthError, DataError, ForbiddenError, NotFoundError, VendorError
+from singer_adtech.http.budgets import Family, Limit
+from singer_adtech.http.responses import check_status, describe
+from singer_adtech.http.retries import RateLimitedError, RetryPolicy, TransientError
+from singer_adtech.progress.signatures import SEVERAL, check_account
+from singer_adtech.progress.stamps import Stamp
+from singer_adtech.records.totals import PageProgress
+from singer_adtech.records.values import Misfit, to_text
+from singer_adtech.streams.base import AdTechStream
+from singer_adtech.streams.children import ChildStream
+from singer_adtech.streams.keyset import KeysetPosition, KeysetStream
 from singer_sdk import SchemaDirectory, StreamSchema
 from singer_sdk.pagination import BaseAPIPaginator
 from singer_sdk.streams.rest import HTTPRequest, PageContext
@@ -170,7 +169,7 @@ class SpringServeStream(AdTechStream[Any]):
             )
         if status == HTTPStatus.NOT_FOUND:
             path = urlsplit(response.url).path
-            raise GoneError(
+            raise NotFoundError(
                 f"{said}: {path} is not in this account or host", f"deselect {self.name}, or check `api_url`"
             )
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR or (status >= HTTPStatus.BAD_REQUEST and is_html(response)):

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from singer_adtech.errors import DataError, VendorError, quoted
-from singer_adtech.gone import GoneError
-from singer_adtech.jobs import Job, JobLostError, JobStatus, Phase
-from singer_adtech.row_counts import PageProgress
+from singer_adtech.errors import DataError, NotFoundError, VendorError, quoted
+from singer_adtech.fetching.jobs import Job, JobLostError, JobStatus, Phase
+from singer_adtech.records.totals import PageProgress
 from typing_extensions import override
 
 from tap_springserve.rows import ReportAnswer, read_report
@@ -76,7 +75,7 @@ class ReportJob(Job["requests.Response"]):
     def _ask_on(self, **more: Any) -> requests.Response:
         try:
             return self._ask(report_id=self._report_id, **more)
-        except GoneError as error:
+        except NotFoundError as error:
             raise JobLostError(f"the vendor has forgotten report_id {self._report_id}", "run again later") from error
 
     def _judge(self, response: requests.Response) -> JobStatus:

@@ -9,10 +9,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from singer_adtech.errors import DataError, SettingError, quoted
-from singer_adtech.jobs import JobPolicy, run_job
-from singer_adtech.records import json_kind
+from singer_adtech.fetching.jobs import JobPolicy, run_job
+from singer_adtech.progress.windows import DAY, DayWindow, day_windows
+from singer_adtech.records.values import json_kind
 from singer_adtech.reports import Column, Report, ReportRules, ReportStream, read_reports
-from singer_adtech.windows import DAY, DayWindow, day_windows
 from singer_sdk.streams.rest import HTTPRequest
 from typing_extensions import override
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     import requests
-    from singer_adtech.bookmarks import Bookmark, BookmarkKind
+    from singer_adtech.progress.bookmarks import Bookmark, BookmarkKind
     from singer_adtech.tap import AdTechTap
     from singer_sdk.helpers.types import Context, Record
 

@@ -6,9 +6,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from singer_adtech.emitting import exact_json
 from singer_adtech.errors import DataError, quoted
-from singer_adtech.records import json_kind
+from singer_adtech.records.exact_json import exact_json
+from singer_adtech.records.values import json_kind
 from singer_adtech.redaction import REDACTOR
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from singer_adtech import settings
-from singer_adtech.auth import HeaderAuthenticator
 from singer_adtech.errors import SettingError
+from singer_adtech.http.auth import HeaderAuthenticator
 from singer_adtech.reports import reports_setting
 from singer_adtech.tap import AdTechTap
 from singer_sdk import typing as th
@@ -20,8 +20,8 @@ from tap_springserve.streams import STREAMS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from singer_adtech.auth import Authenticator
-    from singer_adtech.budgets import Family
+    from singer_adtech.http.auth import Authenticator
+    from singer_adtech.http.budgets import Family
     from singer_sdk.streams import Stream
 
 _DAY = "a day of `time_zone`"

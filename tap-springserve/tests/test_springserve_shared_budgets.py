@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from singer_adtech.shared_budgets import SharedFolder
+from singer_adtech.http.shared_budgets import SharedFolder
 from singer_adtech.testing import Program, read_messages, select
 from tap_springserve.tap import TapSpringServe
 from vendor_simulators.limits import Rule
@@ -30,7 +30,7 @@ LIMIT, SECONDS = 6, 2.0
 # The tap for a vendor whose minute lasts two seconds, as a test cannot wait for minutes. The half second for which
 # a request may be on its way is there too.
 HURRIED = f"""
-from singer_adtech.budgets import Family, Limit
+from singer_adtech.http.budgets import Family, Limit
 from tap_springserve.client import LATENESS
 from tap_springserve.tap import TapSpringServe
 

@@ -1,0 +1,1 @@
+"""In which order pages and jobs are requested, and how many at a time."""

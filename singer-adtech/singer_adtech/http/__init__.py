@@ -1,0 +1,1 @@
+"""Requests and responses: session, authenticators, budgets, retries, bodies, and links."""

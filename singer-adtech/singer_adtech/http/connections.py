@@ -1,0 +1,182 @@
+"""Connections that fail: what happened, in words without the address, and whether another try can help."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import ssl
+from http.client import RemoteDisconnected
+from typing import TYPE_CHECKING, TypeVar
+
+import requests
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+
+from singer_adtech.errors import NoConnectionError, TapError, quoted
+from singer_adtech.http.addresses import shown_host, shown_origin
+from singer_adtech.http.downloads import SlowBodyError
+from singer_adtech.http.retries import TransientError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+E = TypeVar("E", bound=BaseException)
+
+BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})([ \w-]*)")
+_SERVER_ERRORS = 500
+_BROKEN: Mapping[type[Exception], str] = {
+    requests.exceptions.ChunkedEncodingError: "was cut off",
+    requests.exceptions.ContentDecodingError: "could not be decompressed",
+}
+_CHECK = "check `api_url` and the network of this machine"
+
+
+class UnknownNameError(TransientError):
+    """The name of the host is not known: a typing error as a rule, if nothing was reached before."""
+
+
+class ProxyRefusedError(TransientError):
+    """The proxy cannot be reached: a wrong setting as a rule, if nothing was reached before."""
+
+
+def explain_failure(
+    error: Exception, url: str, *, proxy: str | None, timeout: tuple[float, float]
+) -> TapError | TransientError:
+    """Say why no whole response came.
+
+    Args:
+        error: What requests raised, or the operating system.
+        url: The address that was asked; of it, only the host is named.
+        proxy: The address of the proxy, if one is used.
+        timeout: Seconds that a connection and an answer are waited for.
+
+    Returns:
+        A `TransientError` if another try may help, else a `NoConnectionError`.
+    """
+    host = shown_host(url)
+    causes = [*_causes(error)]
+    bundle = next((name for name in BUNDLE_VARIABLES if os.environ.get(name)), None)
+    untrusted = _first(causes, ssl.SSLCertVerificationError)
+    if untrusted is not None:
+        why = quoted(untrusted.verify_message or "it cannot be verified", 120)
+        return NoConnectionError(
+            f"the certificate of {host} is not trusted ({why})",
+            f"check `api_url` and the bundle that {bundle} names"
+            if bundle
+            else "check `api_url`; where a company's proxy or own authority signs certificates, name its bundle in "
+            "REQUESTS_CA_BUNDLE",
+        )
+    if bundle and _is_about_bundle(error, causes):
+        return NoConnectionError(
+            f"the certificate bundle that {bundle} names cannot be read", f"correct or unset {bundle}"
+        )
+    if proxy is not None and (_first(causes, requests.exceptions.ProxyError) or _is_proxy_setting(error)):
+        return _explain_proxy(error, causes, proxy, host)
+    if isinstance(error, ValueError):
+        # Of requests or http.client; it quotes what it refuses.
+        return NoConnectionError(
+            f"the request to {host} could not be made",
+            "check the settings: a credential or an address may hold a character that it cannot have",
+        )
+    return _known_failure(error, causes, host, timeout) or TransientError(
+        f"no connection to {host}: {_cause(causes)}", remedy=f"{_CHECK}, or try again later"
+    )
+
+
+def _explain_proxy(error: Exception, causes: list[BaseException], proxy: str, host: str) -> TapError | TransientError:
+    try:
+        name = shown_origin(proxy if "://" in proxy else f"http://{proxy}")
+    except ValueError:
+        name = "(its address cannot be read)"
+    remedy = f"check HTTPS_PROXY, or name {host.partition(':')[0]} in NO_PROXY"
+    refusal = next((found for cause in causes if (found := _TUNNEL.search(str(cause)))), None)
+    if refusal is not None:
+        what = f"the proxy {name} refused to connect to {host}: {refusal[1]}{refusal[2].rstrip()}"
+        if int(refusal[1]) >= _SERVER_ERRORS:
+            return TransientError(what, remedy=remedy)
+        return NoConnectionError(what, remedy)
+    if _is_proxy_setting(error):
+        return NoConnectionError(f"the proxy {name} cannot be used", remedy)
+    return ProxyRefusedError(f"no connection to the proxy {name}: {_cause(causes)}", remedy=remedy)
+
+
+def _known_failure(
+    error: Exception, causes: list[BaseException], host: str, timeout: tuple[float, float]
+) -> TransientError | None:
+    """Return what is known of some kinds of failures; None of others."""
+    to_connect, to_answer = timeout
+    broken = next((words for kind, words in _BROKEN.items() if isinstance(error, kind)), None)
+    if broken is not None:
+        return TransientError(f"the response of {host} {broken}")
+    if isinstance(error, SlowBodyError):
+        return TransientError(str(error), remedy="ask for less at once, or raise `request_timeout`")
+    known: TransientError | None = None
+    if _first(causes, socket.gaierror, NameResolutionError):
+        known = UnknownNameError(f"no connection to {host}: the name is not known", remedy=_CHECK)
+    elif _timed_out(causes):
+        known = TransientError(f"no connection to {host} within {to_connect:g} s", remedy=_CHECK)
+    elif _first(causes, requests.exceptions.Timeout, TimeoutError):
+        remedy = "try again later, ask for less at once, or raise `request_timeout`"
+        known = TransientError(f"no answer from {host} within {to_answer:g} s", remedy=remedy)
+    elif _first(causes, RemoteDisconnected, ConnectionResetError, ConnectionAbortedError, BrokenPipeError):
+        known = TransientError(f"{host} closed the connection before an answer")
+    return known
+
+
+def _cause(causes: list[BaseException]) -> str:
+    """Name the innermost cause that has a name a user knows."""
+    if _first(causes, socket.gaierror, NameResolutionError):
+        return "the name is not known"
+    if _first(causes, ConnectionRefusedError):
+        return "connection refused"
+    if _timed_out(causes) or _first(causes, TimeoutError):
+        return "timed out"
+    if _first(causes, RemoteDisconnected, ConnectionResetError, ConnectionAbortedError, BrokenPipeError):
+        return "it closed the connection"
+    insecure = _first(causes, ssl.SSLError)
+    if insecure is not None:
+        return f"no secure connection ({(insecure.reason or 'TLS failed').replace('_', ' ').lower()})"
+    # Errors of requests are errors of the system too, without its words.
+    text = next((cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror), None)
+    return text.lower() if text else "the answer is not HTTP"
+
+
+def _timed_out(causes: list[BaseException]) -> bool:
+    """Tell whether a connection was waited for in vain; urllib3 counts each one that could not be made among these."""
+    return any(
+        isinstance(cause, (ConnectTimeoutError, requests.exceptions.ConnectTimeout))
+        and not isinstance(cause, NewConnectionError)
+        for cause in causes
+    )
+
+
+def _is_about_bundle(error: Exception, causes: list[BaseException]) -> bool:
+    # requests looks for the file itself, and raises a bare OSError.
+    missing = not isinstance(error, requests.exceptions.RequestException) and "certificate bundle" in str(error)
+    unreadable = _first(causes, ssl.SSLError)
+    return missing or (unreadable is not None and unreadable.reason in {"NO_CERTIFICATE_OR_CRL_FOUND", "PEM_LIB"})
+
+
+def _is_proxy_setting(error: Exception) -> bool:
+    # The address of the request itself was prepared before.
+    return isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema))
+
+
+def _first(causes: list[BaseException], *kinds: type[E]) -> E | None:
+    return next((cause for cause in causes if isinstance(cause, kinds)), None)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and everything that led to it; libraries wrap causes in arguments and attributes too."""
+    seen: set[int] = set()
+    waiting: list[BaseException] = [error]
+    while waiting:
+        one = waiting.pop(0)
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        inside = (*one.args, getattr(one, "reason", None), one.__cause__, one.__context__)
+        waiting += [other for other in inside if isinstance(other, BaseException)]

@@ -1,0 +1,319 @@
+"""Requests as a run makes them: in budget, authenticated, repeated where that helps, and whole when they come back."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import requests
+
+from singer_adtech.errors import NoConnectionError, VendorError, quoted
+from singer_adtech.http.bodies import InvalidBodyError, repair
+from singer_adtech.http.connections import ProxyRefusedError, UnknownNameError
+from singer_adtech.http.responses import check_status
+from singer_adtech.http.retries import (
+    RateLimitedError,
+    RetryPolicy,
+    TransientError,
+    asked_wait,
+    nothing_left,
+    reset_wait,
+    retry_after,
+)
+from singer_adtech.redaction import REDACTOR
+from singer_adtech.runs.metrics import RequestCounts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from singer_adtech.clock import Clock
+    from singer_adtech.http.auth import Authenticator
+    from singer_adtech.http.budgets import Budgets
+    from singer_adtech.http.session import Session
+
+
+UNREACHED_TRIES = 3
+"""Tries for a host or proxy that cannot be reached before anything was: mostly a typing error, which waiting does not
+mend. Two waits of a second and two bridge the start of a machine whose network is not up yet."""
+
+MOST_REPAIRS_NAMED = 20
+"""Columns of one response that are named in warnings about repaired characters."""
+
+
+class Requester:
+    """Sends requests for all streams of a run. Its methods may be called from several threads.
+
+    Args:
+        api_url: The base address; budgets count the path below it.
+        session: Connections.
+        budgets: The vendor's request limits.
+        policy: When requests are repeated.
+        clock: Where time comes from.
+        user_agent: Sent with each request.
+        logger: Told about waits.
+        own: The numbers of requests that belong to no stream, such as logins.
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts of which a run's requests are made
+        self,
+        api_url: str,
+        *,
+        session: Session,
+        budgets: Budgets,
+        policy: RetryPolicy,
+        clock: Clock,
+        user_agent: str,
+        logger: logging.Logger,
+        own: RequestCounts | None = None,
+    ) -> None:
+        self._base_path = urlsplit(api_url).path.rstrip("/")
+        self._session = session
+        self._budgets = budgets
+        self._policy = policy
+        self._clock = clock
+        self._user_agent = user_agent
+        self._logger = logger
+        self.own = own or RequestCounts()
+        self.answered = False
+        """Whether the vendor has accepted a request of this run."""
+        self._reached = False
+        self._warned: set[tuple[str, str, str]] = set()
+        self._ended = False
+        self._logging = threading.Lock()
+
+    def end_log(self, *, ended: bool) -> None:
+        """Log nothing any more once a run has ended, whose last line says why; or log again in the next run.
+
+        Threads that fetch ahead may still be waiting for the vendor.
+        """
+        with self._logging:
+            self._ended = ended
+
+    def _log(self, level: int, message: str, *args: object) -> None:
+        with self._logging:
+            if not self._ended:
+                self._logger.log(level, message, *args)
+
+    def send(  # noqa: PLR0913 - what is asked, by whom, how it is judged, counted and called
+        self,
+        request: requests.Request,
+        *,
+        auth: Authenticator | None,
+        check_status: Callable[[requests.Response], None] = check_status,
+        check_body: Callable[[requests.Response], None] | None = None,
+        label: str,
+        counted_as: str | None = None,
+        counts: RequestCounts | None = None,
+    ) -> requests.Response:
+        """Send a request until it is answered in full.
+
+        Args:
+            request: The request, not yet authenticated.
+            auth: Who asks; None for a login.
+            check_status: Raises for a response that is not a success.
+            check_body: Raises `TransientError` for a body that is not what it should be, so that it is requested
+                again; `InvalidBodyError` for one whose characters may be repaired, see `bodies`.
+            label: What messages call this request; no secret.
+            counted_as: The path for which budgets count it, where a vendor tells requests of one path apart.
+            counts: The numbers of the stream for which it is sent; those of the tap if it is for none.
+
+        Returns:
+            A successful answer, its body read, decompressed and checked.
+
+        Raises:
+            VendorError: The vendor refused, or failed more often than the policy forgives.
+        """
+        path = counted_as or self._path(request.url)
+        spans = [family.longest_span for family in self._budgets.families(path)]
+        counts = counts or self.own
+        failed_at: float | None = None
+
+        failures = _Failures()
+
+        def attempt() -> requests.Response:
+            nonlocal failed_at
+            if failed_at is not None:
+                counts.retried(self._clock.monotonic() - failed_at)
+            try:
+                return once()
+            finally:
+                failed_at = self._clock.monotonic()
+
+        def once() -> requests.Response:
+            try:
+                response = self._exchange(request, auth, path, label, counts)
+            except (UnknownNameError, ProxyRefusedError) as error:
+                failures.unreached(error, self._reached)
+                raise
+            try:
+                check_status(response)
+                if check_body is not None:
+                    self._check_body(response, check_body, label, failures)
+            except TransientError as error:
+                self._take_advice(error, response, path)
+                raise
+            self.answered = True
+            counts.accept()
+            return response
+
+        try:
+            return self._policy.run(
+                attempt,
+                longest_unasked_wait=max(spans) if spans else None,
+                announce=lambda what: self._log(logging.WARNING, "%s: %s", label, REDACTOR.scrub(what)),
+            )
+        except RateLimitedError as error:
+            raise self._limited(error, path) from error
+        except TransientError as error:
+            lost = isinstance(error.__cause__, requests.exceptions.ConnectionError)
+            kind = NoConnectionError if lost else VendorError
+            raise kind(f"{error} (tried {self._policy.tries} times)", error.remedy) from error
+        except MemoryError:
+            raise VendorError("there is not enough memory for the response", self._session.limits.smaller) from None
+
+    def _take_advice(self, error: TransientError, response: requests.Response, path: str) -> None:
+        """Note how long the vendor wants to be left alone, and hold back the family of a request with too many."""
+        limited = isinstance(error, RateLimitedError)
+        if error.asked_wait is None:
+            # The reset, which many vendors report in every response, is advice on rate limits only.
+            advice = asked_wait if limited else retry_after
+            error.asked_wait = advice(response.headers, self._clock.now())
+        if limited and error.asked_wait is not None:
+            self._hold(path, error.asked_wait)
+
+    def _limited(self, error: RateLimitedError, path: str) -> VendorError:
+        """Return the error of a rate limit that stays."""
+        families = self._budgets.families(path)
+        names = ", ".join(family.name for family in families) or REDACTOR.scrub(path)
+        settings = " or ".join(f"`{family.setting}`" for family in reversed(families) if family.setting)
+        lower = f"lower {settings}, or " if settings else ""
+        return VendorError(
+            f"rate limit of {names}: {error} (tried {self._policy.rate_limit_tries} times)",
+            f"{lower}run fewer syncs at once, or later",
+        )
+
+    def _check_body(
+        self,
+        response: requests.Response,
+        check_body: Callable[[requests.Response], None],
+        label: str,
+        failures: _Failures,
+    ) -> None:
+        """Judge a body; one with characters that JSON does not allow is repaired first."""
+        try:
+            check_body(response)
+        except InvalidBodyError as invalid:
+            received = response.content
+            repaired = repair(received, invalid.columns)
+            try:
+                if repaired.body is received:
+                    raise
+                response._content = repaired.body  # noqa: SLF001 - what every reader of the response is to see
+                check_body(response)
+            except InvalidBodyError as error:
+                failures.invalid(error, received)
+                raise
+            self._warn_of_repairs(repaired.found, label)
+
+    def _warn_of_repairs(self, found: frozenset[tuple[str, str]], label: str) -> None:
+        """Name what was repaired, once for each stream and column."""
+        stream = label.partition(",")[0]
+        unknown = sorted((stream, column, kind) for kind, column in found if (stream, column, kind) not in self._warned)
+        self._warned.update(unknown)
+        for _, column, kind in unknown[:MOST_REPAIRS_NAMED]:
+            self._log(logging.WARNING, "%s: the column `%s` has %s", stream, REDACTOR.scrub(quoted(column, 80)), kind)
+        if len(unknown) > MOST_REPAIRS_NAMED:
+            self._log(logging.WARNING, "%s: and %d other columns", stream, len(unknown) - MOST_REPAIRS_NAMED)
+
+    def _hold(self, path: str, asked: float) -> None:
+        """Let no request of this path's families start for so long, and a moment at least, see `RetryPolicy`."""
+        at_least = self._policy.rate_limit_waits[0]
+        self._budgets.hold(path, min(max(asked, at_least), self._policy.longest_wait))
+
+    def _exchange(
+        self, request: requests.Request, auth: Authenticator | None, path: str, label: str, counts: RequestCounts
+    ) -> requests.Response:
+        """Send once; once more with a new credential if the old one has run out."""
+        prepared, response = self._send_once(request, auth, path, label, counts)
+        if auth is not None and auth.refused(response) and auth.renew(prepared):
+            self._log(
+                logging.INFO, "%s: the credential has run out (HTTP %d), asked again", label, response.status_code
+            )
+            _, response = self._send_once(request, auth, path, label, counts)
+        return response
+
+    def _send_once(
+        self, request: requests.Request, auth: Authenticator | None, path: str, label: str, counts: RequestCounts
+    ) -> tuple[requests.PreparedRequest, requests.Response]:
+        asked = self._clock.monotonic()
+        preparing = 0.0
+
+        def prepare() -> requests.PreparedRequest:
+            # A login within, which is counted by itself.
+            nonlocal preparing
+            began = self._clock.monotonic()
+            prepared = self._prepare(request, auth)
+            preparing += self._clock.monotonic() - began
+            return prepared
+
+        with self._budgets.turn(path, prepare, label) as prepared:
+            started = self._clock.monotonic()
+            counts.sent(budget_wait=started - asked - preparing)
+            size = 0
+            try:
+                response = self._session.send(prepared)
+                size = len(response.content)
+            except (OSError, ValueError) as error:  # requests' own errors are among them
+                raise self._session.explain(error, prepared.url or "") from error
+            finally:
+                counts.answered(self._clock.monotonic() - started, size)
+            self._reached = True
+            if nothing_left(response.headers):
+                wait = reset_wait(response.headers, self._clock.now())
+                if wait is not None:
+                    self._hold(path, wait)
+        return prepared, response
+
+    def _prepare(self, request: requests.Request, auth: Authenticator | None) -> requests.PreparedRequest:
+        prepared = request.prepare()
+        prepared.headers.setdefault("User-Agent", self._user_agent)
+        prepared.headers.setdefault("Accept-Encoding", "gzip")
+        prepared.headers.setdefault("Accept", "application/json")
+        return prepared if auth is None else auth(prepared)
+
+    def _path(self, url: str) -> str:
+        path = urlsplit(url).path
+        return path.removeprefix(self._base_path)
+
+
+class _Failures:
+    """The failures of one request for which trying on is of no use."""
+
+    def __init__(self) -> None:
+        self._unreached = 0
+        self._invalid: tuple[int, int] | None = None
+
+    def unreached(self, error: TransientError, reached: bool) -> None:  # noqa: FBT001 - the second of two arguments
+        """End the tries for a host that nothing has reached.
+
+        Raises:
+            NoConnectionError: Nothing was reached in the run, and this was the last try.
+        """
+        self._unreached += 1
+        if not reached and self._unreached >= UNREACHED_TRIES:
+            raise NoConnectionError(f"{error} (tried {UNREACHED_TRIES} times)", error.remedy) from error
+
+    def invalid(self, error: InvalidBodyError, body: bytes) -> None:
+        """End the tries for a body that is the same again.
+
+        Raises:
+            VendorError: It is.
+        """
+        print_of_body = len(body), hash(body)
+        if error.made_so and print_of_body == self._invalid:
+            raise VendorError(
+                f"{error} (requested twice, the same body)", "report this to the vendor, with the request's time"
+            ) from error
+        self._invalid = print_of_body

@@ -1,0 +1,116 @@
+"""Responses: whether one is a success, and the one line that describes one that is not."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from singer_adtech.errors import AuthError, ForbiddenError, VendorError, quoted
+from singer_adtech.http.bodies import InvalidBodyError, json_problem
+from singer_adtech.http.retries import RateLimitedError, TransientError
+from singer_adtech.redaction import REDACTOR
+
+if TYPE_CHECKING:
+    import requests
+
+_REMEDIES: dict[int, str] = {
+    HTTPStatus.UNAUTHORIZED: "check the credentials",
+    HTTPStatus.FORBIDDEN: "the account may lack the right to this: ask the vendor for it",
+    HTTPStatus.NOT_FOUND: "check `api_url`, or deselect the stream",
+    HTTPStatus.PROXY_AUTHENTICATION_REQUIRED: "check the credentials of the proxy in HTTP_PROXY",
+}
+"""What a user can do about a refusal, where the vendor's own rules say nothing better."""
+
+
+_REFUSALS: dict[int, type[VendorError]] = {
+    HTTPStatus.UNAUTHORIZED: AuthError,
+    HTTPStatus.FORBIDDEN: ForbiddenError,
+}
+
+
+def check_status(response: requests.Response) -> None:
+    """Raise for an answer that is no success.
+
+    Args:
+        response: Any answer.
+
+    Raises:
+        RateLimitedError: 429.
+        TransientError: 5xx.
+        AuthError: 401.
+        ForbiddenError: 403.
+        VendorError: Any other status from 300 on.
+    """
+    status = response.status_code
+    said = describe(response)
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        raise RateLimitedError(said, response)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise TransientError(said, response)
+    if status >= HTTPStatus.MULTIPLE_CHOICES:
+        general = "check the settings" if status >= HTTPStatus.BAD_REQUEST else "check `api_url`"
+        raise _REFUSALS.get(status, VendorError)(said, _REMEDIES.get(status, general))
+
+
+def describe(response: requests.Response, *, words: str | None = None) -> str:
+    """Say in one line what the vendor answered.
+
+    Args:
+        response: Any answer; its body may be JSON, text or HTML.
+        words: The vendor's own words, where the caller has found them in the body.
+
+    Returns:
+        Status, words and the vendor's request id, without secrets and without the address.
+    """
+    text = words if words is not None else _words(response)
+    request_id = response.headers.get("X-Request-ID")
+    reason = response.reason or ""
+    parts = [f"HTTP {response.status_code} {reason}".rstrip()]
+    if text and text != reason:
+        parts.append(f'"{quoted(REDACTOR.scrub(text))}"')
+    if request_id:
+        parts.append(f"(X-Request-ID {quoted(request_id, 80)})")
+    return " ".join(parts)
+
+
+def _words(response: requests.Response) -> str:
+    """Find the vendor's words in an error body that may be anything.
+
+    Of JSON, only members that hold words are taken: others may hold rows.
+    """
+    kind = response.headers.get("Content-Type", "")
+    text = response.content[:10_000].decode("utf-8", "replace").strip()
+    if "html" in kind or text[:1] == "<":
+        return "an HTML page"
+    if "json" not in kind and text[:1] not in {"{", "["}:
+        return text
+    try:
+        body = msgspec.json.decode(response.content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
+    return ": ".join(dict.fromkeys(_found_words(body)))
+
+
+def _found_words(body: Any) -> list[str]:
+    if not isinstance(body, dict):
+        return []
+    found: list[str] = []
+    for name in ("title", "detail", "error", "error_description", "errorDescription", "message", "errors"):
+        value = body.get(name)
+        values = value if isinstance(value, list) else [value]
+        found += [str(one) for one in values if isinstance(one, (str, int)) and one not in {"", False, True}]
+        found += [word for one in values for word in _found_words(one)]
+    return found
+
+
+def check_json(response: requests.Response) -> None:
+    """Refuse a response whose body is not whole.
+
+    Raises:
+        InvalidBodyError: The body is not JSON in UTF-8, or breaks off.
+    """
+    problem = json_problem(response.content)
+    if problem is not None:
+        raise InvalidBodyError(problem, response)

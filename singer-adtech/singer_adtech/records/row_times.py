@@ -1,0 +1,97 @@
+"""Rows held against the window that was asked for.
+
+A cache, a gateway that ignores the query or a vendor that ignores a filter may answer with the rows of another window.
+So each row's day or instant is looked at before a row of its page is emitted. A row from elsewhere makes the window one
+that is not whole: it is read once more, and then the stream fails.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from singer_adtech.errors import DataError, ReadAgainError
+from singer_adtech.progress.stamps import Stamp
+from singer_adtech.progress.windows import DAY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from zoneinfo import ZoneInfo
+
+    from singer_sdk.helpers.types import Record
+
+    from singer_adtech.progress.windows import DayWindow, InstantWindow
+
+RowCheck: TypeAlias = "Callable[[Record], str | None]"
+"""Returns the day or instant of a record that is not of the window, and None for any other record."""
+
+
+class ForeignRowError(ReadAgainError, DataError):
+    """A response has rows of another window."""
+
+
+def outside_days(
+    column: str, window: DayWindow, *, zone: ZoneInfo | dt.timezone | None = None, later: int = 0
+) -> RowCheck:
+    """Make a check of rows by their calendar day.
+
+    Args:
+        column: The column with a day, or with a date-time, of which the day as written counts.
+        window: The days asked for.
+        zone: The zone of these days: a date-time with another offset is read in it.
+        later: Days after the window that are its own too.
+    """
+    first, last = window.first.isoformat(), (window.last + later * DAY).isoformat()
+    dated = len(first)
+
+    def check(record: Record) -> str | None:
+        text: Any = record[column]
+        if not isinstance(text, str) or first <= text[:dated] <= last:
+            return None
+        day = text[:dated]
+        if zone is not None:
+            try:
+                moment = dt.datetime.fromisoformat(text.replace("Z", "+00:00"))
+            except ValueError:
+                return day
+            if moment.tzinfo is not None:
+                day = moment.astimezone(zone).date().isoformat()
+        return None if first <= day <= last else day
+
+    return check
+
+
+def outside_instants(
+    column: str,
+    window: InstantWindow,
+    *,
+    slack: dt.timedelta = dt.timedelta(),
+    open_from: dt.datetime | None = None,
+) -> RowCheck:
+    """Make a check of rows by their instant. Both ends count as within: most vendors do not say which they include.
+
+    Args:
+        column: The column with a date-time; without an offset it is UTC. A row without one cannot be checked.
+        window: The instants asked for.
+        slack: Time before and after the window that is its own too.
+        open_from: Instants from here on are within: rows whose time moves on while they are read.
+    """
+    utc = dt.timezone.utc
+    start, end = (window.start - slack).astimezone(utc), (window.end + slack).astimezone(utc)
+    # Texts in the vendor's usual form are compared as texts.
+    low, high = (f"{moment:%Y-%m-%dT%H:%M:%S}Z" for moment in (start, end))
+    usual = len(low)
+
+    def check(record: Record) -> str | None:
+        text: Any = record[column]
+        if not isinstance(text, str) or (len(text) == usual and text[-1] == "Z" and low <= text <= high):
+            return None
+        try:
+            moment = Stamp(text).instant
+        except ValueError:
+            return None
+        if start <= moment <= end or (open_from is not None and moment >= open_from):
+            return None
+        return f"{moment:%Y-%m-%d}"
+
+    return check

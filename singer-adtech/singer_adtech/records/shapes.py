@@ -1,0 +1,236 @@
+"""Rows as vendors send them, made into records as a schema declares them.
+
+Two steps: `flatten` takes wrappers away and joins names; a `RecordShape`, compiled once for each stream, gives every
+declared column a value of its type and gathers what is not declared in `_extra`. Numbers stay exact: a numeric string
+becomes the `int` or `decimal.Decimal` that it spells, and nothing passes through a float.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from singer_adtech.errors import DataError, quoted
+from singer_adtech.records.values import Misfit, converter, json_kind, json_type
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable, Collection, Iterable
+
+    from singer_sdk.helpers.types import Record
+
+ExtraFields = Literal["keep", "drop", "fail"]
+
+EXTRA = "_extra"
+"""The column of undeclared fields: an object, or null."""
+
+WRAPPER_NAMES = frozenset({"data", "meta", "links"})
+
+MOST_NAMED = 20
+"""Undeclared fields of a stream that are named in warnings; of the others there is a count."""
+
+MOST_COUNTED = 10_000
+"""Undeclared fields of a stream that are remembered, so that each counts once."""
+
+
+def unwrap(value: Any) -> Any:
+    """Take wrappers away: an object with `data` and at most `meta` and `links` beside it stands for its `data`."""
+    while isinstance(value, dict) and "data" in value and value.keys() <= WRAPPER_NAMES:
+        value = value["data"]
+    return value
+
+
+def flatten(
+    row: Mapping[str, Any] | Iterable[tuple[str, Any]],
+    *,
+    objects: Collection[str] = (),
+    arrays: Collection[str] = (),
+) -> dict[str, Any]:
+    """Make one level of a nested row; names join with `_`.
+
+    Args:
+        row: A row as sent, or its names and values; nested objects may be wrapped.
+        objects: Columns that hold an object: it is not taken apart.
+        arrays: Columns that hold an array: each item is unwrapped and flattened by itself.
+
+    Returns:
+        Flat names to values. An empty list under any other name means that there is none, and leaves no name; a
+        non-empty one stays under its name. Of two different values for one name the less nested keeps it (the first,
+        if they are equally nested), and the other stands under its dotted path, which no column has.
+    """
+    flat: dict[str, Any] = {}
+    fields = row.items() if isinstance(row, Mapping) else row
+    _flatten(fields, (), frozenset(objects), frozenset(arrays), flat, {})
+    return flat
+
+
+def _flatten(  # noqa: PLR0913, PLR0917 - the state of a walk
+    fields: Iterable[tuple[str, Any]],
+    path: tuple[str, ...],
+    objects: frozenset[str],
+    arrays: frozenset[str],
+    flat: dict[str, Any],
+    paths: dict[str, tuple[str, ...]],
+) -> None:
+    for name, sent in fields:
+        value = unwrap(sent)
+        here = (*path, name)
+        column = "_".join(here)
+        if column in arrays:
+            value = [_item(item) for item in value] if isinstance(value, list) else value
+        elif isinstance(value, dict) and column not in objects:
+            _flatten(value.items(), here, objects, arrays, flat, paths)
+            continue
+        elif value == []:
+            continue
+        taken = paths.get(column)
+        if taken is None or flat[column] == value:
+            flat[column] = value
+            paths[column] = here if taken is None or len(here) < len(taken) else taken
+        elif len(here) < len(taken):
+            flat[".".join(taken)] = flat[column]
+            flat[column] = value
+            paths[column] = here
+        else:
+            flat[".".join(here)] = value
+
+
+def _item(item: Any) -> Any:
+    item = unwrap(item)
+    return flatten(item) if isinstance(item, dict) else item
+
+
+class RecordShape:
+    """What a stream's schema says about its records, compiled once.
+
+    Args:
+        schema: The stream's JSON schema; its top-level properties are the columns.
+        primary_keys: Columns that are never null.
+        extra_fields: What becomes of fields that the schema does not name.
+        logger: Warned once for each undeclared field (the first 20 of them) and each misfit column of a run.
+        private: Columns whose values no message quotes.
+        converters: What makes sent values of these columns into declared ones, in place of what their type says.
+        extra_selected: Whether the column of undeclared fields is selected, for the warnings.
+    """
+
+    def __init__(  # noqa: PLR0913 - what a stream knows of its rows
+        self,
+        schema: Mapping[str, Any],
+        *,
+        primary_keys: Collection[str],
+        extra_fields: ExtraFields,
+        logger: logging.Logger | logging.LoggerAdapter[logging.Logger],
+        private: Collection[str] = (),
+        converters: Mapping[str, Callable[[Any], Any]] | None = None,
+        extra_selected: bool = True,
+    ) -> None:
+        self.columns: Mapping[str, Any] = schema["properties"]
+        self._converters = {name: converter(declared) for name, declared in self.columns.items() if name != EXTRA}
+        self._converters.update(converters or {})
+        kinds = {name: json_type(declared) for name, declared in self.columns.items()}
+        self.objects = frozenset(name for name, kind in kinds.items() if kind == "object")
+        self.arrays = frozenset(name for name, kind in kinds.items() if kind == "array")
+        self._empty = dict.fromkeys(self.columns)
+        self._keys = tuple(primary_keys)
+        # Without the column there is nowhere to keep them.
+        self._extra_fields = "drop" if extra_fields == "keep" and EXTRA not in self.columns else extra_fields
+        self._logger = logger
+        self._fate = _fate(self._extra_fields, selected=extra_selected)
+        self._misfits: set[str] = set()
+        # Hashes: a name may be as long as a body.
+        self._undeclared: set[int] = set()
+        self._private = frozenset(private)
+
+    def record(self, flat: Mapping[str, Any]) -> Record:
+        """Give every column its value.
+
+        Args:
+            flat: Flat names to values as sent.
+
+        Returns:
+            A record with every declared column, null where nothing was sent.
+
+        Raises:
+            DataError: A key is missing or null, or a field is undeclared and `extra_fields` is `fail`.
+        """
+        record: Record = self._empty.copy()
+        extra: dict[str, Any] = {}
+        for name, value in flat.items():
+            if value is None:
+                continue
+            convert = self._converters.get(name)
+            if convert is None:
+                self._note_undeclared(name)
+                extra[name] = value
+            else:
+                try:
+                    record[name] = convert(value)
+                except Misfit:
+                    self._note_misfit(name, value)
+                    extra[name] = value
+        if self._extra_fields == "keep":
+            record[EXTRA] = extra or None
+        for key in self._keys:
+            if record.get(key) is None:
+                sent = self._quoted(key, flat[key]) if flat.get(key) is not None else "no value"
+                raise DataError(f"a row has {sent} for its key `{key}`", "report this with the request's time")
+        return record
+
+    def _quoted(self, name: str, value: Any) -> str:
+        return "a value" if name in self._private else f"the value {quoted(repr(value), 80)}"
+
+    def _note_undeclared(self, name: str) -> None:
+        if self._extra_fields == "fail":
+            raise DataError(
+                f"the vendor sent the field `{quoted(name, 80)}`, which the schema does not declare",
+                "set `extra_fields` to `keep` or `drop`",
+            )
+        known = hash(name)
+        if known in self._undeclared or self.undeclared >= MOST_COUNTED:
+            return
+        self._undeclared.add(known)
+        if self.undeclared <= MOST_NAMED:
+            self._logger.warning("The field `%s` is not in the schema: %s", quoted(name, 80), self._fate)
+
+    @property
+    def undeclared(self) -> int:
+        """Undeclared fields that came; no more than 10,000 are told apart."""
+        return len(self._undeclared)
+
+    def warn_of_rest(self) -> None:
+        """Warn once of the undeclared fields that were not named, when a stream ends."""
+        if self.undeclared > MOST_NAMED:
+            least = "at least " if self.undeclared >= MOST_COUNTED else ""
+            self._logger.warning(
+                "%s%s more fields are not in the schema: %s", least, f"{self.undeclared - MOST_NAMED:,}", self._fate
+            )
+
+    def _note_misfit(self, name: str, value: Any) -> None:
+        if self._extra_fields == "fail":
+            raise DataError(
+                f"the field `{name}` has a value that does not fit the schema (a JSON {json_kind(value)})",
+                "set `extra_fields` to `keep` or `drop`",
+            ) from None  # what it follows from quotes the value
+        if name not in self._misfits:
+            self._misfits.add(name)
+            self._logger.warning(
+                "The field `%s` has a value that does not fit the schema (a JSON %s): null, and the value is %s",
+                name,
+                json_kind(value),
+                self._fate,
+            )
+
+
+def _fate(extra_fields: ExtraFields, *, selected: bool) -> str:
+    """Describe what becomes of a field that has no column."""
+    if extra_fields != "keep":
+        return "dropped"
+    return "kept in `_extra`" if selected else "dropped, because `_extra` is deselected: select it to keep the field"
+
+
+def same_columns(schema: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Tell whether two schemas have the same columns of the same types."""
+    one, two = (
+        {name: declared.get("type") for name, declared in each["properties"].items()} for each in (schema, other)
+    )
+    return one == two

@@ -1,0 +1,315 @@
+"""The rows of one window or list: each key once, counted against the vendor's total, and read again where some lack.
+
+Every reading loop counts here, so that there is one rule. The total that counts is the largest one that the pages of a
+reading report: a list that grows or shrinks while it is read then costs one more reading at most. More rows than the
+total are no loss. If rows are missing, the window or list is read once more from its first request; what still lacks
+then is up to the setting `row_count_check`.
+"""
+
+from __future__ import annotations
+
+import logging
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from singer_adtech.errors import DataError, ReadAgainError
+from singer_adtech.records.row_times import ForeignRowError
+from singer_adtech.records.shapes import flatten
+from singer_adtech.runs.status_line import MOST_WINDOW_LINES
+from singer_adtech.sdk.streams import SyncedStream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    import requests
+    from singer_sdk.helpers.types import Context, Record
+
+    from singer_adtech.logs import StreamLog
+    from singer_adtech.records.row_times import RowCheck
+    from singer_adtech.records.shapes import RecordShape
+
+PageToken = TypeVar("PageToken")
+
+RowCountCheck = Literal["fail", "warn", "off"]
+
+MOST_READINGS = 3
+"""How often one window or list is read at most, whatever the reasons."""
+
+MOST_IDLE_PAGES = 3
+"""Pages in a row without a new row after which a list is taken for one that never ends."""
+
+GROWTH = 1000
+"""Rows beyond twice the reported total after which a list is taken for one that never ends; it may grow meanwhile."""
+
+
+class PageProgress:
+    """Whether the pages of one reading still lead to something.
+
+    Args:
+        remedy: What the user can do about a list that does not end.
+    """
+
+    def __init__(self, remedy: str = "report this to the vendor, and deselect the stream meanwhile") -> None:
+        self._remedy = remedy
+        self._idle = 0
+        self._rows = 0
+
+    def page(self, *, rows: int, new: int, total: int | None = None) -> None:
+        """Take note of a page.
+
+        Args:
+            rows: Rows on it.
+            new: Those of them that no earlier page of this reading had.
+            total: The reported total of the list.
+
+        Raises:
+            DataError: The list does not end.
+        """
+        self._rows += rows
+        self._idle = 0 if new else self._idle + 1
+        if self._idle >= MOST_IDLE_PAGES:
+            raise DataError(f"the list does not end: {self._idle} pages in a row have no new row", self._remedy)
+        if total is not None and self._rows > 2 * total + GROWTH:
+            raise DataError(
+                f"the list does not end: {self._rows:,} rows came, and the reported total is {total:,}", self._remedy
+            )
+
+
+class RowCounter:
+    """The rows of one window, of the list of one parent, or of a whole list.
+
+    Args:
+        stream: The stream.
+        window: What is read; None for a whole list.
+        known: Digests of records by key that are not emitted if they come with the same digest.
+    """
+
+    def __init__(self, stream: RowReader[Any], window: Any, *, known: Mapping[Any, object] | None = None) -> None:
+        self._stream = stream
+        self._keys = tuple(stream.primary_keys)
+        name = stream.window_name(window)
+        self._where = f"{name}: " if name else ""
+        # A connection test reads one record, and nothing twice.
+        testing = bool(stream.ABORT_AT_RECORD_COUNT)
+        self._most_readings = 1 if testing else MOST_READINGS
+        # A tap whose vendor reports no totals has no such setting.
+        self._mode: RowCountCheck = "off" if testing else stream.config.get("row_count_check", "off")
+        self._readings = 1
+        self._reasons: dict[type, int] = {}
+        self._emitted: dict[Any, object] = dict(known or {})
+        self._begin()
+
+    def _begin(self) -> None:
+        self.rows: dict[Any, object] = {}
+        """Keys of this reading, and their digests."""
+        self._sent = 0
+        self._total: int | None = None
+        self._progress = PageProgress()
+
+    def take(self, records: Iterable[Record], total: int | None) -> Iterator[Record]:
+        """Count a page of rows.
+
+        Args:
+            records: Its records.
+            total: The total that it reports, if it does.
+
+        Yields:
+            The records to be emitted: of each key the first one, unless an earlier reading emitted it as it is.
+
+        Raises:
+            DataError: The list does not end.
+        """
+        if total is not None:
+            self._total = total if self._total is None else max(self._total, total)
+            self._stream.report_total(self._total)
+        stream, keys, rows = self._stream, self._keys, self.rows
+        sent, known = 0, len(rows)
+        for record in records:
+            sent += 1
+            # A catalog may name no key: then rows cannot be told apart, and each counts.
+            key = record[keys[0]] if len(keys) == 1 else tuple(record[name] for name in keys) or len(rows)
+            digest = stream.digest(record)
+            if key in rows and not stream.repeated(record, same=rows[key] == digest):
+                continue
+            rows[key] = digest
+            if key not in self._emitted or self._emitted[key] != digest:
+                yield record
+        self._sent += sent
+        self._progress.page(rows=sent, new=len(rows) - known, total=self._total)
+
+    def failed(self, error: ReadAgainError) -> None:
+        """Prepare for another reading, after one that came to nothing.
+
+        Raises:
+            ReadAgainError: The same error, if there is to be no other reading.
+        """
+        if not self._again(type(error), error.most, error.reason):
+            raise error
+
+    def whole(self) -> bool:
+        """Judge a reading that came to its end.
+
+        Returns:
+            False if another reading is due.
+
+        Raises:
+            DataError: Rows are missing after the last reading, and `row_count_check` is `fail`.
+        """
+        read = self._sent if self._stream.equal_rows_are_one else len(self.rows)
+        if self._total is None or self._mode == "off" or read >= self._total:
+            return True
+        what = f"{read} rows read, and the reported total is {self._total}"
+        if self._again(DataError, 1, what):
+            return False
+        notes = [f"read {self._readings} times"] if self._readings > 1 else []
+        if self._sent > read:
+            notes.append(f"{self._sent - read} came more than once")
+        what += f" ({', '.join(notes)})" if notes else ""
+        if self._mode == "fail":
+            raise DataError(what, MISSING_ROWS_REMEDY)
+        # A loader must not take what is missing for what is gone.
+        self._stream.counts.read_whole = False
+        self._stream.log_lines.warning("%s%s: the run goes on, as `row_count_check` is `warn`", self._where, what)
+        return True
+
+    def _again(self, reason: type, most: int, what: str) -> bool:
+        """Begin another reading, unless there were enough; tells whether there is one."""
+        times = self._reasons.get(reason, 0)
+        if times >= most or self._readings >= self._most_readings:
+            return False
+        self._reasons[reason] = times + 1
+        self._readings += 1
+        self._emitted.update(self.rows)
+        self._stream.log_lines.warning("%s%s; read again from its first request", self._where, what)
+        self._begin()
+        return True
+
+
+MISSING_ROWS_REMEDY = (
+    "run again later; if it stays so, set `row_count_check` to `warn` to load what comes, and report this to the vendor"
+)
+"""What a user can do about rows that are missing."""
+
+
+class RowReader(SyncedStream[PageToken]):
+    """How a stream reads the rows of a window, of the list of one parent, or of a whole list."""
+
+    @property
+    @abstractmethod
+    def log_lines(self) -> StreamLog:
+        """The logger whose lines name this stream."""
+
+    @property
+    @abstractmethod
+    def shape(self) -> RecordShape:
+        """The stream's schema, compiled."""
+
+    @abstractmethod
+    def pages(self, context: Context | None, window: Any = None) -> Iterator[requests.Response]:
+        """Fetch the pages of a window, or of the whole list, in order."""
+
+    equal_rows_are_one: bool = False
+    """Whether the vendor counts rows that are one here: of equal rows, one is emitted."""
+
+    def total_rows(self, response: requests.Response) -> int | None:  # noqa: ARG002 - for vendors that tell
+        """Return the vendor's total of rows in the window or list, if an answer tells it."""
+        return None
+
+    def flat_row(self, row: dict[str, Any], window: Any) -> dict[str, Any]:  # noqa: ARG002 - for subclasses
+        """Make a row as sent, of a window or a whole list, into flat names and values."""
+        return flatten(row, objects=self.shape.objects, arrays=self.shape.arrays)
+
+    def digest(self, record: Record) -> object:  # noqa: ARG002 - for streams whose keys might not tell rows apart
+        """Return what tells two records of one key apart; None where such records are one row that was sent twice."""
+        return None
+
+    def repeated(self, record: Record, *, same: bool) -> bool:  # noqa: ARG002 - for streams whose rows may change
+        """Note that a key came again in one reading of a window or list.
+
+        Args:
+            record: The later record.
+            same: Whether both have one digest.
+
+        Returns:
+            Whether the later record is emitted too; otherwise the first one stands.
+        """
+        return False
+
+    def row_check(self, window: Any) -> RowCheck | None:  # noqa: ARG002 - for streams with windows
+        """Return what finds rows that are not of a window; None if a row does not tell. See `row_times`."""
+        return None
+
+    foreign_remedy: str = (
+        "a cache or a gateway may have answered, or the vendor ignored the filter by time: run again later; if it "
+        "stays so, report this to the vendor"
+    )
+    """What a user can do about a response that belongs to another window."""
+
+    def report_total(self, total: int) -> None:
+        """Let progress show the total of a window or a list."""
+        self.counts.report_total(total)
+
+    def log_rows(self, rows: int, window: Any = None) -> None:
+        """Log how many rows a window or a list has; of very many windows at level DEBUG, as `progress` logs them."""
+        level = logging.DEBUG if (self.counts.windows or 0) > MOST_WINDOW_LINES else logging.INFO
+        self.log_lines.log(level, "%s%d rows", f"{self.window_name(window)}: " if window is not None else "", rows)
+
+    def window_name(self, window: Any) -> str:
+        """Return what messages call a window; nothing for a whole list."""
+        return f"window {window}" if window is not None else ""
+
+    def read_records(
+        self, context: Context | None, window: Any = None, pages: Iterable[requests.Response] | None = None
+    ) -> Iterator[Record]:
+        """Read a window, or the whole list: each key once, and the rows held against the vendor's total.
+
+        This is the one place where rows are read: again where some lack or belong to another window; see `row_counts`.
+
+        Args:
+            context: The stream's context.
+            window: The window, or None for a whole list.
+            pages: Its pages, where they are being fetched already.
+        """
+        counter = self.row_counter(window)
+        check = None if window is None else self.row_check(window)
+        while True:
+            try:
+                for response in self.pages(context, window) if pages is None else pages:
+                    yield from counter.take(self.page_records(response, window, check), self.total_rows(response))
+            except ReadAgainError as error:
+                counter.failed(error)
+            else:
+                if counter.whole():
+                    break
+            # Another reading is made in this thread, whoever fetched the first one.
+            pages = None
+        self.log_rows(len(counter.rows), window)
+
+    def row_counter(self, window: Any) -> RowCounter:
+        """Return what counts the rows of a window, or of a whole list."""
+        return RowCounter(self, window)
+
+    def page_records(self, response: requests.Response, window: Any, check: RowCheck | None) -> Iterable[Record]:
+        """Make records of a page.
+
+        Args:
+            response: The page.
+            window: The window, or None for a whole list.
+            check: What finds rows of another window; then no record is given before all rows of the page are checked.
+
+        Raises:
+            ForeignRowError: A row is of another window.
+        """
+        rows: Iterable[Any] = self.parse_response(response)
+        if check is None:
+            return (self.shape.record(self.flat_row(row, window)) for row in rows)
+        # In place, so that no page is held twice.
+        records = list(rows)
+        for number, row in enumerate(records):
+            record = records[number] = self.shape.record(self.flat_row(row, window))
+            outside = check(record)
+            if outside is not None:
+                raise ForeignRowError(
+                    f"the response has a row of {outside}, outside of the window asked for", self.foreign_remedy
+                )
+        return records

@@ -1,0 +1,125 @@
+"""Values: each JSON type as a column declares it, exact, or refused."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+_MOST_DIGITS = 4000
+"""Python reads and writes no longer integers, to be safe from those that take minutes."""
+
+_INTEGER = re.compile(rf"[+-]?[0-9]{{1,{_MOST_DIGITS}}}")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
+
+class Misfit(ValueError):  # noqa: N818 - it is no failure of the run: the value goes to `_extra`
+    """A value that does not fit its column."""
+
+
+def converter(declared: Mapping[str, Any]) -> Callable[[Any], Any]:
+    """Return what makes a sent value into one of a declared type.
+
+    Args:
+        declared: A property of a JSON schema with a `type`.
+
+    Returns:
+        A function that raises `Misfit` for a value that the type cannot hold. It is not asked about null.
+    """
+    return _CONVERTERS[json_type(declared)]
+
+
+def json_type(declared: Mapping[str, Any]) -> str:
+    """Return the one type of a property that is not `null`."""
+    types = declared["type"]
+    return next(name for name in ([types] if isinstance(types, str) else types) if name != "null")
+
+
+def to_integer(value: Any) -> int | None:
+    """Read an integer of any size from an integer, a whole number or a string of digits; `""` is null."""
+    if type(value) is int:
+        return value
+    if isinstance(value, str):
+        text = value.strip()
+        if not text:
+            return None
+        if _INTEGER.fullmatch(text):
+            return int(text)
+    elif isinstance(value, Decimal) and value.adjusted() < _MOST_DIGITS and value == value.to_integral_value():
+        return int(value)
+    raise Misfit(value)
+
+
+def to_number(value: Any) -> int | Decimal | None:
+    """Read an exact number from a number or a numeric string; `""` is null."""
+    if type(value) is int or type(value) is Decimal:
+        return value
+    if isinstance(value, str):
+        text = value.strip()
+        if not text:
+            return None
+        if _INTEGER.fullmatch(text):
+            return int(text)
+        if _NUMBER.fullmatch(text):
+            with suppress(InvalidOperation):  # an exponent beyond all reason
+                return Decimal(text)
+    raise Misfit(value)
+
+
+def to_text(value: Any) -> str:
+    """Read a text from a string or a number, which becomes its digits."""
+    if type(value) is str:
+        return value
+    if type(value) is int or type(value) is Decimal:
+        return str(value)
+    raise Misfit(value)
+
+
+def to_boolean(value: Any) -> bool | None:
+    """Read a boolean from true, false, 0, 1 or their spelling as text; a blank text is null."""
+    if type(value) is bool:
+        return value
+    if type(value) is int and value in (0, 1):
+        return bool(value)
+    if isinstance(value, str):
+        text = value.strip().lower()
+        if not text:
+            return None
+        if text in {"true", "false", "0", "1"}:
+            return text in {"true", "1"}
+    raise Misfit(value)
+
+
+def to_array(value: Any) -> list[Any]:
+    """Take an array as it is."""
+    if isinstance(value, list):
+        return value
+    raise Misfit(value)
+
+
+def to_object(value: Any) -> dict[str, Any]:
+    """Take an object as it is."""
+    if isinstance(value, dict):
+        return value
+    raise Misfit(value)
+
+
+_CONVERTERS: dict[str, Callable[[Any], Any]] = {
+    "integer": to_integer,
+    "number": to_number,
+    "string": to_text,
+    "boolean": to_boolean,
+    "array": to_array,
+    "object": to_object,
+}
+
+
+def json_kind(value: Any) -> str:
+    """Name the kind of a JSON value, for messages that must not quote it."""
+    kinds = {bool: "boolean", int: "number", Decimal: "number", str: "string", list: "array", dict: "object"}
+    return "null" if value is None else kinds.get(type(value), type(value).__name__)

@@ -1,0 +1,1 @@
+"""The one door to singer-sdk: every private name and every override of a final method, each with its reason."""

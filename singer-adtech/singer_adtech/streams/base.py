@@ -1,0 +1,167 @@
+"""Base classes of streams: singer-sdk's REST stream, with this library's requests, windows and bookmarks."""
+
+from __future__ import annotations
+
+import sys
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+
+import requests
+from singer_sdk.helpers.conform import TypeConformanceLevel
+from typing_extensions import override
+
+from singer_adtech.errors import located
+from singer_adtech.fetching.pages import WindowedPage, read_pages
+from singer_adtech.http.responses import check_json, check_status
+from singer_adtech.logs import StreamLog
+from singer_adtech.progress.continued import ContinuedStream
+from singer_adtech.records.shapes import EXTRA, RecordShape, same_columns
+from singer_adtech.records.totals import RowReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from singer_sdk.helpers.types import Context, Record
+    from singer_sdk.pagination import BaseAPIPaginator
+    from singer_sdk.singerlib import Catalog
+    from singer_sdk.streams.rest import HTTPRequest
+
+    from singer_adtech.http.auth import Authenticator
+
+PageToken = TypeVar("PageToken")
+
+
+class AdTechStream(ContinuedStream, RowReader[PageToken]):
+    """A stream of one endpoint, read whole.
+
+    A subclass declares attributes; its vendor's base class says how a page is asked for (`get_http_request`), how pages
+    follow each other (`get_new_paginator`), and where rows (`parse_response`) and their total (`total_rows`) are.
+    """
+
+    STATE_MSG_FREQUENCY = sys.maxsize
+    """No STATE within a window: only whole windows move a bookmark."""
+
+    TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
+    """`RecordShape` gives every column its type, and no other column; to do so twice would double a record's cost."""
+
+    private_columns: ClassVar[tuple[str, ...]] = ()
+    """Columns whose values no message quotes: capabilities, code, personal data."""
+
+    @property
+    @override
+    def url_base(self) -> str:
+        return self.tap.api_url
+
+    @property
+    @override
+    def authenticator(self) -> Authenticator:
+        return self.tap.authenticator
+
+    @property
+    @override
+    def requests_session(self) -> requests.Session:
+        return self.tap.session.requests_session
+
+    @cached_property
+    @override
+    def log_lines(self) -> StreamLog:
+        """The logger whose lines name this stream."""
+        return StreamLog(self.logger, self.name)
+
+    @cached_property
+    @override
+    def shape(self) -> RecordShape:
+        """The stream's schema, compiled."""
+        listed = EXTRA in self.effective_schema["properties"]
+        return RecordShape(
+            self.schema,
+            primary_keys=(*self.primary_keys, *self.schema.get("required", ())),
+            extra_fields=self.config.get("extra_fields", "keep"),
+            logger=self.log_lines,
+            private=self.private_columns,
+            converters=self.converters,
+            extra_selected=listed and self.mask.get(("properties", EXTRA), True),
+        )
+
+    @override
+    def apply_catalog(self, catalog: Catalog) -> None:
+        super().apply_catalog(catalog)
+        if not same_columns(self.schema, self.effective_schema):
+            # Records have the tap's columns, and are to have the catalog's.
+            self.TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.RECURSIVE
+
+    @property
+    def converters(self) -> Mapping[str, Callable[[Any], Any]]:
+        """What makes sent values of some columns into declared ones, where the type alone does not say."""
+        return {}
+
+    # What a vendor's base class gives
+
+    def check_body(self, response: requests.Response) -> None:
+        """Refuse a response whose body is not whole, so that it is requested again.
+
+        Raises:
+            InvalidBodyError: The body is not JSON in UTF-8, or breaks off.
+        """
+        check_json(response)
+
+    @override
+    def validate_response(self, response: requests.Response) -> None:
+        check_status(response)
+
+    @property
+    def parallel_pages(self) -> int:
+        """Requests of one list or window in flight at once."""
+        return cast("int", self.config.get("parallel_requests", 1))
+
+    # How pages and rows are read
+
+    def place(self, window: Any) -> str:
+        """Return what log lines say of a request beside the stream's name."""
+        return f", {self.window_name(window)}" if window is not None else ""
+
+    def fetch(self, request: HTTPRequest, *, label: str = "", counted_as: str | None = None) -> requests.Response:
+        """Send a request of this stream.
+
+        Args:
+            request: What `get_http_request` made.
+            label: What log lines say of it beside the stream's name.
+            counted_as: The path for which budgets count it, if it is not its own.
+
+        Returns:
+            A whole, successful answer.
+        """
+        data = {"json": request.data} if self.payload_as_json else {"data": request.data}
+        query = request.encode_params()
+        return self.tap.requester.send(
+            requests.Request(
+                request.method,
+                f"{request.url}?{query}" if query else request.url,
+                headers=dict(request.headers),
+                **data,
+            ),
+            auth=self.authenticator,
+            check_status=self.validate_response,
+            check_body=self.check_body,
+            label=f"stream {self.name}{label}",
+            counted_as=counted_as,
+            counts=self.counts,
+        )
+
+    @override
+    def pages(self, context: Context | None, window: Any = None) -> Iterator[requests.Response]:
+        label = self.place(window)
+        # A connection test reads one record: nothing is fetched ahead for it.
+        parallel = 1 if self.ABORT_AT_RECORD_COUNT else self.parallel_pages
+        paginator = cast("BaseAPIPaginator[Any]", self.get_new_paginator())
+
+        def fetch(token: object) -> requests.Response:
+            page = WindowedPage(stream_context=context, next_page_token=token, window=window)
+            return self.fetch(self.get_http_request(page=page), label=label)
+
+        return read_pages(paginator, fetch, parallel=parallel)
+
+    @override
+    def get_records(self, context: Context | None) -> Iterable[Record]:
+        with located(stream=self.name):
+            yield from self.read_records(context)

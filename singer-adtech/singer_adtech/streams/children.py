@@ -1,0 +1,108 @@
+"""Child streams: a list for each row of another list, read side by side.
+
+singer-sdk syncs children from within their parent, keeps a state for each of them, and so becomes quadratic. Here a
+child stream is a stream like any other: it reads its parents' ids itself, once, and keeps no state. A child that is not
+selected costs nothing, and a parent need not be selected.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from contextlib import closing
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from typing_extensions import override
+
+from singer_adtech.errors import DataError, NotFoundError, located
+from singer_adtech.fetching.prefetching import read_ahead
+from singer_adtech.streams.base import AdTechStream
+from singer_adtech.streams.not_found import read_not_found
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import requests
+    from singer_sdk.helpers.types import Context, Record
+
+PageToken = TypeVar("PageToken")
+
+
+class ChildStream(AdTechStream[PageToken]):
+    """A list for each parent; the parent stands as `window` in `get_http_request` and `flat_row`."""
+
+    parent_key: str
+    """The column that holds the parent's id."""
+
+    @abstractmethod
+    def parent_ids(self, context: Context | None) -> Iterable[int | str]:
+        """Read the ids of all parents."""
+
+    @property
+    @override
+    def parallel_pages(self) -> int:
+        # Parents are read side by side, and the pages of each one after the other.
+        return 1
+
+    @property
+    def parallel_parents(self) -> int:
+        """Parents whose lists are read at once."""
+        return super().parallel_pages
+
+    @override
+    def window_name(self, window: Any) -> str:
+        return f"{self.parent_key} {window}" if window is not None else ""
+
+    @override
+    def report_total(self, total: int) -> None:
+        """Show none: it is of one parent's list, and rows are counted over all."""
+
+    @override
+    def log_rows(self, rows: int, window: Any = None) -> None:
+        # One line for each of thousands of parents would say nothing.
+        self.log_lines.debug("%s: %d rows", self.window_name(window), rows)
+
+    @override
+    def flat_row(self, row: dict[str, Any], window: Any) -> dict[str, Any]:
+        return {**super().flat_row(row, window), self.parent_key: window}
+
+    @override
+    def get_records(self, context: Context | None) -> Iterable[Record]:
+        with located(stream=self.name):
+            # All ids before the first child: reading children may take an hour, in which the parents' pages move.
+            parents = list(dict.fromkeys(self.parent_ids(context)))
+            # A connection test reads one record: nothing is fetched ahead for it.
+            parallel = 1 if self.ABORT_AT_RECORD_COUNT else self.parallel_parents
+            sources = (partial(self.pages, context, parent) for parent in parents)
+            # Closed whatever happens, so that no thread goes on asking for lists that nobody will take.
+            not_found: list[int | str] = []
+            with closing(read_ahead(sources, parallel=parallel)) as readers:
+                for parent, pages in zip(parents, readers, strict=False):
+                    yield from self._of_parent(context, parent, pages, not_found)
+            yield from read_not_found(
+                self,
+                not_found,
+                of=len(parents),
+                name=self.window_name,
+                listed=lambda: set(self.parent_ids(context)),
+                read=partial(self._of_parent, context),
+            )
+            self.log_lines.info("read the lists of %d parents", len(parents))
+
+    def _of_parent(
+        self,
+        context: Context | None,
+        parent: int | str,
+        pages: Iterator[requests.Response] | None = None,
+        not_found: list[int | str] | None = None,
+    ) -> Iterator[Record]:
+        """Read the list of a parent, which may not be found if there is a list to note it in."""
+        try:
+            yield from self.read_records(context, parent, pages)
+        except DataError as error:
+            error.window = error.window or self.window_name(parent)
+            raise
+        except NotFoundError:
+            if not_found is None:
+                raise
+            not_found.append(parent)

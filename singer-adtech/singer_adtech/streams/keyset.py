@@ -1,0 +1,316 @@
+"""Keyset reading: a list in the order of its last change, each page asked for by the last row of the page before.
+
+Rows that are edited while a list is read move to its end, and pull the others one place forward: page numbers alone
+lose rows then. So the next page is asked for by what was read, "changed at or after B", and a page number serves only
+where more rows than a page share one instant.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from abc import abstractmethod
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from typing_extensions import override
+
+from singer_adtech.errors import DataError, located
+from singer_adtech.fetching.pages import WindowedPage
+from singer_adtech.fetching.parallel import in_background
+from singer_adtech.progress.bookmarks import Bookmark
+from singer_adtech.progress.stamps import Stamp, StampBookmark
+from singer_adtech.records.totals import MISSING_ROWS_REMEDY, PageProgress
+from singer_adtech.records.values import json_kind
+from singer_adtech.streams.base import AdTechStream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+
+    import requests
+    from singer_sdk.helpers.types import Context, Record
+
+
+@dataclass(frozen=True)
+class KeysetPosition:
+    """What a page is asked for by.
+
+    Args:
+        bound: Only rows changed at this instant or later; None for all.
+        page: Number of the page among those rows, from 1.
+    """
+
+    bound: Stamp | None
+    page: int = 1
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """The rows from one bound up to the next, as they came.
+
+    Args:
+        bound: Where it begins.
+        at_bound: Keys at that instant, of rows that came before.
+        rows: Keys and last changes of what came.
+        end: The next bound: the newest change that came. None if nothing did.
+        rest: Rows that are at the end or later, by the reported total and what came before it; None without a total.
+        asked_again: Whether this is the second reading.
+    """
+
+    bound: Stamp | None
+    at_bound: frozenset[Hashable]
+    rows: Mapping[Hashable, Stamp]
+    end: Stamp | None
+    rest: int | None
+    asked_again: bool
+
+
+class Keyset:
+    """Where a keyset reading stands.
+
+    The rows at the bound come again with each page; they are known by their keys. Only keys from the bound on are
+    remembered, so memory does not grow with the list. A row that was edited meanwhile comes once more, as a newer
+    version.
+
+    Totals make a chain: of the rows that are reported for one bound, those that came before the next bound leave as
+    many as are reported for that one. If that one reports fewer, rows are missing, or were deleted meanwhile.
+
+    Args:
+        bound: Where to begin; None for the whole list.
+        remedy: What the user can do about a vendor that does not sort or filter.
+    """
+
+    def __init__(self, bound: Stamp | None, *, remedy: str) -> None:
+        self._remedy = remedy
+        self._begin(bound, frozenset(), {}, asked_again=False)
+        self.stretch: _Stretch | None = None
+        """The stretch that the last page closed, until the next total has judged it."""
+
+    def _begin(
+        self,
+        bound: Stamp | None,
+        at_bound: frozenset[Hashable],
+        emitted: Mapping[Hashable, Stamp],
+        *,
+        asked_again: bool,
+    ) -> None:
+        self.position = KeysetPosition(bound)
+        self._start = at_bound
+        self._emitted = emitted
+        self._asked_again = asked_again
+        self._at_bound = set(at_bound)
+        self._rows: dict[Hashable, Stamp] = {}
+        self._total: int | None = None
+        self._page_before: list[Hashable] = []
+        self._progress = PageProgress(self._remedy)
+
+    def take(self, rows: Iterable[tuple[Hashable, Any]], total: int | None = None, *, last: bool = False) -> list[bool]:
+        """Judge the rows of a page, and move on to the next position.
+
+        Args:
+            rows: Key and time of the last change of each row, as sent.
+            total: The reported total of rows from the bound on.
+            last: Whether the page is the last one.
+
+        Returns:
+            For each row whether it is new.
+
+        Raises:
+            DataError: The vendor did not honour the sort, the filter, or the page number; or the list does not end.
+        """
+        bound, newest = self.position.bound, self.position.bound
+        if total is not None:
+            self._total = total if self._total is None else max(self._total, total)
+        fresh: list[bool] = []
+        keys: list[Hashable] = []
+        known = len(self._rows)
+        for key, sent in rows:
+            changed = self._stamp(key, sent)
+            if newest is not None and changed < newest:
+                what = "was changed before the instant asked for" if newest is bound else "is out of order"
+                raise DataError(f"{self._ignored}: the row {key} {what}", self._remedy)
+            if newest is None or changed > newest:
+                newest = changed
+                self._at_bound.clear()
+            fresh.append(key not in self._at_bound and self._emitted.get(key) != changed)
+            self._at_bound.add(key)
+            self._rows[key] = changed
+            keys.append(key)
+        # Two empty ones too, of a vendor that says that there is more.
+        if self.position.page > 1 and keys == self._page_before:
+            raise DataError(f"page {self.position.page} has the same rows as the page before", self._remedy)
+        self._page_before = keys
+        self._progress.page(rows=len(keys), new=len(self._rows) - known, total=self._total)
+        self._close(newest, last=last)
+        return fresh
+
+    def _close(self, newest: Stamp | None, *, last: bool) -> None:
+        """Move on to the next page, and to the next bound if there is one."""
+        if not last and newest == self.position.bound:
+            self.position = KeysetPosition(newest, self.position.page + 1)
+            return
+        came = len(self._rows) - (0 if last else len(self._at_bound))
+        rest = None if self._total is None else self._total - came
+        bound = self.position.bound
+        self.stretch = _Stretch(bound, self._start, self._rows, newest, rest, self._asked_again)
+        self._begin(newest, frozenset(self._at_bound), {}, asked_again=False)
+
+    def ask_again(self, stretch: _Stretch) -> None:
+        """Go back to where a stretch begins; what came of it is not new any more, unless it was edited."""
+        self._begin(stretch.bound, stretch.at_bound, stretch.rows, asked_again=True)
+
+    _ignored = "the vendor did not honour the sort or the filter by the time of the last change"
+
+    def _stamp(self, key: Hashable, sent: Any) -> Stamp:
+        try:
+            return Stamp(sent)
+        except (TypeError, ValueError, AttributeError):
+            raise DataError(
+                f"{self._ignored}: the row {key} has no such time (a JSON {json_kind(sent)})", self._remedy
+            ) from None
+
+
+class KeysetStream(AdTechStream[Any]):
+    """An incremental stream that is read in the order of its replication key.
+
+    The bookmark is the latest change read, in the vendor's own spelling, and moves after each page. The first run reads
+    the whole list; later ones begin `overlap` before the bookmark. Where a catalog asks for the full table, each run
+    reads the whole list and there is no bookmark.
+    """
+
+    overlap: ClassVar[dt.timedelta] = dt.timedelta(minutes=10)
+    """Assumed: how late a change may become visible in the list, counted from its own time."""
+
+    keyset_remedy: str
+    """What the user can do about a vendor that does not sort or filter."""
+
+    @property
+    @override
+    def bookmark(self) -> Bookmark | None:
+        return Bookmark(self, StampBookmark()) if self.by_keyset else None
+
+    @abstractmethod
+    def is_last(self, response: requests.Response) -> bool | None:
+        """Tell whether a page is the last one; None if the answer does not say, and an empty page ends the list."""
+
+    def read_keyset(self, context: Context | None) -> Iterator[Record]:
+        """Read the list from the bookmark on, and move the bookmark past each page that the next total confirms."""
+        with located(stream=self.name):
+            bookmark = Bookmark(self, StampBookmark())
+            incremental = self.replication_method == "INCREMENTAL"
+            stands = bookmark.position if incremental else None
+            keyset = Keyset(None if stands is None else stands.earlier(self.overlap), remedy=self.keyset_remedy)
+            rows = 0
+            fetch = self._fetch_keyset(context)
+            request = fetch(keyset.position)
+            while True:
+                response = request()
+                total = self.total_rows(response)
+                stretch, keyset.stretch = keyset.stretch, None
+                if stretch is not None:
+                    if not self._is_whole(stretch, self._following(response, total)):
+                        keyset.ask_again(stretch)
+                        request = fetch(keyset.position)
+                        continue
+                    if incremental:
+                        bookmark.advance(stretch.end)
+                records, last = self._take_page(keyset, response, total)
+                if not last:
+                    request = fetch(keyset.position)
+                for record in records:
+                    rows += 1
+                    yield record
+                if last:
+                    stretch, keyset.stretch = cast("_Stretch", keyset.stretch), None
+                    if self._is_whole(stretch, 0):
+                        break
+                    keyset.ask_again(stretch)
+                    request = fetch(keyset.position)
+            if stretch.end is not None and incremental:
+                bookmark.advance(stretch.end)
+            self.log_rows(rows)
+
+    def _take_page(
+        self, keyset: Keyset, response: requests.Response, total: int | None
+    ) -> tuple[Iterator[Record], bool]:
+        """Return the records of a page that are new, and whether it is the last one."""
+        if self.counts.total is None:
+            # Those of later pages are of what is still to come.
+            self.counts.report_total(total)
+        # Of the class: a catalog may name no key.
+        key_names = cast("tuple[str, ...]", type(self).primary_keys)
+        changed = cast("str", type(self).replication_key)
+        rows = list(self.parse_response(response))
+        last = self.is_last(response)
+        last = not rows if last is None else last
+        fresh = keyset.take(((_key(row, key_names), row.get(changed)) for row in rows), total, last=last)
+        new = (row for row, is_new in zip(rows, fresh, strict=True) if is_new)
+        return (self.shape.record(self.flat_row(row, None)) for row in new), last
+
+    def _fetch_keyset(self, context: Context | None) -> Callable[[KeysetPosition], Callable[[], requests.Response]]:
+        """Return what begins the request for a position, and gives what waits for its response."""
+
+        def send(position: KeysetPosition) -> requests.Response:
+            page = WindowedPage(stream_context=context, next_page_token=position)
+            return self.fetch(self.get_http_request(page=page))
+
+        # A connection test reads one record: nothing is fetched ahead for it.
+        ahead = self.parallel_pages > 1 and not self.ABORT_AT_RECORD_COUNT
+
+        def fetch(position: KeysetPosition) -> Callable[[], requests.Response]:
+            return in_background(partial(send, position)).result if ahead else partial(send, position)
+
+        return fetch
+
+    def _following(self, response: requests.Response, total: int | None) -> int | None:
+        """Return how many rows follow a stretch, by the first response after it; None if it does not say.
+
+        A response without rows says so, even without a total.
+        """
+        if total is None and next(iter(self.parse_response(response)), None) is None:
+            return 0
+        return total
+
+    def _is_whole(self, stretch: _Stretch, following: int | None) -> bool:
+        """Judge the rows between two bounds by the total that is reported for the second one.
+
+        Args:
+            stretch: What came.
+            following: That total; 0 at the end of the list.
+
+        Returns:
+            False if they are to be asked for once more.
+
+        Raises:
+            DataError: Rows are missing after the second reading too, and `row_count_check` is `fail`.
+        """
+        # A connection test reads one record, and nothing twice.
+        mode = "off" if self.ABORT_AT_RECORD_COUNT else self.config.get("row_count_check", "off")
+        if stretch.rest is None or following is None or stretch.rest <= following or mode == "off":
+            return True
+        missing = stretch.rest - following
+        begin = "the first one" if stretch.bound is None else stretch.bound.text
+        what = f"{missing} rows are missing after {begin}, by the totals that the vendor reports"
+        if not stretch.asked_again:
+            self.log_lines.warning("%s; asked for again", what)
+            return False
+        what += " (read 2 times)"
+        if mode == "fail":
+            raise DataError(what, MISSING_ROWS_REMEDY)
+        # A loader must not take what is missing for what is gone.
+        self.counts.read_whole = False
+        self.log_lines.warning("%s: the run goes on, as `row_count_check` is `warn`", what)
+        return True
+
+    @property
+    def by_keyset(self) -> bool:
+        """Whether the list is read in this way; else it is read whole, by pages."""
+        return True
+
+    @override
+    def get_records(self, context: Context | None) -> Iterable[Record]:
+        return self.read_keyset(context) if self.by_keyset else super().get_records(context)
+
+
+def _key(row: dict[str, Any], names: tuple[str, ...]) -> Hashable:
+    return row.get(names[0]) if len(names) == 1 else tuple(row.get(name) for name in names)

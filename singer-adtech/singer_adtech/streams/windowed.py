@@ -1,0 +1,168 @@
+"""Incremental streams that are read in windows: the base class, and windows of calendar days."""
+
+from __future__ import annotations
+
+import itertools
+from abc import abstractmethod
+from contextlib import closing
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from typing_extensions import override
+
+from singer_adtech.dates import zone_name
+from singer_adtech.errors import located
+from singer_adtech.fetching.prefetching import read_ahead
+from singer_adtech.progress.bookmarks import Bookmark, DayBookmark
+from singer_adtech.progress.signatures import check_account
+from singer_adtech.progress.windows import DayWindow, WindowPlan, day_windows, first_day, plan_days
+from singer_adtech.records.row_times import outside_days
+from singer_adtech.streams.base import AdTechStream, PageToken
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterable, Iterator
+    from zoneinfo import ZoneInfo
+
+    import requests
+    from singer_sdk.helpers.types import Context, Record
+
+    from singer_adtech.progress.bookmarks import BookmarkKind
+    from singer_adtech.records.row_times import RowCheck
+
+
+class WindowStream(AdTechStream[PageToken]):
+    """An incremental stream that is read in windows, of which each moves the bookmark once it is read whole."""
+
+    @property
+    @abstractmethod
+    def bookmark_kind(self) -> BookmarkKind:
+        """How the bookmark is written."""
+
+    @property
+    @override
+    def bookmark(self) -> Bookmark:
+        return Bookmark(self, self.bookmark_kind)
+
+    @abstractmethod
+    def windows(self, bookmark: Bookmark) -> Iterator[Any]:
+        """Return the windows of this run, in order."""
+
+    @abstractmethod
+    def plan(self, bookmark: Bookmark) -> WindowPlan:
+        """Return the windows of this run with their number and range."""
+
+    @property
+    @abstractmethod
+    def start(self) -> dt.date | dt.datetime:
+        """Where reading begins without a bookmark."""
+
+    @abstractmethod
+    def position_after(self, window: Any) -> Any:
+        """Return the bookmark of a window read whole."""
+
+    @property
+    def parallel_windows(self) -> int:
+        """Windows that are read side by side; records and bookmarks keep their order."""
+        return 1
+
+    @property
+    @override
+    def parallel_pages(self) -> int:
+        return 1 if self.parallel_windows > 1 else super().parallel_pages
+
+    @property
+    def time_column(self) -> str | None:
+        """The column by which the vendor puts rows into windows."""
+        # Of the class: a catalog may name no replication key.
+        declared = cast("object", type(self).replication_key)
+        return declared if isinstance(declared, str) else self.replication_key
+
+    def pages_ahead(self, context: Context | None, window: Any) -> Iterator[requests.Response]:
+        """Fetch the pages of a window, perhaps before its turn and in another thread.
+
+        A window that may be asked for only in its turn gives none here, and `read_records` fetches them.
+        """
+        return self.pages(context, window)
+
+    @override
+    def get_records(self, context: Context | None) -> Iterable[Record]:
+        with located(stream=self.name):
+            bookmark = self.bookmark
+            check_account(self)
+            stands = bookmark.position
+            plan = self.plan(bookmark)
+            self.counts.windows = plan.count
+            self.log_lines.info("%s", plan)
+            ordered, asked = itertools.tee(plan.windows)
+            # A connection test reads one record: nothing is fetched ahead for it.
+            parallel = 1 if self.ABORT_AT_RECORD_COUNT else self.parallel_windows
+            # Made before threads ask for them: two threads that are the first would make two, and log in twice.
+            _ = self.authenticator, self.tap.requester
+            sources = (partial(self.pages_ahead, context, window) for window in asked)
+            # Closed whatever happens, so that no thread goes on asking for windows that nobody will take.
+            with closing(read_ahead(sources, parallel=parallel)) as readers:
+                for window, pages in zip(ordered, readers, strict=False):
+                    with located(window=window):
+                        yield from self.read_records(context, window, pages)
+                        if plan.start is not None:
+                            bookmark.note_start(plan.start, window.stop)
+                        position = self.position_after(window)
+                        bookmark.advance(position)
+                        self.counts.window_done(window, restated=stands is not None and position <= stands)
+
+
+class DayWindowStream(WindowStream[PageToken]):
+    """Windows of calendar days."""
+
+    @property
+    def day_zone(self) -> ZoneInfo | dt.timezone:
+        """The zone whose days are read."""
+        return self.tap.day_zone
+
+    def day_range(self) -> tuple[dt.date, dt.date]:
+        """Return the first and the last day that the settings ask for; see `dates.date_range`."""
+        return self.tap.day_range(self.day_zone)
+
+    @property
+    @override
+    def start(self) -> dt.date:
+        return self.day_range()[0]
+
+    @override
+    def plan(self, bookmark: Bookmark) -> WindowPlan:
+        return plan_days(self.windows(bookmark), zone_name(self.day_zone))
+
+    @property
+    @override
+    def bookmark_kind(self) -> BookmarkKind:
+        return DayBookmark()
+
+    @override
+    def row_check(self, window: DayWindow) -> RowCheck | None:
+        return None if self.time_column is None else outside_days(self.time_column, window)
+
+    @property
+    def days_per_window(self) -> int:
+        """Days asked for at once."""
+        return cast("int", self.config["window_days"])
+
+    @property
+    def lookback(self) -> int:
+        """Days before the bookmark that are read again."""
+        return cast("int", self.config["lookback_days"])
+
+    def bookmark_day(self, position: Any) -> dt.date:
+        """Return the first day that a bookmark says is not read yet."""
+        return cast("dt.date", position)
+
+    @override
+    def position_after(self, window: DayWindow) -> Any:
+        return window.next_day
+
+    @override
+    def windows(self, bookmark: Bookmark) -> Iterator[DayWindow]:
+        start, last = self.day_range()
+        position = bookmark.position
+        first = first_day(start, None if position is None else self.bookmark_day(position), self.lookback)
+        return day_windows(first, last, self.days_per_window)
