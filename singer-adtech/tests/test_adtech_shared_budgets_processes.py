@@ -155,7 +155,7 @@ def test_a_run_that_waits_for_the_job_of_another_ends_at_a_signal(
     # Given a program that waits for a job of this process
     (tmp_path / "program.py").write_text(
         "import logging, sys\n"
-        "from singer_adtech.shared_budgets import SharedFolder\n"
+        "from singer_adtech.http.shared_budgets import SharedFolder\n"
         "import signal\n"
         "signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))\n"
         "logging.basicConfig(level=logging.DEBUG)\n"

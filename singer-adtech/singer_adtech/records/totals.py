@@ -263,7 +263,7 @@ class RowReader(SyncedStream[PageToken]):
     ) -> Iterator[Record]:
         """Read a window, or the whole list: each key once, and the rows held against the vendor's total.
 
-        This is the one place where rows are read: again where some lack or belong to another window; see `row_counts`.
+        This is the one place where rows are read: again where some lack or belong to another window.
 
         Args:
             context: The stream's context.
