@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from singer_adtech.errors import SettingError, quoted
+from singer_adtech.errors import SettingError, shorten
 from singer_adtech.http.addresses import may_hold_credentials
 from singer_adtech.progress.windows import DAY, midnight
 
@@ -68,7 +68,7 @@ def read_moment(text: str, setting: str, day_zone: ZoneInfo | dt.timezone, now: 
     Raises:
         SettingError: The text is none of these, or lies before 1970.
     """
-    shown = f"setting `{setting}`: {'the value' if may_hold_credentials(text) else quoted(repr(text), 80)}"
+    shown = f"setting `{setting}`: {'the value' if may_hold_credentials(text) else shorten(repr(text), 80)}"
     folded = " ".join(text.split())
     ago = _AGO.fullmatch(folded)
     try:

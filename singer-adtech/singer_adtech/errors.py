@@ -103,7 +103,7 @@ class ReadAgainError(TapError):
 
 
 @contextmanager
-def located(*, stream: str | None = None, window: object | None = None) -> Iterator[None]:
+def error_context(*, stream: str | None = None, window: object | None = None) -> Iterator[None]:
     """Put the stream and the window into any `TapError` that passes and does not have them yet."""
     try:
         yield
@@ -119,7 +119,7 @@ def without_credentials(text: str) -> str:
     return _QUERY.sub(r"\1?[hidden]", _USER_INFORMATION.sub("//[hidden]@", text))
 
 
-def quoted(text: str, longest: int = LONGEST_QUOTE) -> str:
+def shorten(text: str, longest: int = LONGEST_QUOTE) -> str:
     """Cut a vendor's text to one line of bounded length.
 
     Args:

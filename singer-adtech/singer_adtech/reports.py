@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from singer_adtech.errors import DataError, SettingError, quoted
+from singer_adtech.errors import DataError, SettingError, shorten
 from singer_adtech.records.shapes import EXTRA
 from singer_adtech.settings import zone
 from singer_adtech.streams.windowed import DayWindowStream
@@ -138,7 +138,7 @@ def read_reports(config: Mapping[str, Any], rules: ReportRules, *, taken: Collec
     """
     given = config.get("reports") or []
     if not isinstance(given, list):
-        raise SettingError(f"setting `reports`: {quoted(repr(given), 80)} is not allowed", "give a list of reports")
+        raise SettingError(f"setting `reports`: {shorten(repr(given), 80)} is not allowed", "give a list of reports")
     reports: list[Report] = []
     for number, one in enumerate(given, start=1):
         name = one.get("name") if isinstance(one, Mapping) else None
@@ -154,7 +154,7 @@ def read_reports(config: Mapping[str, Any], rules: ReportRules, *, taken: Collec
 
 def _read(one: Any, config: Mapping[str, Any], rules: ReportRules, taken: Collection[str]) -> Report:
     if not isinstance(one, Mapping):
-        raise ValueError(f"{quoted(repr(one), 80)} is not allowed: give an object with a name, dimensions and metrics")  # noqa: TRY004 - one kind of error for each bad value
+        raise ValueError(f"{shorten(repr(one), 80)} is not allowed: give an object with a name, dimensions and metrics")  # noqa: TRY004 - one kind of error for each bad value
     allowed = (*_COMMON, *rules.options)
     for member in one:
         if member not in allowed:
@@ -193,7 +193,7 @@ def _read(one: Any, config: Mapping[str, Any], rules: ReportRules, taken: Collec
 def _name(name: Any, taken: Collection[str]) -> str:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ValueError(
-            f"`name` {quoted(repr(name), 80)} is not allowed: lower-case letters, digits and `_`, a letter first, at "
+            f"`name` {shorten(repr(name), 80)} is not allowed: lower-case letters, digits and `_`, a letter first, at "
             "most 63"
         )
     if name in taken:
@@ -206,7 +206,7 @@ def _names(one: Mapping[str, Any], member: str, allowed: Collection[str] | None)
     if names is None:
         return ()
     if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
-        raise ValueError(f"`{member}` {quoted(repr(names), 80)} is not allowed: give a list of names")
+        raise ValueError(f"`{member}` {shorten(repr(names), 80)} is not allowed: give a list of names")
     for position, name in enumerate(names):
         if allowed is not None and name not in allowed:
             raise ValueError(f"`{member}` has {name!r}: allowed are {', '.join(allowed)}")
@@ -220,7 +220,7 @@ def _days(one: Mapping[str, Any], config: Mapping[str, Any], member: str, least:
     if days is None:
         return cast("int", config.get(member, least))
     if type(days) is not int or not least <= days <= most:
-        raise ValueError(f"`{member}` {quoted(repr(days), 80)} is not allowed: an integer from {least} to {most}")
+        raise ValueError(f"`{member}` {shorten(repr(days), 80)} is not allowed: an integer from {least} to {most}")
     return days
 
 
@@ -240,7 +240,7 @@ def filter_lists(allowed: Collection[str]) -> Callable[[Any], dict[str, list[str
             return {}
         if not isinstance(given, Mapping):
             raise ValueError(  # noqa: TRY004 - one kind of error for each bad value
-                f"`filters` {quoted(repr(given), 80)} is not allowed: give an object of {', '.join(allowed)}"
+                f"`filters` {shorten(repr(given), 80)} is not allowed: give an object of {', '.join(allowed)}"
             )
         filters: dict[str, list[str | int]] = {}
         for name, value in sorted(given.items()):
@@ -249,7 +249,7 @@ def filter_lists(allowed: Collection[str]) -> Callable[[Any], dict[str, list[str
             values = value if isinstance(value, list) else [value]
             if not all(type(item) is int or (isinstance(item, str) and item) for item in values):
                 raise ValueError(
-                    f"the filter `{name}` {quoted(repr(value), 80)} is not allowed: give a text, an integer or a list"
+                    f"the filter `{name}` {shorten(repr(value), 80)} is not allowed: give a text, an integer or a list"
                 )
             filters[name] = sorted(set(values), key=str)
         return filters
@@ -369,7 +369,7 @@ class ReportStream(DayWindowStream[PageToken]):
         key = ", ".join(f"{name} {record[name]!r}" for name in shown)
         if not same:
             raise DataError(
-                f"two different rows have one key ({quoted(key)})", "one would replace the other: add a dimension"
+                f"two different rows have one key ({shorten(key)})", "one would replace the other: add a dimension"
             )
-        self.log_lines.warning("A row came twice and counts once (%s)", quoted(key))
+        self.log_lines.warning("A row came twice and counts once (%s)", shorten(key))
         return False

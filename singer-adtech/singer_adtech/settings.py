@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from singer_sdk import typing as th
 
 from singer_adtech.dates import ALLOWED as DATES_ALLOWED
-from singer_adtech.errors import SettingError, quoted
+from singer_adtech.errors import SettingError, shorten
 from singer_adtech.http.addresses import may_hold_credentials
 
 if TYPE_CHECKING:
@@ -255,7 +255,7 @@ def explain(error: ValidationError, properties: Mapping[str, Any]) -> str:
     declared = properties.get(setting, {})
     where = setting + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in list(error.path)[1:])
     secret = declared.get("secret") or declared.get("writeOnly") or may_hold_credentials(error.instance)
-    shown = "the value" if secret else quoted(repr(error.instance), 80)
+    shown = "the value" if secret else shorten(repr(error.instance), 80)
     if setting in {"start_date", "end_date"}:
         return f"setting `{where}`: {shown} is not allowed: {DATES_ALLOWED}"
     return f"setting `{where}`: {shown} is not allowed: {allowed(cast('Mapping[str, Any]', error.schema))}"

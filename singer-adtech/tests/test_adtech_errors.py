@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from singer_adtech.errors import DataError, SettingError, TapError, VendorError, located, quoted
+from singer_adtech.errors import DataError, SettingError, TapError, VendorError, error_context, shorten
 from singer_sdk.exceptions import FatalAPIError
 
 
@@ -24,7 +24,11 @@ def test_a_refusal_is_fatal_for_singer_sdk_too() -> None:
 
 def test_an_error_gets_the_place_where_it_passes() -> None:
     # when
-    with pytest.raises(DataError) as caught, located(stream="airings"), located(window="2024-03-08..2024-03-08"):
+    with (
+        pytest.raises(DataError) as caught,
+        error_context(stream="airings"),
+        error_context(window="2024-03-08..2024-03-08"),
+    ):
         raise DataError("broken")
     # then
     assert str(caught.value) == "stream airings, window 2024-03-08..2024-03-08: broken"
@@ -32,7 +36,7 @@ def test_an_error_gets_the_place_where_it_passes() -> None:
 
 def test_a_place_that_is_known_already_stays() -> None:
     # when
-    with pytest.raises(DataError) as caught, located(stream="outer", window="2"):
+    with pytest.raises(DataError) as caught, error_context(stream="outer", window="2"):
         raise DataError("broken", stream="inner", window="1")
     # then
     assert str(caught.value) == "stream inner, window 1: broken"
@@ -42,7 +46,7 @@ def test_other_errors_pass_untouched() -> None:
     # given
     error = KeyError("data")
     # when
-    with pytest.raises(KeyError) as caught, located(stream="airings"):
+    with pytest.raises(KeyError) as caught, error_context(stream="airings"):
         raise error
     # then
     assert caught.value is error
@@ -50,10 +54,10 @@ def test_other_errors_pass_untouched() -> None:
 
 
 def test_a_quote_is_one_line_of_bounded_length() -> None:
-    assert quoted(" a\n\t b ") == "a b"
-    assert quoted("x" * 300) == "x" * 300
-    assert quoted("x" * 301) == "x" * 299 + "…"
-    assert quoted("abcdef", 4) == "abc…"
+    assert shorten(" a\n\t b ") == "a b"
+    assert shorten("x" * 300) == "x" * 300
+    assert shorten("x" * 301) == "x" * 299 + "…"
+    assert shorten("abcdef", 4) == "abc…"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 from singer_adtech.errors import DataError
 from singer_adtech.records.exact_json import exact_json
 from singer_adtech.records.shapes import EXTRA, RecordShape, flatten, unwrap
-from singer_adtech.records.values import Misfit, to_array, to_boolean, to_integer, to_number, to_object, to_text
+from singer_adtech.records.values import (
+    ConversionError,
+    to_array,
+    to_boolean,
+    to_integer,
+    to_number,
+    to_object,
+    to_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -211,7 +219,7 @@ def test_a_value_becomes_one_of_its_type(convert: Callable[[Any], Any], sent: An
     ],
 )
 def test_a_value_that_does_not_fit_is_a_misfit(convert: Callable[[Any], Any], sent: Any) -> None:
-    with pytest.raises(Misfit):
+    with pytest.raises(ConversionError):
         convert(sent)
 
 

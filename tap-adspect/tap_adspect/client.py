@@ -19,7 +19,7 @@ from singer_adtech.errors import (
     NoConnectionError,
     NotFoundError,
     VendorError,
-    quoted,
+    shorten,
 )
 from singer_adtech.http.bodies import InvalidBodyError
 from singer_adtech.http.responses import describe
@@ -94,7 +94,7 @@ class AdspectStream(AdTechStream[Any]):
             return
         said = describe(response, words=error_words(response))
         path = urlsplit(response.url).path.removeprefix(urlsplit(self.url_base).path)
-        message = quoted(REDACTOR.scrub(error_words(response)))
+        message = shorten(REDACTOR.scrub(error_words(response)))
         refused = f"({status}): {path}" + (f' "{message}"' if message else "")
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             raise RateLimitedError(said, response)

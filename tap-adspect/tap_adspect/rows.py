@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from singer_adtech.http.bodies import json_problem
 from singer_adtech.records.exact_json import exact_json
-from singer_adtech.records.values import Misfit, to_boolean, to_integer, to_text
+from singer_adtech.records.values import ConversionError, to_boolean, to_integer, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -74,7 +74,7 @@ def _typed(item: Mapping[str, Any], types: Mapping[str, Callable[[Any], Any]]) -
         if typed.get(name) is not None:
             try:
                 typed[name] = convert(typed[name])
-            except Misfit:
+            except ConversionError:
                 continue  # as sent: there is no `_extra` inside of an object
     return typed
 

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
-from singer_adtech.errors import NotFoundError, located
+from singer_adtech.errors import NotFoundError, error_context
 from singer_adtech.streams.derived import DerivedStream, DerivingStream
 from singer_adtech.streams.not_found import read_not_found
 from singer_sdk import StreamSchema
@@ -149,7 +149,7 @@ class AccountIPLists(PartsStream):
 
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
-        with located(stream=self.name):
+        with error_context(stream=self.name):
             for list_type in LIST_TYPES:
                 yield from self.read_part(f"/accounts/self/ip-{list_type}", partial(_entries, list_type=list_type))
 
@@ -165,7 +165,7 @@ class Collections(PartsStream):
 
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
-        with located(stream=self.name):
+        with error_context(stream=self.name):
             for collection in COLLECTIONS:
                 for record in self.read_part(f"/collections/{collection}", partial(self._values, collection)):
                     extra = record["_extra"] or {}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import requests
-from singer_adtech.errors import DataError, VendorError, quoted
+from singer_adtech.errors import DataError, VendorError, shorten
 from singer_adtech.fetching.jobs import Job, JobBusyError, JobLostError, JobPolicy, JobStatus, Phase
 from typing_extensions import override
 
@@ -56,7 +56,7 @@ def read_status(told: Any) -> int:
         value = int(text) if text.isascii() and text.isdigit() else _WORDS.get(text)
     if type(value) is int and value in _PHASES:
         return value
-    raise VendorError(f"unknown query status {quoted(repr(told), 80)}", "report this to the tap's authors")
+    raise VendorError(f"unknown query status {shorten(repr(told), 80)}", "report this to the tap's authors")
 
 
 def policy(config: Mapping[str, Any]) -> JobPolicy:
@@ -151,7 +151,7 @@ class QueryJob(Job[requests.Response]):
     def _status(self, code: str, answer: Mapping[str, Any]) -> JobStatus:
         number = read_status(answer.get("status"))
         error = answer.get("error")
-        reason = "" if error is None else quoted(error if isinstance(error, str) else repr(error))
+        reason = "" if error is None else shorten(error if isinstance(error, str) else repr(error))
         return JobStatus(code, _PHASES[number], _NAMES[number], reason)
 
     def _address(self, code: str) -> str:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from singer_adtech.errors import DataError, SettingError, quoted
+from singer_adtech.errors import DataError, SettingError, shorten
 from singer_adtech.fetching.jobs import run_job
 from singer_adtech.progress.signatures import check_account
 from singer_adtech.records.values import json_kind
@@ -62,20 +62,20 @@ def _source(given: Any) -> str:
     if given is None:
         return MAIN_SOURCE
     if not isinstance(given, str) or not given:
-        raise ValueError(f"`source` {quoted(repr(given), 80)} is not allowed: give the name of a query source")
+        raise ValueError(f"`source` {shorten(repr(given), 80)} is not allowed: give the name of a query source")
     return given
 
 
 def _objects(given: Any, member: str, *names: str) -> list[dict[str, Any]]:
     items = [] if given is None else given
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise ValueError(f"`{member}` {quoted(repr(given), 80)} is not allowed: give a list of {', '.join(names)}")
+        raise ValueError(f"`{member}` {shorten(repr(given), 80)} is not allowed: give a list of {', '.join(names)}")
     for item in items:
         for name in item:
             if name not in names:
                 raise ValueError(f"`{member}` has {name!r}: allowed are {', '.join(names)}")
         if not isinstance(item.get("field"), str) or not item["field"]:
-            raise ValueError(f"`{member}`: `field` {quoted(repr(item.get('field')), 80)} is not allowed: give an id")
+            raise ValueError(f"`{member}`: `field` {shorten(repr(item.get('field')), 80)} is not allowed: give an id")
     return items
 
 
@@ -95,10 +95,10 @@ def _filters(given: Any) -> list[dict[str, Any]]:
         value = item.get("value")
         values = [_plain(one) for one in value] if isinstance(value, list) else [_plain(value)]
         if not values or not all(isinstance(one, (str, int, float)) for one in values):
-            raise ValueError(f"`filters`: `value` {quoted(repr(value), 80)} is not allowed: give a value or a list")
+            raise ValueError(f"`filters`: `value` {shorten(repr(value), 80)} is not allowed: give a value or a list")
         negate = item.get("negate", False)
         if not isinstance(negate, bool) and negate not in {"true", "false"}:
-            raise ValueError(f"`filters`: `negate` {quoted(repr(negate), 80)} is not allowed: true or false")
+            raise ValueError(f"`filters`: `negate` {shorten(repr(negate), 80)} is not allowed: true or false")
         filters.append({"field": item["field"], "negate": negate in {True, "true"}, "value": values})
     return filters
 
@@ -108,13 +108,13 @@ def _constraints(given: Any) -> list[dict[str, Any]]:
     for item in _objects(given, "constraints", "field", "operator", "value"):
         if item.get("operator") not in OPERATORS:
             raise ValueError(
-                f"`constraints`: `operator` {quoted(repr(item.get('operator')), 80)} is not allowed: one of "
+                f"`constraints`: `operator` {shorten(repr(item.get('operator')), 80)} is not allowed: one of "
                 f"{' '.join(OPERATORS)}"
             )
         value = _plain(item.get("value"))
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise ValueError(  # noqa: TRY004 - one kind of error for each bad value
-                f"`constraints`: `value` {quoted(repr(item.get('value')), 80)} is not allowed: give a number"
+                f"`constraints`: `value` {shorten(repr(item.get('value')), 80)} is not allowed: give a number"
             )
         constraints.append({"field": item["field"], "operator": item["operator"], "value": value})
     return constraints
@@ -270,7 +270,7 @@ class QueryReport(MagniteStream, ReportStream[None]):
     def repeated(self, record: Record, *, same: bool) -> bool:
         values = ", ".join(f"{name} {record[name]!r}" for name in self.report.dimensions)
         raise DataError(
-            f"report {self.name}: two rows of one window have the same key ({quoted(values)})",
+            f"report {self.name}: two rows of one window have the same key ({shorten(values)})",
             "one would replace the other: add a dimension that tells them apart",
         )
 

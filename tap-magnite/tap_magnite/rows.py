@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from singer_adtech.errors import DataError
-from singer_adtech.records.values import Misfit, json_kind, to_integer, to_number
+from singer_adtech.records.values import ConversionError, json_kind, to_integer, to_number
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -72,7 +72,7 @@ def with_numbers(row: Mapping[str, Any], metrics: Iterable[str]) -> dict[str, An
         if isinstance(row.get(name), str):
             try:
                 made[name] = to_number(row[name])
-            except Misfit:
+            except ConversionError:
                 raise DataError(
                     f"the metric {name} has a text that is not a number",
                     "take the metric out of the report, and report this to the tap's authors",
@@ -110,6 +110,6 @@ def _number_text(value: Any, *, whole: bool) -> str | None:
     if whole and value is not None:
         try:
             return text(to_integer(value))
-        except Misfit:
+        except ConversionError:
             return text(value)
     return text(value)

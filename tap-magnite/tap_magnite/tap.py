@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import requests
 from singer_adtech import settings
-from singer_adtech.errors import SettingError, quoted
+from singer_adtech.errors import SettingError, shorten
 from singer_adtech.http.session import Session
 from singer_adtech.reports import reports_setting
 from singer_adtech.tap import AdTechTap
@@ -179,7 +179,7 @@ class TapMagnite(AdTechTap):
         for stream, path in paths.items():
             if stream not in _INVENTORY:
                 raise SettingError(
-                    f"setting `resource_paths`: {quoted(repr(stream), 80)} is not allowed",
+                    f"setting `resource_paths`: {shorten(repr(stream), 80)} is not allowed",
                     f"give paths for {', '.join(_INVENTORY)}",
                 )
             _check_path(path, f"resource_paths.{stream}")
@@ -266,6 +266,6 @@ def _check_path(path: Any, setting: str) -> None:
     good = isinstance(path, str) and path.startswith("/") and not path.startswith("//")
     if not good or any(part in path for part in ("?", "#", "..")):
         raise SettingError(
-            f"setting `{setting}`: {quoted(repr(path), 80)} is not allowed",
+            f"setting `{setting}`: {shorten(repr(path), 80)} is not allowed",
             "give a path that begins with one `/`, without `?`, `#` and `..`",
         )

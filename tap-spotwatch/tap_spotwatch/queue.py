@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
-from singer_adtech.errors import DataError, TapError, located
+from singer_adtech.errors import DataError, TapError, error_context
 from singer_adtech.progress.bookmarks import write_state
 from singer_adtech.records.exact_json import exact_json
 from singer_adtech.records.totals import PageProgress
@@ -58,7 +58,7 @@ class BroadcastMessages(SpotwatchStream):
         if not self.config["message_queue"]:
             self.log_lines.warning("skipped: reading it removes the messages; set `message_queue` to true to read it")
             return
-        with located(stream=self.name):
+        with error_context(stream=self.name):
             # In the order in which they came, so that the oldest are forgotten first.
             came: dict[int, None] = {}
             progress = PageProgress("another program may put the messages back; report this to Spotwatch")

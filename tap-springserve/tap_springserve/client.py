@@ -14,7 +14,7 @@ from singer_adtech.http.retries import RateLimitedError, RetryPolicy, TransientE
 from singer_adtech.progress.signatures import SEVERAL, check_account
 from singer_adtech.progress.stamps import Stamp
 from singer_adtech.records.totals import PageProgress
-from singer_adtech.records.values import Misfit, to_text
+from singer_adtech.records.values import ConversionError, to_text
 from singer_adtech.streams.base import AdTechStream
 from singer_adtech.streams.children import ChildStream
 from singer_adtech.streams.keyset import KeysetPosition, KeysetStream
@@ -358,4 +358,4 @@ def _to_rfc3339(value: Any) -> str | None:
     try:
         return Stamp(text).rfc3339
     except ValueError:
-        raise Misfit(value) from None
+        raise ConversionError(value) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from singer_adtech.errors import DataError, NotFoundError, VendorError, quoted
+from singer_adtech.errors import DataError, NotFoundError, VendorError, shorten
 from singer_adtech.fetching.jobs import Job, JobLostError, JobStatus, Phase
 from singer_adtech.records.totals import PageProgress
 from typing_extensions import override
@@ -99,6 +99,6 @@ class ReportJob(Job["requests.Response"]):
 def _unknown(answer: ReportAnswer) -> VendorError:
     said = f' ("{answer.words}")' if answer.words else ""
     return VendorError(
-        f"the report has the unknown status {quoted(str(answer.status), 80)}{said}",
+        f"the report has the unknown status {shorten(str(answer.status), 80)}{said}",
         "QUEUED, BUILDING and COMPLETE are known; check the report, and run again later",
     )

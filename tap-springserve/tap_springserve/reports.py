@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from singer_adtech.errors import DataError, SettingError, quoted
+from singer_adtech.errors import DataError, SettingError, shorten
 from singer_adtech.fetching.jobs import JobPolicy, run_job
 from singer_adtech.progress.windows import DAY, DayWindow, day_windows
 from singer_adtech.records.values import json_kind
@@ -73,7 +73,7 @@ def _interval(given: Any) -> str:
     if given is None:
         return "day"
     if given not in INTERVALS:
-        raise ValueError(f"`interval` {quoted(repr(given), 80)} is not allowed: one of {', '.join(INTERVALS)}")
+        raise ValueError(f"`interval` {shorten(repr(given), 80)} is not allowed: one of {', '.join(INTERVALS)}")
     return str(given)
 
 
@@ -82,14 +82,14 @@ def _filters(given: Any) -> dict[str, list[Any]]:
         return {}
     if not isinstance(given, Mapping):
         raise ValueError(  # noqa: TRY004 - one kind of error for each bad value
-            f"`filters` {quoted(repr(given), 80)} is not allowed: give an object of names to lists of values"
+            f"`filters` {shorten(repr(given), 80)} is not allowed: give an object of names to lists of values"
         )
     for name, values in given.items():
         if not name or name in _RESERVED:
             raise ValueError(f"`filters` has {name!r}: the request itself uses this name")
         if not isinstance(values, list) or not all(type(one) in {int, str} for one in values):
             raise ValueError(
-                f"`filters` has {name!r} with {quoted(repr(values), 80)}: give a list of integers or texts"
+                f"`filters` has {name!r} with {shorten(repr(values), 80)}: give a list of integers or texts"
             )
     return {name: list(values) for name, values in given.items()}
 
@@ -98,7 +98,7 @@ def _currency(given: Any) -> str | None:
     if given is None:
         return None
     if not isinstance(given, str) or not re.fullmatch(r"[A-Za-z]{3}", given):
-        raise ValueError(f"`currency` {quoted(repr(given), 80)} is not allowed: three letters, such as USD")
+        raise ValueError(f"`currency` {shorten(repr(given), 80)} is not allowed: three letters, such as USD")
     return given
 
 
@@ -106,7 +106,7 @@ def _asynchronous(given: Any) -> bool:
     if given is None:
         return True
     if not isinstance(given, bool):
-        raise ValueError(f"`async` {quoted(repr(given), 80)} is not allowed: true or false")  # noqa: TRY004 - as above
+        raise ValueError(f"`async` {shorten(repr(given), 80)} is not allowed: true or false")  # noqa: TRY004 - as above
     return given
 
 
@@ -326,7 +326,7 @@ class SpringServeReport(SpringServeStream, ReportStream[Any]):
                 data={**self.body(window), **more},
                 headers=self.http_headers,
             ),
-            label=self.place(window),
+            label=self.request_label(window),
             counted_as=DOMAIN_REPORT if self.by_domain else None,
         )
 
@@ -396,5 +396,5 @@ class SpringServeReport(SpringServeStream, ReportStream[Any]):
             return {"date": day}
         if zone is not None and zone.strip("Z+-0:"):
             # None is documented; another one than the zone that was asked for would move the row to another hour.
-            raise DataError(f"a row is dated {quoted(sent, 60)}, in another zone", "an hour of UTC was expected")
+            raise DataError(f"a row is dated {shorten(sent, 60)}, in another zone", "an hour of UTC was expected")
         return {"date": f"{day}T{time or '00:00:00'}+00:00"}

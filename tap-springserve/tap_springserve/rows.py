@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from singer_adtech.errors import DataError, quoted
+from singer_adtech.errors import DataError, shorten
 from singer_adtech.records.exact_json import exact_json
 from singer_adtech.records.values import json_kind
 from singer_adtech.redaction import REDACTOR
@@ -151,7 +151,7 @@ def is_html(response: requests.Response) -> bool:
 
 def _first(text: str) -> str:
     # Before it is cut: the beginning of a secret would not be known as one any more.
-    return quoted(REDACTOR.scrub(text), _FIRST_WORDS)
+    return shorten(REDACTOR.scrub(text), _FIRST_WORDS)
 
 
 def _unexpected(response: requests.Response, expected: str) -> DataError:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import requests
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
-from singer_adtech.errors import NoConnectionError, TapError, quoted
+from singer_adtech.errors import NoConnectionError, TapError, shorten
 from singer_adtech.http.addresses import shown_host, shown_origin
 from singer_adtech.http.downloads import SlowBodyError
 from singer_adtech.http.retries import TransientError
@@ -60,7 +60,7 @@ def explain_failure(
     bundle = next((name for name in BUNDLE_VARIABLES if os.environ.get(name)), None)
     untrusted = _first(causes, ssl.SSLCertVerificationError)
     if untrusted is not None:
-        why = quoted(untrusted.verify_message or "it cannot be verified", 120)
+        why = shorten(untrusted.verify_message or "it cannot be verified", 120)
         return NoConnectionError(
             f"the certificate of {host} is not trusted ({why})",
             f"check `api_url` and the bundle that {bundle} names"

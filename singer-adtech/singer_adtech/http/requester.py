@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from singer_adtech.errors import NoConnectionError, VendorError, quoted
+from singer_adtech.errors import NoConnectionError, VendorError, shorten
 from singer_adtech.http.bodies import InvalidBodyError, repair
 from singer_adtech.http.connections import ProxyRefusedError, UnknownNameError
 from singer_adtech.http.responses import check_status
@@ -223,7 +223,7 @@ class Requester:
         unknown = sorted((stream, column, kind) for kind, column in found if (stream, column, kind) not in self._warned)
         self._warned.update(unknown)
         for _, column, kind in unknown[:MOST_REPAIRS_NAMED]:
-            self._log(logging.WARNING, "%s: the column `%s` has %s", stream, REDACTOR.scrub(quoted(column, 80)), kind)
+            self._log(logging.WARNING, "%s: the column `%s` has %s", stream, REDACTOR.scrub(shorten(column, 80)), kind)
         if len(unknown) > MOST_REPAIRS_NAMED:
             self._log(logging.WARNING, "%s: and %d other columns", stream, len(unknown) - MOST_REPAIRS_NAMED)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from singer_adtech.errors import AuthError, ForbiddenError, VendorError, quoted
+from singer_adtech.errors import AuthError, ForbiddenError, VendorError, shorten
 from singer_adtech.http.bodies import InvalidBodyError, json_problem
 from singer_adtech.http.retries import RateLimitedError, TransientError
 from singer_adtech.redaction import REDACTOR
@@ -69,9 +69,9 @@ def describe(response: requests.Response, *, words: str | None = None) -> str:
     reason = response.reason or ""
     parts = [f"HTTP {response.status_code} {reason}".rstrip()]
     if text and text != reason:
-        parts.append(f'"{quoted(REDACTOR.scrub(text))}"')
+        parts.append(f'"{shorten(REDACTOR.scrub(text))}"')
     if request_id:
-        parts.append(f"(X-Request-ID {quoted(request_id, 80)})")
+        parts.append(f"(X-Request-ID {shorten(request_id, 80)})")
     return " ".join(parts)
 
 

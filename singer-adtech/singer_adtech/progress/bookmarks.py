@@ -15,7 +15,7 @@ from singer_sdk.singerlib import StateMessage
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 
 from singer_adtech.dates import FIRST_YEAR
-from singer_adtech.errors import StateError, quoted
+from singer_adtech.errors import StateError, shorten
 from singer_adtech.progress.signatures import check_account, signed
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ class Bookmark:
         except (TypeError, ValueError, AttributeError, OverflowError):
             pass
         raise StateError(
-            f"the state's bookmark {quoted(repr(text), 80)} is not a date or date-time",
+            f"the state's bookmark {shorten(repr(text), 80)} is not a date or date-time",
             "repair the state, or clear it to read the stream from the beginning",
         )
 

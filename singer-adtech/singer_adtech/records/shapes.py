@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from singer_adtech.errors import DataError, quoted
-from singer_adtech.records.values import Misfit, converter, json_kind, json_type
+from singer_adtech.errors import DataError, shorten
+from singer_adtech.records.values import ConversionError, converter, json_kind, json_type
 
 if TYPE_CHECKING:
     import logging
@@ -165,8 +165,8 @@ class RecordShape:
             else:
                 try:
                     record[name] = convert(value)
-                except Misfit:
-                    self._note_misfit(name, value)
+                except ConversionError:
+                    self._note_unconverted(name, value)
                     extra[name] = value
         if self._extra_fields == "keep":
             record[EXTRA] = extra or None
@@ -177,12 +177,12 @@ class RecordShape:
         return record
 
     def _quoted(self, name: str, value: Any) -> str:
-        return "a value" if name in self._private else f"the value {quoted(repr(value), 80)}"
+        return "a value" if name in self._private else f"the value {shorten(repr(value), 80)}"
 
     def _note_undeclared(self, name: str) -> None:
         if self._extra_fields == "fail":
             raise DataError(
-                f"the vendor sent the field `{quoted(name, 80)}`, which the schema does not declare",
+                f"the vendor sent the field `{shorten(name, 80)}`, which the schema does not declare",
                 "set `extra_fields` to `keep` or `drop`",
             )
         known = hash(name)
@@ -190,7 +190,7 @@ class RecordShape:
             return
         self._undeclared.add(known)
         if self.undeclared <= MOST_NAMED:
-            self._logger.warning("The field `%s` is not in the schema: %s", quoted(name, 80), self._fate)
+            self._logger.warning("The field `%s` is not in the schema: %s", shorten(name, 80), self._fate)
 
     @property
     def undeclared(self) -> int:
@@ -205,7 +205,7 @@ class RecordShape:
                 "%s%s more fields are not in the schema: %s", least, f"{self.undeclared - MOST_NAMED:,}", self._fate
             )
 
-    def _note_misfit(self, name: str, value: Any) -> None:
+    def _note_unconverted(self, name: str, value: Any) -> None:
         if self._extra_fields == "fail":
             raise DataError(
                 f"the field `{name}` has a value that does not fit the schema (a JSON {json_kind(value)})",

@@ -18,7 +18,7 @@ _INTEGER = re.compile(rf"[+-]?[0-9]{{1,{_MOST_DIGITS}}}")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
-class Misfit(ValueError):  # noqa: N818 - it is no failure of the run: the value goes to `_extra`
+class ConversionError(ValueError):
     """A value that does not fit its column."""
 
 
@@ -29,7 +29,7 @@ def converter(declared: Mapping[str, Any]) -> Callable[[Any], Any]:
         declared: A property of a JSON schema with a `type`.
 
     Returns:
-        A function that raises `Misfit` for a value that the type cannot hold. It is not asked about null.
+        A function that raises `ConversionError` for a value that the type cannot hold. It is not asked about null.
     """
     return _CONVERTERS[json_type(declared)]
 
@@ -52,7 +52,7 @@ def to_integer(value: Any) -> int | None:
             return int(text)
     elif isinstance(value, Decimal) and value.adjusted() < _MOST_DIGITS and value == value.to_integral_value():
         return int(value)
-    raise Misfit(value)
+    raise ConversionError(value)
 
 
 def to_number(value: Any) -> int | Decimal | None:
@@ -68,7 +68,7 @@ def to_number(value: Any) -> int | Decimal | None:
         if _NUMBER.fullmatch(text):
             with suppress(InvalidOperation):  # an exponent beyond all reason
                 return Decimal(text)
-    raise Misfit(value)
+    raise ConversionError(value)
 
 
 def to_text(value: Any) -> str:
@@ -77,7 +77,7 @@ def to_text(value: Any) -> str:
         return value
     if type(value) is int or type(value) is Decimal:
         return str(value)
-    raise Misfit(value)
+    raise ConversionError(value)
 
 
 def to_boolean(value: Any) -> bool | None:
@@ -92,21 +92,21 @@ def to_boolean(value: Any) -> bool | None:
             return None
         if text in {"true", "false", "0", "1"}:
             return text in {"true", "1"}
-    raise Misfit(value)
+    raise ConversionError(value)
 
 
 def to_array(value: Any) -> list[Any]:
     """Take an array as it is."""
     if isinstance(value, list):
         return value
-    raise Misfit(value)
+    raise ConversionError(value)
 
 
 def to_object(value: Any) -> dict[str, Any]:
     """Take an object as it is."""
     if isinstance(value, dict):
         return value
-    raise Misfit(value)
+    raise ConversionError(value)
 
 
 _CONVERTERS: dict[str, Callable[[Any], Any]] = {

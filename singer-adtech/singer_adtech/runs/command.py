@@ -16,7 +16,7 @@ from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.plugin_base import SingerCommand, _ConfigInput
 from typing_extensions import override
 
-from singer_adtech.errors import TapError, quoted
+from singer_adtech.errors import TapError, shorten
 from singer_adtech.runs.environment import read_environment
 from singer_adtech.runs.inputs import check_catalog, parse_option, read_settings, unwrap_state
 from singer_adtech.start import SIGNAL_BASE
@@ -98,7 +98,7 @@ def line(error: Exception) -> str:
     if isinstance(error, ConfigValidationError):
         return "; ".join(str(one) for one in error.errors) or str(error)
     if isinstance(error, (MapExpressionError, StreamMapConfigError)):
-        return f"setting `stream_maps`: {quoted(str(error))}: correct it"
+        return f"setting `stream_maps`: {shorten(str(error))}: correct it"
     if isinstance(error, FileNotFoundError):
         return f"no such file: {error.filename}" if error.filename else str(error)
     if isinstance(error, OSError):
@@ -106,7 +106,7 @@ def line(error: Exception) -> str:
         return f"{error.strerror or error}{name}"
     return (
         _WORDS.get(type(error))
-        or f"unexpected {type(error).__name__}: {quoted(str(error))}: set the log level to debug to see where"
+        or f"unexpected {type(error).__name__}: {shorten(str(error))}: set the log level to debug to see where"
     )
 
 

@@ -14,7 +14,7 @@ from decimal import Decimal
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from singer_adtech.errors import SettingError, quoted
+from singer_adtech.errors import SettingError, shorten
 from singer_adtech.http.addresses import may_hold_credentials
 from singer_adtech.records.values import json_type
 from singer_adtech.settings import allowed
@@ -111,7 +111,7 @@ def read_text(name: str, text: str, declared: Mapping[str, Any], *, variable: bo
         return _read(text, kind)
     except (ValueError, RecursionError):
         secret = declared.get("secret") or declared.get("writeOnly") or may_hold_credentials(text)
-        shown = "the value" if secret else quoted(repr(text), 80)
+        shown = "the value" if secret else shorten(repr(text), 80)
         spelled = f", {_SPELLED[kind]}" if variable and kind in _SPELLED else ""
         raise SettingError(f"setting `{name}`: {shown} is not allowed: {allowed(declared)}{spelled}") from None
 
@@ -175,13 +175,13 @@ def unknown_lines(
     names = list(schema.get("properties", {}))
     unknown = unknown_settings(schema, config)
     for name in unknown:
-        yield f"setting `{quoted(name, 80)}` is unknown and ignored: {_nearest(name, names)}"
+        yield f"setting `{shorten(name, 80)}` is unknown and ignored: {_nearest(name, names)}"
     for variable in unknown_variables(schema, prefix, environ):
         # Meltano gives an undeclared setting in both ways.
         of_setting = (_variable(prefix, name) for name in unknown)
         if not any(variable == name or variable.startswith(f"{name}_") for name in of_setting):
             nearest = _nearest(variable, [_variable(prefix, name) for name in names])
-            yield f"variable `{quoted(variable, 80)}` is of no setting and ignored: {nearest}"
+            yield f"variable `{shorten(variable, 80)}` is of no setting and ignored: {nearest}"
 
 
 def _nearest(name: str, names: Collection[str]) -> str:

@@ -12,7 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from singer_adtech.errors import StateError, TapError, quoted
+from singer_adtech.errors import StateError, TapError, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -88,7 +88,7 @@ def read_json(path: str, option: str) -> Any:
         raise InputError(where, "it is nested too deeply") from None
     except ValueError as error:
         # Digits beyond the limit of Python, NaN, Infinity.
-        raise InputError(where, f"it is not valid JSON: {quoted(str(error).partition(';')[0])}") from None
+        raise InputError(where, f"it is not valid JSON: {shorten(str(error).partition(';')[0])}") from None
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -151,7 +151,7 @@ def _check_bookmarks(bookmarks: Any) -> None:
     if not isinstance(bookmarks, dict):
         raise StateError(f"`--state`: its `bookmarks` is {_kind(bookmarks)}: an object of streams is expected", _REPAIR)
     for name, entry in bookmarks.items():
-        where = f"`--state`: its bookmark of stream {quoted(name, 80)}"
+        where = f"`--state`: its bookmark of stream {shorten(name, 80)}"
         if not isinstance(entry, dict):
             raise StateError(f"{where} is {_kind(entry)}: an object is expected", _REPAIR)
         partitions = entry.get("partitions", [])
@@ -195,7 +195,7 @@ def check_catalog(catalog: Any) -> dict[str, Any]:
         _expect(isinstance(stream, dict), f"stream {number} is {_kind(stream)}: an object is expected")
         name = stream.get("tap_stream_id")
         _expect(isinstance(name, str) and name, f"stream {number} has no `tap_stream_id`")
-        _check_entry(f"stream {quoted(str(name), 80)}", stream)
+        _check_entry(f"stream {shorten(str(name), 80)}", stream)
     return dict(catalog)
 
 
@@ -225,7 +225,7 @@ def _expect(fine: object, problem: str) -> None:
 
 def listed(names: Iterable[str]) -> str:
     """List the first few names, and count the others."""
-    every = [quoted(str(name), 80) for name in names]
+    every = [shorten(str(name), 80) for name in names]
     more = f" and {len(every) - MOST_NAMED:,} more" if len(every) > MOST_NAMED else ""
     return ", ".join(every[:MOST_NAMED]) + more
 

@@ -6,7 +6,7 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from singer_adtech.dates import zone_name
-from singer_adtech.errors import SettingError, located
+from singer_adtech.errors import SettingError, error_context
 from singer_adtech.progress.stamps import Stamp
 from singer_adtech.progress.windows import DAY
 from singer_adtech.runs.inputs import TOLERANCE, listed, state_lines
@@ -56,7 +56,7 @@ def check_resuming(tap: AdTechTap, given: Mapping[str, Any]) -> None:
         if isinstance(stream, AdTechStream) and (stream.selected or stream.has_selected_descendents)
     ]
     for stream in streams:
-        with located(stream=stream.name):
+        with error_context(stream=stream.name):
             stream.check_state()
     for line in (*_ahead(tap, streams), *_earlier_start(tap, streams)):
         tap.logger.warning("%s", line)
@@ -90,7 +90,7 @@ def _earlier_start(tap: AdTechTap, streams: list[AdTechStream[Any]]) -> Iterator
     missed: dict[str, dt.date] = {}
     for stream in streams:
         if isinstance(stream, WindowStream):
-            with located(stream=stream.name):
+            with error_context(stream=stream.name):
                 day = _first_day_read(tap, stream)
             if day is not None:
                 missed[stream.name] = day

@@ -22,7 +22,7 @@ from singer_adtech.errors import (
     SettingError,
     TapError,
     VendorError,
-    quoted,
+    shorten,
 )
 from singer_adtech.records.writer import MessageWriter, OutputError
 from singer_adtech.runs.command import close_what_it_holds, line
@@ -182,7 +182,7 @@ class StreamsRun:
 
     def _failed(self) -> TapError:
         """Return one error for the failures of several streams."""
-        reasons = [quoted(str(failure), LONGEST_REASON) for failure in self._failures.values()]
+        reasons = [shorten(str(failure), LONGEST_REASON) for failure in self._failures.values()]
         if len(reasons) > MOST_NAMED:
             reasons[MOST_NAMED:] = [f"and {len(reasons) - MOST_NAMED} more, in the lines above"]
         what = f"{len(self._failures)} of {_streams(len(self._wanted))} failed"

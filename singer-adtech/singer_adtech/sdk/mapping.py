@@ -6,7 +6,7 @@ from singer_sdk import Tap
 from singer_sdk.exceptions import MapExpressionError, StreamMapConfigError
 from typing_extensions import override
 
-from singer_adtech.errors import SettingError, quoted
+from singer_adtech.errors import SettingError, shorten
 
 MAPPING = ("stream_maps", "flattening_enabled")
 """Settings of singer-sdk from which it makes other streams and columns."""
@@ -26,5 +26,5 @@ class MappedTap(Tap):
                 raise
             # singer-sdk fails in whatever way it happens to, on what its schema of these settings lets through.
             told = isinstance(error, (ValueError, MapExpressionError, StreamMapConfigError))
-            why = quoted(str(error)) if told else "it does not have the form that singer-sdk expects"
+            why = shorten(str(error)) if told else "it does not have the form that singer-sdk expects"
             raise SettingError(f"setting {' or '.join(f'`{name}`' for name in mapped)}: {why}", "correct it") from error

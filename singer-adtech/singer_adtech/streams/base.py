@@ -10,7 +10,7 @@ import requests
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from typing_extensions import override
 
-from singer_adtech.errors import located
+from singer_adtech.errors import error_context
 from singer_adtech.fetching.pages import WindowedPage, read_pages
 from singer_adtech.http.responses import check_json, check_status
 from singer_adtech.logs import StreamLog
@@ -116,7 +116,7 @@ class AdTechStream(ContinuedStream, RowReader[PageToken]):
 
     # How pages and rows are read
 
-    def place(self, window: Any) -> str:
+    def request_label(self, window: Any) -> str:
         """Return what log lines say of a request beside the stream's name."""
         return f", {self.window_name(window)}" if window is not None else ""
 
@@ -150,7 +150,7 @@ class AdTechStream(ContinuedStream, RowReader[PageToken]):
 
     @override
     def pages(self, context: Context | None, window: Any = None) -> Iterator[requests.Response]:
-        label = self.place(window)
+        label = self.request_label(window)
         # A connection test reads one record: nothing is fetched ahead for it.
         parallel = 1 if self.ABORT_AT_RECORD_COUNT else self.parallel_pages
         paginator = cast("BaseAPIPaginator[Any]", self.get_new_paginator())
@@ -163,5 +163,5 @@ class AdTechStream(ContinuedStream, RowReader[PageToken]):
 
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
-        with located(stream=self.name):
+        with error_context(stream=self.name):
             yield from self.read_records(context)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from typing_extensions import override
 
-from singer_adtech.errors import DataError, NotFoundError, located
+from singer_adtech.errors import DataError, NotFoundError, error_context
 from singer_adtech.fetching.prefetching import read_ahead
 from singer_adtech.streams.base import AdTechStream
 from singer_adtech.streams.not_found import read_not_found
@@ -68,7 +68,7 @@ class ChildStream(AdTechStream[PageToken]):
 
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
-        with located(stream=self.name):
+        with error_context(stream=self.name):
             # All ids before the first child: reading children may take an hour, in which the parents' pages move.
             parents = list(dict.fromkeys(self.parent_ids(context)))
             # A connection test reads one record: nothing is fetched ahead for it.

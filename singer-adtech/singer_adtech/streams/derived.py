@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from typing_extensions import override
 
-from singer_adtech.errors import located
+from singer_adtech.errors import error_context
 from singer_adtech.streams.base import AdTechStream
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class DerivedStream(AdTechStream[Any]):
 
     def write(self, record: Record | None, counter: Counter) -> None:
         """Write the records that follow from one of the parent; those of `last_rows` if it is None."""
-        with located(stream=self.name):
+        with error_context(stream=self.name):
             for row in self.last_rows() if record is None else self.rows(record):
                 self._write_record_message(self.shape.record(row))
                 self.counts.rows += 1

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from typing_extensions import override
 
-from singer_adtech.errors import DataError, located
+from singer_adtech.errors import DataError, error_context
 from singer_adtech.fetching.pages import WindowedPage
 from singer_adtech.fetching.parallel import in_background
 from singer_adtech.progress.bookmarks import Bookmark
@@ -195,7 +195,7 @@ class KeysetStream(AdTechStream[Any]):
 
     def read_keyset(self, context: Context | None) -> Iterator[Record]:
         """Read the list from the bookmark on, and move the bookmark past each page that the next total confirms."""
-        with located(stream=self.name):
+        with error_context(stream=self.name):
             bookmark = Bookmark(self, StampBookmark())
             incremental = self.replication_method == "INCREMENTAL"
             stands = bookmark.position if incremental else None

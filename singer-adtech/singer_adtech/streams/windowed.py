@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from typing_extensions import override
 
 from singer_adtech.dates import zone_name
-from singer_adtech.errors import located
+from singer_adtech.errors import error_context
 from singer_adtech.fetching.prefetching import read_ahead
 from singer_adtech.progress.bookmarks import Bookmark, DayBookmark
 from singer_adtech.progress.signatures import check_account
@@ -87,7 +87,7 @@ class WindowStream(AdTechStream[PageToken]):
 
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
-        with located(stream=self.name):
+        with error_context(stream=self.name):
             bookmark = self.bookmark
             check_account(self)
             stands = bookmark.position
@@ -103,7 +103,7 @@ class WindowStream(AdTechStream[PageToken]):
             # Closed whatever happens, so that no thread goes on asking for windows that nobody will take.
             with closing(read_ahead(sources, parallel=parallel)) as readers:
                 for window, pages in zip(ordered, readers, strict=False):
-                    with located(window=window):
+                    with error_context(window=window):
                         yield from self.read_records(context, window, pages)
                         if plan.start is not None:
                             bookmark.note_start(plan.start, window.stop)
