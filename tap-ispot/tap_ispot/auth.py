@@ -18,33 +18,33 @@ if TYPE_CHECKING:
     from singer_adtech.http.requester import Requester
 
 TOKEN_LIFETIME = 24 * 60 * 60
-"""Seconds that a token lives, where its answer does not say (Quickstart, "Token Expiration")."""
+"""Seconds until a token expires if the response does not contain its lifetime (Quickstart, "Token Expiration")."""
 
 
-class _TokenAnswer(msgspec.Struct):
-    """What the token address answers; other members are ignored."""
+class _TokenResponse(msgspec.Struct):
+    """The response of the token endpoint; other members are ignored."""
 
     access_token: str
-    # Assumed: OAuth servers tell it, the Quickstart does not show it.
+    # Assumed: OAuth servers return it; the Quickstart does not show it.
     expires_in: float | str | None = None
 
 
 class ISpotAuthenticator(TokenAuthenticator):
-    """OAuth client credentials: one token for the whole run, as the vendor asks callers to request few.
+    """OAuth client credentials: one token for the whole run, because the vendor asks callers to request few.
 
     Args:
-        requester: Sends the login, with the same patience as any request.
+        requester: Sends the login, with the retries of any request.
         token_url: `{api_url}/oauth2/token`.
-        client_id: 20 characters, as a rule.
-        client_secret: 40 characters, as a rule.
-        clock: Where time comes from.
+        client_id: Usually 20 characters.
+        client_secret: Usually 40 characters.
+        clock: The time source.
     """
 
     def __init__(self, requester: Requester, token_url: str, client_id: str, client_secret: str, clock: Clock) -> None:
         super().__init__(clock)
         self._requester = requester
         self._token_url = token_url
-        # The credentials go into the form body: the Quickstart's prose says headers, both of its samples send a form.
+        # In the form body: the Quickstart's prose mentions headers, but both of its samples send a form.
         self._form = {"client_id": client_id, "client_secret": client_secret, "grant_type": "client_credentials"}
 
     @override
@@ -56,8 +56,8 @@ class ISpotAuthenticator(TokenAuthenticator):
             check_body=_check_token,
             label="login",
         )
-        answer = msgspec.json.decode(response.content, type=_TokenAnswer)
-        return Token(answer.access_token, _lifetime(answer.expires_in))
+        token = msgspec.json.decode(response.content, type=_TokenResponse)
+        return Token(token.access_token, _lifetime(token.expires_in))
 
 
 def _check_login(response: requests.Response) -> None:
@@ -71,9 +71,9 @@ def _check_login(response: requests.Response) -> None:
 def _check_token(response: requests.Response) -> None:
     check_json(response)
     try:
-        msgspec.json.decode(response.content, type=_TokenAnswer)
+        msgspec.json.decode(response.content, type=_TokenResponse)
     except msgspec.ValidationError as error:
-        raise TransientError(f"HTTP {response.status_code} from the token address without a token", response) from error
+        raise TransientError(f"HTTP {response.status_code} without an `access_token`", response) from error
 
 
 def _lifetime(expires_in: float | str | None) -> float:

@@ -1,4 +1,4 @@
-"""How every iSpot.tv endpoint is asked and answered (API Quickstart; developer.ispot.tv)."""
+"""The base streams: URLs, paging, filters and errors of all iSpot.tv endpoints (API Quickstart; developer.ispot.tv)."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _LISTS = (
 )
 
 FAMILIES = (
-    # Quickstart, "Rate limiting"; for metrics and airings the lowest that any of the vendor's tables has.
+    # Quickstart, "Rate limiting". For metrics and airings, the lowest limit of any of the vendor's tables.
     Family("access", ("/access",), (Limit(100, 900),)),
     Family("account", ("/account",), (Limit(100, 900),)),
     Family("airings", ("/airings", "/airings/*"), (Limit(50, 60),)),
@@ -65,28 +65,28 @@ FAMILIES = (
     *(Family(name, (f"/{name}",), (Limit(50, 60),)) for name in _LISTS),
     Family("industries", ("/industries",), (Limit(50, 300),)),
     Family("notifications", ("/notifications",), (Limit(100, 60),)),
-    # Assumed: the table does not have episodes; it is counted as the other lists are.
+    # Assumed: the same limit as the other lists; the vendor's table does not name episodes.
     Family("episodes", ("/episodes",), (Limit(50, 60),)),
 )
 
 
 class ISpotStream(AdTechStream[int]):
-    """One endpoint: an envelope of rows with page numbers, asked for page by page."""
+    """An endpoint with numbered pages of rows in an envelope."""
 
     payload_as_json = False
     schema = StreamSchema(SCHEMAS)
 
     sort: str | None = "id"
-    """Order of rows; None where the endpoint takes none."""
+    """Order of rows; None if the endpoint has no such parameter."""
 
     @property
     def rows_per_page(self) -> int:
-        """Rows asked for in one page."""
+        """Rows to request per page."""
         size: int = self.config["catalog_page_size"]
         return size
 
     def filters(self, window: DayWindow | None) -> dict[str, str]:  # noqa: ARG002 - for streams with filters
-        """Return the query parameters beyond paging and sorting."""
+        """Return the query parameters other than paging and sorting."""
         return {}
 
     @override
@@ -122,8 +122,8 @@ class ISpotStream(AdTechStream[int]):
         extent = self._extent(response)
         if extent.last_page is None and rows >= extent.page_size:
             raise DataError(
-                f"the answer does not say how many pages there are, and is as long as a page ({rows} rows)",
-                "more rows cannot be ruled out: raise `page_size` and `catalog_page_size`, or lower `window_days`",
+                f"the response has a full page ({rows} rows) and does not report the number of pages",
+                "there may be more rows: raise `page_size` and `catalog_page_size`, or lower `window_days`",
             )
 
     @override
@@ -144,35 +144,36 @@ class ISpotStream(AdTechStream[int]):
         if status == HTTPStatus.UNAUTHORIZED:
             raise AuthError(
                 describe(response),
-                "the token was refused although new: check `client_id`, `client_secret` and the account",
+                "a new token was refused: check `client_id`, `client_secret` and the account",
             )
         if status == HTTPStatus.FORBIDDEN:
             raise ForbiddenError(
-                f"{describe(response)}: the account lacks this product", f"ask iSpot.tv for it{self.instead}"
+                f"{describe(response)}: the account has no access to this product",
+                f"ask iSpot.tv for it{self.instead}",
             )
         remedies = {
             HTTPStatus.BAD_REQUEST: f"the request was {unquote(urlsplit(response.url).query)}",
-            HTTPStatus.NOT_FOUND: f"unknown address: check `api_url`, or deselect {self.name}",
+            HTTPStatus.NOT_FOUND: f"check `api_url`, or deselect {self.name}",
         }
         if status in remedies:
             raise VendorError(describe(response), remedies[HTTPStatus(status)])
         super().validate_response(response)
 
     instead: str = ""
-    """What an account without this product can select, for the message."""
+    """The end of the error message: a stream to select without access to this one."""
 
 
 class CatalogStream(ISpotStream):
-    """A list that is read whole."""
+    """A full-table list, read completely in each run."""
 
     entity: ClassVar[str]
-    """What the vendor calls one row; a row may be wrapped in it."""
+    """The vendor's name of a row; a row may be wrapped in an object of this name."""
 
     include: str = ""
-    """Entities to add to each row."""
+    """Comma-separated entities to add to each row."""
 
     only_accessible: bool = False
-    """Whether the list can be cut to what the account may read."""
+    """Whether the list can be filtered by the account's access."""
 
     @override
     def filters(self, window: DayWindow | None) -> dict[str, str]:
@@ -187,7 +188,7 @@ class CatalogStream(ISpotStream):
 
 
 class DatedStream(ISpotStream, DayWindowStream[int]):
-    """Rows of Eastern days, asked for by date filters of which both are inclusive."""
+    """Rows of Eastern days, requested by an inclusive first and last date."""
 
     @property
     @override
@@ -197,7 +198,7 @@ class DatedStream(ISpotStream, DayWindowStream[int]):
 
     @property
     def today(self) -> dt.date:
-        """The day that is not over yet, in Eastern time."""
+        """The current day in Eastern time, which is not complete yet."""
         return self.tap.run_start.astimezone(EASTERN).date()
 
     @override
@@ -206,7 +207,7 @@ class DatedStream(ISpotStream, DayWindowStream[int]):
 
     @override
     def position_after(self, window: DayWindow) -> Any:
-        # Today goes on: the bookmark stays before it, so that the next run reads it again whatever the look-back.
+        # Today is not complete: the bookmark stays before it, so the next run reads it again for any look-back.
         return min(window.next_day, self.today)
 
     @override
@@ -216,7 +217,7 @@ class DatedStream(ISpotStream, DayWindowStream[int]):
 
 
 class AiringStream(DatedStream):
-    """Airings, one row each, with the entities that `airing_includes` names."""
+    """Airings, with the entities of the setting `airing_includes`."""
 
     primary_keys = ("airing_id",)
     replication_key = "airing_aired_at_et"
@@ -224,14 +225,14 @@ class AiringStream(DatedStream):
 
     @property
     @override
-    def sort(self) -> str:  # type: ignore[override]  # an attribute where it does not depend on settings
+    def sort(self) -> str:  # type: ignore[override]  # an attribute in the base class, here from a setting
         order: str = self.config["airing_sort"]
         return order
 
     @property
     @override
     def signature(self) -> dict[str, Any]:
-        # The settings of `filters`, below; in any order, as an order of ids means nothing.
+        # The settings used in `filters` below. Lists are sorted because the order of ids has no meaning.
         given = {name: self.config[name] for name in self.filters_of_rows}
         return {name: sorted(set(value)) if isinstance(value, list) else value for name, value in sorted(given.items())}
 
@@ -250,8 +251,8 @@ class AiringStream(DatedStream):
 
     @override
     def row_check(self, window: DayWindow) -> RowCheck | None:
-        # The Quickstart has the first row of a day at 00:04 Eastern, and both filters inclusive: no tolerance. Assumed:
-        # airings of local markets are counted in the days of their market, which lie behind Eastern by some hours.
+        # In the Quickstart the first row of a day is at 00:04 Eastern and both filters are inclusive: no tolerance.
+        # Assumed: airings of local markets belong to the day of their market, some hours behind Eastern.
         types = self.config["airing_types"]
         return outside_days(AiringStream.replication_key, window, zone=EASTERN, later=int(not types or "L" in types))
 
@@ -275,7 +276,7 @@ def date_filters(window: DayWindow | None) -> dict[str, str]:
 
 
 def id_filters(config: Any, *entities: str) -> dict[str, str]:
-    """Return the filters by id that the settings ask for; entities without ids are not filtered."""
+    """Return the filters by id from the settings; entities without ids are not filtered."""
     return {
         f"filter[{entity}]": ",".join(str(number) for number in config[f"{entity}_ids"])
         for entity in entities

@@ -1,4 +1,4 @@
-"""Rows as iSpot.tv sends them: the envelope around them, and what a row calls itself."""
+"""iSpot.tv's rows: the response envelope, paging information, and the nesting of a row."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 class Pagination(msgspec.Struct):
-    """`meta.pagination` of an answer (Quickstart, "Pagination response format"); its links are never followed.
+    """`meta.pagination` of a response (Quickstart, "Pagination response format"). Its links are not followed.
 
-    Any member may be missing or unusable: a whole answer is not refused for it.
+    Any member may be missing or unusable; that alone does not make a response invalid.
     """
 
     total: Any = None
@@ -32,37 +32,37 @@ class Pagination(msgspec.Struct):
 
 
 class _Meta(msgspec.Struct):
-    # Assumed: it may be an empty array, as an empty entity is.
+    # Assumed: it may be an empty array, like an empty entity.
     pagination: Pagination | list[Any] | None = None
 
 
 class _Envelope(msgspec.Struct):
     data: msgspec.Raw
-    # Assumed: a list without further pages may be answered with an empty array, as an empty entity is.
+    # Assumed: it may be an empty array for a list of one page, like an empty entity.
     meta: _Meta | list[Any] | None = None
 
 
-# Made before threads use it: msgspec 0.22 may crash when several are the first to need a type.
+# Created at import: msgspec 0.22 may crash if several threads are the first to use a type.
 _ENVELOPES = msgspec.json.Decoder(_Envelope, strict=False)
 
 
 def read_envelope(response: requests.Response) -> _Envelope:
-    """Read an answer's frame and leave its rows as bytes.
+    """Decode the response envelope; the rows stay bytes.
 
     Raises:
-        msgspec.DecodeError: The body is no JSON, breaks off, or has no `data`.
+        msgspec.DecodeError: The body is not valid JSON, is cut off, or has no `data`.
     """
     return _ENVELOPES.decode(response.content)
 
 
 @dataclass(frozen=True)
 class Extent:
-    """What an answer reports about the whole list.
+    """The reported length of a list.
 
     Args:
-        rows: Rows of all pages; None if it does not say.
-        last_page: The last page known to exist; None if the answer says nothing about other pages.
-        page_size: Rows of a full page.
+        rows: Total of rows; None if not reported.
+        last_page: Number of the last page; None if not reported.
+        page_size: Rows per page.
     """
 
     rows: int | None
@@ -71,15 +71,15 @@ class Extent:
 
 
 def read_extent(response: requests.Response, page: int, page_size: int) -> Extent:
-    """Return how long the list is of which an answer is a page.
+    """Return the length of the list from one of its pages.
 
-    The vendor's number of pages counts, as it may give fewer rows per page than asked for. Where it is missing, or too
-    small for the total, pages are computed from the total; without a total, the existence of the link `next` counts.
+    The reported number of pages decides, because the vendor may return fewer rows per page than requested. If it is
+    missing or too small for the total, it is computed from the total. Without a total, the link `next` decides.
 
     Args:
-        response: The answer.
-        page: Number of the page.
-        page_size: Rows that were asked for.
+        response: The response.
+        page: Number of its page.
+        page_size: Rows requested per page.
     """
     meta = read_envelope(response).meta
     sent = meta.pagination if isinstance(meta, _Meta) and isinstance(meta.pagination, Pagination) else Pagination()
@@ -92,7 +92,7 @@ def read_extent(response: requests.Response, page: int, page_size: int) -> Exten
 
 
 def _count(value: Any) -> int | None:
-    """Read a count, perhaps in a text; None for anything else."""
+    """Read a count from a number or numeric string; None for anything else."""
     try:
         number = int(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else -1
     except (ValueError, OverflowError):
@@ -101,7 +101,7 @@ def _count(value: Any) -> int | None:
 
 
 def read_rows(response: requests.Response) -> Iterator[dict[str, Any]]:
-    """Decode the rows of an answer, numbers exact.
+    """Decode the rows of a response with exact numbers.
 
     Raises:
         DataError: `data` is neither a list of objects nor an object.
@@ -109,19 +109,19 @@ def read_rows(response: requests.Response) -> Iterator[dict[str, Any]]:
     data = exact_json(bytes(read_envelope(response).data))
     for row in data if isinstance(data, list) else [data]:
         if not isinstance(row, dict):
-            raise DataError("an answer's `data` holds something else than objects", "report this to the tap's authors")
+            raise DataError("`data` contains a value that is not an object", "report this to the tap's authors")
         yield row
 
 
 def without_own_name(row: dict[str, Any], own_name: str) -> Iterable[tuple[str, Any]]:
-    """Take the entity's own name away from a catalogue row that is wrapped in it.
+    """Unwrap a catalogue row that is wrapped in an object of the entity's name.
 
     Args:
         row: `{"brand": {"data": {"id": 1}}, "industry": ...}`, or the entity's fields at the top.
-        own_name: The entity in the singular.
+        own_name: Name of the entity, in the singular.
 
     Returns:
-        The entity's fields, then what stood beside it; a name may occur in both.
+        The entity's fields, then the fields next to it. A name may occur in both.
     """
     entity = unwrap(row.get(own_name))
     if not isinstance(entity, dict) or "id" in row:
@@ -130,14 +130,15 @@ def without_own_name(row: dict[str, Any], own_name: str) -> Iterable[tuple[str, 
 
 
 def with_airing_prefix(row: dict[str, Any], columns: Container[str]) -> Iterable[tuple[str, Any]]:
-    """Give bare fields at the top of an airing's row the prefix that they have where the airing is wrapped.
+    """Add the prefix `airing_` to an airing's own fields if the row does not wrap them in `airing`.
 
     Args:
-        row: A row of `/airings`, whose shape is not documented, or of a metric endpoint.
+        row: A row of `/airings` (its format is not documented) or of a metric endpoint.
         columns: The stream's columns.
 
     Returns:
-        The fields; one is bare if it is declared as the airing's, or if it is a value that no column is named after.
+        The fields. The prefix is added if a column of the prefixed name exists, or if the field is a scalar without a
+        column.
     """
     if "airing" in row:
         return row.items()
@@ -154,7 +155,7 @@ def _is_bare(name: str, value: Any, columns: Container[str]) -> bool:
 
 
 def row_hash(row: dict[str, Any]) -> str:
-    """Return the SHA-256 (hex) of a row's JSON (UTF-8, sorted keys, no spaces): a key where the vendor gives none."""
+    """Return the SHA-256 (hex) of a row's JSON (UTF-8, sorted keys, no spaces), a key for rows without an id."""
     return hashlib.sha256(_CANONICAL.encode(row)).hexdigest()
 
 

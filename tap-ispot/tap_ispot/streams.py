@@ -1,4 +1,4 @@
-"""The streams. A new list is a `CatalogStream` here and a schema of its name in `schemas/`."""
+"""The streams. To add a list, add a `CatalogStream` here and its schema to `schemas/`."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 
 class AudienceAirings(AiringStream):
-    """Airings with spend and impressions: the one that most users want."""
+    """Airings with spend and impressions, the stream for most users."""
 
     name = "audience_airings"
     path = "/metrics/audience/airings"
-    instead = ", select tv_airings in its place"
+    instead = ", or select tv_airings instead"
 
 
 class TVAirings(AiringStream):
-    """Airings with spend, for accounts without impressions; contained in audience_airings."""
+    """Airings with spend, for accounts without impressions; a subset of audience_airings."""
 
     name = "tv_airings"
     path = "/metrics/tv/airings"
@@ -35,7 +35,7 @@ class TVAirings(AiringStream):
 
 
 class AttentionAirings(AiringStream):
-    """Airings with spend, impressions and attention; contains audience_airings, and needs the right."""
+    """Airings with spend, impressions and attention; a superset of audience_airings that needs its own access."""
 
     name = "attention_airings"
     path = "/metrics/attention/airings"
@@ -43,7 +43,7 @@ class AttentionAirings(AiringStream):
 
 
 class Airings(AiringStream):
-    """Airings without metrics; the shape of a row is not documented."""
+    """Airings without metrics; the format of a row is not documented."""
 
     name = "airings"
     path = "/airings"
@@ -51,7 +51,7 @@ class Airings(AiringStream):
 
 
 class AiringUpdates(DatedStream):
-    """Corrections to airings, a day at a time; what a look-back cannot show, deletions, is here."""
+    """Corrections to airings, requested day by day; includes deletions, which a look-back does not show."""
 
     name = "airing_updates"
     path = "/airings/updates"
@@ -64,13 +64,13 @@ class AiringUpdates(DatedStream):
 
     @override
     def flat_row(self, row: dict[str, Any], window: DayWindow | None) -> dict[str, Any]:
-        # Rows carry neither a day nor a key of their own.
+        # Rows have neither a day nor an id.
         day = window.first.isoformat() if window else None
         return {**super().flat_row(row, window), "update_date": day, "update_key": row_hash(row)}
 
 
 class Brands(CatalogStream):
-    """Advertised brands; a brand without parent is one, or stands alone."""
+    """Advertised brands and their parents; a brand without a parent may be a parent itself."""
 
     name = "brands"
     path = "/brands"
@@ -111,7 +111,7 @@ class Shows(CatalogStream):
 
 
 class Episodes(CatalogStream):
-    """Episodes of shows; the list may be huge."""
+    """Episodes of shows; the list may be very long."""
 
     name = "episodes"
     path = "/episodes"
@@ -141,7 +141,7 @@ class ProductCategories(CatalogStream):
 
 
 class Spots(CatalogStream):
-    """Ads that aired between `start_date` and `end_date` (Assumed: the date filters of /spots mean that)."""
+    """Ads that aired between `start_date` and `end_date` (Assumed: the date filters of /spots select by airing)."""
 
     name = "spots"
     path = "/spots"
@@ -160,14 +160,14 @@ class Spots(CatalogStream):
     @override
     def flat_row(self, row: dict[str, Any], window: DayWindow | None) -> dict[str, Any]:
         flat = super().flat_row(row, window)
-        # Asked for and not there means that there are none; what was not asked for stays unknown.
+        # A requested entity that is missing in the row is an empty list; one that was not requested is unknown.
         asked = self.shape.arrays.intersection(self.config["spot_includes"])
         return {**flat, **{name: [] for name in asked if flat.get(name) is None}}
 
     @override
     def pages(self, context: Context | None, window: DayWindow | None = None) -> Iterator[requests.Response]:
         first, last = self.tap.day_range()
-        # A range that lies in the future is empty, and must not be asked for back to front.
+        # A range in the future is empty; a request for it would have its dates in reverse order.
         return super().pages(context, window) if first <= last else iter(())
 
 
@@ -199,7 +199,7 @@ class Events(CatalogStream):
 
 
 class Account(CatalogStream):
-    """The account itself: one object, or a list."""
+    """The account, one object or a list."""
 
     name = "account"
     path = "/account"
@@ -211,14 +211,14 @@ class Account(CatalogStream):
     @override
     def flat_row(self, row: dict[str, Any], window: DayWindow | None) -> dict[str, Any]:
         flat = super().flat_row(row, window)
-        # It comes before airings, whose state is of an account too.
+        # This stream is read before airings, and their state names the account.
         if flat.get("id") is not None:
             self.tap.account = str(flat["id"]) if self.tap.account in {None, str(flat["id"])} else SEVERAL
         return flat
 
 
 class Users(CatalogStream):
-    """Users of the account; personal data."""
+    """Users of the account (personal data)."""
 
     name = "users"
     path = "/users"
@@ -228,7 +228,7 @@ class Users(CatalogStream):
 
 
 class Access(CatalogStream):
-    """What the account may read; its content is not documented."""
+    """Access rights of the account; the format is not documented."""
 
     name = "access"
     path = "/access"
@@ -240,7 +240,7 @@ class Access(CatalogStream):
 
     @override
     def flat_row(self, row: dict[str, Any], window: DayWindow | None) -> dict[str, Any]:
-        # Rows carry no key of their own.
+        # Rows have no id.
         return {**super().flat_row(row, window), "access_key": row_hash(row)}
 
 

@@ -44,7 +44,7 @@ def _ids(name: str, of: str) -> th.Property[list[int]]:
         th.ArrayType(th.IntegerType(minimum=1)),
         default=[],
         title=f"{of.capitalize()} ids",
-        description=f"Only airings of these {of} ids; empty means all.",
+        description=f"Only airings with these {of} ids. Empty means all.",
     )
 
 
@@ -53,30 +53,8 @@ class TapISpot(AdTechTap):
 
     name = "tap-ispot"
     families = FAMILIES
-    allowed_requests = (
-        ("POST", "/oauth2/token"),
-        ("GET", "/metrics/audience/airings"),
-        ("GET", "/metrics/tv/airings"),
-        ("GET", "/metrics/attention/airings"),
-        ("GET", "/airings"),
-        ("GET", "/airings/updates"),
-        ("GET", "/brands"),
-        ("GET", "/industries"),
-        ("GET", "/networks"),
-        ("GET", "/shows"),
-        ("GET", "/episodes"),
-        ("GET", "/products"),
-        ("GET", "/product-categories"),
-        ("GET", "/spots"),
-        ("GET", "/celebrities"),
-        ("GET", "/movies"),
-        ("GET", "/events"),
-        ("GET", "/account"),
-        ("GET", "/users"),
-        ("GET", "/access"),
-        ("GET", "/notifications"),
-    )
-    # The Quickstart asks callers to request few tokens, and names no number.
+    allowed_requests = (("POST", "/oauth2/token"), *(("GET", stream.path) for stream in STREAMS))
+    # The Quickstart asks callers to request few tokens and gives no number.
     unlimited_requests = ("/oauth2/token",)
 
     config_jsonschema = th.PropertiesList(
@@ -98,14 +76,14 @@ class TapISpot(AdTechTap):
         ),
         settings.start_date(_EASTERN_DAY),
         settings.end_date(_EASTERN_DAY),
-        settings.lookback_days(30, 365, "as impressions may reach an airing that late"),
+        settings.lookback_days(30, 365, "because impressions may be added to an airing that late"),
         settings.window_days(1, 31),
         th.Property(
             "airing_types",
             th.ArrayType(th.StringType(allowed_values=["N", "R", "L", "SC", "NS"])),
             default=["N", "R"],
             title="Airing types",
-            description="Kinds of airings: N national, R regional (NFL only), L local, SC spot cable, NS national "
+            description="Types of airings: N national, R regional (NFL only), L local, SC spot cable, NS national "
             "satellite. Empty means all.",
         ),
         th.Property(
@@ -113,7 +91,7 @@ class TapISpot(AdTechTap):
             th.BooleanType,
             default=True,
             title="National only",
-            description="Only national advertisers; this is about the advertiser's reach, not the airing's.",
+            description="Only airings of national advertisers. This is the reach of the advertiser, not of the airing.",
         ),
         _ids("brand_ids", "brand"),
         _ids("industry_ids", "industry"),
@@ -123,36 +101,35 @@ class TapISpot(AdTechTap):
             settings.non_empty_list(th.StringType(min_length=1)),
             default=_AIRING_INCLUDES,
             title="Airing includes",
-            description="Entities added to each airing; `brand.parent` and `industry.parent` exist beside the default "
-            "ones.",
+            description="Entities added to each airing. The vendor also has `brand.parent` and `industry.parent`.",
         ),
         th.Property(
             "spot_includes",
             settings.non_empty_list(th.StringType(min_length=1)),
             default=_SPOT_INCLUDES,
             title="Spot includes",
-            description="Entities added to each ad of the stream spots; `airing_summary` and `airing_parent_summary` "
-            "exist beside the default ones.",
+            description="Entities added to each ad of the stream spots. The vendor also has `airing_summary` and "
+            "`airing_parent_summary`.",
         ),
         th.Property(
             "airing_sort",
             th.StringType(min_length=1),
             default="airing_date_et,id",
             title="Airing sort",
-            description="Order of airings, should the vendor refuse the default; it must be a total order.",
+            description="Order of airings, to change only if the vendor refuses the default. It must be a total order.",
         ),
         th.Property(
             "accessible_only",
             th.BooleanType,
             default=True,
             title="Accessible only",
-            description="Only brands and industries that the account may read.",
+            description="Only brands and industries that the account has access to.",
         ),
         th.Property(
             "api_version",
             th.StringType(pattern=r"^\d{4}-\d{2}-\d{2}$"),
             title="API version",
-            description="A dated version of the API, `YYYY-MM-DD`, sent as the header `iSpot-Version`.",
+            description="Version of the API as a date, `YYYY-MM-DD`, sent in the header `iSpot-Version`.",
         ),
         settings.page_size(10_000, 10_000, "airings and airing updates"),
         th.Property(
@@ -160,7 +137,7 @@ class TapISpot(AdTechTap):
             th.IntegerType(minimum=1, maximum=10_000),
             default=1000,
             title="Catalogue page size",
-            description="Rows a page of every list (1 to 10000).",
+            description="Rows per page of the lists (1 to 10000).",
         ),
         settings.parallel_requests(4, 10, "pages of one window"),
         settings.budget_folder(),

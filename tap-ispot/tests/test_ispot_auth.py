@@ -120,7 +120,7 @@ def test_a_second_401_is_fatal(run_tap: RunTap, ispot: ISpotSimulator) -> None:
     ]
     assert run.error == (
         'stream movies: HTTP 401 Unauthorized "Unauthorized: the account is closed" (X-Request-ID simulated-00000004): '
-        "the token was refused although new: check `client_id`, `client_secret` and the account"
+        "a new token was refused: check `client_id`, `client_secret` and the account"
     )
     assert run.clock.waits == []
 
@@ -159,7 +159,7 @@ def test_wrong_credentials_are_fatal_at_once(run_tap: RunTap, simulate: Simulate
         (
             Fault(path=TOKEN, status=200, body='{"token_type": "Bearer"}', times=None),
             [1, 2, 4, 8, 16],
-            "HTTP 200 from the token address without a token",
+            "HTTP 200 without an `access_token`",
         ),
         (Fault(path=TOKEN, status=403, times=None), [], "HTTP 403 Forbidden"),
         (Fault(path=TOKEN, status=404, times=None), [], "HTTP 404 Not Found"),

@@ -103,7 +103,7 @@ def test_a_vendor_that_refuses_ends_the_program_in_one_line(cli: Cli, ispot: ISp
     assert finished.returncode == 1
     assert "stream audience_airings, window 2024-03-08..2024-03-08: HTTP 403 Forbidden" in last_line(finished)
     assert last_line(finished).endswith(
-        "ask iSpot.tv for it, select tv_airings in its place, or deselect it: `meltano select tap-ispot --exclude "
+        "ask iSpot.tv for it, or select tv_airings instead, or deselect it: `meltano select tap-ispot --exclude "
         'audience_airings "*"`, or `"selected": false` in the catalog'
     )
     assert "Traceback" not in finished.stderr

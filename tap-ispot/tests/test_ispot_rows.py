@@ -311,4 +311,4 @@ def test_fields_may_fail_the_run(run_tap: RunTap, script: Script, row: dict[str,
 def test_data_that_is_no_object_is_refused(run_tap: RunTap, script: Script) -> None:
     vendor = script.rows({"id": 1}, "two")
     run = run_tap(vendor.settings(), "celebrities", fails=True)
-    assert run.error.startswith("stream celebrities: an answer's `data` holds something else than objects")
+    assert run.error.startswith("stream celebrities: `data` contains a value that is not an object")
