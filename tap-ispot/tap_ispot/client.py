@@ -148,7 +148,7 @@ class ISpotStream(AdTechStream[int]):
             )
         if status == HTTPStatus.FORBIDDEN:
             raise ForbiddenError(
-                f"{describe(response)}: the account has no access to this product",
+                f"{describe(response)}: no access to this product",
                 f"ask iSpot.tv for it{self.instead}",
             )
         remedies = {

@@ -32,7 +32,7 @@ def fault(status: int, **more: Any) -> Fault:
         (
             403,
             (
-                f'HTTP 403 Forbidden "No way: it is so" {ID}: the account has no access to this product: '
+                f'HTTP 403 Forbidden "No way: it is so" {ID}: no access to this product: '
                 "ask iSpot.tv for it, or select tv_airings instead, or deselect it: `meltano select tap-ispot "
                 "--exclude audience_airings"
             ),
@@ -71,7 +71,7 @@ def test_a_product_not_bought_names_the_stream(run_tap: RunTap, ispot: ISpotSimu
     ispot.faults.add(Fault(path="/v4/*", nth=2, times=None, status=403))
     run = run_tap(ispot.settings(), name, fails=True)
     assert run.error.endswith(
-        ": the account has no access to this product: ask iSpot.tv for it, or deselect it: "
+        ": no access to this product: ask iSpot.tv for it, or deselect it: "
         f'`meltano select tap-ispot --exclude {name} "*"`, or `"selected": false` in the catalog'
     )
 
@@ -174,7 +174,7 @@ def test_an_error_may_have_any_body(run_tap: RunTap, script: Script, body: str) 
     vendor = script(lambda _: Answer.text(body, 403, "application/json"))
     run = run_tap(vendor.settings(), "movies", fails=True)
     assert run.error.startswith("stream movies: HTTP 403 Forbidden")
-    assert ": the account has no access to this product: ask iSpot.tv for it, or deselect it: " in run.error
+    assert ": no access to this product: ask iSpot.tv for it, or deselect it: " in run.error
     assert "\n" not in run.error
 
 
