@@ -10,10 +10,10 @@ from singer_adtech.http.auth import HeaderAuthenticator
 
 
 class AdspectAuthenticator(HeaderAuthenticator):
-    """One header for the whole run: there is no session, and nothing expires.
+    """One header for the whole run, without session or expiry.
 
     Args:
-        api_key: The raw key of the account page.
+        api_key: The raw key from the account page.
     """
 
     def __init__(self, api_key: str) -> None:
@@ -22,17 +22,17 @@ class AdspectAuthenticator(HeaderAuthenticator):
 
 
 def check_api_key(api_key: str) -> None:
-    """Refuse the ready-made header value, which the account page shows beside the key.
+    """Refuse the complete header value, which the account page shows next to the key.
 
     Args:
         api_key: The setting.
 
     Raises:
-        SettingError: It is printable ASCII with a colon at its end, in base64.
+        SettingError: It is base64 of printable ASCII with a colon at the end.
     """
     try:
         text = base64.b64decode(api_key.strip().removeprefix("Basic "), validate=True)
     except (binascii.Error, ValueError):
         return
     if text.endswith(b":") and text.isascii() and text.decode().isprintable():
-        raise SettingError("setting `api_key`: this is the Authorization value; give the raw API key")
+        raise SettingError("setting `api_key`: this is the Authorization header; use the raw API key")

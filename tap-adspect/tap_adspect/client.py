@@ -1,4 +1,4 @@
-"""How every Adspect endpoint is asked and answered (REST API, docs.adspect.io/en/latest/api.html)."""
+"""The base streams: URLs, paging, row formats and errors of Adspect endpoints (docs.adspect.io/en/latest/api.html)."""
 
 from __future__ import annotations
 
@@ -51,21 +51,21 @@ _TAG = re.compile(r"<[^>]*>")
 
 
 class AdspectStream(AdTechStream[Any]):
-    """One endpoint, asked for with GET."""
+    """An endpoint that is read with GET."""
 
     smaller: ClassVar[str | None] = None
-    """The setting that makes a window smaller, for the message when the vendor fails on one."""
+    """The setting that shortens a window, for the error message if the vendor fails on one."""
 
     parallel_pages = 1
-    """The vendor documents no request limits: one at a time, but for windows of reports."""
+    """One request at a time, except for windows of reports: the vendor documents no request limits."""
 
     def request(self, path: str, params: Mapping[str, Any] | None = None, method: str = "GET") -> HTTPRequest:
-        """Make a request; each value of a list is a parameter of its own."""
+        """Build a request; each value of a list becomes a separate parameter."""
         return HTTPRequest(
             url=f"{self.url_base}{path}",
             method=method,
             params=dict(params or {}),
-            # Mandatory on each request, even without a body: it selects JSON over XML (REST API, "Authentication").
+            # Required on each request, also without a body: it selects JSON and not XML (REST API, "Authentication").
             headers={"Content-Type": "application/json"},
         )
 
@@ -103,7 +103,7 @@ class AdspectStream(AdTechStream[Any]):
         if status == HTTPStatus.UNAUTHORIZED:
             raise AuthError("the API key was refused (401)", "check `api_key`, the raw key of the account page")
         if status == HTTPStatus.FORBIDDEN:
-            raise ForbiddenError(f"not allowed {refused}", "ask Adspect what the account may read")
+            raise ForbiddenError(f"not allowed {refused}", "ask Adspect for access")
         if status == HTTPStatus.NOT_FOUND:
             raise NotFoundError(f"not found {refused}", "check `api_url`")
         if status < HTTPStatus.BAD_REQUEST:
@@ -112,13 +112,13 @@ class AdspectStream(AdTechStream[Any]):
 
 
 class ObjectStream(AdspectStream):
-    """An endpoint that answers with one object."""
+    """An endpoint that returns one object."""
 
     @override
     def parse_response(self, response: requests.Response) -> Iterator[dict[str, Any]]:
         body = exact_json(response.content)
         if not isinstance(body, dict):
-            raise DataError("the answer is no object", "report this to the tap's authors")
+            raise DataError("the response is not a JSON object", "report this to the tap's authors")
         yield body
 
     @override
@@ -128,11 +128,11 @@ class ObjectStream(AdspectStream):
 
 @dataclass(frozen=True)
 class Totals:
-    """What the vendor says of a whole list.
+    """The reported totals of a list.
 
     Args:
-        pages: Pages of the size that was asked for.
-        rows: Items; None if it does not say.
+        pages: Pages of the requested size.
+        rows: Items; None if not reported.
     """
 
     pages: int
@@ -140,51 +140,51 @@ class Totals:
 
 
 class ListPaginator(PageNumberPaginator):
-    """Pages up to the last one, and never past it: Assumed, a page past the end repeats the last.
+    """Pages up to the last one and not beyond. Assumed: a page beyond the end repeats the last one.
 
     Args:
-        page_size: Items a page.
-        read_totals: Reads what an answer tells.
-        ask_totals: Asks for it by itself (`HEAD`).
-        key: The items' id.
+        page_size: Items per page.
+        read_totals: Reads the totals from a response.
+        request_totals: Requests the totals without rows (`HEAD`).
+        key: The id column of the items.
     """
 
     def __init__(
         self,
         page_size: int,
         read_totals: Callable[[requests.Response], Totals | None],
-        ask_totals: Callable[[], Totals | None],
+        request_totals: Callable[[], Totals | None],
         key: str,
     ) -> None:
         super().__init__(1)
         self._page_size = page_size
         self._read_totals = read_totals
-        self._ask_totals = ask_totals
+        self._request_totals = request_totals
         self._key = key
-        self._asked = False
+        self._totals_requested = False
         self._before: list[Any] = []
-        self.told: Totals | None = None
+        self.reported: Totals | None = None
 
     @property
-    def in_the_dark(self) -> bool:
-        """Whether pages are read on although nobody said how many there are."""
-        return self._asked and self.told is None
+    def page_count_unknown(self) -> bool:
+        """Whether pages are read although no response reported their number."""
+        return self._totals_requested and self.reported is None
 
     @override
     def has_more(self, response: requests.Response) -> bool:
-        self.told = self._read_totals(response) or self.told
-        if self.told is None and not self._asked:
-            self._asked = True
-            self.told = self._ask_totals()
-        if self.told is not None:
-            return self.current_value < self.told.pages
+        self.reported = self._read_totals(response) or self.reported
+        if self.reported is None and not self._totals_requested:
+            self._totals_requested = True
+            self.reported = self._request_totals()
+        if self.reported is not None:
+            return self.current_value < self.reported.pages
         before, items = self._before, read_list(response)
         self._before = [item.get(self._key) if isinstance(item, dict) else None for item in items]
         return len(items) >= self._page_size and self._before[0] not in before
 
 
 class ListStream(AdspectStream):
-    """A list in pages of known number."""
+    """A list in numbered pages."""
 
     _paginator: ListPaginator
 
@@ -195,7 +195,7 @@ class ListStream(AdspectStream):
     @override
     def get_new_paginator(self) -> ListPaginator:
         self._paginator = ListPaginator(
-            self.config["page_size"], self._read_totals, self._ask_totals, self.primary_keys[0]
+            self.config["page_size"], self._read_totals, self._request_totals, self.primary_keys[0]
         )
         return self._paginator
 
@@ -204,20 +204,20 @@ class ListStream(AdspectStream):
         try:
             yield from super().pages(context, window)
         except NotFoundError:
-            # Assumed: a page past the end may be answered so, where nobody said which is the last.
-            if not self._paginator.in_the_dark:
+            # Assumed: a page beyond the end may return 404 if the number of pages is not reported.
+            if not self._paginator.page_count_unknown:
                 raise
 
     @override
     def total_rows(self, response: requests.Response) -> int | None:
-        told = self._read_totals(response) or self._paginator.told
-        return None if told is None else told.rows
+        reported = self._read_totals(response) or self._paginator.reported
+        return None if reported is None else reported.rows
 
     @override
     def parse_response(self, response: requests.Response) -> Iterator[dict[str, Any]]:
         for item in read_list(response):
             if not isinstance(item, dict):
-                raise DataError("a list holds something else than objects", "report this to the tap's authors")
+                raise DataError("a list contains an item that is not an object", "report this to the tap's authors")
             yield item
 
     @override
@@ -230,8 +230,8 @@ class ListStream(AdspectStream):
             pages = math.ceil(rows / self.config["page_size"])
         return None if pages is None else Totals(pages, rows)
 
-    def _ask_totals(self) -> Totals | None:
-        """Ask for the headers alone, which is what the document describes (REST API, "Stream List Metadata")."""
+    def _request_totals(self) -> Totals | None:
+        """Request only the headers (REST API, "Stream List Metadata")."""
         request = self.request(self.path, {"per-page": self.config["page_size"]}, "HEAD")
         response = self.tap.requester.send(
             requests.Request(request.method, f"{request.url}?{request.encode_params()}", headers=dict(request.headers)),
@@ -248,14 +248,14 @@ class ListStream(AdspectStream):
 
 
 class PartsStream(AdspectStream):
-    """Several small answers, each of them whole."""
+    """A stream that is read by several small requests without paging."""
 
     def read_part(self, path: str, rows: Callable[[Any], Iterable[dict[str, Any]]]) -> Iterator[Record]:
-        """Read one of them; each key once.
+        """Read one response; each key once.
 
         Args:
-            path: Its path.
-            rows: Makes flat names and values of its JSON.
+            path: The path.
+            rows: Returns flat rows from the decoded body.
         """
         response = self.fetch(self.request(path), label=f", {path}")
         seen: set[tuple[Any, ...]] = set()
@@ -270,98 +270,99 @@ class PartsStream(AdspectStream):
 _EMPTY = re.compile(rb"\s*(?:\[\s*\]\s*)?")
 
 EMPTY_WAIT = 1.0
-"""Seconds before an empty answer is asked for once more."""
+"""Seconds before an empty response is requested once more."""
 
 
 class RowsStream(AdspectStream):
-    """A report: rows that are arrays, in the order of the names that were asked for."""
+    """A report: rows are arrays in the order of the requested columns."""
 
     @property
     @abstractmethod
     def row_names(self) -> tuple[str, ...]:
-        """Names of the values of a row, in order."""
+        """Column names of a row, in order."""
 
     @override
     def fetch(self, request: HTTPRequest, *, label: str = "", counted_as: str | None = None) -> requests.Response:
         response = super().fetch(request, label=label, counted_as=counted_as)
         if _EMPTY.fullmatch(response.content):
-            # A gateway that fails looks the same. The format has no other way to say "no rows", so a second empty
-            # response is believed.
+            # A failing gateway looks the same. The format has no other way to express "no rows", so a second empty
+            # response counts.
             self.tap.clock.sleep(EMPTY_WAIT)
             response = super().fetch(request, label=label, counted_as=counted_as)
         return response
 
     def check_empty(self, window: DayWindow | InstantWindow, position: Any) -> None:
-        """Warn of a window without a row that an earlier run has read, and that may have had rows then.
+        """Warn about an empty window that an earlier run has read, because it may have had rows then.
 
         Args:
             window: The window.
-            position: The bookmark before it was read; None on the first run.
+            position: The bookmark before this window; None on the first run.
         """
         start = window.first if isinstance(window, DayWindow) else window.start
         if position is not None and start < position:
             self.log_lines.warning(
-                "window %s: the vendor answered twice without a row, and an earlier run has read this window: if it "
-                "had rows then, run again, and report this to the vendor if it stays so",
+                "window %s: two responses without rows, and an earlier run has read this window: if it had rows then, "
+                "run again, and report this to the vendor if it is still empty",
                 window,
             )
 
     @override
     def check_body(self, response: requests.Response) -> None:
-        # A report that was only half written has status 200 too: each line must be whole before a row counts.
+        # A report that is cut off also has status 200: every line is checked before a row counts.
         problem = report_problem(response.content)
         if problem is not None:
             raise InvalidBodyError(problem, response, columns=self.row_names)
 
     def named_rows(self, response: requests.Response, names: tuple[str, ...]) -> list[dict[str, Any]]:
-        """Read all rows of an answer.
+        """Read all rows of a response.
 
         Args:
-            response: An answer whose lines are whole.
-            names: What was asked for, in order.
+            response: A response that passed `check_body`.
+            names: The requested columns, in order.
 
         Raises:
-            DataError: A row is no array, or has another number of items.
+            DataError: A row is not an array, or has a different number of items.
         """
         rows = list(report_rows(response.content))
         for number, row in enumerate(rows, start=1):
             if not isinstance(row, list):
-                raise DataError(f"row {number} of the report is no array", "report this with the request's time")
+                raise DataError(f"row {number} of the report is not an array", "report this with the request's time")
             if len(row) != len(names):
                 raise DataError(
-                    f"row {number} of the report has {len(row)} items, and {len(names)} were asked for "
-                    f"({', '.join(names)})",
+                    f"row {number} of the report has {len(row)} items instead of {len(names)} ({', '.join(names)})",
                     "report this with the request's time",
                 )
         return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def read_list(response: requests.Response) -> list[Any]:
-    """Read a list's body: a bare array, or (Assumed) an object with `items`.
+    """Decode a list: an array, or (Assumed) an object with `items`.
 
     Raises:
-        DataError: It is neither.
+        DataError: The body is neither.
     """
     return as_list(exact_json(response.content))
 
 
 def as_list(body: Any) -> list[Any]:
-    """Take a list out of the object that may be around it.
+    """Return the array of a list, which may be wrapped in an object as `items`.
 
     Raises:
-        DataError: There is none.
+        DataError: The body contains no such array.
     """
     items = body.get("items") if isinstance(body, dict) else body
     if not isinstance(items, list):
-        raise DataError("the answer is neither a list nor an object with `items`", "report this to the tap's authors")
+        raise DataError(
+            "the response is neither an array nor an object with `items`", "report this to the tap's authors"
+        )
     return items
 
 
 def error_words(response: requests.Response) -> str:
-    """Find the vendor's words in an error body.
+    """Find the vendor's message in an error body.
 
     Returns:
-        `message` of an object, (Assumed) the fields and messages of a list, else the first line without tags.
+        `message` of an object, (Assumed) the fields and messages of a list, or the first line without tags.
     """
     text = response.content[:10_000].decode("utf-8", "replace")
     try:
@@ -373,7 +374,7 @@ def error_words(response: requests.Response) -> str:
     if isinstance(body, list) and body and all(isinstance(one, dict) and "message" in one for one in body):
         return "; ".join(f"{one['field']}: {one['message']}" if "field" in one else str(one["message"]) for one in body)
     if text.lstrip()[:1] in {"{", "["}:
-        # Other JSON may hold rows.
+        # Other JSON may contain rows.
         return ""
     lines = (" ".join(_TAG.sub(" ", line).split()) for line in text.splitlines())
     return next((line for line in lines if line), "")

@@ -1,4 +1,4 @@
-"""The click log (REST API, "Click Log"): rows without id or order, and capped without a word at an unknown number."""
+"""The click log (REST API, "Click Log"): rows without id or order, silently capped at an undocumented number."""
 
 from __future__ import annotations
 
@@ -48,20 +48,20 @@ COLUMNS = (
     "target",
     "tags",
 )
-"""REST API, "Click Log Columns", in the order in which they are asked for."""
+"""REST API, "Click Log Columns", in the order of requests."""
 
 KEY_COLUMNS = ("timestamp", "stream_id", "click_id", "sequence", "ip_address")
-"""What a row's key is made of, in this order; what a later status may change stays out."""
+"""The columns of a row's key, in this order, without those that a later status may change."""
 
 SECOND = dt.timedelta(seconds=1)
 BASIC_CHECK, CONVERSION = 0, 255
-"""Values of `sequence`: what the funnel counts as a click, and as a conversion."""
+"""Values of `sequence` that the funnel counts as a click and as a conversion."""
 
 _COUNTS = ("clicks", "conversions")
 
 
 class ClickLog(RowsStream, InstantWindowStream[None]):
-    """Clicks and conversions, one row each: personal data. A conversion is a row of its own at its own time."""
+    """Clicks and conversions (personal data). A conversion is a separate row with its own time."""
 
     name = "click_log"
     path = "/reports/log"
@@ -74,11 +74,11 @@ class ClickLog(RowsStream, InstantWindowStream[None]):
     smaller = "log_window_minutes"
 
     _edge: frozenset[str] = frozenset()
-    """Keys of the rows of the last window's closing second that have been emitted."""
+    """Keys of the emitted rows of the previous window's last second."""
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """What is asked for: the selected columns and those of the key, as the vendor wants few."""
+        """The requested columns: only those selected and those of the key, because the vendor recommends few."""
         left_out = {"ip_address"} if self.config["ip_addresses"] == "omit" else set()
         return tuple(
             name
@@ -125,7 +125,7 @@ class ClickLog(RowsStream, InstantWindowStream[None]):
         return start.replace(microsecond=0).astimezone(UTC), end
 
     def parameters(self, window: InstantWindow) -> dict[str, Any]:
-        """Return the parameters of a window; in UTC always, as a zone with summer time repeats an hour."""
+        """Return the parameters of a window, always in UTC because a zone with summer time repeats an hour."""
         params: dict[str, Any] = {
             "date_from": int(window.start.timestamp()),
             "date_to": int(window.end.timestamp()),
@@ -150,7 +150,7 @@ class ClickLog(RowsStream, InstantWindowStream[None]):
                     self._check_counts(window, rows)
                 yield response
             else:
-                # A capped answer looks like a whole one: it is thrown away and asked for in halves.
+                # A capped response looks complete: it is discarded, and the window is requested in halves.
                 for half in _halves(window, len(rows)):
                     yield from self.pages(context, half)
 
@@ -161,7 +161,7 @@ class ClickLog(RowsStream, InstantWindowStream[None]):
         window: InstantWindow | None = None,
         pages: Iterable[requests.Response] | None = None,
     ) -> Iterator[Record]:
-        # Assumed: `date_to` may be inclusive. Then the rows of a window's closing second come with the next one too.
+        # Assumed: `date_to` may be inclusive. Then the next window also returns the rows of this window's last second.
         end = utc_text(window.end) if window else ""
         edge: set[str] = set()
         rows, position = 0, Bookmark(self, self.bookmark_kind).position
@@ -173,7 +173,7 @@ class ClickLog(RowsStream, InstantWindowStream[None]):
                 edge.add(record["_row_key"])
             yield record
         self._edge = frozenset(edge)
-        # With `log_count_check` the funnel knows better: many a window of a quiet hour never had a row.
+        # With `log_count_check` the funnel has counted the window. Quiet hours are often empty.
         if not rows and window is not None and not self.config["log_count_check"]:
             self.check_empty(window, position)
 
@@ -198,46 +198,45 @@ class ClickLog(RowsStream, InstantWindowStream[None]):
         return row
 
     def _check_counts(self, window: InstantWindow, rows: list[dict[str, Any]]) -> None:
-        """Hold the rows of a window against what the funnel counts in it; never more than a warning.
+        """Compare the rows of a window with the funnel's counts, and warn if rows are missing.
 
-        What exactly the two count alike is not documented.
+        It is only a warning because the vendor does not document which rows the funnel counts.
         """
         params = {**self.parameters(window), "metrics[]": _COUNTS}
         try:
             response = self.fetch(self.request("/reports/funnel", params), label=f", window {window}, counts")
             counted = next(iter(self.named_rows(response, _COUNTS)), dict.fromkeys(_COUNTS))
         except TapError as error:
-            self.log_lines.warning("window %s: it cannot be counted by the funnel: %s", window, error)
+            self.log_lines.warning("window %s: the funnel's counts could not be read: %s", window, error)
             return
         read = [sum(str(row["sequence"]) == str(sequence) for row in rows) for sequence in (BASIC_CHECK, CONVERSION)]
-        told = [_whole(counted[name]) for name in _COUNTS]
-        if read[0] < told[0] or read[1] < told[1]:
+        reported = [_whole(counted[name]) for name in _COUNTS]
+        if read[0] < reported[0] or read[1] < reported[1]:
             may = "capped (see `log_row_limit` and `log_window_minutes`)" if rows else "incomplete: run again"
             self.log_lines.warning(
-                "window %s: the log has %d clicks and %d conversions, and the funnel counts %d and %d: the log may be "
-                "%s",
+                "window %s: the log has %d clicks and %d conversions, but the funnel has %d and %d: the log may be %s",
                 window,
                 *read,
-                *told,
+                *reported,
                 may,
             )
 
 
 def row_keys(rows: list[dict[str, Any]]) -> list[str]:
-    """Make a key for each row of an answer, the same in whatever order the rows come.
+    """Compute a key for each row of a response, independent of the order of rows.
 
     Args:
-        rows: All rows of one answer, as sent; addresses as they are emitted.
+        rows: All rows of one response, as sent, with IP addresses as they are emitted.
 
     Returns:
-        For each row the SHA-256 (hex) of the compact JSON (UTF-8) of the key columns, null as `""`, and an ordinal
-        that tells apart rows that are equal in all of them: their place among these by their full JSON.
+        For each row the SHA-256 (hex) of the compact JSON (UTF-8) of the key columns (null as `""`) and an ordinal.
+        The ordinal distinguishes rows with equal key columns, in the order of their full JSON.
     """
-    twins: dict[bytes, list[int]] = defaultdict(list)
+    equal: dict[bytes, list[int]] = defaultdict(list)
     for number, row in enumerate(rows):
-        twins[_compact.encode(_key_values(row))].append(number)
+        equal[_compact.encode(_key_values(row))].append(number)
     keys = [""] * len(rows)
-    for numbers in twins.values():
+    for numbers in equal.values():
         numbers.sort(key=lambda number: _compact.encode(list(rows[number].values())))
         for ordinal, number in enumerate(numbers):
             keys[number] = hashlib.sha256(_compact.encode([*_key_values(rows[number]), ordinal])).hexdigest()
@@ -245,7 +244,7 @@ def row_keys(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def keyed_hash(salt: str, address: str) -> str:
-    """Return HMAC-SHA-256 (hex) of an address: without the salt it cannot be found by trying all addresses."""
+    """Return the HMAC-SHA-256 (hex) of an address; the salt prevents a search through all addresses."""
     return hmac.new(salt.encode(), address.encode(), hashlib.sha256).hexdigest()
 
 
@@ -260,7 +259,7 @@ def _halves(window: InstantWindow, rows: int) -> Iterator[InstantWindow]:
     seconds = (window.end - window.start) // SECOND
     if seconds <= 1:
         raise DataError(
-            f"the one second from {utc_text(window.start)} has {rows} rows, which is `log_row_limit` or more",
+            f"the second from {utc_text(window.start)} has {rows} rows, at least `log_row_limit`",
             "raise `log_row_limit` if the vendor's own limit is higher",
         )
     middle = window.start + (seconds // 2) * SECOND
@@ -269,10 +268,10 @@ def _halves(window: InstantWindow, rows: int) -> Iterator[InstantWindow]:
 
 def _instant(text: Any) -> str:
     try:
-        moment = dt.datetime.strptime(text, "%Y-%m-%d %H:%M:%S")  # noqa: DTZ007 - asked for in UTC
+        moment = dt.datetime.strptime(text, "%Y-%m-%d %H:%M:%S")  # noqa: DTZ007 - requested in UTC
     except (TypeError, ValueError):
         raise DataError(
-            f"a row has a timestamp that is not like 2024-04-01 00:00:00 (a JSON {json_kind(text)})",
+            f"a row has a timestamp that is not of the form 2024-04-01 00:00:00 (a JSON {json_kind(text)})",
             "report this to the tap's authors",
         ) from None
     return f"{moment.isoformat()}Z"

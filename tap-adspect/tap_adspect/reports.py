@@ -1,4 +1,4 @@
-"""Funnel reports, one stream for each report of the settings (REST API, "Sales Funnel")."""
+"""Funnel reports: one stream for each report in the setting `reports` (REST API, "Sales Funnel")."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DIMENSIONS: Mapping[str, Column] = {
     "date": Column("string", "Day, `YYYY-MM-DD`, in the zone of the column time_zone.", "date"),
     "month": Column("string", "Month, `YYYY-MM`, in the zone of the column time_zone."),
     "stream_id": Column("string", "Id of the stream; its name is in the stream streams."),
-    "asn": Column("integer", "Number of the visitor's autonomous system; -1 where there is none."),
+    "asn": Column("integer", "Number of the visitor's autonomous system; -1 if unknown."),
     "country_code": Column("string", "Country, two letters."),
     "os": Column("string", "Operating system."),
     "browser": Column("string", "Browser."),
@@ -39,7 +39,7 @@ DIMENSIONS: Mapping[str, Column] = {
     "sub_id": Column("string", "Sub id, as passed with the click."),
     "mode": Column("string", "Mode of the stream at the moment of the click."),
     "target": Column("integer", "Page that was shown: 0 safe page, 1 to 255 number of the money page; -1 unknown."),
-    "tag": Column("string", "One reason of a block; a visitor may be counted in several."),
+    "tag": Column("string", "Reason of a block; a visitor may be counted in several."),
 }
 """REST API, "Sales Funnel Breakdown Columns"."""
 
@@ -52,7 +52,7 @@ METRICS: Mapping[str, Column] = {
     "safe_hits": Column("integer", "Visitors that were shown the safe page."),
     "givt": Column("integer", "General invalid traffic: visitors that superficial filters blocked."),
     "sivt": Column("integer", "Sophisticated invalid traffic: fingerprints that were filtered out."),
-    "mia": Column("integer", "Clicks whose fingerprint never came."),
+    "mia": Column("integer", "Clicks without a fingerprint."),
     "quality": Column("number", "money_hits / clicks, from 0 to 1."),
     "expenses": Column("number", "Sum of click costs, in the unit in which they were passed."),
     "conversions": Column("integer", "Conversions."),
@@ -85,7 +85,7 @@ BASE_METRICS = (
     "revenue",
     "profit",
 )
-"""Metrics from which the others follow: those of a report that names none."""
+"""The default metrics of a report; the others can be computed from them."""
 
 FILTERS = (
     "stream_id",
@@ -100,7 +100,7 @@ FILTERS = (
     "mode",
     "target",
 )
-"""REST API, "Reporting Filters", without `query_id`: guest access to the reports of other accounts is not offered."""
+"""REST API, "Reporting Filters", without `query_id`: guest access to reports of other accounts is not supported."""
 
 DEFAULT_REPORTS = [{"name": "funnel_daily", "dimensions": ["date", "stream_id"], "metrics": list(BASE_METRICS)}]
 
@@ -133,7 +133,7 @@ class MonthBookmark:
     """A calendar month, `2024-03`; its position is the month's first day."""
 
     def read(self, text: str) -> dt.date:
-        """Read a month; of a day, the month that it is in."""
+        """Read a month from a month or day."""
         return dt.date.fromisoformat(f"{text[:7]}-01")
 
     def write(self, position: dt.date) -> str:
@@ -142,7 +142,7 @@ class MonthBookmark:
 
 
 class FunnelReport(RowsStream, ReportStream[None]):
-    """A report by day. A group that a restatement empties is not sent any more; its old row stays in the target."""
+    """A report by day. A group without data after a restatement is missing; its old row stays in the target."""
 
     path = "/reports/funnel"
     smaller = "window_days"
@@ -151,7 +151,7 @@ class FunnelReport(RowsStream, ReportStream[None]):
 
     _form = re.compile(r"\d{4}-\d\d-\d\d")
 
-    # Senders of traffic put whatever they like into it, ids of visitors too.
+    # Traffic sources choose its content, which may be visitor ids.
     private_columns = ("sub_id",)
 
     def __init__(self, tap: AdTechTap, report: Report) -> None:
@@ -162,7 +162,7 @@ class FunnelReport(RowsStream, ReportStream[None]):
         }
         keys = report.primary_keys or report.dimensions
         super().__init__(tap, report, columns=columns, primary_keys=keys, replication_key=self.day)
-        # A filter of the report by stream takes the place of the one for all.
+        # A report's own filter by stream replaces the setting `stream_ids`.
         given = {"stream_id": sorted(set(self.config.get("stream_ids") or ())), **report.options["filters"]}
         self.filters = {name: values for name, values in sorted(given.items()) if values}
 
@@ -187,7 +187,7 @@ class FunnelReport(RowsStream, ReportStream[None]):
         window: DayWindow = page.window  # type: ignore[attr-defined]  # a WindowedPage, as this stream has windows
         zone = self.report.time_zone
         params = {
-            # Unix seconds: the vendor reads dates that are text in a zone of its own.
+            # Unix seconds: the vendor reads text dates in another zone.
             "date_from": int(midnight(window.first, zone).timestamp()),
             "date_to": int(midnight(window.next_day, zone).timestamp()),
             "time_zone": zone.key,
@@ -218,23 +218,23 @@ class FunnelReport(RowsStream, ReportStream[None]):
         def check(record: Record) -> str | None:
             text: str = record[self.day]
             if not self._form.fullmatch(text):
-                raise DataError(f"a row has a {self.day} that is not one", "report this to the tap's authors")
+                raise DataError(f"a row has an invalid {self.day}", "report this to the tap's authors")
             return None if first <= text <= last or text == sliver else text
 
         return check
 
     @override
     def page_records(self, response: requests.Response, window: DayWindow, check: RowCheck | None) -> list[Record]:
-        # Assumed: `date_to` may be inclusive. Then there is a sliver of the day after, which would replace that day.
+        # Assumed: `date_to` may be inclusive. Then a sliver of the next day is returned, which would replace that day.
         records = [*super().page_records(response, window, check)]
         _, last = self.ends(window)
         within = [record for record in records if record[self.day] <= last]
         if records and not within:
-            # As the window after this one would be answered.
+            # This looks like the response for the next window.
             day = records[0][self.day]
             raise ForeignRowError(
-                f"the response has rows of {day} only, outside of the window asked for",
-                f"{self.foreign_remedy}; a window with more days (`window_days`) may tell more",
+                f"the response has only rows of {day}, outside of the requested window",
+                f"{self.foreign_remedy}; a window of more days (`window_days`) may help to find out why",
             )
         return within
 
@@ -250,12 +250,12 @@ class FunnelReport(RowsStream, ReportStream[None]):
             self.check_empty(window, position)
 
     def ends(self, window: DayWindow) -> tuple[str, str]:
-        """Return the first and the last value of the replication key in a window."""
+        """Return the first and last value of the replication key in a window."""
         return window.first.isoformat(), window.last.isoformat()
 
 
 class MonthlyFunnelReport(FunnelReport):
-    """A report by month and not by day: one request for each whole month, the current one up to today."""
+    """A report by month: one request per month, the current month up to today."""
 
     day = "month"
     _form = re.compile(r"\d{4}-\d\d")
@@ -288,5 +288,5 @@ class MonthlyFunnelReport(FunnelReport):
 
 
 def report_stream(tap: AdTechTap, report: Report) -> FunnelReport:
-    """Make the stream of a report."""
+    """Create the stream of a report."""
     return (FunnelReport if FunnelReport.day in report.dimensions else MonthlyFunnelReport)(tap, report)

@@ -1,4 +1,4 @@
-"""Values as Adspect sends them, made into what the columns hold (REST API, "Managing Streams", "Reporting API")."""
+"""Adspect's rows: values, and the line format of reports (REST API, "Managing Streams", "Reporting API")."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FILTER_LEVELS = ("Off", "Low", "Medium", "High", "Paranoid")
 """Names of `filter_level` 0 to 4."""
 
 NO_NUMBERS = frozenset({"", "nan", "inf", "-inf"})
-"""Texts that stand for no number in a metric, in any case."""
+"""Values of a metric without a number, in lower case."""
 
 _ASN = re.compile(r"(?:AS)?([0-9]+)(?:\.([0-9]+))?", re.IGNORECASE)
 _HIGH_HALF = 65536
@@ -40,10 +40,10 @@ _LABELS = ("label", "title", "name", "description")
 
 
 def stream_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Make a stream's object into flat names and values; nested objects keep all of their fields.
+    """Convert a stream's object; nested objects keep all of their fields.
 
     Args:
-        row: A stream as sent. Of some properties the document gives two types, and older ones another spelling.
+        row: A stream as sent. The document gives two types for some properties, and an older spelling for others.
     """
     flat = dict(row)
     if "skipClicks" in flat and flat.get("skip_clicks") is None:
@@ -61,7 +61,7 @@ def stream_row(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def query_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Make a saved query into flat names and values; its network numbers become text."""
+    """Convert a saved query; its network numbers become strings."""
     flat = dict(row)
     if isinstance(flat.get("asn"), list):
         flat["asn"] = [str(item) if type(item) is int else item for item in flat["asn"]]
@@ -75,12 +75,12 @@ def _typed(item: Mapping[str, Any], types: Mapping[str, Callable[[Any], Any]]) -
             try:
                 typed[name] = convert(typed[name])
             except ConversionError:
-                continue  # as sent: there is no `_extra` inside of an object
+                continue  # as sent: objects have no `_extra`
     return typed
 
 
 def metric(value: Any) -> Any:
-    """Return a metric as sent, or None for what is no number: a ratio over nothing."""
+    """Return a metric as sent, or None if it is not a number, for example a division by zero."""
     return None if isinstance(value, str) and value.strip().lower() in NO_NUMBERS else value
 
 
@@ -88,10 +88,10 @@ def asn(value: Any) -> Any:
     """Return the number of an autonomous system.
 
     Args:
-        value: `65536`, `"65536"`, `"AS65536"`, or with the halves apart `"AS1.10"`, which is 65546.
+        value: `65536`, `"65536"`, `"AS65536"`, or in two halves `"AS1.10"` (65546).
 
     Returns:
-        The number; anything else as it is, for the column to judge.
+        The number; any other value unchanged, to be checked by its column.
     """
     if not isinstance(value, str):
         return value
@@ -103,13 +103,13 @@ def asn(value: Any) -> Any:
 
 
 def text_list(value: Any) -> Any:
-    """Return a list of texts.
+    """Return a list of strings.
 
     Args:
-        value: A list, or (Assumed) a text with a JSON array or with commas between the items.
+        value: A list, or (Assumed) a string with a JSON array or comma-separated items.
 
     Returns:
-        The list, empty for a blank text; anything else as it is, for the column to judge.
+        The list, empty for a blank string; any other value unchanged, to be checked by its column.
     """
     if not isinstance(value, str):
         return value
@@ -124,14 +124,14 @@ def text_list(value: Any) -> Any:
 
 
 def collection_rows(body: Any) -> list[dict[str, Any]] | None:
-    """Read a collection, whose shape no document shows.
+    """Read a collection. Its format is not documented.
 
     Args:
-        body: A list of scalars, a list of objects, or an object of codes to labels (Assumed: one of them).
+        body: Assumed: a list of scalars, a list of objects, or an object of codes to labels.
 
     Returns:
-        Rows with `value`, `label` and whatever else an object has; None for another shape. A name that is a column
-        too stands with a point before it.
+        Rows with `value`, `label` and the other fields of an object; None for another format. A field with the name
+        of a column gets a leading dot.
     """
     if isinstance(body, list) and all(_is_scalar(item) for item in body):
         return [{"value": item} for item in body]
@@ -161,7 +161,7 @@ def _is_scalar(value: Any) -> bool:
 
 
 def report_problem(body: bytes) -> Problem | None:
-    """Return why the body of a report is not whole; None if `report_rows` can read it."""
+    """Return the problem of a report's body; None if `report_rows` can read it."""
     problem = json_problem(body) if body.strip() else None
     if problem is None:
         return None
@@ -175,18 +175,18 @@ def report_problem(body: bytes) -> Problem | None:
 
 
 def report_rows(body: bytes) -> Iterator[Any]:
-    """Read the body of a report: one JSON array a line, without brackets around all or commas between.
+    """Decode the body of a report: one JSON array per line.
 
     Args:
-        body: Empty or blank for no rows. (Assumed) also an array of arrays. One row alone is valid JSON by itself:
-            an array whose first item is none.
+        body: Empty or blank for no rows. Assumed: an array of arrays is also possible. A single row is an array whose
+            first item is not an array.
 
     Yields:
-        Rows as sent; a body that is one JSON value and no array comes as the one row that it is.
+        Rows as sent. A body of one JSON value that is not an array is one row.
 
     Raises:
-        msgspec.DecodeError: A line is no JSON, or breaks off.
-        UnicodeDecodeError: The body is no UTF-8.
+        msgspec.DecodeError: A line is not valid JSON, or is cut off.
+        UnicodeDecodeError: The body is not UTF-8.
     """
     body.decode()
     if not body.strip():
@@ -194,7 +194,7 @@ def report_rows(body: bytes) -> Iterator[Any]:
     try:
         whole = exact_json(body)
     except msgspec.DecodeError:
-        # Not by `splitlines` of a text: a value may hold any other line separator as it is.
+        # Not with `str.splitlines`: a value may contain other line separators.
         for line in body.split(b"\n"):
             if line.strip():
                 yield exact_json(line)

@@ -1,4 +1,4 @@
-"""The streams that no report makes. A new list is a `ListStream` here and a schema of its name in `schemas/`."""
+"""The fixed streams. To add a list, add a `ListStream` here, its schema to `schemas/`, and its path to `tap.py`."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Streams(DerivingStream[int], ListStream):
     def read_records(
         self, context: Context | None, window: Any = None, pages: Iterable[requests.Response] | None = None
     ) -> Iterator[Record]:
-        # The vendor filters this list by name alone. All are read, so that they can be held against its total.
+        # The vendor can filter this list only by name. All streams are read and compared with the reported total.
         wanted = self.config.get("stream_ids")
         for record in super().read_records(context, window, pages):
             if not wanted or record["stream_id"] in wanted:
@@ -66,7 +66,7 @@ class Streams(DerivingStream[int], ListStream):
 
 
 class Account(ObjectStream):
-    """The account itself: one row."""
+    """The account: one row."""
 
     name = "account"
     path = "/account"
@@ -75,14 +75,14 @@ class Account(ObjectStream):
 
     @override
     def flat_row(self, row: dict[str, Any], window: Any) -> dict[str, Any]:
-        # It comes before reports and the log, whose state is of an account too.
+        # This stream is read before reports and the log, and their state names the account.
         if isinstance(row.get("account_id"), str):
             self.tap.account = row["account_id"]
         return row
 
 
 class SavedQueries(ListStream):
-    """Saved queries; an id is a capability, as whoever has it can read the report."""
+    """Saved queries. An id is a capability: it is enough to read the report."""
 
     name = "saved_queries"
     path = "/reports"
@@ -96,7 +96,7 @@ class SavedQueries(ListStream):
 
 
 class StreamIPLists(DerivedStream, PartsStream):
-    """Black and white lists of addresses of each stream, entry by entry; two requests a stream."""
+    """Black and white lists of addresses per stream, one row per entry; two requests per stream."""
 
     name = "stream_ip_lists"
     path = "/streams/<id>/ip-<type>"
@@ -139,7 +139,7 @@ class StreamIPLists(DerivedStream, PartsStream):
 
 
 class AccountIPLists(PartsStream):
-    """Black and white lists of addresses of the whole account, entry by entry."""
+    """Black and white lists of addresses of the account, one row per entry."""
 
     name = "account_ip_lists"
     path = "/accounts/self/ip-<type>"
@@ -155,7 +155,7 @@ class AccountIPLists(PartsStream):
 
 
 class Collections(PartsStream):
-    """The values that properties of streams, breakdowns and metrics may take."""
+    """The allowed values of stream properties, breakdowns and metrics."""
 
     name = "collections"
     path = "/collections/<name>"
@@ -175,7 +175,7 @@ class Collections(PartsStream):
         wrapped = isinstance(body, dict) and isinstance(body.get("items"), list)
         rows = collection_rows(body["items"] if wrapped else body)
         if rows is None:
-            self.log_lines.warning("The collection %s has a shape that nobody knows: skipped", collection)
+            self.log_lines.warning("The collection %s has an unknown format: skipped", collection)
             self.counts.read_whole = False
         return ({"collection": collection, **row} for row in rows or ())
 

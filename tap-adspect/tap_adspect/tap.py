@@ -58,7 +58,7 @@ class TapAdspect(AdTechTap):
             required=True,
             secret=True,
             title="API key",
-            description="The raw key of the account page, not the ready-made Authorization value. It can also write; "
+            description="The raw key from the account page, not the Authorization header. The key also allows writing; "
             "this tap only reads.",
         ),
         settings.start_date(_DAY),
@@ -68,31 +68,31 @@ class TapAdspect(AdTechTap):
             th.StringType(min_length=1),
             default="UTC",
             title="Time zone",
-            description="IANA zone in which the days and months of reports are cut. The click log is in UTC always.",
+            description="IANA time zone of the days and months of reports. The click log is always in UTC.",
         ),
-        settings.lookback_days(7, MOST_LOOKBACK_DAYS, "as conversions come late; reports only"),
+        settings.lookback_days(7, MOST_LOOKBACK_DAYS, "because conversions come late; reports only"),
         settings.window_days(7, MOST_WINDOW_DAYS),
         reports_setting(
             DEFAULT_REPORTS,
-            "Reports of the sales funnel, each of which becomes a stream of its `name`: `dimensions` (with `date` or "
-            "`month`), `metrics` (without them the base ones), `filters` (names to values), and for this report alone "
-            "`time_zone`, `lookback_days`, `window_days`; `primary_keys` may put the dimensions into another order. "
-            "An empty list means none.",
+            "Reports of the sales funnel; each becomes a stream with its `name`. `dimensions` (with `date` or "
+            "`month`), `metrics` (default: the base metrics), `filters` (names to values). `time_zone`, `lookback_days` "
+            "and `window_days` override the settings for one report; `primary_keys` may reorder the dimensions. An "
+            "empty list means no reports.",
         ),
         th.Property(
             "stream_ids",
             th.CustomType({"type": ["array"], "items": {"type": "string", "minLength": 1}, "maxItems": 100}),
             title="Stream ids",
-            description="Only these traffic streams, at most 100, in the reports, the click log, streams and their "
-            "address lists. All without it.",
+            description="Only these traffic streams, at most 100, in reports, the click log, streams and their address "
+            "lists. Default: all.",
         ),
         th.Property(
             "log_window_minutes",
             th.IntegerType(minimum=1, maximum=1440),
             default=60,
             title="Log window in minutes",
-            description="Minutes of the click log asked for at once (1 to 1440). The vendor caps the rows of an answer "
-            "at a number that it does not tell.",
+            description="Minutes of the click log per request (1 to 1440). The vendor caps the rows of a response at "
+            "an undocumented number.",
         ),
         th.Property(
             "log_lookback_hours",
@@ -107,37 +107,37 @@ class TapAdspect(AdTechTap):
             th.IntegerType(minimum=0, maximum=1440),
             default=15,
             title="Log lag in minutes",
-            description="The newest minutes of the click log that are not read yet (0 to 1440).",
+            description="Newest minutes of the click log that are left to the next run (0 to 1440).",
         ),
         th.Property(
             "log_row_limit",
             th.IntegerType(minimum=2),
             title="Log row limit",
-            description="Rows from which an answer of the click log counts as capped (from 2): its window is read "
-            "again in halves. Without it nothing is halved.",
+            description="Number of rows from which a response of the click log counts as capped (from 2). Its window "
+            "is requested again in halves. Default: no limit.",
         ),
         th.Property(
             "log_count_check",
             th.BooleanType,
             default=True,
             title="Log count check",
-            description="Whether each window of the click log is held against the clicks and conversions that the "
-            "funnel counts: one more request a window, and a warning where the log has fewer.",
+            description="Whether each window of the click log is compared with the clicks and conversions in the "
+            "funnel: one more request per window, and a warning if the log has fewer.",
         ),
         th.Property(
             "ip_addresses",
             th.StringType(allowed_values=["raw", "hash", "omit"]),
             default="raw",
             title="IP addresses",
-            description="Addresses of the click log: `raw` as sent, `hash` as HMAC-SHA-256 with `ip_salt`, `omit` not "
-            "asked for.",
+            description="IP addresses in the click log: `raw` as sent, `hash` as HMAC-SHA-256 with `ip_salt`, `omit` "
+            "not requested.",
         ),
         th.Property(
             "ip_salt",
             th.StringType(min_length=1),
             secret=True,
             title="IP salt",
-            description="Salt for `ip_addresses: hash`, at least 16 characters. A changed salt is not noticed, and "
+            description="Salt for `ip_addresses: hash`, at least 16 characters. A changed salt is not detected and "
             "gives every row a new key.",
         ),
         settings.page_size(100, 100, "streams and saved queries"),
@@ -160,7 +160,7 @@ class TapAdspect(AdTechTap):
         if salt is not None and len(salt) < SHORTEST_SALT:
             raise SettingError("setting `ip_salt`: the value is not allowed: at least 16 characters")
         if salt is None and self.config["ip_addresses"] == "hash":
-            raise SettingError("setting `ip_salt` is missing", "`ip_addresses` is hash, which needs one")
+            raise SettingError("setting `ip_salt` is missing", "`ip_addresses: hash` needs it")
         for report in read_reports(self.config, RULES, taken=_FIXED_NAMES):
             self.day_range(report.time_zone)
 

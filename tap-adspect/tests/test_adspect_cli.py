@@ -52,7 +52,7 @@ def test_discovery_needs_no_credentials_and_knows_the_reports(program: Program) 
 def test_bad_settings_get_one_clear_line(program: Program, adspect: AdspectSimulator) -> None:
     bad: dict[str, dict[str, Any]] = {
         "setting `api_key` is missing": {"api_key": None},
-        "`api_key`: this is the Authorization value; give the raw API key": {
+        "`api_key`: this is the Authorization header; use the raw API key": {
             "api_key": base64.b64encode(f"{adspect.api_key}:".encode()).decode()
         },
         "setting `ip_salt` is missing": {"ip_addresses": "hash"},

@@ -39,8 +39,8 @@ UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY.phrase
     ("broken", "said"),
     [
         (fault(401), "the API key was refused (401): check `api_key`, the raw key of the account page"),
-        (fault(403), 'not allowed (403): /reports/funnel "It is so.": ask Adspect what the account may read, or '),
-        (fault(403, body=""), "not allowed (403): /reports/funnel: ask Adspect what the account may read, or deselect"),
+        (fault(403), 'not allowed (403): /reports/funnel "It is so.": ask Adspect for access, or '),
+        (fault(403, body=""), "not allowed (403): /reports/funnel: ask Adspect for access, or deselect"),
         (fault(404), 'not found (404): /reports/funnel "It is so.": check `api_url`'),
         (fault(400), 'HTTP 400 Bad Request "It is so."'),
         (

@@ -168,8 +168,8 @@ def test_halves_go_down_to_one_second(run_tap: TapRunner, script: Script) -> Non
     # Then halves are whole seconds
     assert asked(vendor) == [(0, 60), (0, 30), (0, 15), (0, 7), (7, 15), (7, 11), (7, 9), (7, 8)]
     assert run.error == (
-        "stream click_log, window 2025-03-28T00:00:00+00:00..2025-03-28T00:01:00+00:00: the one second from "
-        "2025-03-28T00:00:07Z has 3 rows, which is `log_row_limit` or more: raise `log_row_limit` if the vendor's own "
+        "stream click_log, window 2025-03-28T00:00:00+00:00..2025-03-28T00:01:00+00:00: the second from "
+        "2025-03-28T00:00:07Z has 3 rows, at least `log_row_limit`: raise `log_row_limit` if the vendor's own "
         "limit is higher"
     )
     assert run.bookmarks("click_log") == []
@@ -320,7 +320,7 @@ def test_the_count_check_warns_where_the_log_is_capped(run_tap: TapRunner, simul
     read = [sum(one["sequence"] == stage for one in run.records("click_log")) for stage in (0, 255)]
     warning = (
         "stream click_log: window 2025-03-28T00:00:00+00:00..2025-03-29T00:00:00+00:00: the log has "
-        f"{read[0]} clicks and {read[1]} conversions, and the funnel counts {clicks} and {conversions}: the log may be "
+        f"{read[0]} clicks and {read[1]} conversions, but the funnel has {clicks} and {conversions}: the log may be "
         "capped (see `log_row_limit` and `log_window_minutes`)"
     )
     assert run.warnings() == [warning]
@@ -337,8 +337,8 @@ def test_a_count_check_that_fails_is_a_warning(run_tap: TapRunner, simulate: Sim
     assert run.by_key("click_log", "_row_key") == simulator.truth("click_log")
     assert run.warnings() == [
         (
-            "stream click_log: window 2025-03-28T00:00:00+00:00..2025-03-29T00:00:00+00:00: it cannot be counted by "
-            "the funnel: not allowed (403): /reports/funnel: ask Adspect what the account may read"
+            "stream click_log: window 2025-03-28T00:00:00+00:00..2025-03-29T00:00:00+00:00: the funnel's counts "
+            "could not be read: not allowed (403): /reports/funnel: ask Adspect for access"
         )
     ]
 
@@ -348,7 +348,7 @@ def test_another_timestamp_fails_the_run(run_tap: TapRunner, script: Script, mom
     vendor = script(lambda request: lines([click(request, timestamp=moment)]))
     run = run_tap({**vendor.settings(), "end_date": "2025-03-28"}, "click_log", fails=True)
     kind = {str: "string", int: "number"}.get(type(moment), "null")
-    assert f": a row has a timestamp that is not like 2024-04-01 00:00:00 (a JSON {kind}): report" in run.error
+    assert f": a row has a timestamp that is not of the form 2024-04-01 00:00:00 (a JSON {kind}): report" in run.error
 
 
 @pytest.mark.parametrize(

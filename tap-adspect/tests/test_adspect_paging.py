@@ -133,12 +133,12 @@ def test_a_page_that_must_be_there_fails_the_run(run_tap: TapRunner, simulate: S
 def test_another_body_fails_the_run(run_tap: TapRunner, script: Script, stream: str, body: str) -> None:
     vendor = script.body(body)
     run = run_tap(vendor.settings(), stream, fails=True)
-    assert "the answer is neither a list nor an object with `items`" in run.error
+    assert "the response is neither an array nor an object with `items`" in run.error
 
 
 def test_a_list_of_something_else_fails_the_run(run_tap: TapRunner, script: Script) -> None:
     run = run_tap(script.body('["x"]').settings(), "streams", fails=True)
-    assert "a list holds something else than objects" in run.error
+    assert "a list contains an item that is not an object" in run.error
 
 
 def test_a_list_of_addresses_of_a_stream_that_is_gone_is_skipped(run_tap: TapRunner, script: Script) -> None:

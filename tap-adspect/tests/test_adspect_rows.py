@@ -76,17 +76,17 @@ def test_several_rows_in_either_form(run_tap: TapRunner, script: Script, form: s
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        (f'["{DAY}", "5"]', "row 1 of the report has 2 items, and 3 were asked for (date, clicks, quality)"),
-        (f'["{DAY}", "5", 0]\n["{DAY}", "5", 0, 1]', "row 2 of the report has 4 items, and 3 were asked for"),
+        (f'["{DAY}", "5"]', "row 1 of the report has 2 items instead of 3 (date, clicks, quality)"),
+        (f'["{DAY}", "5", 0]\n["{DAY}", "5", 0, 1]', "row 2 of the report has 4 items instead of 3"),
         (f'[["{DAY}", "5", 0], ["{DAY}"]]', "row 2 of the report has 1 items"),
-        (f'["{DAY}", "5", 0]\n{{"a": 1}}', "row 2 of the report is no array"),
-        (f'[["{DAY}", "5", 0], 7]', "row 2 of the report is no array"),
-        ('{"message": "sorry"}', "row 1 of the report is no array"),
-        ('"sorry"', "row 1 of the report is no array"),
-        ("null", "row 1 of the report is no array"),
+        (f'["{DAY}", "5", 0]\n{{"a": 1}}', "row 2 of the report is not an array"),
+        (f'[["{DAY}", "5", 0], 7]', "row 2 of the report is not an array"),
+        ('{"message": "sorry"}', "row 1 of the report is not an array"),
+        ('"sorry"', "row 1 of the report is not an array"),
+        ("null", "row 1 of the report is not an array"),
         ("[[]]", "row 1 of the report has 0 items"),
-        ('["28 March", "5", 0]', "a row has a date that is not one: report this"),
-        ('[null, "5", 0]', "a row has a date that is not one: report this"),
+        ('["28 March", "5", 0]', "a row has an invalid date: report this"),
+        ('[null, "5", 0]', "a row has an invalid date: report this"),
     ],
 )
 def test_a_row_of_another_form_fails_the_run_at_once(run_tap: TapRunner, script: Script, body: str, said: str) -> None:
@@ -146,7 +146,7 @@ def test_a_sliver_of_the_next_day_is_dropped(run_tap: TapRunner, script: Script)
         (["2025-03-28", "2025-03-27"], "the response has a row of 2025-03-27, outside of the window asked for: "),
         (["2025-03-28", "2025-03-30"], "the response has a row of 2025-03-30, outside of the window asked for: "),
         # As the window after this one would be answered, which is no sliver of its first second.
-        (["2025-03-29"], "the response has rows of 2025-03-29 only, outside of the window asked for: "),
+        (["2025-03-29"], "the response has only rows of 2025-03-29, outside of the requested window: "),
     ],
 )
 def test_rows_of_other_days_are_not_dropped_in_silence(
@@ -309,7 +309,7 @@ def test_an_account_field_by_field(run_tap: TapRunner, script: Script) -> None:
         "expires": 1767225600,
         "comsign_limit": 5,
     }
-    assert "the answer is no object" in run_tap(script.body("[]").settings(), "account", fails=True).error
+    assert "the response is not a JSON object" in run_tap(script.body("[]").settings(), "account", fails=True).error
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def test_settings_are_those_of_the_table() -> None:
         ("log_row_limit", 1, "setting `log_row_limit`: 1 is not allowed: an integer of at least 2"),
         ("log_count_check", "perhaps", "setting `log_count_check`: 'perhaps' is not allowed: a boolean"),
         ("ip_addresses", "none", "setting `ip_addresses`: 'none' is not allowed: one of raw, hash, omit"),
-        ("ip_addresses", "hash", "setting `ip_salt` is missing: `ip_addresses` is hash, which needs one"),
+        ("ip_addresses", "hash", "setting `ip_salt` is missing: `ip_addresses: hash` needs it"),
         ("ip_salt", "fifteen letters", "setting `ip_salt`: the value is not allowed: at least 16 characters"),
         ("stream_ids", ["a", ""], "setting `stream_ids[1]`: '' is not allowed: a string that is not empty"),
         ("extra_fields", "hide", "setting `extra_fields`: 'hide' is not allowed: one of keep, drop, fail"),
@@ -149,7 +149,7 @@ def test_more_than_a_hundred_streams_are_refused(run_tap: TapRunner) -> None:
 )
 def test_the_ready_made_header_value_is_refused(run_tap: TapRunner, adspect: AdspectSimulator, key: str) -> None:
     run = run_tap({**adspect.settings(), "api_key": key}, fails=True)
-    assert run.error == "setting `api_key`: this is the Authorization value; give the raw API key"
+    assert run.error == "setting `api_key`: this is the Authorization header; use the raw API key"
     assert len(adspect.journal) == 0
 
 

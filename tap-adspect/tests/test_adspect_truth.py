@@ -132,9 +132,9 @@ def test_a_collection_of_another_shape_is_skipped(run_tap: TapRunner, simulate: 
     run = run_tap(settings(simulator), "collections")
     assert run.records("collections") == []
     assert len(simulator.journal) == 12
-    warnings = [one for one in run.warnings() if "has a shape that nobody knows: skipped" in one]
+    warnings = [one for one in run.warnings() if "has an unknown format: skipped" in one]
     assert len(warnings) == 12
-    assert warnings[0] == "stream collections: The collection presets has a shape that nobody knows: skipped"
+    assert warnings[0] == "stream collections: The collection presets has an unknown format: skipped"
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/Los_Angeles", "Asia/Kathmandu"])
