@@ -75,9 +75,9 @@ class TapAdspect(AdTechTap):
         reports_setting(
             DEFAULT_REPORTS,
             "Reports of the sales funnel; each becomes a stream with its `name`. `dimensions` (with `date` or "
-            "`month`), `metrics` (default: the base metrics), `filters` (names to values). `time_zone`, `lookback_days` "
-            "and `window_days` override the settings for one report; `primary_keys` may reorder the dimensions. An "
-            "empty list means no reports.",
+            "`month`), `metrics` (default: the base metrics), `filters` (names to values). `time_zone`, "
+            "`lookback_days` and `window_days` override the settings for one report; `primary_keys` may reorder the "
+            "dimensions. An empty list means no reports.",
         ),
         th.Property(
             "stream_ids",

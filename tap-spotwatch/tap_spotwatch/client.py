@@ -1,4 +1,4 @@
-"""How Spotwatch is asked and answers (https://api.spotwatch.io: "Schema", "Pagination", "Time Formats")."""
+"""The base streams: calls, paging by links, windows and errors (https://api.spotwatch.io: "Schema", "Pagination")."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from singer_sdk.streams.rest import HTTPRequest, PageContext
 from typing_extensions import override
 
 from tap_spotwatch import schemas
-from tap_spotwatch.answers import LINK, link_path, read_page, read_rows
+from tap_spotwatch.responses import LINK, link_path, read_page, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -40,15 +40,15 @@ if TYPE_CHECKING:
 SCHEMAS = SchemaDirectory(schemas)
 
 LONGEST_QUERY = 4000
-"""Characters of a query; longer arguments are sent as JSON. Assumed: longer addresses may be refused on their way."""
+"""Characters of a query; longer arguments are sent as JSON. Assumed: proxies may refuse longer addresses."""
 
 SECOND = dt.timedelta(seconds=1)
-LATE_NEWS = dt.timedelta(hours=1)
-"""Assumed: what happens to a row while a run reads it is known to the vendor within so much time. So a row may have
-moved to an instant that is as long before the run."""
+LATE_CHANGES = dt.timedelta(hours=1)
+"""Assumed: the vendor records a change within an hour. A row that changes during a run may move to an instant up to an
+hour before the run."""
 
 OPTIONAL_COLUMNS = {"media": "include_media", "user_payload": "include_user_payload"}
-"""Columns that exist only if a setting is on."""
+"""Columns that exist only if a setting is true."""
 
 _KEY = re.compile(r"\bkey\b", re.IGNORECASE)
 _EXPIRED = {HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
@@ -56,14 +56,14 @@ _KEY_REFUSED = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 
 
 class ExpiredLinkError(VendorError, ReadAgainError):
-    """A page link is no longer known: its window has to be read from its beginning."""
+    """A page link has expired; its window must be read again from the beginning."""
 
     most = 2
     reason = "the page link expired"
 
 
 class OptionalColumns(StreamSchema[str]):
-    """A schema file, without the columns whose settings are off."""
+    """A schema file without the columns whose settings are false."""
 
     def __init__(self) -> None:
         super().__init__(SCHEMAS)
@@ -81,14 +81,14 @@ class OptionalColumns(StreamSchema[str]):
 
 
 def make_call(url: str, arguments: Mapping[str, Any]) -> HTTPRequest:
-    """Make the request of a call.
+    """Build the request of a call.
 
     Args:
-        url: The call's address.
-        arguments: Texts, numbers and lists of texts. Lists are joined with commas in a query, arrays in a body.
+        url: The address of the call.
+        arguments: Strings, numbers and lists of strings. Lists are comma-separated in a query and arrays in a body.
 
     Returns:
-        A GET; a POST of the same arguments as JSON if the query would be too long.
+        A GET, or a POST with the arguments as JSON if the query would be too long.
     """
     joined = {name: ",".join(value) if isinstance(value, list) else value for name, value in arguments.items()}
     request = HTTPRequest(url=url, params=joined, safe_query_chars=",:")
@@ -98,12 +98,12 @@ def make_call(url: str, arguments: Mapping[str, Any]) -> HTTPRequest:
 
 
 class SpotwatchStream(AdTechStream[str]):
-    """One call, answered whole."""
+    """A call without paging."""
 
     schema = OptionalColumns()
 
     def arguments(self, window: InstantWindow | None) -> dict[str, Any]:  # noqa: ARG002 - for calls with arguments
-        """Return the arguments of the call; the key is none of them."""
+        """Return the arguments of the call, without the key."""
         return {}
 
     @override
@@ -117,12 +117,12 @@ class SpotwatchStream(AdTechStream[str]):
 
     @override
     def flat_row(self, row: dict[str, Any], window: InstantWindow | None) -> dict[str, Any]:
-        # Every documented field stands at the top, and what is not documented is kept as it was sent.
+        # All documented fields are at the top level; others are kept as sent.
         return row
 
     @override
     def validate_response(self, response: requests.Response) -> None:
-        # The body of a failure is one line of text, and is never read as JSON unless it says that it is.
+        # The body of an error is a line of text; it is read as JSON only if its content type is JSON.
         status = response.status_code
         path = urlsplit(response.url).path.removeprefix(urlsplit(self.url_base).path)
         if LINK.fullmatch(path):
@@ -131,19 +131,17 @@ class SpotwatchStream(AdTechStream[str]):
                     describe(response), "the page link expired: raise `page_size` or lower `window_days`"
                 )
         elif status == HTTPStatus.NOT_FOUND:
-            raise VendorError(describe(response), "no such call at this address: check `api_url`")
+            raise VendorError(describe(response), "check `api_url`")
         if status in _KEY_REFUSED:
-            # A bad key and a call that the key may not make are answered alike; a key that was accepted is not bad.
+            # An invalid key and a missing right have the same status. A key that was accepted before is valid.
             known = status == HTTPStatus.FORBIDDEN and self.tap.requester.answered
             kind = ForbiddenError if known else AuthError
-            raise kind(
-                describe(response), "the API refused the key: check `api_key`, or ask Spotwatch what the key may read"
-            )
+            raise kind(describe(response), "the API refused the key: check `api_key`, or ask Spotwatch for access")
         if status == HTTPStatus.BAD_REQUEST:
             said = describe(response)
             raise VendorError(
                 said,
-                "check `api_key`" if _KEY.search(said) else "check the settings, `regions` and `channels` above all",
+                "check `api_key`" if _KEY.search(said) else "check the settings, especially `regions` and `channels`",
             )
         super().validate_response(response)
 
@@ -151,15 +149,17 @@ class SpotwatchStream(AdTechStream[str]):
     def check_body(self, response: requests.Response) -> None:
         kind = response.headers.get("Content-Type", "application/json").partition(";")[0].strip()
         if "json" not in kind.lower():
-            raise TransientError(f"HTTP {response.status_code} with {kind or 'no type'} instead of JSON", response)
+            raise TransientError(
+                f"HTTP {response.status_code} with {kind or 'no content type'} instead of JSON", response
+            )
         super().check_body(response)
 
 
 class CallsPaginator(BaseAPIPaginator[str]):
-    """Calls whose answers make one list together.
+    """Several calls whose responses form one list.
 
     Args:
-        paths: Their paths, in the order in which they are asked.
+        paths: Their paths, in the order of requests.
     """
 
     def __init__(self, *paths: str) -> None:
@@ -172,11 +172,11 @@ class CallsPaginator(BaseAPIPaginator[str]):
 
 
 class LinksPaginator(BaseAPIPaginator[str]):
-    """A chain of pages, each of which has the link to the next; there is no page number.
+    """Pages that each contain the link to the next one.
 
     Args:
         api_url: The base address; a link to another host is refused.
-        links: Hides them from logs.
+        links: Hides the links in logs.
     """
 
     def __init__(self, api_url: str, links: HiddenLinks) -> None:
@@ -193,33 +193,31 @@ class LinksPaginator(BaseAPIPaginator[str]):
         path = link_path(page.next, self._api_url)
         self._links.hide(path)
         if path in self._followed:
-            raise DataError(
-                "the vendor's page links lead in a circle (link not shown)", "report this to Spotwatch; then run again"
-            )
+            raise DataError("the page links form a circle (link not shown)", "report this to Spotwatch, then run again")
         self._followed.add(path)
         return path
 
 
 class PagedStream(InstantWindowStream[str], SpotwatchStream):
-    """Rows of a range of instants, in windows that are chains of page links.
+    """Rows of a range of instants, read in windows whose pages are connected by links.
 
-    Whether bounds include their instants is not documented, and the order of rows neither: a row on the border of two
-    windows may come in either of them or in both, so it is never filtered by its time; what came in the window before
-    with the same content is not emitted again.
+    The vendor documents neither the order of rows nor whether bounds are inclusive. A row on the border of two windows
+    may be in either or both of them. So rows are not filtered by time, and a row that was in the previous window with
+    the same content is not emitted again.
     """
 
     bounds: ClassVar[tuple[str, str]]
-    """The arguments of the first instant and of the one after the last."""
+    """The arguments of the start (inclusive) and the end (exclusive)."""
 
     filters: ClassVar[tuple[tuple[str, str], ...]] = (("region", "regions"), ("channel", "channels"))
-    """Arguments that filter, and their settings."""
+    """Filter arguments and their settings."""
     filters_of_rows = frozenset({"regions", "channels"})
 
     fields_argument: ClassVar[str | None] = None
-    """The argument that names the fields wanted."""
+    """The argument with the names of requested fields."""
 
     times_move: ClassVar[bool] = False
-    """Whether the time of a row moves on when something happens to it."""
+    """Whether a row's time changes with an update."""
 
     lookback_setting: ClassVar[str]
     lookback_unit: ClassVar[dt.timedelta] = DAY
@@ -227,11 +225,11 @@ class PagedStream(InstantWindowStream[str], SpotwatchStream):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._window_before: RowCounter | None = None
-        """What came in the window before the one that is being read."""
+        """The rows of the window before the current one."""
 
     @cached_property
     def range(self) -> InstantRange:
-        """What the settings ask for."""
+        """The range of the settings."""
         return instant_range(self.config, self.tap.run_start)
 
     @override
@@ -265,9 +263,9 @@ class PagedStream(InstantWindowStream[str], SpotwatchStream):
 
     @property
     def fields(self) -> list[str]:
-        """The vendor's fields that are selected, key and replication key always among them."""
+        """The selected fields, always with the keys and the replication key."""
         always = {*self.primary_keys, self.replication_key}
-        # A catalog may lack columns that a setting has added since.
+        # An older catalog may not have the columns that a setting adds.
         listed = self.effective_schema["properties"]
         return [
             name
@@ -276,7 +274,7 @@ class PagedStream(InstantWindowStream[str], SpotwatchStream):
         ]
 
     def is_open(self, window: InstantWindow) -> bool:  # noqa: ARG002 - for streams whose last window has no end
-        """Tell whether a window is asked for without its end."""
+        """Return whether a window is requested without an end."""
         return False
 
     @override
@@ -296,18 +294,18 @@ class PagedStream(InstantWindowStream[str], SpotwatchStream):
     @override
     def get_http_request(self, *, page: PageContext[str]) -> HTTPRequest:
         if page.next_page_token:
-            # Bare: filters, page size and time format are kept on the vendor's side ("Pagination", its example).
+            # Without arguments: the vendor keeps filters, page size and time format (the example in "Pagination").
             return HTTPRequest(url=f"{self.url_base}{page.next_page_token}")
         window = page.window if isinstance(page, WindowedPage) else None
         return make_call(f"{self.url_base}{self.path}", self.arguments(window))
 
     @override
-    def get_new_paginator(self) -> LinksPaginator:  # type: ignore[override]  # calls follow each other by links here
+    def get_new_paginator(self) -> LinksPaginator:  # type: ignore[override]  # pages are connected by links here
         return LinksPaginator(self.url_base, self.links)
 
     @property
     def links(self) -> HiddenLinks:
-        """What hides this run's links."""
+        """The links to hide in logs."""
         return cast("HiddenLinks", self.tap.links)  # type: ignore[attr-defined]  # TapSpotwatch has it
 
     @override
@@ -318,7 +316,7 @@ class PagedStream(InstantWindowStream[str], SpotwatchStream):
             rows = True
             yield record
         if filtered and not rows:
-            self.log_lines.warning("no rows at all: check the names in %s: the vendor refuses no unknown one", filtered)
+            self.log_lines.warning("no rows: check the names in %s; the vendor accepts unknown names", filtered)
 
     @override
     def parse_response(self, response: requests.Response) -> Iterable[dict[str, Any]]:
@@ -334,7 +332,7 @@ class PagedStream(InstantWindowStream[str], SpotwatchStream):
 
     @override
     def repeated(self, record: Record, *, same: bool) -> bool:
-        # A row that changed while its window is read.
+        # A row may change while its window is read.
         return not same
 
     @override
@@ -347,8 +345,8 @@ class PagedStream(InstantWindowStream[str], SpotwatchStream):
     def row_check(self, window: InstantWindow) -> RowCheck | None:
         if self.time_column is None:
             return None
-        # Assumed: parts of a second may be rounded on the vendor's side.
-        open_from = self.tap.run_start - LATE_NEWS if self.times_move else None
+        # Assumed: the vendor may round fractions of a second.
+        open_from = self.tap.run_start - LATE_CHANGES if self.times_move else None
         if self.is_open(window):
             open_from = window.start - SECOND
         return outside_instants(self.time_column, window, slack=SECOND, open_from=open_from)
@@ -363,7 +361,7 @@ class PagedStream(InstantWindowStream[str], SpotwatchStream):
         return (one for one in super().read_records(context, window, pages) if not self._is_late(one))
 
     def _is_late(self, record: Record) -> bool:
-        """Tell whether a record is at or past `end_date`."""
+        """Return whether a record is at or after `end_date`."""
         at = record.get(self.replication_key or "")
         if self.range.limit is None or at is None:
             return False

@@ -1,4 +1,4 @@
-"""The queue of push messages, which forgets what it gives ("Broadcast Push Messages via Message Queue")."""
+"""The queue of push messages; reading removes them ("Broadcast Push Messages via Message Queue")."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
 
 BATCH = 100
-"""Messages asked for at once: what is lost at most when a read fails."""
+"""Messages per request, and the most that are lost if a read fails."""
 
 MOST_BATCHES = 1000
-"""Batches of one run: what comes in faster than it can be read would never end, and the next run reads on."""
+"""Batches per run. Messages that arrive faster than they are read would never end; the next run continues."""
 
 REMEMBERED = 100 * BATCH
-"""Messages by which repeated ones are known; the vendor keeps 1,000."""
+"""Messages remembered to detect duplicates; the vendor keeps 1,000."""
 
 COUNT = "messages_read"
-"""Where the state keeps how many messages were read: each STATE differs, so that loaders commit each batch."""
+"""The key of the number of messages in the state. It makes each STATE differ, so loaders commit each batch."""
 
 
 class BroadcastMessages(SpotwatchStream):
-    """Messages of airings, pushed as they were detected. Reading removes them: each arrives once at most."""
+    """Messages about detected airings. Reading removes them, so each is returned at most once."""
 
     name = "broadcast_messages"
     path = "/get-message-queue"
@@ -42,7 +42,7 @@ class BroadcastMessages(SpotwatchStream):
     @property
     @override
     def emit_activate_version_messages(self) -> bool:
-        # A loader would drop the messages of earlier runs, which nobody can read again.
+        # A loader would delete the messages of earlier runs, which cannot be read again.
         return False
 
     @override
@@ -52,16 +52,16 @@ class BroadcastMessages(SpotwatchStream):
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
         if self.tap.only_testing:  # type: ignore[attr-defined]  # TapSpotwatch has it
-            # singer-sdk's connection test selects every stream, and would throw away what it reads.
-            self.log_lines.info("not tested, as reading removes the messages")
+            # singer-sdk's connection test selects every stream and discards the records.
+            self.log_lines.info("not tested, because reading removes the messages")
             return
         if not self.config["message_queue"]:
             self.log_lines.warning("skipped: reading it removes the messages; set `message_queue` to true to read it")
             return
         with error_context(stream=self.name):
-            # In the order in which they came, so that the oldest are forgotten first.
-            came: dict[int, None] = {}
-            progress = PageProgress("another program may put the messages back; report this to Spotwatch")
+            # In the order of arrival: the oldest are dropped first.
+            seen: dict[int, None] = {}
+            progress = PageProgress("another program may put messages back; report this to Spotwatch")
             for _ in range(MOST_BATCHES):
                 batch = self._read()
                 if not batch:
@@ -70,41 +70,41 @@ class BroadcastMessages(SpotwatchStream):
                 records, problem = self._records(batch)
                 for record in records:
                     content = hash(_ENCODE(record))
-                    if content not in came:
-                        came[content] = None
+                    if content not in seen:
+                        seen[content] = None
                         new += 1
                         yield record
-                while len(came) > REMEMBERED:
-                    del came[next(iter(came))]
+                while len(seen) > REMEMBERED:
+                    del seen[next(iter(seen))]
                 self._count(len(batch))
                 if problem is not None:
-                    # Only now: the messages are gone from the queue, so the others of the batch had to be written.
+                    # Raised last: the messages were removed from the queue, so the rest of the batch is written first.
                     raise problem
                 progress.page(rows=len(batch), new=new)
             else:
                 self.log_lines.warning(
-                    "%d batches read, and the queue is not empty: the next run continues with it", MOST_BATCHES
+                    "%d batches read, and the queue is not empty: the next run continues", MOST_BATCHES
                 )
 
     def _read(self) -> list[Any]:
-        """Ask for the next batch; an empty one is the last.
+        """Request the next batch; an empty one is the last.
 
         Raises:
-            DataError: The answer is no list of messages.
+            DataError: The response is not a list of messages.
         """
         warning = f": a read of the queue failed, and up to {BATCH} messages may be lost"
         response = self.fetch(make_call(f"{self.url_base}{self.path}", self.arguments(None)), label=warning)
-        answer = exact_json(response.content)
-        messages = answer.get("messages") if isinstance(answer, dict) else answer
+        body = exact_json(response.content)
+        messages = body.get("messages") if isinstance(body, dict) else body
         if not isinstance(messages, list):
             raise DataError(
-                f"{self.path} answered with something else than a list of messages",
+                f"{self.path} did not return a list of messages",
                 f"up to {BATCH} messages may be lost; report this to the tap's authors",
             )
         return messages
 
     def _records(self, batch: list[Any]) -> tuple[list[Record], TapError | None]:
-        """Make records of a batch; the first that cannot be made is told beside the others."""
+        """Convert a batch to records; returns the records and the first error."""
         records: list[Record] = []
         problem: TapError | None = None
         for message in batch:
@@ -116,9 +116,11 @@ class BroadcastMessages(SpotwatchStream):
 
     def _columns(self, message: Any) -> Iterator[tuple[str, Any]]:
         if not isinstance(message, dict) or not isinstance(message.get("message"), dict):
-            raise DataError("a message is no object with a `message`", "it is lost; report this to the tap's authors")
+            raise DataError(
+                "a message is not an object with a `message`", "it is lost; report this to the tap's authors"
+            )
         inner = message["message"]
-        # `token` is a secret between the customer and the vendor, to verify a webhook's caller.
+        # `token` is a secret of the customer and the vendor that authenticates a webhook's caller.
         yield from ((name, value) for name, value in message.items() if name not in {"message", "token"})
         for name, value in inner.items():
             if name == "timings" and isinstance(value, dict):
@@ -137,7 +139,7 @@ class BroadcastMessages(SpotwatchStream):
         return setting is None or bool(self.config[setting])
 
     def _count(self, messages: int) -> None:
-        """Count a batch that was written, and write a STATE, before the next is asked for."""
+        """Count a written batch and write a STATE before the next request."""
         state = cast("dict[str, Any]", self.stream_state)
         before = state.get(COUNT)
         state[COUNT] = (before if isinstance(before, int) else 0) + messages

@@ -1,4 +1,4 @@
-"""The streams that are read; what the message queue gives is in `queue`."""
+"""The streams, except the message queue (`queue`). To add a list, add a class, its schema, and its path to `tap.py`."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from singer_adtech.streams.derived import DerivedStream, DerivingStream
 from singer_adtech.streams.instants import instant_range, utc_text
 from typing_extensions import override
 
-from tap_spotwatch.answers import channels, genres, names
 from tap_spotwatch.client import CallsPaginator, OptionalColumns, PagedStream, SpotwatchStream, make_call
 from tap_spotwatch.queue import BroadcastMessages
+from tap_spotwatch.responses import channels, genres, names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Ads(PagedStream):
-    """Distinct commercials. An ad that airs again moves to a later window, the last of which has no end."""
+    """Distinct commercials. An ad that airs again moves to a later window; the last window has no end."""
 
     name = "ads"
     path = "/get-ads"
@@ -37,7 +37,7 @@ class Ads(PagedStream):
     is_sorted = False
     bounds = ("lastseen_from", "lastseen_to")
     filters = (("region", "regions"),)
-    # Never left out: the default is every field, every airing of every ad among them.
+    # Always sent: the default is all fields, which include all airings of each ad.
     fields_argument = "ad_fields"
     times_move = True
     lookback_setting = "ads_lookback_days"
@@ -48,7 +48,7 @@ class Ads(PagedStream):
 
     @override
     def pages_ahead(self, context: Context | None, window: InstantWindow) -> Iterator[requests.Response]:
-        # Asked for after all others: an ad that airs meanwhile moves into it, out of a window that is still to come.
+        # Requested last: an ad that airs during the run moves into it from an earlier window.
         return iter(()) if self.is_open(window) else super().pages_ahead(context, window)
 
     @override
@@ -58,8 +58,8 @@ class Ads(PagedStream):
         window: InstantWindow | None = None,
         pages: Iterable[requests.Response] | None = None,
     ) -> Iterator[Record]:
-        waited = window is not None and self.is_open(window)
-        return super().read_records(context, window, None if waited else pages)
+        is_open = window is not None and self.is_open(window)
+        return super().read_records(context, window, None if is_open else pages)
 
 
 class Broadcasts(PagedStream):
@@ -76,7 +76,7 @@ class Broadcasts(PagedStream):
 
 
 class Blocks(DerivingStream[str], PagedStream):
-    """Ad breaks. What changed is known to the vendor by `updated`, which its answers may lack."""
+    """Ad breaks. The vendor filters by `updated`, which may be missing in its responses."""
 
     name = "blocks"
     path = "/get-blocks"
@@ -90,12 +90,12 @@ class Blocks(DerivingStream[str], PagedStream):
 
     @override
     def arguments(self, window: InstantWindow | None) -> dict[str, Any]:
-        # There is no list of a block's own fields; these are of the ads and airings in it, and `id` is their default.
+        # These are the fields of a block's ads and airings (`id` is their default). A block's own fields have no list.
         return {**super().arguments(window), "ad_fields": ["id"], "broadcast_fields": ["id"]}
 
 
 class BlockAds(DerivedStream):
-    """The ads of each break in their order. When a break shrinks, the newest `updated` of it tells which rows hold."""
+    """The ads of each break in order. If a break shrinks, the rows with its newest `updated` are current."""
 
     name = "block_ads"
     path = "/get-blocks"
@@ -114,10 +114,10 @@ class BlockAds(DerivedStream):
 
 
 class NamesStream(SpotwatchStream):
-    """A list of names that a setting may filter by: names of the setting that it does not have are warned of."""
+    """A list of names that a setting filters by; a warning names the setting's unknown names."""
 
     names_of: ClassVar[str]
-    """The column with the names; the setting is called like it, with an `s`."""
+    """The column of the names; the setting has the same name with an `s`."""
 
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
@@ -129,7 +129,7 @@ class NamesStream(SpotwatchStream):
             if name not in known:
                 nearest = get_close_matches(name, known, n=1)
                 self.log_lines.warning(
-                    "setting `%ss`: the vendor's list does not have %r, so it has no rows%s",
+                    "setting `%ss`: %r is not in the vendor's list, so it has no rows%s",
                     self.names_of,
                     name,
                     f": did you mean {nearest[0]!r}?" if nearest else "",
@@ -137,7 +137,7 @@ class NamesStream(SpotwatchStream):
 
 
 class Channels(NamesStream):
-    """TV channels, historical ones too."""
+    """TV channels, including historical ones."""
 
     name = "channels"
     path = "/get-all-channels"
@@ -146,7 +146,7 @@ class Channels(NamesStream):
 
     @override
     def get_new_paginator(self) -> CallsPaginator:
-        # What is tracked comes first: a channel's first row stands, and the second list has those tracked as well.
+        # Tracked channels first: the first row of a channel counts, and the second list contains them again.
         return CallsPaginator("/get-tracked-channels", self.path)
 
     @override
@@ -158,7 +158,7 @@ class Channels(NamesStream):
 
 
 class Regions(NamesStream):
-    """Countries in which Spotwatch watches TV."""
+    """Countries in which Spotwatch monitors TV."""
 
     name = "regions"
     path = "/get-all-regions"
@@ -183,14 +183,14 @@ class Categories(SpotwatchStream):
 
 
 class MissingArgumentsError(VendorError):
-    """The vendor insists on arguments."""
+    """The call requires arguments."""
 
 
 class Brands(SpotwatchStream):
     """Advertised brands.
 
-    The vendor's page calls the four filters of the call "required", most likely for "optional": they are sent only if
-    the vendor insists, and then so that nothing is left out.
+    The vendor's page calls the four filters of the call "required", probably a mistake for "optional". They are sent
+    only if the vendor requires them, and then include everything.
     """
 
     name = "brands"
@@ -198,7 +198,7 @@ class Brands(SpotwatchStream):
     primary_keys = ("brand",)
 
     everything: Mapping[str, Any] = MappingProxyType({})
-    """The arguments that leave nothing out, once the vendor has insisted on them."""
+    """The filters that include everything, once the vendor has required them."""
 
     @override
     def arguments(self, window: InstantWindow | None) -> dict[str, Any]:
@@ -214,10 +214,10 @@ class Brands(SpotwatchStream):
     def pages(self, context: Context | None, window: InstantWindow | None = None) -> Iterator[requests.Response]:
         try:
             yield from super().pages(context, window)
-        except MissingArgumentsError as insisted:
+        except MissingArgumentsError as error:
             if self.everything:
                 raise
-            self.log_lines.info("%s: asked once more with all of its filters", insisted.what)
+            self.log_lines.info("%s: requested again with all filters", error.what)
         else:
             return
         self.everything = self._all_filters()
@@ -225,10 +225,10 @@ class Brands(SpotwatchStream):
 
     def _all_filters(self) -> dict[str, Any]:
         call = "/get-all-channels"
-        answer = exact_json(self.fetch(make_call(f"{self.url_base}{call}", {}), label=f", {call}").content)
-        known = list(channels(answer, call))
+        body = exact_json(self.fetch(make_call(f"{self.url_base}{call}", {}), label=f", {call}").content)
+        known = list(channels(body, call))
         return {
-            "region": sorted(answer),
+            "region": sorted(body),
             "channel": sorted({row["channel"] for row in known}),
             "time_seen_from": utc_text(instant_range(self.config, self.tap.run_start).start),
             "time_seen_to": utc_text(self.tap.run_start),
@@ -240,7 +240,7 @@ class Brands(SpotwatchStream):
 
 
 class TVGenres(SpotwatchStream):
-    """Genres and subgenres of TV programmes, by region; what is not told is `""`."""
+    """Genres and subgenres of TV programmes by region; an unknown one is `""`."""
 
     name = "tv_genres"
     path = "/get-all-tv-genres"

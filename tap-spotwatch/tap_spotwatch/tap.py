@@ -15,7 +15,7 @@ from singer_adtech.tap import AdTechTap
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from tap_spotwatch.answers import LINK
+from tap_spotwatch.responses import LINK
 from tap_spotwatch.streams import STREAMS
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from singer_sdk.streams import Stream
 
-# What a header can carry: printable ASCII, and no blank at either end.
+# The characters of a header: printable ASCII, without leading or trailing spaces.
 _KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 
 
@@ -33,7 +33,7 @@ def _names(name: str, of: str, streams: str) -> th.Property[list[str]]:
         th.ArrayType(th.StringType),
         default=[],
         title=name.capitalize(),
-        description=f"Only {of}, of {streams}; empty means all. No entry is blank or has a comma.",
+        description=f"Only {of}, in {streams}. Empty means all. Entries must not be blank or contain a comma.",
     )
 
 
@@ -57,7 +57,7 @@ class TapSpotwatch(AdTechTap):
     """Singer tap for Spotwatch: ads, airings and ad breaks detected on European TV."""
 
     name = "tap-spotwatch"
-    # No call is built from what an answer supplies: a plain GET can change the account.
+    # No call is built from a response: a plain GET can change the account.
     follow_redirects = False
     allowed_requests = (
         ("GET", "/get-ads"),
@@ -71,7 +71,7 @@ class TapSpotwatch(AdTechTap):
         ("GET", "/get-all-brands"),
         ("GET", "/get-all-tv-genres"),
         ("GET", "/get-message-queue"),
-        # The same calls where their arguments are too long for an address.
+        # The same calls with arguments that are too long for an address.
         ("POST", "/get-ads"),
         ("POST", "/get-broadcasts"),
         ("POST", "/get-blocks"),
@@ -87,7 +87,7 @@ class TapSpotwatch(AdTechTap):
             required=True,
             secret=True,
             title="API key",
-            description="The key of your Spotwatch account; sent in the header `Authorization` only.",
+            description="The key of the Spotwatch account, sent only in the header `Authorization`.",
         ),
         settings.api_url("https://api.spotwatch.io"),
         settings.allow_http(),
@@ -96,16 +96,16 @@ class TapSpotwatch(AdTechTap):
             "end_date",
             th.StringType,
             title="End date",
-            description="Where reading ends, ISO 8601: a UTC day is read to its end, an instant is not read itself. "
-            "Without it, or in the future: now.",
+            description="End of the range, ISO 8601: a UTC day (inclusive) or an instant (exclusive). Default: "
+            "now, also if it is in the future.",
         ),
         _names("regions", "these countries", "ads, broadcasts and blocks"),
         _names("channels", "these TV channels", "broadcasts and blocks"),
         settings.page_size(10_000, 100_000, "ads, broadcasts and blocks"),
         settings.window_days(1, 366),
-        _lookback("ads_lookback_days", 7, 366, "days", "as ads are identified late"),
-        _lookback("broadcasts_lookback_days", 3, 366, "days", "as programmes and ads are assigned late"),
-        _lookback("blocks_lookback_minutes", 60, 44_640, "minutes", "for changes that were under way"),
+        _lookback("ads_lookback_days", 7, 366, "days", "because ads are identified late"),
+        _lookback("broadcasts_lookback_days", 3, 366, "days", "because programmes and ads are assigned late"),
+        _lookback("blocks_lookback_minutes", 60, 44_640, "minutes", "because changes may be recorded late"),
         settings.parallel_requests(2, 8, "windows of a stream, never pages of one window"),
         settings.budget_folder(),
         settings.request_timeout(),
@@ -125,7 +125,7 @@ class TapSpotwatch(AdTechTap):
 
     @cached_property
     def links(self) -> HiddenLinks:
-        """The page links of this run, which no log shows."""
+        """The page links of this run, to hide in logs."""
         return HiddenLinks()
 
     only_testing = False
@@ -141,19 +141,19 @@ class TapSpotwatch(AdTechTap):
         if not _KEY.fullmatch(self.config["api_key"]):
             raise SettingError(
                 "setting `api_key`: the value is not allowed",
-                "give the key as it was issued: printable ASCII, without blanks around it",
+                "use the key as issued: printable ASCII without leading or trailing spaces",
             )
         instant_range(self.config, self.run_start)
         for name in ("regions", "channels"):
             for entry in self.config[name]:
                 if "," in entry or not entry.strip():
                     raise SettingError(
-                        f"setting `{name}`: {entry!r} is not allowed", "give one name in each entry, without commas"
+                        f"setting `{name}`: {entry!r} is not allowed", "use one name per entry, without commas"
                     )
 
     @override
     def make_authenticator(self) -> HeaderAuthenticator:
-        # "Schema": the type of the header is the word `key`.
+        # "Schema": the scheme of the header is the word `key`.
         return HeaderAuthenticator("Authorization", f"key {self.config['api_key']}")
 
     @override

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 CALL = "/get-broadcasts"
 LINK = "/????????????????????"
 WHERE = "stream broadcasts, window 2024-06-08T00:00:00+00:00..2024-06-09T00:00:00+00:00: "
-REFUSED = "the API refused the key: check `api_key`, or ask Spotwatch what the key may read"
+REFUSED = "the API refused the key: check `api_key`, or ask Spotwatch for access"
 DOWN = "the vendor may be down: "
 
 
@@ -43,11 +43,11 @@ def settings(vendor: SpotwatchSimulator, **more: Any) -> dict[str, Any]:
             400,
             "Unknown keyword, no such region [xx].",
             (
-                'HTTP 400 Bad Request "Unknown keyword, no such region [xx].": check the settings, `regions` and '
-                "`channels` above all"
+                'HTTP 400 Bad Request "Unknown keyword, no such region [xx].": check the settings, '
+                "especially `regions` and `channels`"
             ),
         ),
-        (404, "nothing here", 'HTTP 404 Not Found "nothing here": no such call at this address: check `api_url`'),
+        (404, "nothing here", 'HTTP 404 Not Found "nothing here": check `api_url`'),
         (410, "", "HTTP 410 Gone: check the settings"),
     ],
 )
@@ -176,7 +176,7 @@ def test_a_rate_limit_that_stays_ends_the_run_without_the_link(
     )
 
 
-NO_PAGE = "the answer has no `page` object, or no `results`: both were expected"
+NO_PAGE = "the response has no `page` object or no `results`"
 
 
 @pytest.mark.parametrize(
@@ -190,13 +190,13 @@ NO_PAGE = "the answer has no `page` object, or no `results`: both were expected"
         ({"page": [], "results": []}, NO_PAGE),
         (
             {"page": {"next": None}, "results": {"id": 1}},
-            "the answer's `results` is an object of numbers: a list was expected",
+            "`results` in the response is an object of numbers instead of a list",
         ),
         (
             {"page": {"next": None}, "results": [1]},
-            "the answer's `results` holds one of numbers: objects were expected",
+            "`results` in the response contains one of numbers instead of objects",
         ),
-        ({"page": {"next": None}, "results": None}, "the answer's `results` is one of nulls: a list was expected"),
+        ({"page": {"next": None}, "results": None}, "`results` in the response is one of nulls instead of a list"),
     ],
 )
 def test_an_answer_of_another_shape_ends_the_run(run_tap: TapRunner, script: Script, answer: Any, said: str) -> None:

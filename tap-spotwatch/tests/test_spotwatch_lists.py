@@ -118,7 +118,7 @@ def test_any_other_shape_fails_the_stream(  # noqa: PLR0913, PLR0917 - a case an
     vendor = script.pages(Answer.json(answer))
     run = run_tap({**vendor.settings(), "parallel_requests": 1}, stream, fails=True)
     assert run.error == (
-        f"stream {stream}: {call} answered with {shape}, a shape that the tap does not know: deselect the stream, and "
+        f"stream {stream}: {call} returned {shape}, an unknown format: deselect the stream, and "
         "report this to the tap's authors"
     )
 

@@ -187,7 +187,7 @@ def test_an_answer_of_another_shape_ends_the_run(run_tap: TapRunner, script: Scr
     vendor = script.pages(Answer.json(answer))
     run = run_tap(queue(vendor), STREAM, fails=True)
     assert run.error == (
-        "stream broadcast_messages: /get-message-queue answered with something else than a list of messages: up to 100 "
+        "stream broadcast_messages: /get-message-queue did not return a list of messages: up to 100 "
         "messages may be lost; report this to the tap's authors"
     )
 
@@ -273,5 +273,5 @@ def test_a_queue_that_is_filled_faster_than_it_is_read_is_left_to_the_next_run(
     # then
     assert [row["broadcast_id"] for row in run.records(STREAM)] == list(range(7))
     assert run.warnings() == [
-        "stream broadcast_messages: 7 batches read, and the queue is not empty: the next run continues with it"
+        "stream broadcast_messages: 7 batches read, and the queue is not empty: the next run continues"
     ]

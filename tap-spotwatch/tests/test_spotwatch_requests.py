@@ -205,8 +205,8 @@ def test_any_other_link_is_refused_and_not_shown(run_tap: TapRunner, script: Scr
     run = run_tap(vendor.settings(), "broadcasts", fails=True)
     # then
     assert run.error == (
-        "stream broadcasts, window 2024-06-01T00:00:00+00:00..2024-06-02T00:00:00+00:00: the vendor's page link is "
-        "refused: it has an unknown form or leads to another host (link not shown): check `api_url`; if it is right, "
+        "stream broadcasts, window 2024-06-01T00:00:00+00:00..2024-06-02T00:00:00+00:00: the page link is refused: "
+        "it has an unknown form or another host (link not shown): check `api_url`; if it is right, "
         "report this to Spotwatch"
     )
     assert [request.path for request in vendor.journal] == ["/get-broadcasts"]
@@ -231,7 +231,7 @@ def test_links_that_lead_in_a_circle_end_the_run(run_tap: TapRunner, script: Scr
         script.page(script.airing(3), following="/linknumber1", total=9),
     )
     run = run_tap(vendor.settings(), "broadcasts", fails=True)
-    assert "the vendor's page links lead in a circle (link not shown)" in run.error
+    assert "the page links form a circle (link not shown)" in run.error
     assert len(vendor.journal) == 3
 
 

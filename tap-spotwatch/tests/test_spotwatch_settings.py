@@ -86,8 +86,8 @@ BAD: list[tuple[str, Any, str]] = [
         "api_key",
         "two\nlines-of-it",
         (
-            "setting `api_key`: the value is not allowed: give the key as it was issued: printable ASCII, without "
-            "blanks around it"
+            "setting `api_key`: the value is not allowed: use the key as issued: printable ASCII without leading or "
+            "trailing spaces"
         ),
     ),
     ("start_date", None, "setting `start_date` is missing"),
@@ -105,7 +105,7 @@ BAD: list[tuple[str, Any, str]] = [
         for end in ("2024-06-07", "2024-06-07T23:59:59Z", "2024-06-08T01:00:00+02:00")
     ],
     *[
-        (name, [good, bad], f"setting `{name}`: {bad!r} is not allowed: give one name in each entry, without commas")
+        (name, [good, bad], f"setting `{name}`: {bad!r} is not allowed: use one name per entry, without commas")
         for name, good in (("regions", "de"), ("channels", "vox"))
         for bad in ("at,fr", "", " ")
     ],

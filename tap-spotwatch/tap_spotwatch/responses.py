@@ -1,4 +1,4 @@
-"""Answers of Spotwatch: the page object around rows, and the shapes of its reference lists."""
+"""Spotwatch's responses: the page object around rows, and the formats of its reference lists."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import requests
 
 LINK = re.compile(r"/[A-Za-z0-9_]{8,128}")
-"""The form of a page link; no documented call has it, as each holds a dash or is shorter."""
+"""The form of a page link. No documented call has it: each contains a dash or is shorter."""
 
 
 class Page(msgspec.Struct):
@@ -29,7 +29,7 @@ class Page(msgspec.Struct):
 
     @property
     def total(self) -> int | None:
-        """Rows of all pages together; None if it is not told."""
+        """Rows of all pages; None if not reported."""
         return self.results_total if type(self.results_total) is int else None
 
 
@@ -38,54 +38,55 @@ class _Envelope(msgspec.Struct):
     results: msgspec.Raw
 
 
-# Made before threads use it: msgspec 0.22 may crash when several are the first to need a type.
+# Created at import: msgspec 0.22 may crash if several threads are the first to use a type.
 _ENVELOPES = msgspec.json.Decoder(_Envelope)
 
 
 def read_page(response: requests.Response) -> tuple[Page, msgspec.Raw]:
-    """Read an answer's page object, and leave its rows as bytes.
+    """Decode the page object of a response; the rows stay bytes.
 
     Raises:
-        DataError: There is no page object, or no results.
+        DataError: The response has no `page` object or no `results`.
     """
     try:
         envelope = _ENVELOPES.decode(response.content)
     except msgspec.ValidationError:
         raise DataError(
-            "the answer has no `page` object, or no `results`: both were expected",
+            "the response has no `page` object or no `results`",
             "check `api_url`; if it is right, report this to the tap's authors",
         ) from None
     return envelope.page, envelope.results
 
 
 def read_rows(response: requests.Response) -> Iterator[dict[str, Any]]:
-    """Decode the rows of a page, numbers exact.
+    """Decode the rows of a page with exact numbers.
 
     Raises:
-        DataError: `results` is no list of objects.
+        DataError: `results` is not a list of objects.
     """
     rows = exact_json(bytes(read_page(response)[1]))
     if not isinstance(rows, list):
         raise DataError(
-            f"the answer's `results` is {_shape(rows)}: a list was expected", "report this to the tap's authors"
+            f"`results` in the response is {_kind(rows)} instead of a list", "report this to the tap's authors"
         )
     for row in rows:
         if not isinstance(row, dict):
             raise DataError(
-                f"the answer's `results` holds {_shape(row)}: objects were expected", "report this to the tap's authors"
+                f"`results` in the response contains {_kind(row)} instead of objects",
+                "report this to the tap's authors",
             )
         yield row
 
 
 def link_path(link: object, api_url: str) -> str:
-    """Return the path of a page link, below the base address.
+    """Return the path of a page link, relative to the base address.
 
     Args:
-        link: What the vendor sent as `next`.
-        api_url: The base address, without a slash at its end.
+        link: The value of `next`.
+        api_url: The base address without a trailing slash.
 
     Raises:
-        DataError: The link has another form or leads to another host; its words do not show the link.
+        DataError: The link has another form or another host. The message does not contain the link.
     """
     if isinstance(link, str):
         path = link
@@ -94,18 +95,18 @@ def link_path(link: object, api_url: str) -> str:
         if LINK.fullmatch(path):
             return path
     raise DataError(
-        "the vendor's page link is refused: it has an unknown form or leads to another host (link not shown)",
+        "the page link is refused: it has an unknown form or another host (link not shown)",
         "check `api_url`; if it is right, report this to Spotwatch",
     )
 
 
 def _own_path(address: str, api_url: str) -> str:
-    """Return what an address has after the base address; nothing if it is elsewhere, or has more than a path."""
+    """Return the path of an address after the base address; empty if the host differs or there is more than a path."""
     try:
         parts = urlsplit(address)
         if origin(address) != origin(api_url) or "@" in parts.netloc or parts.query or parts.fragment:
             return ""
-    except ValueError:  # a port that is none
+    except ValueError:  # an invalid port
         return ""
     return parts.path.removeprefix(urlsplit(api_url).path)
 
@@ -114,15 +115,15 @@ def names(value: Any, key: str, call: str) -> Iterator[dict[str, Any]]:
     """Read a list of names.
 
     Args:
-        value: A list of strings (Assumed: the page says "list"), or of objects with the name as `key` or `name`.
-        key: What the row calls the name.
-        call: The call that answered, for the message.
+        value: A list of strings (Assumed from the word "list"), or of objects with the name in `key` or `name`.
+        key: The column of the name.
+        call: The path of the call, for the message.
 
     Yields:
-        Rows with `key`; other members of an object beside it. Nulls are skipped.
+        Rows with `key` and the other members of an object. Nulls are skipped.
 
     Raises:
-        DataError: It is something else.
+        DataError: The value has another format.
     """
     if not isinstance(value, list):
         raise _unknown(call, value)
@@ -143,7 +144,7 @@ def channels(value: Any, call: str) -> Iterator[dict[str, Any]]:
     """Read a map of channels by region; rows have `region` and `channel`.
 
     Raises:
-        DataError: It is something else.
+        DataError: The value has another format.
     """
     for region, of_region in _members(value, call):
         for row in names(of_region, "channel", call):
@@ -153,11 +154,11 @@ def channels(value: Any, call: str) -> Iterator[dict[str, Any]]:
 def genres(value: Any, call: str) -> Iterator[dict[str, Any]]:
     """Read the genres by region; rows have `region`, `genre` and `subgenre`.
 
-    Assumed: a region has a map of subgenres by genre. Also read: a list of genres; a map of the two lists `genres` and
-    `subgenres`, of which it is not told which belong together. What is not told is `""`.
+    Assumed: a region has a map of subgenres by genre. Also read: a list of genres, and a map of two separate lists
+    `genres` and `subgenres`. An unknown genre or subgenre is `""`.
 
     Raises:
-        DataError: It is something else.
+        DataError: The value has another format.
     """
     for region, of_region in _members(value, call):
         if isinstance(of_region, list):
@@ -176,7 +177,7 @@ def genres(value: Any, call: str) -> Iterator[dict[str, Any]]:
 
 
 def _members(value: Any, call: str, *, empty: bool = False) -> Iterator[tuple[str, Any]]:
-    """Return the members of an object; those that are null only if an empty one means something."""
+    """Return the members of an object; null members only if `empty` is true."""
     if not isinstance(value, dict):
         raise _unknown(call, value)
     return ((name, member) for name, member in value.items() if empty or member is not None)
@@ -184,13 +185,13 @@ def _members(value: Any, call: str, *, empty: bool = False) -> Iterator[tuple[st
 
 def _unknown(call: str, value: Any) -> DataError:
     return DataError(
-        f"{call} answered with {_shape(value)}, a shape that the tap does not know",
+        f"{call} returned {_kind(value)}, an unknown format",
         "deselect the stream, and report this to the tap's authors",
     )
 
 
-def _shape(value: Any) -> str:
-    """Say what a JSON value is, without a word of its content."""
+def _kind(value: Any) -> str:
+    """Describe a JSON value without its content."""
     if isinstance(value, list):
         kinds = sorted({_KINDS[type(item)] for item in value})
         return f"a list of {' and '.join(kinds)}" if kinds else "an empty list"
