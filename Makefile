@@ -12,7 +12,7 @@ TAPS = tap-adspect tap-ispot tap-magnite tap-spotwatch tap-springserve
 PACKAGES = singer-adtech simulators stand-ins target-duckdb-arrow target-s3-strict $(TAPS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup env environment plugins loaders stand-ins demo sync-all backfill test lint format types unit pythons \
+.PHONY: help setup env environment plugins loaders stand-ins demo sync-all backfill test lint format generate types unit pythons \
   meltano-test reliability pins clean
 
 help: ## list these commands
@@ -61,6 +61,9 @@ lint: environment ## style, and what ruff finds
 format: environment ## put the sources in order
 	@$(RUN) ruff check --fix .
 	@$(RUN) ruff format .
+
+generate: environment ## the READMEs' tables, plugins/ and .env.example, from the taps
+	@$(RUN) python scripts/generate.py
 
 types: environment ## mypy, strict
 	@set -e; for package in $(PACKAGES); do \

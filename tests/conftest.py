@@ -106,6 +106,7 @@ def project(tmp_path: Path) -> Path:
     (folder / ".meltano").mkdir(parents=True)
     for name in ("meltano.yml", "Makefile", ".env.example"):
         shutil.copy(ROOT / name, folder / name)
+    shutil.copytree(ROOT / "plugins", folder / "plugins")
     # Copied, because scripts work on the checkout that they are in.
     shutil.copytree(ROOT / "scripts", folder / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
     for kind in ("extractors", "loaders", "mappers"):

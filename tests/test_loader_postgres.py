@@ -32,11 +32,7 @@ PLUGIN = next(
     for plugin in yaml.safe_load((ROOT / "meltano.yml").read_text())["plugins"]["loaders"]
     if plugin["name"] == "target-postgres"
 )
-SETTINGS = {
-    setting["name"]: setting["value"]
-    for setting in PLUGIN["settings"]
-    if "value" in setting and "$" not in str(setting["value"])
-}
+SETTINGS = {name: value for name, value in PLUGIN["config"].items() if "$" not in str(value)}
 
 INTEGER = {"type": ["integer", "null"]}
 NUMBER = {"type": ["number", "null"]}

@@ -36,7 +36,7 @@ def commented(lines: list[str]) -> list[tuple[str, str]]:
             ],
         ),
         (["config", "set", "tap-ispot", "window_days", "2"], ["    config:", "      window_days: '2'"]),
-        (["config", "set", "target-duckdb", "load_method", "upsert"], ["    config:", "      load_method: upsert"]),
+        (["config", "set", "target-duckdb", "load_method", "upsert"], ["      load_method: upsert"]),
         (["select", "tap-ispot", "episodes", "*"], ["    - episodes.*"]),
         (["select", "--exclude", "tap-springserve", "supply_tags", "*"], ["    - '!supply_tags.*'"]),
         (

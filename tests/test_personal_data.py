@@ -42,6 +42,7 @@ class Project:
         self.folder = folder
         self.warehouse = folder / "warehouse.duckdb"
         self.definition: dict[str, Any] = yaml.safe_load((ROOT / "meltano.yml").read_text())
+        (folder / "plugins").symlink_to(ROOT / "plugins")
         (folder / ".meltano").mkdir()
         for kind in ("extractors", "loaders", "mappers"):
             (folder / ".meltano" / kind).symlink_to(ROOT / ".meltano" / kind)

@@ -24,6 +24,7 @@ def checkout(tmp_path: Path) -> Path:
     shutil.copytree(ROOT / "scripts", tmp_path / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "Makefile", tmp_path / "Makefile")
     shutil.copy(ROOT / "meltano.yml", tmp_path / "meltano.yml")
+    shutil.copytree(ROOT / "plugins", tmp_path / "plugins")
     return tmp_path
 
 

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
-import yaml
 from target_duckdb_arrow.database import CATALOG, Database
 from target_duckdb_arrow.target import TargetDuckDBArrow
 
@@ -351,24 +350,3 @@ def test_the_readme_lists_the_settings() -> None:
     # then
     assert match is not None
     assert match[1] == settings_table()
-
-
-def test_meltano_yml_has_the_settings() -> None:
-    # given
-    TargetDuckDBArrow.append_builtin_config(TargetDuckDBArrow.config_jsonschema)
-    (loader,) = yaml.safe_load((PROJECT / "meltano.yml").read_text())["plugins"]["loaders"]
-
-    # when
-    listed = {setting["name"]: setting for setting in loader["settings"]}
-
-    # then
-    wanted = {
-        name: definition
-        for name, definition in TargetDuckDBArrow.config_jsonschema["properties"].items()
-        if not name.startswith(("stream_map", "faker", "flattening"))
-    }
-    assert list(listed) == list(wanted)
-    for name, setting in listed.items():
-        assert setting["description"] == wanted[name]["description"]
-        if name not in {"filepath", "default_target_schema"}:  # the project gives these
-            assert setting.get("value") == wanted[name].get("default")

@@ -1,0 +1,215 @@
+"""Generate what repeats the taps' code: READMEs' tables, plugin definitions, and the credentials of .env.example.
+
+`python scripts/generate.py` writes the files; with `--check` it writes nothing and exits with 1 if one is out of date.
+
+Generated are `plugins/extractors/*.lock` and `plugins/loaders/target-duckdb--*.lock` (in the format of `meltano lock`),
+and the text between marks in each tap's README.md and in .env.example.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from singer_sdk import Tap, Target
+
+ROOT = Path(__file__).resolve().parent.parent
+VARIANT = "adtech"
+TAPS = {
+    "tap-ispot": "TapISpot",
+    "tap-adspect": "TapAdspect",
+    "tap-spotwatch": "TapSpotwatch",
+    "tap-magnite": "TapMagnite",
+    "tap-springserve": "TapSpringServe",
+}
+"""The taps of this repository and their classes."""
+
+LOGINS = {"tap-springserve": [["email", "password"], ["auth_token"]]}
+"""Alternative groups of credentials, for taps whose schema requires none of them."""
+
+BUILT_IN = ("stream_map", "faker_", "flattening_", "emit_", "process_")
+"""Prefixes of the settings that singer-sdk adds to every plugin."""
+
+
+def tap_class(name: str) -> type[Tap]:
+    """Return the class of a tap."""
+    found: type[Tap] = getattr(importlib.import_module(f"{name.replace('-', '_')}.tap"), TAPS[name])
+    return found
+
+
+def logins(name: str) -> list[list[str]]:
+    """Return alternative groups of required settings, such as `[["api_key", "start_date"]]`."""
+    required: list[str] = tap_class(name).config_jsonschema.get("required", [])
+    return [[*group, *required] for group in LOGINS.get(name, [[]])]
+
+
+def extractor(name: str) -> dict[str, Any]:
+    """Return the definition of a tap.
+
+    Every setting is of kind `string`. Meltano converts values of other kinds before the tap sees them: as a date `2026`
+    becomes today, as a boolean `t` becomes false, and an empty integer ends in a traceback. A string reaches the tap
+    unchanged, and the tap reads it or refuses it in one line.
+    """
+    tap = tap_class(name)
+    definitions = []
+    for setting, declared in tap.config_jsonschema["properties"].items():
+        if setting.startswith(BUILT_IN):
+            continue
+        definition = {"name": setting, "kind": "string"}
+        definition |= {"label": declared["title"], "description": declared["description"]}
+        if declared.get("secret"):
+            definition["sensitive"] = True
+        definitions.append(definition)
+    label, _, description = (tap.__doc__ or "").removeprefix("Singer tap for ").partition(": ")
+    return {
+        "plugin_type": "extractors",
+        "name": name,
+        "namespace": name.replace("-", "_"),
+        "variant": VARIANT,
+        "label": label,
+        "pip_url": f"-e ./singer-adtech -e ./{name}",
+        "executable": name,
+        "description": description[:1].upper() + description[1:].removesuffix("."),
+        "capabilities": sorted(one.value for one in tap.capabilities),
+        "settings_group_validation": logins(name),
+        "settings": definitions,
+    }
+
+
+KINDS = {"integer": "integer", "boolean": "boolean", "string": "string"}
+
+
+def loader() -> dict[str, Any]:
+    """Return the definition of the embedded loader."""
+    target: type[Target] = importlib.import_module("target_duckdb_arrow.target").TargetDuckDBArrow
+    definitions = []
+    for setting, declared in target.config_jsonschema["properties"].items():
+        if setting.startswith(BUILT_IN):
+            continue
+        types = [declared["type"]] if isinstance(declared["type"], str) else declared["type"]
+        definition = {"name": setting, "kind": next(KINDS[one] for one in types if one in KINDS)}
+        if "enum" in declared:
+            definition |= {
+                "kind": "options",
+                "options": [{"label": one, "value": one} for one in declared["enum"] if one],
+            }
+        definition |= {"label": declared["title"], "description": declared["description"]}
+        definitions.append(definition)
+    return {
+        "plugin_type": "loaders",
+        "name": "target-duckdb",
+        "namespace": "target_duckdb",
+        "variant": VARIANT,
+        "label": "DuckDB",
+        "pip_url": "-e ./target-duckdb-arrow",
+        "executable": "target-duckdb-arrow",
+        "description": "One DuckDB file, upserted by key",
+        "capabilities": sorted(one.value for one in target.capabilities),
+        "settings_group_validation": [["filepath"]],
+        "settings": definitions,
+    }
+
+
+def streams_table(name: str) -> str:
+    """Return a table of a tap's streams, those that are on by default first."""
+    tap = tap_class(name)(config={}, validate_config=False, setup_mapper=False)
+    lines = [
+        "| stream | endpoint | primary key | replication | on by default | |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for stream in sorted(tap.streams.values(), key=lambda stream: not stream.selected_by_default):
+        key = stream.replication_key
+        parent = stream.parent_stream_type
+        replication = f"incremental, {key}" if key else f"with {parent.name}" if parent else "full table"
+        path = str(getattr(stream, "path", "")).replace("<", "&lt;").replace(">", "&gt;")
+        about = (type(stream).__doc__ or "").splitlines()[0]
+        on = "yes" if stream.selected_by_default else "no"
+        lines.append(f"| {stream.name} | {path} | {', '.join(stream.primary_keys)} | {replication} | {on} | {about} |")
+    return "\n".join(lines)
+
+
+def selection(name: str) -> str:
+    """Return the `select` of meltano.yml for the streams that are on by default."""
+    tap = tap_class(name)(config={}, validate_config=False, setup_mapper=False)
+    off = [f'"!{stream.name}.*"' for stream in tap.streams.values() if not stream.selected_by_default]
+    listed = ", ".join(['"*.*"', *off])
+    rules = textwrap.fill(f"select: [{listed}]", 118, initial_indent="    ", subsequent_indent="      ")
+    return f"```yaml\n{rules}\n```"
+
+
+def about_tables(name: str) -> str:
+    """Return the tables of settings and capabilities that `--about` prints."""
+    command = [sys.executable, "-m", name.replace("-", "_"), "--about", "--format=markdown"]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True, encoding="utf-8").stdout  # noqa: S603 - a tap of this repository
+    sections = dict(re.findall(r"^## (.+?)\n+(.*?)\s*(?=^## |\Z)", printed, flags=re.DOTALL | re.MULTILINE))
+    rows = [row for row in sections["Settings"].splitlines() if row.startswith("|")]
+    # A setting without a default gets an empty cell instead of Python's None.
+    settings = "\n".join(re.sub(r"^(\| [^|]+ \| [^|]+) \| None \|", r"\1 | |", row) for row in rows)
+    return f"### Settings\n\n{settings}\n\n## Capabilities\n\n{sections['Capabilities']}"
+
+
+def credentials() -> str:
+    """Return the variables of .env.example: of each tap its credentials and start date."""
+    lines = []
+    for name in TAPS:
+        declared = tap_class(name).config_jsonschema["properties"]
+        lines += ["", f"# {extractor(name)['label']}"]
+        for setting in dict.fromkeys((*logins(name)[0], "start_date")):
+            lines += textwrap.wrap(declared[setting]["description"], 118, initial_indent="# ", subsequent_indent="# ")
+            variable = f"{name}_{setting}".replace("-", "_").upper()
+            lines.append(f"{variable}={'2024-01-01' if setting == 'start_date' else ''}")
+    return "\n".join(lines)
+
+
+def between_marks(text: str, mark: str, content: str, comment: str = "<!-- {} -->") -> str:
+    """Return a text with other content between the marks `MARK: begin` and `MARK: end`."""
+    begin, end = (comment.format(f"{mark}: {which}") for which in ("begin", "end"))
+    before, found, rest = text.partition(f"{begin}\n")
+    _, also, after = rest.partition(f"{end}\n")
+    if not found or not also:
+        sys.exit(f"the marks `{begin}` and `{end}` are missing")
+    return f"{before}{begin}\n{content}\n{end}\n{after}"
+
+
+def files() -> Iterator[tuple[Path, str]]:
+    """Return the generated files with their content."""
+    for definition in (*map(extractor, TAPS), loader()):
+        name = f"{definition['name']}--{VARIANT}.lock"
+        yield ROOT / "plugins" / definition["plugin_type"] / name, json.dumps(definition, indent=2) + "\n"
+    for name in TAPS:
+        path = ROOT / name / "README.md"
+        text = between_marks(path.read_text(encoding="utf-8"), "streams", f"\n{streams_table(name)}\n")
+        text = between_marks(text, "select", f"\n{selection(name)}\n")
+        yield path, between_marks(text, "about", f"\n{about_tables(name)}\n")
+    path = ROOT / ".env.example"
+    yield path, between_marks(path.read_text(encoding="utf-8"), "generated", f"{credentials()}\n", "# {}")
+
+
+def main() -> int:
+    """Write or check the files; returns the exit code."""
+    parser = argparse.ArgumentParser(description="Generate the files that repeat the taps' code, or check them.")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a file is out of date")
+    check = parser.parse_args().check
+    outdated = [(path, text) for path, text in files() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    if not check:
+        for path, text in outdated:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        return 0
+    for path, _ in outdated:
+        print(f"{path.relative_to(ROOT)} is out of date: run `python scripts/generate.py`")
+    return 1 if outdated else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
