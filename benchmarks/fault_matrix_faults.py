@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from vendor_simulators.alterations import Alteration
-    from vendor_simulators.messages import Answer, Request
+    from vendor_simulators.messages import Request, Response
 
 Position = Literal["first", "middle", "last", "lasting"]
 POSITIONS: tuple[Position, ...] = ("first", "middle", "last", "lasting")
@@ -25,14 +25,14 @@ PAST_DATE = "Sat, 01 Jan 2000 00:00:00 GMT"
 
 
 class Kill(Fault):
-    """The client dies instead of being answered."""
+    """Kills the client instead of sending a response."""
 
     pid = 0
 
     @override
-    def answer(self, handle: Callable[[], Answer], expire: Callable[[], None], request: Request) -> Answer:
+    def response(self, handle: Callable[[], Response], expire: Callable[[], None], request: Request) -> Response:
         os.kill(self.pid, signal.SIGKILL)
-        return super().answer(handle, expire, request)
+        return super().response(handle, expire, request)
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from singer_adtech.tap import AdTechTap
-    from vendor_simulators.messages import Answer
+    from vendor_simulators.messages import Response
     from vendor_simulators.simulator import Simulator
 
 DAYS = 2
@@ -247,9 +247,9 @@ def test_fields_that_are_not_in_the_schema_are_twenty_warnings_and_a_count(
 
 def change(setting: Setting, monkeypatch: pytest.MonkeyPatch, edit: Callable[[list[Any]], object]) -> None:
     """Let the vendor answer with other rows in the list of a case."""
-    handle: Callable[[Any], Answer] = setting.vendor.handle
+    handle: Callable[[Any], Response] = setting.vendor.handle
 
-    def answer(request: Any) -> Answer:
+    def answer(request: Any) -> Response:
         given = handle(request)
         if request.path == setting.case.path and given.body.plain:
             body = json.loads(given.body.plain)

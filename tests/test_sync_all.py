@@ -28,7 +28,7 @@ from vendor_simulators.springserve import SpringServeSimulator
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from vendor_simulators.messages import Answer, Request
+    from vendor_simulators.messages import Request, Response
     from vendor_simulators.pytest_plugin import Simulate
     from vendor_simulators.simulator import Simulator
 
@@ -194,7 +194,7 @@ def hold(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Simulator, str],
         gate, answer = Gate(), vendor.handle
         gates.append(gate)
 
-        def handle(request: Request) -> Answer:
+        def handle(request: Request) -> Response:
             if fnmatch(request.path, path):
                 gate.asked.set()
                 gate.opened.wait(120)

@@ -49,7 +49,7 @@ def rows(reply: Reply) -> list[str]:
         "/collections/presets",
     ],
 )
-def test_documented_endpoints_are_answered(adspect: AdspectSimulator, path: str) -> None:
+def test_documented_endpoints_respond(adspect: AdspectSimulator, path: str) -> None:
     reply = ask(adspect, path)
     assert reply.status == 200
     assert isinstance(reply.json(), dict if path == "/account" else list)

@@ -54,7 +54,7 @@ def test_a_body_without_rows_stays(body: bytes) -> None:
 
 @contextmanager
 def open_call(simulator: ISpotSimulator) -> Iterator[http.client.HTTPResponse]:
-    """Ask for brands, and read the head of the answer only."""
+    """Ask for brands, and read the head of the response only."""
     connection = http.client.HTTPConnection("127.0.0.1", int(simulator.url.rpartition(":")[2]), timeout=5)
     headers = {"Authorization": f"Bearer {simulator.tokens.issue()}"}
     connection.request("GET", "/v4/brands?sort=id", headers=headers)
@@ -97,10 +97,10 @@ def test_pages_without_rows_have_no_end(ispot: ISpotSimulator) -> None:
     # Given a list of few pages, each of which is altered
     ispot.faults.add(Fault(path="/v4/brands", action="endless", times=None))
     # When a page far past the end is requested
-    answers = []
+    responses = []
     for number in (1, 1000):
         headers = {"Authorization": f"Bearer {ispot.tokens.issue()}"}
         params = {"sort": "id", "page[size]": 5, "page[number]": number}
-        answers.append(call(ispot.url, "/v4/brands", params=params, headers=headers))
+        responses.append(call(ispot.url, "/v4/brands", params=params, headers=headers))
     # Then it is there
-    assert [(answer.status, answer.json()["data"]) for answer in answers] == [(200, []), (200, [])]
+    assert [(response.status, response.json()["data"]) for response in responses] == [(200, []), (200, [])]

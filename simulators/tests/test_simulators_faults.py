@@ -26,21 +26,21 @@ def brands(simulator: ISpotSimulator, **params: object) -> Reply:
     return call(simulator.url, "/v4/brands", params={"sort": "id", **params}, headers=headers)
 
 
-def test_fault_meets_the_nth_matching_request_and_so_many_after_it(ispot: ISpotSimulator) -> None:
+def test_fault_applies_to_consecutive_requests_from_the_nth_match(ispot: ISpotSimulator) -> None:
     # Given a fault for the second and third request
     fault = Fault(
         path="/v4/brands", nth=2, times=2, status=429, headers={"Retry-After": "1"}, body='{"title": "Too many"}'
     )
     ispot.faults.add(fault)
 
-    # When there are four, and one to another path between them
+    # When four requests are sent, and one to another path in between
     statuses = [brands(ispot).status]
     headers = {"Authorization": f"Bearer {ispot.tokens.issue()}"}
     assert call(ispot.url, "/v4/networks", headers=headers).status == 200
     second = brands(ispot)
     statuses += [second.status, brands(ispot).status, brands(ispot).status]
 
-    # Then these two went wrong, as the plan says, and the journal has what was answered
+    # Then these two fail as planned, and the journal has the statuses sent
     assert statuses == [200, 429, 429, 200]
     assert second.headers["Retry-After"] == "1"
     assert second.headers["Content-Type"] == "application/json"
@@ -50,12 +50,12 @@ def test_fault_meets_the_nth_matching_request_and_so_many_after_it(ispot: ISpotS
 
 
 def test_fault_matches_method_pattern_and_parameters(ispot: ISpotSimulator) -> None:
-    # Given a fault for page 2 of anything below /v4, for ever
+    # Given a fault for page 2 of anything below /v4, without an end
     ispot.faults.add(
         Fault(path="/v4/*", method="get", params={"page[number]": 2}, times=None, status=503, body="maintenance")
     )
 
-    # When pages 1 and 2 are asked for
+    # When pages 1 and 2 are requested
     first = brands(ispot, **{"page[size]": 20, "page[number]": 1})
     second = brands(ispot, **{"page[size]": 20, "page[number]": 2})
     again = brands(ispot, **{"page[size]": 20, "page[number]": 2})
@@ -72,19 +72,19 @@ def test_first_fault_due_wins_and_all_that_match_count(ispot: ISpotSimulator) ->
     # When three requests come
     statuses = [brands(ispot).status for _ in range(3)]
 
-    # Then the second fault has spent its first time on the request the first one took
+    # Then the first request counts for the second fault too
     assert statuses == [500, 502, 200]
 
 
 def test_fault_plan_can_be_cleared(ispot: ISpotSimulator) -> None:
-    # Given a fault for ever
+    # Given a fault without an end
     ispot.faults.add(Fault(times=None))
     assert brands(ispot).status == 500
 
     # When the plan is cleared
     ispot.faults.clear()
 
-    # Then all is well
+    # Then requests succeed again
     assert brands(ispot).status == 200
 
 
@@ -102,8 +102,8 @@ def test_html_fault(ispot: ISpotSimulator) -> None:
         assert reply.body.startswith(b"<!DOCTYPE html>")
 
 
-def test_cut_fault_promises_more_than_it_sends(ispot: ISpotSimulator) -> None:
-    # Given a whole answer, and a fault
+def test_cut_fault_sends_less_than_content_length(ispot: ISpotSimulator) -> None:
+    # Given a complete response, and a fault
     whole = brands(ispot).body
     ispot.faults.add(Fault(action="cut"))
 
@@ -111,7 +111,7 @@ def test_cut_fault_promises_more_than_it_sends(ispot: ISpotSimulator) -> None:
     with pytest.raises(http.client.IncompleteRead) as caught:
         brands(ispot)
 
-    # Then half of it came, and the rest was promised
+    # Then half of it arrives, and Content-Length announces the rest
     assert caught.value.partial == whole[: len(whole) // 2]
     assert caught.value.expected == len(whole) - len(whole) // 2
     assert ispot.journal[-1].status == 200
@@ -125,12 +125,12 @@ def test_drop_fault_sends_nothing(ispot: ISpotSimulator) -> None:
     with pytest.raises(http.client.RemoteDisconnected):
         brands(ispot)
 
-    # Then the request was seen and not answered, and the next one is
+    # Then the request was recorded without a response, and the next one gets one
     assert ispot.journal[-1].status == 0
     assert brands(ispot).status == 200
 
 
-def test_slow_fault_waits_and_answers(ispot: ISpotSimulator) -> None:
+def test_slow_fault_delays_the_response(ispot: ISpotSimulator) -> None:
     # Given a fault of a fifth of a second
     ispot.faults.add(Fault(action="slow", delay=0.2))
 
@@ -138,22 +138,22 @@ def test_slow_fault_waits_and_answers(ispot: ISpotSimulator) -> None:
     began = time.monotonic()
     reply = brands(ispot)
 
-    # Then the answer is right and late
+    # Then the response is right and late
     assert reply.status == 200
     assert time.monotonic() - began >= 0.2
     entry = ispot.journal[-1]
     assert entry.finished - entry.at >= 0.2
 
 
-def test_broken_json_fault_has_a_right_length(ispot: ISpotSimulator) -> None:
-    # Given a whole answer, and a fault
+def test_broken_json_fault_has_a_correct_length(ispot: ISpotSimulator) -> None:
+    # Given a complete response, and a fault
     whole = brands(ispot).body
     ispot.faults.add(Fault(action="broken_json"))
 
     # When the request comes
     reply = brands(ispot)
 
-    # Then it ends in the middle, though HTTP sees nothing wrong
+    # Then the body ends in the middle, and Content-Length matches
     assert (reply.status, reply.headers["Content-Length"]) == (200, str(len(whole) // 2))
     assert reply.body == whole[: len(whole) // 2]
     with pytest.raises(json.JSONDecodeError):
@@ -162,7 +162,7 @@ def test_broken_json_fault_has_a_right_length(ispot: ISpotSimulator) -> None:
 
 
 def test_redirect_fault_points_to_another_host(ispot: ISpotSimulator) -> None:
-    # Given one redirect as it comes, and one to a chosen address
+    # Given a redirect with defaults, and one to a given address
     ispot.faults.add(
         Fault(action="redirect"), Fault(action="redirect", nth=2, status=307, headers={"location": "http://other/"})
     )
@@ -181,10 +181,10 @@ def test_expire_token_fault_makes_all_tokens_invalid(ispot: ISpotSimulator) -> N
     assert call(ispot.url, "/v4/brands", headers=headers).status == 200
     ispot.faults.add(Fault(action="expire_token"))
 
-    # When it dies just before a request
+    # When it expires just before a request
     statuses = [call(ispot.url, "/v4/brands", headers=headers).status for _ in range(2)]
 
-    # Then it stays dead, a new one works, and nothing of this is the client's fault
+    # Then it stays invalid, a new one works, and no violation is recorded
     assert statuses == [401, 401]
     assert brands(ispot).status == 200
     assert ispot.violations == []
@@ -199,14 +199,14 @@ def test_expire_token_fault_makes_all_tokens_invalid(ispot: ISpotSimulator) -> N
         ({"action": "slow"}, "needs a delay"),
     ],
 )
-def test_fault_refuses_what_makes_no_sense(fields: dict[str, object], message: str) -> None:
-    # When a fault cannot be meant, then it says why
+def test_invalid_faults_are_refused(fields: dict[str, object], message: str) -> None:
+    # When a fault is invalid, then the error names the reason
     with pytest.raises(ValueError, match=message):
         Fault(**fields)  # type: ignore[arg-type]  # wrong on purpose
 
 
 @pytest.mark.parametrize(("action", "status"), [("empty", 200), ("no_content", 204)])
-def test_an_answer_without_a_body(ispot: ISpotSimulator, action: Any, status: int) -> None:
+def test_response_without_a_body(ispot: ISpotSimulator, action: Any, status: int) -> None:
     ispot.faults.add(Fault(path="/v4/brands", action=action))
     reply = brands(ispot)
     assert (reply.status, reply.body) == (status, b"")
@@ -214,14 +214,14 @@ def test_an_answer_without_a_body(ispot: ISpotSimulator, action: Any, status: in
 
 
 def test_half_of_the_rows_and_exact_numbers(ispot: ISpotSimulator) -> None:
-    # Given an answer, and the same one with half of its rows
+    # Given a response, and the same one with half of its rows
     headers = {"Authorization": f"Bearer {ispot.tokens.issue()}"}
     day = {"filter[start_date]": "2024-03-08", "filter[end_date]": "2024-03-08", "sort": "airing_date_et,id"}
     path = "/v4/metrics/audience/airings"
     whole = json.loads(call(ispot.url, path, params=day, headers=headers).body, parse_float=str)
     ispot.faults.add(Fault(path=path, action="half_rows"))
     half = json.loads(call(ispot.url, path, params=day, headers=headers).body, parse_float=str)
-    # Then the first row is missing and every second one after it, and nothing else is other
+    # Then every second row is missing, starting with the first, and the rest is equal
     assert half == {**whole, "data": whole["data"][1::2]}
     assert len(whole["data"]) == 40
 
@@ -236,15 +236,15 @@ def test_half_of_the_lines_of_a_report(adspect: AdspectSimulator) -> None:
     # In any order, as the vendor sends them.
     assert {*half.splitlines()} < {*whole.splitlines()}
     assert len(half.splitlines()) == len(whole.splitlines()) // 2
-    # One row alone is a list by itself.
+    # A list of one row becomes empty.
     assert call(adspect.url, "/v1/reports/funnel", params=asked, headers=headers).body == b""
 
 
-def test_the_answer_to_another_request(ispot: ISpotSimulator) -> None:
+def test_response_to_another_request(ispot: ISpotSimulator) -> None:
     # Given three pages
     ispot.faults.add(Fault(path="/v4/brands", nth=3, times=2, action="previous"))
     pages = [brands(ispot, **{"page[size]": 5, "page[number]": number}).json() for number in (1, 2)]
-    # When another one, and the last one again, are answered from a cache that does not look at the query
+    # When another page, and the last one again, come from a cache that ignores the query
     again = [brands(ispot, **{"page[size]": 5, "page[number]": number}).json() for number in (3, 2)]
-    # Then both are answers to other requests
+    # Then both are responses to other requests
     assert again == [pages[1], pages[0]]

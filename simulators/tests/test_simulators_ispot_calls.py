@@ -77,7 +77,7 @@ def test_wrong_credentials_are_refused_without_a_violation(simulate: Simulate, s
 
 def test_token_response_may_contain_only_the_token(simulate: Simulate) -> None:
     # Given the other variant, then the response has nothing else
-    simulator = simulate(ISpotSimulator(days=1, token_answer="token_only"))
+    simulator = simulate(ISpotSimulator(days=1, token_response="token_only"))
     assert list(log_in(simulator).json()) == ["access_token"]
 
 
@@ -203,7 +203,7 @@ def test_other_misuse_is_a_violation(ispot: ISpotSimulator) -> None:
         call(ispot.url, "/v4/brands", "HEAD", headers=token).status,
     ]
 
-    # Then each is answered and recorded
+    # Then each gets a response and is recorded
     assert statuses == [200, 405, 404, 404, 200, 200, 200]
     assert ispot.violations == [
         "a call that is not read-only: DELETE /v4/brands",

@@ -226,7 +226,7 @@ def test_limits_are_reported_but_not_enforced_by_default(simulate: Simulate) -> 
     simulator = simulate(ISpotSimulator(days=1))
     simulator.limits.rules["brands"] = [Rule(2, 60)]
 
-    # When four requests are sent, then all are answered and none reports zero remaining
+    # When four requests are sent, then all get a response and none reports zero remaining
     replies = [get(simulator, "/v4/brands") for _ in range(4)]
     assert [(reply.status, reply.headers["X-RateLimit-Remaining"]) for reply in replies] == [(200, "1")] * 4
 

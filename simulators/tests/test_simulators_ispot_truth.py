@@ -42,7 +42,7 @@ AIRINGS = {
 }
 VARIANTS: list[dict[str, Any]] = [
     {},
-    {"links": "empty_list", "empty_total_pages": 0, "token_answer": "token_only"},
+    {"links": "empty_list", "empty_total_pages": 0, "token_response": "token_only"},
     {"links": "null", "limit_headers": "delta", "too_many": "text"},
     {"links": "absent", "limit_headers": "none"},
     {"empty_to_one": "null_data"},

@@ -14,7 +14,7 @@ import pytest
 from typing_extensions import override
 from vendor_simulators.calls import call
 from vendor_simulators.faults import Fault
-from vendor_simulators.messages import Answer, Refused
+from vendor_simulators.messages import Refused, Response
 from vendor_simulators.server import serve
 from vendor_simulators.simulator import Restated, Simulator, SimulatorError
 
@@ -39,23 +39,23 @@ class Echo(Simulator):
         return {"api_url": self.api_url}
 
     @override
-    def handle(self, request: Request) -> Answer:
+    def handle(self, request: Request) -> Response:
         if request.path == "/api/lines":
-            return Answer.lines([["1", "a"], ["2", "é"]])
+            return Response.lines([["1", "a"], ["2", "é"]])
         if request.path == "/api/cookies":
             headers = [("Set-Cookie", "A=1; Version=1"), ("Set-Cookie", "B=2")]
-            return Answer.json({"cookies": request.cookies(), "basic": request.basic()}, headers=headers)
+            return Response.json({"cookies": request.cookies(), "basic": request.basic()}, headers=headers)
         if request.path == "/api/timeout":
-            return Answer.text("session timed out", 419)
+            return Response.text("session timed out", 419)
         if request.path == "/api/large":
-            return Answer.json(LARGE)
+            return Response.json(LARGE)
         if request.path == "/api/nothing":
-            return Answer(status=204)
+            return Response(status=204)
         if request.path == "/api/refused":
-            raise Refused(Answer.text("Retry later\n", 429))
+            raise Refused(Response.text("Retry later\n", 429))
         if request.path == "/api/bug":
             raise KeyError("a bug of the simulator")
-        return Answer.json({"method": request.method, "params": request.params, "body": request.body.decode()})
+        return Response.json({"method": request.method, "params": request.params, "body": request.body.decode()})
 
     @override
     def truth(
@@ -143,13 +143,13 @@ def test_server_accepts_a_chunked_body(echo: Echo) -> None:
     # When a chunked body is sent
     connection = http.client.HTTPConnection("127.0.0.1", int(echo.url.rpartition(":")[2]))
     connection.request("POST", "/api/x", body=iter([b"one ", b"two"]), encode_chunked=True)
-    answer = json.loads(connection.getresponse().read())
+    response = json.loads(connection.getresponse().read())
     connection.request("GET", "/api/x")
     after = connection.getresponse().status
     connection.close()
 
     # Then it is read whole, and the next request on the connection is parsed
-    assert answer["body"] == "one two"
+    assert response["body"] == "one two"
     assert after == 200
 
 
@@ -189,10 +189,10 @@ def test_server_survives_malformed_requests(echo: Echo, raw: bytes, status: byte
         raw_socket.sendall(raw)
         raw_socket.shutdown(socket.SHUT_WR)
         with raw_socket.makefile("rb") as stream:
-            answer = stream.read()
+            response = stream.read()
 
-    # Then it is refused, is not an error of the simulator, and the next request is answered
-    assert status in answer
+    # Then it is refused, is not an error of the simulator, and the next request gets a response
+    assert status in response
     assert call(echo.url, "/api/x").status == 200
     assert echo.errors == []
 

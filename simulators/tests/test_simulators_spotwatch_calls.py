@@ -34,10 +34,10 @@ def ids(reply: Reply) -> list[int]:
 
 def chain(simulator: SpotwatchSimulator, path: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Follow a result to its end and return the responses."""
-    answers = [get(simulator, path, params).json()]
-    while answers[-1]["page"]["next"]:
-        answers.append(get(simulator, answers[-1]["page"]["next"]).json())
-    return answers
+    responses = [get(simulator, path, params).json()]
+    while responses[-1]["page"]["next"]:
+        responses.append(get(simulator, responses[-1]["page"]["next"]).json())
+    return responses
 
 
 def test_the_key_is_accepted_in_three_places_two_of_which_are_violations(spotwatch: SpotwatchSimulator) -> None:
@@ -48,7 +48,7 @@ def test_the_key_is_accepted_in_three_places_two_of_which_are_violations(spotwat
         call(spotwatch.url, "/get-all-regions", params={"key": key}),
         post(spotwatch, "/get-all-regions", {"key": key}),
     ]
-    # Then all are answered, and the two that leak are violations
+    # Then all get a response, and the two that leak are violations
     assert [reply.status for reply in replies] == [200, 200, 200]
     assert spotwatch.violations == [
         "the key is in the query: GET /get-all-regions",
@@ -78,7 +78,7 @@ def test_no_key_and_another_scheme_are_violations(spotwatch: SpotwatchSimulator,
 
 
 def test_the_documented_errors_are_returned_exactly(spotwatch: SpotwatchSimulator) -> None:
-    # "Error response example", and the second answer of "Batch Requests"
+    # "Error response example", and the second response of "Batch Requests"
     missing = get(spotwatch, "/get-ad", {"ad_fields": "categories"})
     assert (missing.status, missing.body.decode()) == (
         400,
@@ -155,17 +155,17 @@ def test_pages_have_the_requested_size(simulate: Simulate, sent: int | None, siz
 
 def test_a_result_is_followed_by_links_to_its_end_and_back(spotwatch: SpotwatchSimulator) -> None:
     # When a result of 301 rows is read in pages of 100
-    answers = chain(spotwatch, "/get-broadcasts", {"page_lim": 100, "broadcast_fields": "id"})
+    responses = chain(spotwatch, "/get-broadcasts", {"page_lim": 100, "broadcast_fields": "id"})
     # Then the paging information is as documented
-    pages = [answer["page"] for answer in answers]
+    pages = [response["page"] for response in responses]
     assert [(page["index"], page["results_total"], page["pages_total"]) for page in pages] == [
         (number, 301, 4) for number in range(4)
     ]
     assert (pages[0]["prev"], pages[-1]["next"]) == (None, None)
     assert all(LINK.fullmatch(page["next"]) for page in pages[:-1])
-    assert len({row["id"] for answer in answers for row in answer["results"]}) == 301
+    assert len({row["id"] for response in responses for row in response["results"]}) == 301
     # and a link back returns the previous page
-    assert get(spotwatch, pages[1]["prev"]).json()["results"] == answers[0]["results"]
+    assert get(spotwatch, pages[1]["prev"]).json()["results"] == responses[0]["results"]
     assert spotwatch.violations == []
 
 
@@ -264,7 +264,7 @@ def test_the_queue_removes_returned_messages(simulate: Simulate) -> None:
 
 
 def test_the_queue_keeps_a_thousand_and_may_return_an_array(simulate: Simulate) -> None:
-    simulator = simulate(SpotwatchSimulator(days=1, rows_per_day=1200, queue_messages=1500, queue_answer="array"))
+    simulator = simulate(SpotwatchSimulator(days=1, rows_per_day=1200, queue_messages=1500, queue_response="array"))
     assert len(get(simulator, "/get-message-queue").json()) == 1000
 
 

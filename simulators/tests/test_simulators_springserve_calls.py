@@ -50,11 +50,11 @@ def credentials(simulator: SpringServeSimulator, **changed: str) -> dict[str, st
 def test_a_login_returns_a_token_for_both_versions(simulate: Simulate, expiration: str, kind: type) -> None:
     simulator = simulate(SpringServeSimulator(days=1, rows_per_day=5, expiration=expiration))
 
-    answer = log_in(simulator, json.dumps(credentials(simulator)).encode()).json()
+    response = log_in(simulator, json.dumps(credentials(simulator)).encode()).json()
 
-    assert isinstance(answer.get("expiration"), kind)
-    assert ask(simulator, "/v0/campaigns", Authorization=answer["token"]).status == 200
-    assert ask(simulator, "/v1/supply_tags", Authorization=answer["token"]).status == 200
+    assert isinstance(response.get("expiration"), kind)
+    assert ask(simulator, "/v0/campaigns", Authorization=response["token"]).status == 200
+    assert ask(simulator, "/v1/supply_tags", Authorization=response["token"]).status == 200
     assert simulator.violations == []
 
 
@@ -249,15 +249,15 @@ def test_a_report_is_queued_built_and_returned_page_by_page(simulate: Simulate) 
     # When it is requested, polled, and read
     first = ask(simulator, "/v0/report", "POST", body=body).json()
     more = {**body, "report_id": first["report_id"]}
-    answers = [ask(simulator, "/v0/report", "POST", body=more).json() for _ in "12"]
+    responses = [ask(simulator, "/v0/report", "POST", body=more).json() for _ in "12"]
     second = ask(simulator, "/v0/report", "POST", body={**more, "page": 2}).json()
     # Then it has the documented states and members
     assert (first["status"], len(first["report_id"])) == ("QUEUED", 36)
-    assert [answer["status"] for answer in answers] == ["BUILDING", "COMPLETE"]
-    assert sorted(answers[1]) == ["data", "page", "report_id", "status", "total_pages", "total_rows"]
-    assert (answers[1]["page"], second["page"], second["total_pages"]) == (1, 2, 2)
-    rows = [*answers[1]["data"], *second["data"]]
-    assert len(rows) == answers[1]["total_rows"] == len(simulator.truth("x", report=BODY))
+    assert [response["status"] for response in responses] == ["BUILDING", "COMPLETE"]
+    assert sorted(responses[1]) == ["data", "page", "report_id", "status", "total_pages", "total_rows"]
+    assert (responses[1]["page"], second["page"], second["total_pages"]) == (1, 2, 2)
+    rows = [*responses[1]["data"], *second["data"]]
+    assert len(rows) == responses[1]["total_rows"] == len(simulator.truth("x", report=BODY))
     assert set(rows[0]) == {"date", "supply_tag_id", "supply_tag_name", "impressions"}
     assert simulator.violations == []
 

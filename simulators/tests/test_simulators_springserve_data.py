@@ -85,9 +85,9 @@ def test_members_have_their_parents_id_in_the_truth_only(springserve: SpringServ
     parent = springserve.inventory.entities[parents][0]
     version = "v1" if stream == "demand_tag_priorities" else "v0"
 
-    answer = read(springserve, f"/{version}/{parents}/{parent.id}/{part}")
+    response = read(springserve, f"/{version}/{parents}/{parent.id}/{part}")
 
-    rows = answer if version == "v0" else answer["results"]
+    rows = response if version == "v0" else response["results"]
     own = [record for record in springserve.truth(stream) if record[column] == parent.id]
     assert len(rows) == min(len(own), 50)
     assert [column in row for row in rows] == [stream == "demand_tag_priorities"] * len(rows)

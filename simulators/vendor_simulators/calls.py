@@ -14,7 +14,7 @@ from vendor_simulators.messages import Headers
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# Seconds before an unanswered call fails.
+# Seconds without a response before a call fails.
 _TIMEOUT = 10
 
 

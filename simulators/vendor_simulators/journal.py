@@ -44,7 +44,7 @@ class Journal(Sequence["Request"]):
         return "\n".join(f"{entry.status} {entry.method} {entry.target}" for entry in self) or "no request"
 
     def add(self, request: Request) -> None:
-        """Add a request that has just arrived; its status is set when it is answered."""
+        """Add a request that has just arrived; its status is set when the response is ready."""
         with self._lock:
             self._entries.append(request)
 

@@ -50,7 +50,7 @@ class Limiter:
     def count(self, family: str) -> Usage | None:
         """Count a request and return the family's usage; None for a family without rules.
 
-        Refused requests are not counted: the vendor limits the requests that it answers.
+        Refused requests are not counted: the vendor limits only the requests that it accepts.
         """
         rules = self.rules.get(family)
         if not rules:

@@ -56,12 +56,12 @@ class Headers(Mapping[str, str]):
 
 @dataclass(eq=False)
 class Request:
-    """A received request and how it was answered.
+    """A received request and the status of its response.
 
     `path` is percent-decoded and has no query. `params` holds the decoded (name, value) pairs of the query in order,
     including blank values. `target` is the target of the request line as sent. `at` and `finished` are times of
     `time.monotonic()`: when the body had been read, and when the response was ready to be sent. `status` is 0 until the
-    request is answered, and stays 0 if the connection is dropped.
+    response is ready, and stays 0 if the connection is dropped.
     """
 
     method: str
@@ -152,7 +152,7 @@ class Content:
 
 
 @dataclass
-class Answer:
+class Response:
     """A response to be sent.
 
     `delivery` is one of `whole`; `cut`: Content-Length is the full size, but the connection is closed halfway
@@ -197,6 +197,6 @@ class Answer:
 class Refused(Exception):  # noqa: N818 - a response, not an error of the simulator
     """Raised anywhere while handling a request to send this response immediately."""
 
-    def __init__(self, answer: Answer) -> None:
-        super().__init__(f"answered with {answer.status}")
-        self.answer = answer
+    def __init__(self, response: Response) -> None:
+        super().__init__(f"refused with status {response.status}")
+        self.response = response

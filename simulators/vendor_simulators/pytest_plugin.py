@@ -32,7 +32,7 @@ class Simulate(Protocol):
 def simulate() -> Iterator[Simulate]:
     """Return a function that starts a simulator, for example `simulate(ISpotSimulator(days=2, ties="stable"))`.
 
-    The test fails at its end if a simulator raised an error while answering.
+    The test fails at its end if a simulator raised an unexpected error.
     """
     with ExitStack() as servers:
 

@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from typing_extensions import override
 
 from vendor_simulators.control import PREFIX, control
-from vendor_simulators.messages import GZIP_FROM_BYTES, Answer, Headers, Request
+from vendor_simulators.messages import GZIP_FROM_BYTES, Headers, Request, Response
 from vendor_simulators.simulator import SimulatorError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Server(TCPServer):
     """A server for one simulator.
 
     Args:
-        simulator: Answers the requests.
+        simulator: Handles the requests.
         host: Address to listen on.
         port: Port; 0 = any free port.
     """
@@ -57,7 +57,7 @@ class Server(TCPServer):
         self._acceptor = threading.Thread(target=self.serve_forever, args=(_POLL,), name=simulator.name, daemon=True)
 
     def start(self) -> None:
-        """Start answering requests in background threads."""
+        """Start handling requests in background threads."""
         self.simulator.started(self.url)
         self._acceptor.start()
 
@@ -121,14 +121,14 @@ class _Handler(BaseHTTPRequestHandler):
             return
         simulator = self.server.simulator
         is_control = request.path.startswith(PREFIX)
-        answer = control(simulator, request) if is_control else simulator.respond(request)
-        if answer.delivery == "drop":
+        response = control(simulator, request) if is_control else simulator.respond(request)
+        if response.delivery == "drop":
             self.close_connection = True
         else:
-            request.status = answer.status
+            request.status = response.status
         request.finished = time.monotonic()
-        if answer.delivery != "drop":
-            self._send(request, answer)
+        if response.delivery != "drop":
+            self._send(request, response)
 
     # The base class looks for a method named do_ and the HTTP method.
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_COPY = _exchange  # noqa: N815 - names of the base class
@@ -169,44 +169,44 @@ class _Handler(BaseHTTPRequestHandler):
         self.rfile.readline()
         return body
 
-    def _body(self, request: Request, answer: Answer) -> bytes:
+    def _body(self, request: Request, response: Response) -> bytes:
         """Return what is sent of the body, and set the header fields that describe it."""
-        if answer.status in _BODILESS:
+        if response.status in _BODILESS:
             return b""
-        body = answer.body.plain
-        large = len(body) >= GZIP_FROM_BYTES and not answer.has("Content-Encoding")
+        body = response.body.plain
+        large = len(body) >= GZIP_FROM_BYTES and not response.has("Content-Encoding")
         if large and "gzip" in request.headers.get("Accept-Encoding", ""):
-            body = answer.body.zipped
-            answer.default("Content-Encoding", "gzip")
-            answer.default("Vary", "Accept-Encoding")
-        answer.default("Content-Type", answer.content_type)
-        chunked = answer.delivery == "cut_chunks"
-        answer.default(*(("Transfer-Encoding", "chunked") if chunked else ("Content-Length", str(len(body)))))
-        if answer.delivery in ("cut", "cut_chunks", "reset"):
+            body = response.body.zipped
+            response.default("Content-Encoding", "gzip")
+            response.default("Vary", "Accept-Encoding")
+        response.default("Content-Type", response.content_type)
+        chunked = response.delivery == "cut_chunks"
+        response.default(*(("Transfer-Encoding", "chunked") if chunked else ("Content-Length", str(len(body)))))
+        if response.delivery in ("cut", "cut_chunks", "reset"):
             self.close_connection = True
             body = body[: len(body) // 2]
         return b"%x\r\n%b\r\n" % (len(body), body) if chunked else body
 
-    def _send(self, request: Request, answer: Answer) -> None:
-        body = self._body(request, answer)
+    def _send(self, request: Request, response: Response) -> None:
+        body = self._body(request, response)
         if self.close_connection:
-            answer.default("Connection", "close")
+            response.default("Connection", "close")
         try:
-            reason = _REASONS.get(answer.status) or HTTPStatus(answer.status).phrase
+            reason = _REASONS.get(response.status) or HTTPStatus(response.status).phrase
         except ValueError:
             reason = ""
-        answer.default("Date", self.date_time_string())
-        lines = [f"{self.protocol_version} {answer.status} {reason}"]
-        lines += [f"{name}: {value}" for name, value in answer.headers]
+        response.default("Date", self.date_time_string())
+        lines = [f"{self.protocol_version} {response.status} {reason}"]
+        lines += [f"{name}: {value}" for name, value in response.headers]
         head = "\r\n".join([*lines, "\r\n"]).encode("latin-1", "replace")
         if request.method == "HEAD":
             body = b""
-        if answer.delivery == "drip":
-            self._drip(head, body, answer.pace)
+        if response.delivery == "drip":
+            self._drip(head, body, response.pace)
             return
         # One call for head and body: two would add a round trip to a small response.
         self.wfile.write(head + body)
-        if answer.delivery == "reset":
+        if response.delivery == "reset":
             # Otherwise the reset could overtake the first half.
             self.server.simulator.stopping.wait(_BEFORE_RESET)
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -230,12 +230,12 @@ def serve(simulator: Simulator, port: int = 0, host: str = "127.0.0.1") -> Itera
     """Serve a simulator while the block runs; afterwards no thread or socket is left.
 
     Args:
-        simulator: Answers the requests.
+        simulator: Handles the requests.
         port: Port; 0 = any free port, see `Server.port` and `Server.url`.
         host: Address to listen on.
 
     Raises:
-        SimulatorError: At the end of the block, if the simulator raised an error while answering and the block did not.
+        SimulatorError: At the end of the block, if the simulator raised an unexpected error and the block did not.
     """
     server = Server(simulator, host, port)
     server.start()

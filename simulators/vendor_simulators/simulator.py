@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from vendor_simulators.faults import FaultPlan
 from vendor_simulators.journal import Journal
-from vendor_simulators.messages import Answer, Refused
+from vendor_simulators.messages import Refused, Response
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,7 +83,7 @@ class Simulator(ABC):
         self.journal = Journal()
         self.faults = FaultPlan()
         self.errors: list[BaseException] = []
-        """Unexpected errors while answering; `serve` raises an error for them when it ends."""
+        """Unexpected errors while handling requests; `serve` raises an error for them when it ends."""
         self.violations: list[str] = []
         """The client's violations of the vendor's rules, one line each."""
         self.stopping = threading.Event()
@@ -111,8 +111,8 @@ class Simulator(ABC):
         """Return the minimum settings of a tap: api_url, accepted credentials, start_date."""
 
     @abstractmethod
-    def handle(self, request: Request) -> Answer:
-        """Answer a request as the vendor would; may raise `Refused` instead of returning a response."""
+    def handle(self, request: Request) -> Response:
+        """Respond to a request as the vendor would; may raise `Refused` instead of returning a response."""
 
     @abstractmethod
     def truth(
@@ -141,7 +141,7 @@ class Simulator(ABC):
     def expire_tokens(self) -> None:  # noqa: B027 - optional: not every vendor has tokens
         """Invalidate all tokens or sessions; does nothing for vendors without them."""
 
-    def decorate(self, request: Request, answer: Answer) -> None:  # noqa: B027 - optional
+    def decorate(self, request: Request, response: Response) -> None:  # noqa: B027 - optional
         """Add headers that the vendor sends with every response, including faults; headers already set are kept."""
 
     def flag(self, violation: str) -> None:
@@ -158,7 +158,7 @@ class Simulator(ABC):
         self.stopping.set()
         self._url = None
 
-    def respond(self, request: Request) -> Answer:
+    def respond(self, request: Request) -> Response:
         """Journal a request, apply the fault plan and return the response; never raises.
 
         The journal has the status before the response is sent, so a client that has read the response finds it there.
@@ -169,18 +169,18 @@ class Simulator(ABC):
             self.stopping.wait(fault.delay)
         try:
             if fault is None:
-                answer = self._handle(request)
-                self.faults.note(request, answer)
+                response = self._handle(request)
+                self.faults.note(request, response)
             else:
-                answer = fault.answer(lambda: self._handle(request), self.expire_tokens, request)
-            self.decorate(request, answer)
+                response = fault.response(lambda: self._handle(request), self.expire_tokens, request)
+            self.decorate(request, response)
         except Exception as error:  # noqa: BLE001 - reported to the test by `serve`, rather than lost with the thread
             self.errors.append(error)
-            answer = Answer.text(f"the simulator failed: {error!r}", 500)
-        return answer
+            response = Response.text(f"the simulator failed: {error!r}", 500)
+        return response
 
-    def _handle(self, request: Request) -> Answer:
+    def _handle(self, request: Request) -> Response:
         try:
             return self.handle(request)
         except Refused as refused:
-            return refused.answer
+            return refused.response

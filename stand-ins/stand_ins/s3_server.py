@@ -33,7 +33,7 @@ class Refusing:
         self.pattern_file = pattern_file
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """Answer a WSGI request."""
+        """Respond to a WSGI request."""
         target = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}?{environ['QUERY_STRING']}"
         if self.pattern_file.exists() and re.match(self.pattern_file.read_text(), target):
             # Read the body, or it would be taken for the next request on the connection.

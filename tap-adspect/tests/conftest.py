@@ -11,7 +11,7 @@ import pytest
 from singer_adtech.testing import FakeClock, tap_runner
 from tap_adspect.tap import TapAdspect
 from typing_extensions import override
-from vendor_simulators.messages import Answer
+from vendor_simulators.messages import Response
 from vendor_simulators.simulator import Restated, Simulator
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Scripted(Simulator):
     time_zone: ClassVar[str] = "UTC"
     base_path: ClassVar[str] = "/v1"
 
-    def __init__(self, answer: Callable[[Request], Answer]) -> None:
+    def __init__(self, answer: Callable[[Request], Response]) -> None:
         super().__init__()
         self._answer = answer
 
@@ -51,7 +51,7 @@ class Scripted(Simulator):
         return {"api_url": self.api_url, "api_key": "made-up-key", "start_date": "2025-03-28"}
 
     @override
-    def handle(self, request: Request) -> Answer:
+    def handle(self, request: Request) -> Response:
         return self._answer(request)
 
     @override
@@ -71,13 +71,13 @@ class Script:
     def __init__(self, simulate: Simulate) -> None:
         self._simulate = simulate
 
-    def __call__(self, answer: Callable[[Request], Answer]) -> Scripted:
+    def __call__(self, answer: Callable[[Request], Response]) -> Scripted:
         """Start a vendor that answers like this."""
         return self._simulate(Scripted(answer))
 
     def body(self, text: str, status: int = 200, content_type: str = "application/json") -> Scripted:
         """Start a vendor that gives this body, whatever is asked."""
-        return self(lambda _: Answer.text(text, status, content_type))
+        return self(lambda _: Response.text(text, status, content_type))
 
     def rows(self, *rows: Any) -> Scripted:
         """Start a vendor that gives these rows, one a line, whatever is asked."""

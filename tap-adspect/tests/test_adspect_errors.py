@@ -13,7 +13,7 @@ from singer_adtech.testing import tap_runner
 from tap_adspect.tap import TapAdspect
 from vendor_simulators.adspect import AdspectSimulator
 from vendor_simulators.faults import Fault
-from vendor_simulators.messages import Answer
+from vendor_simulators.messages import Response
 
 if TYPE_CHECKING:
     from conftest import Script
@@ -180,7 +180,7 @@ def test_totals_are_asked_for_again_too(run_tap: TapRunner, simulate: Simulate) 
 
 
 def test_a_long_message_is_cut(run_tap: TapRunner, script: Script) -> None:
-    vendor = script(lambda _: Answer.json({"message": "x" * 1000}, 400))
+    vendor = script(lambda _: Response.json({"message": "x" * 1000}, 400))
     run = run_tap(vendor.settings(), "account", fails=True)
     assert run.error == f'stream account: HTTP 400 Bad Request "{"x" * 299}…"'
 
@@ -193,8 +193,8 @@ def test_windows_before_the_failure_are_kept(run_tap: TapRunner, adspect: Adspec
 
 
 def test_a_vendor_that_repeats_the_key_does_not_leak_it(run_tap: TapRunner, script: Script) -> None:
-    def answer(request: Request) -> Answer:
-        return Answer.text(f"key {vendor.settings()['api_key']} in {request.headers['Authorization']} is bad", 400)
+    def answer(request: Request) -> Response:
+        return Response.text(f"key {vendor.settings()['api_key']} in {request.headers['Authorization']} is bad", 400)
 
     vendor = script(answer)
     run = run_tap(vendor.settings(), "account", fails=True)

@@ -16,7 +16,7 @@ from tap_adspect.log import row_keys
 from tap_adspect.tap import TapAdspect
 from vendor_simulators.adspect import AdspectSimulator
 from vendor_simulators.faults import Fault
-from vendor_simulators.messages import Answer
+from vendor_simulators.messages import Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,9 +56,9 @@ def click(request: Request, **values: Any) -> list[Any]:
     return [values.get(name) for name in names]
 
 
-def lines(rows: list[list[Any]], empty: str = "") -> Answer:
+def lines(rows: list[list[Any]], empty: str = "") -> Response:
     """Make an answer of rows; of none, with the body `empty`."""
-    return Answer.text("".join(f"{json.dumps(row)}\n" for row in rows) or empty)
+    return Response.text("".join(f"{json.dumps(row)}\n" for row in rows) or empty)
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def test_a_capped_window_is_thrown_away_and_read_in_halves(run_tap: TapRunner, s
 
 def test_halves_go_down_to_one_second(run_tap: TapRunner, script: Script) -> None:
     # Given three rows in one second, and none elsewhere
-    def answer(request: Request) -> Answer:
+    def answer(request: Request) -> Response:
         start, end = (int(request.param(name) or 0) - START for name in ("date_from", "date_to"))
         return lines(
             [click(request, timestamp=text(7), sequence=0, click_id=str(n)) for n in range(3)]
@@ -222,7 +222,7 @@ def test_a_later_status_keeps_the_key() -> None:
 
 def test_rows_of_the_edge_come_once(run_tap: TapRunner, script: Script) -> None:
     # Given a vendor for whom `date_to` is inclusive, and two twins on the edge between two windows
-    def answer(request: Request) -> Answer:
+    def answer(request: Request) -> Response:
         start, end = (int(request.param(name) or 0) - START for name in ("date_from", "date_to"))
         moments = [0, 3600, 3600, 7200]
         return lines([click(request, timestamp=text(one), sequence=0) for one in moments if start <= one <= end])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from vendor_simulators.adspect import AdspectSimulator
 from vendor_simulators.faults import Fault
-from vendor_simulators.messages import Answer
+from vendor_simulators.messages import Response
 
 if TYPE_CHECKING:
     from conftest import Script
@@ -57,17 +57,17 @@ def test_pages(run_tap: TapRunner, simulate: Simulate, options: dict[str, Any], 
 def test_an_account_without_streams(run_tap: TapRunner, script: Script) -> None:
     # Given no page at all
     headers = [("X-Pagination-Total-Count", "0"), ("X-Pagination-Page-Count", "0")]
-    vendor = script(lambda _: Answer.json([], headers=headers))
+    vendor = script(lambda _: Response.json([], headers=headers))
     run = run_tap({**vendor.settings(), "row_count_check": "fail"}, "streams")
     assert run.records("streams") == []
     assert len(vendor.journal) == 1
 
 
-def listed(*names: str, total: int | None = None, pages: int | None = None) -> Answer:
+def listed(*names: str, total: int | None = None, pages: int | None = None) -> Response:
     """Make a page of streams of which the names are the ids."""
     headers = [("X-Pagination-Total-Count", str(total))] if total is not None else []
     headers += [("X-Pagination-Page-Count", str(pages))] if pages is not None else []
-    return Answer.json([{"stream_id": name} for name in names], headers=headers)
+    return Response.json([{"stream_id": name} for name in names], headers=headers)
 
 
 def test_a_stream_that_moves_to_the_next_page_is_emitted_once(run_tap: TapRunner, script: Script) -> None:
@@ -107,7 +107,7 @@ def test_a_total_without_a_number_of_pages_is_enough(run_tap: TapRunner, script:
 @pytest.mark.parametrize("pages", [10**12, None])
 def test_a_list_that_begins_again_and_again_ends(run_tap: TapRunner, script: Script, pages: int | None) -> None:
     # Given full pages that come round and round, of which the vendor reports far more than there are, or no number
-    def answer(request: Request) -> Answer:
+    def answer(request: Request) -> Response:
         number = int(request.param("page") or 0) % 3
         return listed(f"{number}a", f"{number}b", pages=pages)
 
@@ -145,12 +145,12 @@ def test_a_list_of_addresses_of_a_stream_that_is_gone_is_skipped(run_tap: TapRun
     # Given three streams, the second of which is deleted after the list of streams was read
     lists = iter((listed("a", "b/1", "c", total=3, pages=1), listed("a", "c", total=2, pages=1)))
 
-    def answer(request: Request) -> Answer:
+    def answer(request: Request) -> Response:
         if request.path == "/v1/streams":
             return next(lists)
         if "b/1" in request.path:
-            return Answer.json({"message": "gone"}, 404)
-        return Answer.json(["192.0.2.1", "192.0.2.1", 65536])
+            return Response.json({"message": "gone"}, 404)
+        return Response.json(["192.0.2.1", "192.0.2.1", 65536])
 
     vendor = script(answer)
     run = run_tap(vendor.settings(), "stream_ip_lists")
@@ -190,10 +190,10 @@ def test_windows_are_read_side_by_side_if_asked(run_tap: TapRunner, script: Scri
     # Given a vendor that does not answer before three requests wait for it
     three = threading.Barrier(3, timeout=10)
 
-    def answer(request: Request) -> Answer:
+    def answer(request: Request) -> Response:
         three.wait()
         day = (int(request.param("date_from") or 0) - 1743120000) // 86400
-        return Answer.text(json.dumps([f"2025-03-{28 + day}", "5"]))
+        return Response.text(json.dumps([f"2025-03-{28 + day}", "5"]))
 
     vendor = script(answer)
     report = {"name": "daily", "dimensions": ["date"], "metrics": ["clicks"]}

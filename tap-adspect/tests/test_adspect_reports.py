@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tap_adspect.reports import BASE_METRICS, DIMENSIONS, FILTERS, METRICS
 from tap_adspect.tap import TapAdspect
-from vendor_simulators.messages import Answer
+from vendor_simulators.messages import Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -375,7 +375,9 @@ def test_a_report_s_own_windows_and_look_back_hold(run_tap: TapRunner, script: S
 def test_a_report_of_another_account_is_refused_where_the_account_is_read(run_tap: TapRunner, script: Script) -> None:
     # Given a run that reads the account too, as it does by default
     def of(account: str) -> Scripted:
-        return script(lambda request: Answer.json({"account_id": account} if request.path.endswith("account") else []))
+        return script(
+            lambda request: Response.json({"account_id": account} if request.path.endswith("account") else [])
+        )
 
     first = of("a1")
     state = run_tap(first.settings(), "account", "funnel_daily").states[-1]

@@ -7,7 +7,7 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from vendor_simulators.messages import Answer
+from vendor_simulators.messages import Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,7 +90,7 @@ def repeated(name: str, values: list[str]) -> str:
 @pytest.fixture
 def empty(script: Script) -> Scripted:
     """A vendor without a single row."""
-    return script(lambda _: Answer.text("[]"))
+    return script(lambda _: Response.text("[]"))
 
 
 @pytest.mark.parametrize(

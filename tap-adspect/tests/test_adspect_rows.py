@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tap_adspect.rows import asn, collection_rows, metric, stream_row, text_list
-from vendor_simulators.messages import Answer, Content
+from vendor_simulators.messages import Content, Response
 
 if TYPE_CHECKING:
     from conftest import Script
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 FUNNEL = "/v1/reports/funnel"
 
 
-def read(run_tap: TapRunner, script: Script, body: str | Answer, *, fails: bool = False, **report: Any) -> Run:
+def read(run_tap: TapRunner, script: Script, body: str | Response, *, fails: bool = False, **report: Any) -> Run:
     """Read one day of a report whose answer has this body."""
     vendor = script.body(body) if isinstance(body, str) else script(lambda _: body)
     reports = [{"name": "daily", "dimensions": ["date"], "metrics": ["clicks", "quality"], **report}]
@@ -121,7 +121,7 @@ def test_a_broken_line_never_passes(run_tap: TapRunner, script: Script, body: st
 def test_a_broken_character_of_a_row_is_named_by_its_column(run_tap: TapRunner, script: Script) -> None:
     # Given lines in which half of an emoji, a byte of Latin 1 and NaN stand beside what is good
     body = f'["{DAY}", "x\\ud83d", "5", 0]\n["{DAY}", "caf?", "6", NaN]'
-    answer = Answer.json([])
+    answer = Response.json([])
     answer.body = Content(body.encode().replace(b"?", b"\xe9"))
     run = read(run_tap, script, answer, dimensions=["date", "sub_id"])
     assert [(one["sub_id"], one["clicks"], one["quality"]) for one in run.records("daily")] == [
@@ -281,7 +281,7 @@ def test_a_stream_field_by_field(run_tap: TapRunner, script: Script) -> None:
         "hll_threshold": {"a": {"b": []}},
         "geo": [],
     }
-    vendor = script(lambda _: Answer.text(json.dumps([sent, {**sent, "stream_id": "t"}]).replace("0.15", "0.150")))
+    vendor = script(lambda _: Response.text(json.dumps([sent, {**sent, "stream_id": "t"}]).replace("0.15", "0.150")))
     run = run_tap(vendor.settings(), "streams")
     record = run.records("streams")[0]
     assert {name: value for name, value in record.items() if value is not None} == {

@@ -12,7 +12,7 @@ import pytest
 from singer_adtech import testing
 from tap_ispot.tap import TapISpot
 from typing_extensions import override
-from vendor_simulators.messages import Answer
+from vendor_simulators.messages import Response
 from vendor_simulators.simulator import Restated, Simulator
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Scripted(Simulator):
     time_zone: ClassVar[str] = "America/New_York"
     base_path: ClassVar[str] = "/v4"
 
-    def __init__(self, answer: Callable[[Request], Answer]) -> None:
+    def __init__(self, answer: Callable[[Request], Response]) -> None:
         super().__init__()
         self._answer = answer
         self.token_answer: dict[str, Any] = {"access_token": "made-up-token"}
@@ -88,8 +88,8 @@ class Scripted(Simulator):
         }
 
     @override
-    def handle(self, request: Request) -> Answer:
-        return Answer.json(self.token_answer) if request.path == "/v4/oauth2/token" else self._answer(request)
+    def handle(self, request: Request) -> Response:
+        return Response.json(self.token_answer) if request.path == "/v4/oauth2/token" else self._answer(request)
 
     @override
     def truth(
@@ -113,7 +113,7 @@ class Script:
     def __init__(self, simulate: Simulate) -> None:
         self._simulate = simulate
 
-    def __call__(self, answer: Callable[[Request], Answer]) -> Scripted:
+    def __call__(self, answer: Callable[[Request], Response]) -> Scripted:
         """Start a vendor that answers like this."""
         return self._simulate(Scripted(answer))
 
@@ -122,10 +122,10 @@ class Script:
         return self(lambda _: self.page(rows, **pagination))
 
     @staticmethod
-    def page(rows: Sequence[Any], **pagination: Any) -> Answer:
+    def page(rows: Sequence[Any], **pagination: Any) -> Response:
         """Make one page; without `pagination`, of a list that has no other."""
         told = pagination or {"total": len(rows), "count": len(rows), "total_pages": 1}
-        return Answer.json({"data": list(rows), "meta": {"pagination": told}})
+        return Response.json({"data": list(rows), "meta": {"pagination": told}})
 
     @staticmethod
     def airing(number: int, aired: str = "2024-03-08T00:04:12-05:00", **entities: Any) -> dict[str, Any]:

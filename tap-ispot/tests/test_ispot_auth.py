@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from vendor_simulators.faults import Fault
 from vendor_simulators.ispot import ISpotSimulator
-from vendor_simulators.messages import Answer
+from vendor_simulators.messages import Response
 
 if TYPE_CHECKING:
     from conftest import FakeClock, RunTap, Script, Scripted
@@ -57,7 +57,7 @@ def test_the_token_is_renewed_five_minutes_before_its_end(  # noqa: PLR0913, PLR
     # Given a first page for which so much time goes by
     clock: FakeClock = frozen("2024-03-20T12:00:00-04:00")
 
-    def reply(request: Request) -> Answer:
+    def reply(request: Request) -> Response:
         if request.param("page[number]") == "1":
             clock.pass_by(lifetime - before_end)
         return script.page([{"id": int(request.param("page[number]") or 0)}], total=2, total_pages=2)
@@ -75,11 +75,11 @@ def test_calls_refused_together_renew_once(run_tap: RunTap, script: Script) -> N
     # Given four pages in flight that all meet 401 with the first token
     met = threading.Barrier(4, timeout=10)
 
-    def answer(request: Request) -> Answer:
+    def answer(request: Request) -> Response:
         number = int(request.param("page[number]") or 0)
         if number > 1 and request.headers["Authorization"] == "Bearer first":
             met.wait()
-            return Answer.json({"title": "Unauthorized"}, 401)
+            return Response.json({"title": "Unauthorized"}, 401)
         vendor.token_answer = {"access_token": "second"}
         return script.page([{"id": number}], total=5, total_pages=5)
 
@@ -207,7 +207,7 @@ def test_nothing_secret_in_any_address_or_in_the_output(run_tap: RunTap, ispot: 
 def test_a_vendor_that_repeats_the_credentials_does_not_leak_them(run_tap: RunTap, script: Script) -> None:
     # Given secrets that URLs and JSON spell in another way, and errors that quote them
     client, secret = 'cl&ient"id/1', 'se=cret+"\\value/2'
-    vendor = script(lambda request: Answer.text(f"token {request.headers['Authorization']} is bad", 400))
+    vendor = script(lambda request: Response.text(f"token {request.headers['Authorization']} is bad", 400))
     vendor.token_answer = {"access_token": "tok-en+/=="}
     settings = {**vendor.settings(), "client_id": client, "client_secret": secret}
     # When

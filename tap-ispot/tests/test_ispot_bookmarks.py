@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from conftest import FakeClock, RunTap, Script, Scripted
     from vendor_simulators.ispot import ISpotSimulator
-    from vendor_simulators.messages import Answer, Request
+    from vendor_simulators.messages import Request, Response
 
 AIRED = "airing_aired_at_et"
 
@@ -207,7 +207,7 @@ def test_no_state_is_written_within_a_window(run_tap: RunTap, ispot: ISpotSimula
 
 def test_a_run_that_fails_leaves_the_bookmark_before_the_window(run_tap: RunTap, script: Script) -> None:
     # Given a second day that is refused on its second page
-    def answer(request: Request) -> Answer:
+    def answer(request: Request) -> Response:
         if request.param("filter[start_date]") == "2024-03-08":
             return script.page([script.airing(1)])
         if request.param("page[number]") == "1":

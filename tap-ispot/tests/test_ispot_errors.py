@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from vendor_simulators.faults import Fault
-from vendor_simulators.messages import Answer
+from vendor_simulators.messages import Response
 
 if TYPE_CHECKING:
     from conftest import RunTap, Script
@@ -171,7 +171,7 @@ def test_a_redirect_within_the_host_is_followed(run_tap: RunTap, ispot: ISpotSim
     ['{"title": "Slow down", "detail": "really"}', "<html>Slow down</html>", "Slow down", '{"other": 1}', "\x00"],
 )
 def test_an_error_may_have_any_body(run_tap: RunTap, script: Script, body: str) -> None:
-    vendor = script(lambda _: Answer.text(body, 403, "application/json"))
+    vendor = script(lambda _: Response.text(body, 403, "application/json"))
     run = run_tap(vendor.settings(), "movies", fails=True)
     assert run.error.startswith("stream movies: HTTP 403 Forbidden")
     assert ": no access to this product: ask iSpot.tv for it, or deselect it: " in run.error
@@ -179,7 +179,7 @@ def test_an_error_may_have_any_body(run_tap: RunTap, script: Script, body: str) 
 
 
 def test_a_long_error_is_cut(run_tap: RunTap, script: Script) -> None:
-    vendor = script(lambda _: Answer.text("word " * 1000, 403))
+    vendor = script(lambda _: Response.text("word " * 1000, 403))
     run = run_tap(vendor.settings(), "movies", fails=True)
     assert len(run.error) < 500
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from vendor_simulators.faults import Fault
 from vendor_simulators.ispot import ISpotSimulator
-from vendor_simulators.messages import Answer
+from vendor_simulators.messages import Response
 
 if TYPE_CHECKING:
     from conftest import RunTap, Script, Scripted
@@ -48,7 +48,7 @@ def test_no_further_page_is_asked_for(run_tap: RunTap, script: Script, paginatio
 )
 def test_a_short_answer_without_pagination_is_the_only_page(run_tap: RunTap, script: Script, meta: str) -> None:
     body = '{"data": [{"id": 1}, {"id": 2}], ' + meta[1:]
-    vendor = script(lambda _: Answer.text(body.replace(", }", "}"), content_type="application/json"))
+    vendor = script(lambda _: Response.text(body.replace(", }", "}"), content_type="application/json"))
     run = run_tap({**vendor.settings(), "row_count_check": "fail", "catalog_page_size": 3}, "movies")
     assert [one["id"] for one in run.records("movies")] == [1, 2]
     assert numbers(vendor) == [1]
@@ -61,7 +61,7 @@ def test_a_full_answer_without_pagination_fails_the_run(
     run_tap: RunTap, script: Script, stream: str, setting: dict[str, int]
 ) -> None:
     # Given an answer as long as a page, which does not say whether it is the last
-    vendor = script(lambda _: Answer.json({"data": [{"id": 1}, {"id": 2}]}))
+    vendor = script(lambda _: Response.json({"data": [{"id": 1}, {"id": 2}]}))
     # When
     run = run_tap({**vendor.settings(), **setting}, stream, fails=True)
     # Then
@@ -75,7 +75,7 @@ def test_a_full_answer_without_pagination_fails_the_run(
 
 
 def test_data_as_an_object_is_one_row(run_tap: RunTap, script: Script) -> None:
-    vendor = script(lambda _: Answer.json({"data": {"id": 5, "name": "Acme"}}))
+    vendor = script(lambda _: Response.json({"data": {"id": 5, "name": "Acme"}}))
     run = run_tap(vendor.settings(), "account")
     assert run.records("account") == [{"id": 5, "name": "Acme", "_extra": None}]
     assert numbers(vendor, "/v4/account") == [1]
@@ -108,7 +108,7 @@ def test_pages_in_flight_and_their_order(run_tap: RunTap, script: Script, parall
     lock, arrived, most = threading.Lock(), set[int](), 0
     full = threading.Barrier(parallel)
 
-    def answer(request: Request) -> Answer:
+    def answer(request: Request) -> Response:
         nonlocal most
         number = int(request.param("page[number]") or 0)
         if number > 1:
@@ -135,7 +135,7 @@ def test_pages_in_flight_and_their_order(run_tap: RunTap, script: Script, parall
 
 def test_a_row_that_comes_twice_is_written_once(run_tap: RunTap, script: Script) -> None:
     # Given a second page that repeats a row of the first, as lists move while they are read
-    def answer(request: Request) -> Answer:
+    def answer(request: Request) -> Response:
         rows = [{"id": 1, "title": "A"}, {"id": 2}] if request.param("page[number]") == "1" else [{"id": 2}, {"id": 3}]
         return script.page(rows, total=3, total_pages=2)
 
@@ -194,7 +194,7 @@ def test_pages_without_a_usable_number_of_pages_are_all_read(
     run_tap: RunTap, script: Script, pagination: dict[str, Any], parallel: int
 ) -> None:
     # Given 25 rows in pages of 10, and an envelope without `total_pages`, or with one that cannot be
-    def answer(request: Request) -> Answer:
+    def answer(request: Request) -> Response:
         number = int(request.param("page[number]") or 0)
         links = {"links": {"previous": None, "next": None}} if "links" in pagination and number == 3 else {}
         rows = [{"id": one} for one in range(number * 10 - 9, min(number * 10, 25) + 1)]
@@ -244,7 +244,7 @@ def test_a_list_of_a_trillion_pages_ends(
 
 def test_a_list_that_becomes_shorter_while_many_pages_are_on_their_way(run_tap: RunTap, script: Script) -> None:
     # Given ten pages, of which only one is left when the others are asked for
-    def answer(request: Request) -> Answer:
+    def answer(request: Request) -> Response:
         if request.param("page[number]") == "1":
             return script.page([{"id": 1}, {"id": 2}], total=20, total_pages=10)
         return script.page([], total=2, total_pages=1)
@@ -259,7 +259,7 @@ def test_a_list_that_becomes_shorter_while_many_pages_are_on_their_way(run_tap: 
 def growing(script: Script) -> Scripted:
     """Make a vendor whose total is 3, then 4, of which it gives 3."""
 
-    def answer(request: Request) -> Answer:
+    def answer(request: Request) -> Response:
         if request.param("page[number]") == "1":
             return script.page([script.airing(1), script.airing(2)], total=3, total_pages=2)
         return script.page([script.airing(3)], total=4, total_pages=2)

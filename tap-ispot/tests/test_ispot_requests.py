@@ -10,7 +10,7 @@ import pytest
 if TYPE_CHECKING:
     from conftest import RunTap, Script
     from vendor_simulators.ispot import ISpotSimulator
-    from vendor_simulators.messages import Answer, Request
+    from vendor_simulators.messages import Request, Response
 
 INCLUDE = "brand,parent_brand,spot,creative,day_of_week,day_part,episode,industry,network,genre,sub_genre,show,product"
 DAY = {"filter[start_date]": "2024-03-12", "filter[end_date]": "2024-03-12"}
@@ -169,7 +169,7 @@ def test_the_worked_example(run_tap: RunTap, script: Script) -> None:
     # on each day after it
     both = threading.Barrier(2, timeout=10)
 
-    def answer(request: Request) -> Answer:
+    def answer(request: Request) -> Response:
         day, number = request.param("filter[start_date]") or "", int(request.param("page[number]") or 0)
         if day == "2024-03-08":
             if number > 1:

@@ -77,7 +77,7 @@ def test_every_stream_equals_the_truth(run_tap: RunTap, ispot: ISpotSimulator) -
 @pytest.mark.parametrize(
     "options",
     [
-        {"token_answer": "token_only"},
+        {"token_response": "token_only"},
         {"links": "empty_list"},
         {"links": "null"},
         {"links": "absent"},

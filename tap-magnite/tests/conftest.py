@@ -9,7 +9,7 @@ import pytest
 from singer_adtech.testing import Program, TapRunner, tap_runner
 from tap_magnite.tap import TapMagnite
 from typing_extensions import override
-from vendor_simulators.messages import Answer
+from vendor_simulators.messages import Response
 from vendor_simulators.simulator import Restated, Simulator
 
 if TYPE_CHECKING:
@@ -43,10 +43,10 @@ class Scripted(Simulator):
     time_zone: ClassVar[str] = "UTC"
     base_path: ClassVar[str] = BASE
 
-    def __init__(self, answer: Callable[[Request], Answer]) -> None:
+    def __init__(self, answer: Callable[[Request], Response]) -> None:
         super().__init__()
         self._answer = answer
-        self.login: Callable[[], Answer] = lambda: Answer.json({"sessionCode": f"made-up-code-{self.logins}"}, 201)
+        self.login: Callable[[], Response] = lambda: Response.json({"sessionCode": f"made-up-code-{self.logins}"}, 201)
         self.logins = 0
 
     @override
@@ -59,11 +59,11 @@ class Scripted(Simulator):
         }
 
     @override
-    def handle(self, request: Request) -> Answer:
+    def handle(self, request: Request) -> Response:
         if request.path == f"{BASE}/sessions":
             self.logins += 1
             return self.login()
-        return Answer(204) if request.path.startswith(f"{BASE}/sessions/") else self._answer(request)
+        return Response(204) if request.path.startswith(f"{BASE}/sessions/") else self._answer(request)
 
     @override
     def truth(
@@ -82,17 +82,17 @@ class Script:
     def __init__(self, simulate: Simulate) -> None:
         self._simulate = simulate
 
-    def __call__(self, answer: Callable[[Request], Answer]) -> Scripted:
+    def __call__(self, answer: Callable[[Request], Response]) -> Scripted:
         """Start a vendor that answers like this."""
         return self._simulate(Scripted(answer))
 
     def rows(self, *rows: Any) -> Scripted:
         """Start a vendor whose queries are complete at once and have these rows, and whose lists have them too."""
 
-        def answer(request: Request) -> Answer:
+        def answer(request: Request) -> Response:
             if request.method == "POST":
-                return Answer.json({"code": "q1", "status": 3, "startTime": None, "error": None})
-            return Answer.json(list(rows))
+                return Response.json({"code": "q1", "status": 3, "startTime": None, "error": None})
+            return Response.json(list(rows))
 
         return self(answer)
 

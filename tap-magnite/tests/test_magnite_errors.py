@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from singer_adtech.runs.streams_run import how_to_deselect
 from vendor_simulators.faults import Fault
-from vendor_simulators.messages import Answer
+from vendor_simulators.messages import Response
 
 if TYPE_CHECKING:
     from conftest import Script
@@ -82,7 +82,7 @@ def test_fatal_at_once(  # noqa: PLR0913, PLR0917 - a table of cases
 
 @pytest.mark.parametrize("stream", ["brands", "adstats_daily", "query_sources"])
 def test_an_error_in_a_success_is_an_error(run_tap: TapRunner, script: Script, stream: str) -> None:
-    vendor = script(lambda _: Answer.json(json.loads(ERROR), 200))
+    vendor = script(lambda _: Response.json(json.loads(ERROR), 200))
     run = run_tap(vendor.settings(), stream, fails=True)
     assert f"HTTP 200 OK {SAID}" in run.error
     assert len(vendor.journal) == 3
@@ -167,10 +167,10 @@ def test_details_win_over_the_list_and_keep_its_ancestors(run_tap: TapRunner, sc
     seat = {"id": 5, "name": "S", "code": "s"}
     listed = {"id": 1, "name": "old", "code": "c", "publisher": {"id": 4, "seat": seat}}
 
-    def answer(request: Any) -> Answer:
+    def answer(request: Any) -> Response:
         if request.path == f"{BASE}/brands":
-            return Answer.json([listed, {**listed, "id": 2, "publisher": None}])
-        return Answer.json(
+            return Response.json([listed, {**listed, "id": 2, "publisher": None}])
+        return Response.json(
             {"id": int(request.path[-1]), "name": "new", "publisher": {"id": 4}, "secretSauce": {"a": [1]}}
         )
 
@@ -192,7 +192,7 @@ def test_at_most_so_many_details_at_once(run_tap: TapRunner, magnite: MagniteSim
 @pytest.mark.parametrize("body", ['{"items": [], "total": 0}', "null", '"x"', "[1]"])
 @pytest.mark.parametrize("stream", ["seats", "query_sources", "query_metrics"])
 def test_a_list_that_is_no_array_is_fatal(run_tap: TapRunner, script: Script, stream: str, body: str) -> None:
-    vendor = script(lambda _: Answer.text(body, 200, "application/json"))
+    vendor = script(lambda _: Response.text(body, 200, "application/json"))
     run = run_tap(vendor.settings(), stream, fails=True)
     assert run.error.startswith(f"stream {stream}: an array ")
     assert "was expected" in run.error

@@ -10,7 +10,7 @@ import pytest
 from tap_magnite.tap import TapMagnite
 from vendor_simulators.faults import Fault
 from vendor_simulators.magnite import MagniteSimulator
-from vendor_simulators.messages import Answer
+from vendor_simulators.messages import Response
 
 if TYPE_CHECKING:
     from conftest import Script, Scripted
@@ -90,7 +90,7 @@ def test_with_the_setting_only_that_base_is_used(run_tap: TapRunner, simulate: S
 
 
 def test_no_base_at_all_is_fatal(run_tap: TapRunner, script: Script) -> None:
-    vendor = script(lambda _: Answer.json({"type": "error", "errorCode": "no-such-thing"}, 404))
+    vendor = script(lambda _: Response.json({"type": "error", "errorCode": "no-such-thing"}, 404))
     run = run_tap(vendor.settings(), "query_sources", fails=True)
     assert paths(vendor) == [(404, "/query/sources"), (404, "/queries/sources")]
     assert run.error == (
@@ -100,10 +100,10 @@ def test_no_base_at_all_is_fatal(run_tap: TapRunner, script: Script) -> None:
 
 
 def test_a_source_that_is_nowhere_is_fatal(run_tap: TapRunner, script: Script) -> None:
-    def answer(request: Request) -> Answer:
+    def answer(request: Request) -> Response:
         if request.path.endswith("/sources"):
-            return Answer.json([{"name": "a/b", "id": 4}])
-        return Answer.json({}, 404)
+            return Response.json([{"name": "a/b", "id": 4}])
+        return Response.json({}, 404)
 
     vendor = script(answer)
     run = run_tap(vendor.settings(), "query_metrics", fails=True)
@@ -233,9 +233,9 @@ def test_a_source_that_is_not_there_is_named(run_tap: TapRunner, magnite: Magnit
     ],
 )
 def test_types_of_metrics(script: Script, sent: Any, kind: str) -> None:
-    def answer(request: Request) -> Answer:
+    def answer(request: Request) -> Response:
         fields = [{"id": "day", "type": "date"}] if request.path.endswith("dimensions") else [{"id": "m", "type": sent}]
-        return Answer.json(fields)
+        return Response.json(fields)
 
     vendor = script(answer)
     own = {"name": "own", "dimensions": ["day"], "metrics": ["m"]}
@@ -258,11 +258,11 @@ def test_a_source_without_an_id_is_read_by_its_name_after_others_were_read_by_id
     # Given a vendor that knows some sources by their id only, and others, which have none, by their name
     sources = [{"name": "one", "id": "1"}, {"name": "two"}, {"name": "three", "id": 3}]
 
-    def answer(request: Request) -> Answer:
+    def answer(request: Request) -> Response:
         path = request.path.removeprefix(f"{BASE}/query/sources")
         if path in {"/1/dimensions", "/two/dimensions", "/3/dimensions"}:
-            return Answer.json([{"id": path}])
-        return Answer.json(sources) if not path else Answer.json({"type": "error", "errorCode": "not-found"}, 404)
+            return Response.json([{"id": path}])
+        return Response.json(sources) if not path else Response.json({"type": "error", "errorCode": "not-found"}, 404)
 
     vendor = script(answer)
     # When
@@ -282,7 +282,7 @@ def test_a_session_of_another_company_is_refused_before_a_row_is_written(run_tap
     report = {"name": "daily", "dimensions": ["day"], "metrics": ["requests"]}
     given = {**vendor.settings(), "start_date": "2025-03-01", "end_date": "2025-03-01", "reports": [report]}
     answer: dict[str, Any] = {"sessionCode": "code-of-a-session", "user": {"id": 1, "company": "Monkey Media, LLC"}}
-    vendor.login = lambda: Answer.json(answer, 201)
+    vendor.login = lambda: Response.json(answer, 201)
     state = run_tap(given, "daily").states[-1]
     # When another user of it logs in, and then one of another company
     answer["user"] = {"id": 2, "company": "Monkey Media, LLC"}

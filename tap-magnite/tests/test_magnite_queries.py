@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from vendor_simulators.faults import Fault
 from vendor_simulators.magnite import MagniteSimulator
-from vendor_simulators.messages import Answer
+from vendor_simulators.messages import Response
 
 if TYPE_CHECKING:
     from conftest import Script
@@ -114,10 +114,10 @@ def test_status_that_is_waited_out(run_tap: TapRunner, vendor: MagniteSimulator,
     "status", [3, "3", "COMPLETED", "completed", {"id": 3}, {"id": None, "name": "Completed"}], ids=str
 )
 def test_a_query_that_is_complete_at_once(run_tap: TapRunner, script: Script, status: Any) -> None:
-    def answer(request: Request) -> Answer:
+    def answer(request: Request) -> Response:
         if request.method == "POST":
-            return Answer.json({"code": "q 1/2", "status": status})
-        return Answer.json([{"day": "2025-03-01", "adUnit": "A"}])
+            return Response.json({"code": "q 1/2", "status": status})
+        return Response.json([{"day": "2025-03-01", "adUnit": "A"}])
 
     vendor = script(answer)
     report = {"name": "units", "dimensions": ["day", "adUnit"], "metrics": ["requests"]}
@@ -148,7 +148,7 @@ def test_an_unknown_status_stops_the_run(run_tap: TapRunner, vendor: MagniteSimu
 
 
 def test_an_unknown_status_of_a_ticket_stops_the_run(run_tap: TapRunner, script: Script) -> None:
-    vendor = script(lambda _: Answer.json({"code": "q1", "status": "SLEEPING"}))
+    vendor = script(lambda _: Response.json({"code": "q1", "status": "SLEEPING"}))
     run = run_tap(vendor.settings(), "adstats_daily", fails=True)
     assert "unknown query status 'SLEEPING'" in run.error
     assert [(request.method, request.path.removeprefix(BASE)) for request in vendor.journal[1:]] == [
@@ -256,10 +256,10 @@ def test_the_patience_with_another_query_is_for_all_tries_of_a_window(run_tap: T
     # Given another query that runs before the first try, and again before the second
     posts: list[int] = []
 
-    def answer(request: Request) -> Answer:
+    def answer(request: Request) -> Response:
         if request.method == "POST":
             posts.append(1)
-            return Answer.json({"code": "q1", "status": 4}) if len(posts) == 3 else Answer.json({}, 412)
+            return Response.json({"code": "q1", "status": 4}) if len(posts) == 3 else Response.json({}, 412)
         raise AssertionError
 
     vendor = script(answer)
@@ -319,7 +319,7 @@ def test_two_reports_are_asked_for_one_after_the_other(run_tap: TapRunner, vendo
 
 @pytest.mark.parametrize("ticket", [{"status": 1}, {"code": None, "status": 2}, {"code": "", "status": 2}, []], ids=str)
 def test_a_ticket_without_a_code_is_fatal(run_tap: TapRunner, script: Script, ticket: Any) -> None:
-    vendor = script(lambda _: Answer.json(ticket))
+    vendor = script(lambda _: Response.json(ticket))
     run = run_tap(vendor.settings(), "adstats_daily", fails=True)
     assert "the answer to a query has no code" in run.error or "an object was expected" in run.error
     assert len(vendor.journal.matching(QUERIES)) == 1

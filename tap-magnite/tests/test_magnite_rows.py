@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from vendor_simulators.faults import Fault
-from vendor_simulators.messages import Answer, Content
+from vendor_simulators.messages import Content, Response
 
 if TYPE_CHECKING:
     from conftest import Script
@@ -23,10 +23,10 @@ QUERIES = f"{BASE}/queries"
 def read(run_tap: TapRunner, script: Script, rows: str | list[Any], fails: bool = False, **report: Any) -> Run:  # noqa: FBT001, FBT002 - as the runner has it
     """Read a report over 1 and 2 March 2025 whose result is this."""
 
-    def answer(request: Request) -> Answer:
+    def answer(request: Request) -> Response:
         if request.method == "POST":
-            return Answer.json({"code": "q1", "status": 3, "error": None})
-        return Answer(body=Content(rows.encode())) if isinstance(rows, str) else Answer.json(rows)
+            return Response.json({"code": "q1", "status": 3, "error": None})
+        return Response(body=Content(rows.encode())) if isinstance(rows, str) else Response.json(rows)
 
     vendor = script(answer)
     own = {"name": "units", "dimensions": ["day", "adUnit"], "metrics": ["requests", "netRevenue"], **report}

@@ -11,7 +11,7 @@ import pytest
 from tap_magnite.tap import TapMagnite
 from vendor_simulators.faults import Fault
 from vendor_simulators.magnite import MagniteSimulator
-from vendor_simulators.messages import Answer
+from vendor_simulators.messages import Response
 
 if TYPE_CHECKING:
     from conftest import Script, Scripted
@@ -71,14 +71,14 @@ def test_the_cookie_header(
     run_tap: TapRunner, script: Script, body: dict[str, Any], set_cookies: list[str], sent: str
 ) -> None:
     vendor = script.rows()
-    vendor.login = lambda: Answer.json(body, 201, [("Set-Cookie", one) for one in set_cookies])
+    vendor.login = lambda: Response.json(body, 201, [("Set-Cookie", one) for one in set_cookies])
     run_tap(vendor.settings(), "seats")
     assert {request.headers["Cookie"] for request in vendor.journal[1:]} == {sent}
 
 
 def test_a_login_without_a_code_fails(run_tap: TapRunner, script: Script) -> None:
     vendor = script.rows()
-    vendor.login = lambda: Answer.json({"id": 1}, 201)
+    vendor.login = lambda: Response.json({"id": 1}, 201)
     run = run_tap(vendor.settings(), "seats", fails=True)
     assert run.error == "stream seats: the login gave no session code, neither in its body nor in a cookie: report this"
     assert len(vendor.journal) == 1
@@ -90,13 +90,13 @@ def test_a_session_that_ends_in_mid_run_costs_one_login(run_tap: TapRunner, scri
     met = threading.Barrier(4, timeout=10)
     rows = [{"id": number} for number in range(1, 9)]
 
-    def answer(request: Request) -> Answer:
+    def answer(request: Request) -> Response:
         if request.path == f"{BASE}/seats":
-            return Answer.json(rows)
+            return Response.json(rows)
         if "made-up-code-1" in request.headers["Cookie"]:
             met.wait()
-            return Answer.json({"type": "error", "errorCode": "session-timeout"}, status)
-        return Answer.json({"id": int(request.path.rpartition("/")[2]), "description": "whole"})
+            return Response.json({"type": "error", "errorCode": "session-timeout"}, status)
+        return Response.json({"id": int(request.path.rpartition("/")[2]), "description": "whole"})
 
     vendor = script(answer)
     # When

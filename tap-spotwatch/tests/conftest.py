@@ -12,7 +12,7 @@ import pytest
 from singer_adtech.testing import Program, TapRunner, tap_runner
 from tap_spotwatch.tap import TapSpotwatch
 from typing_extensions import override
-from vendor_simulators.messages import Answer
+from vendor_simulators.messages import Response
 from vendor_simulators.simulator import Restated, Simulator
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Scripted(Simulator):
     time_zone: ClassVar[str] = "UTC"
     base_path: ClassVar[str] = ""
 
-    def __init__(self, answer: Callable[[Request], Answer]) -> None:
+    def __init__(self, answer: Callable[[Request], Response]) -> None:
         super().__init__()
         self.answer = answer
 
@@ -47,7 +47,7 @@ class Scripted(Simulator):
         return {"api_url": self.api_url, "api_key": "made-up-key", **dates}
 
     @override
-    def handle(self, request: Request) -> Answer:
+    def handle(self, request: Request) -> Response:
         return self.answer(request)
 
     @override
@@ -67,21 +67,21 @@ class Script:
     def __init__(self, simulate: Simulate) -> None:
         self._simulate = simulate
 
-    def __call__(self, answer: Callable[[Request], Answer]) -> Scripted:
+    def __call__(self, answer: Callable[[Request], Response]) -> Scripted:
         """Start a vendor that answers like this."""
         return self._simulate(Scripted(answer))
 
-    def pages(self, *pages: Answer) -> Scripted:
+    def pages(self, *pages: Response) -> Scripted:
         """Start a vendor that gives these answers one after the other, whatever is asked, the last one for ever."""
         left = list(pages)
         return self(lambda _: left.pop(0) if len(left) > 1 else left[0])
 
     @staticmethod
-    def page(*rows: Any, following: Any = None, total: Any = None) -> Answer:
+    def page(*rows: Any, following: Any = None, total: Any = None) -> Response:
         """Make one page."""
         page = {"index": 0, "prev": None, "next": following, "results_total": total, "pages_total": 1}
         page["results_total"] = len(rows) if total is None else total
-        return Answer.json({"page": page, "results": list(rows)})
+        return Response.json({"page": page, "results": list(rows)})
 
     @staticmethod
     def airing(number: int, time: str = "2024-06-01T12:00:00Z", **fields: Any) -> dict[str, Any]:

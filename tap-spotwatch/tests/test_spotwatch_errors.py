@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from vendor_simulators.faults import Fault
-from vendor_simulators.messages import Answer
+from vendor_simulators.messages import Response
 from vendor_simulators.spotwatch import SpotwatchSimulator
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ NO_PAGE = "the response has no `page` object or no `results`"
     ],
 )
 def test_an_answer_of_another_shape_ends_the_run(run_tap: TapRunner, script: Script, answer: Any, said: str) -> None:
-    vendor = script.pages(Answer.json(answer))
+    vendor = script.pages(Response.json(answer))
     run = run_tap(vendor.settings(), "broadcasts", fails=True)
     assert f": {said}: " in run.error
     assert run.error.startswith("stream broadcasts, window 2024-06-01T00:00:00+00:00..")

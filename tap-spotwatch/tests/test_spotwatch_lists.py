@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from vendor_simulators.messages import Answer
+from vendor_simulators.messages import Response
 from vendor_simulators.spotwatch import SpotwatchSimulator
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def rows(run: Run, stream: str) -> list[tuple[Any, ...]]:
 def test_lists_of_names(run_tap: TapRunner, script: Script, stream: str, column: str) -> None:
     # given strings and objects, with names that come twice, nulls, an empty name, and members of no document
     answer = ["b", {"name": "a", "id": 1}, None, "b", "", {"name": "a"}, {column: "c", "name": "C", "more": {"x": []}}]
-    vendor = script.pages(Answer.json(answer))
+    vendor = script.pages(Response.json(answer))
     # when
     run = run_tap(vendor.settings(), stream)
     # then
@@ -33,7 +33,7 @@ def test_lists_of_names(run_tap: TapRunner, script: Script, stream: str, column:
 
 
 def test_an_empty_list_is_no_error(run_tap: TapRunner, script: Script) -> None:
-    vendor = script.pages(Answer.json([]))
+    vendor = script.pages(Response.json([]))
     run = run_tap(vendor.settings(), "regions", "categories", "brands")
     assert [one["type"] for one in run.messages if one["type"] == "RECORD"] == []
 
@@ -57,7 +57,7 @@ def test_an_empty_list_is_no_error(run_tap: TapRunner, script: Script) -> None:
 def test_channels(
     run_tap: TapRunner, script: Script, tracked: Any, everything: Any, expected: set[tuple[Any, ...]]
 ) -> None:
-    vendor = script(lambda request: Answer.json(tracked if "tracked" in request.path else everything))
+    vendor = script(lambda request: Response.json(tracked if "tracked" in request.path else everything))
     run = run_tap(vendor.settings(), "channels")
     found = {(*row[:3], next(iter(row[3]), None) if row[3] else None) for row in rows(run, "channels")}
     assert found == expected
@@ -90,7 +90,7 @@ def test_channels(
     ],
 )
 def test_genres(run_tap: TapRunner, script: Script, answer: Any, expected: list[tuple[str, str, str]]) -> None:
-    vendor = script.pages(Answer.json(answer))
+    vendor = script.pages(Response.json(answer))
     run = run_tap(vendor.settings(), "tv_genres")
     assert [row[:3] for row in rows(run, "tv_genres")] == expected
 
@@ -115,7 +115,7 @@ def test_genres(run_tap: TapRunner, script: Script, answer: Any, expected: list[
 def test_any_other_shape_fails_the_stream(  # noqa: PLR0913, PLR0917 - a case and its fixtures
     run_tap: TapRunner, script: Script, stream: str, answer: Any, call: str, shape: str
 ) -> None:
-    vendor = script.pages(Answer.json(answer))
+    vendor = script.pages(Response.json(answer))
     run = run_tap({**vendor.settings(), "parallel_requests": 1}, stream, fails=True)
     assert run.error == (
         f"stream {stream}: {call} returned {shape}, an unknown format: deselect the stream, and "
@@ -153,10 +153,10 @@ def test_brands_that_still_insist_end_the_run(run_tap: TapRunner, script: Script
     # given so many channels that the arguments have to be sent as JSON
     channels = [f"channel number {number}" for number in range(400)]
 
-    def answer(request: Request) -> Answer:
+    def answer(request: Request) -> Response:
         if request.path == "/get-all-channels":
-            return Answer.json({"de": channels, "empty": []})
-        return Answer.text("Argument(s) missing. Expected [key, x], got [key], missing [x].", 400)
+            return Response.json({"de": channels, "empty": []})
+        return Response.text("Argument(s) missing. Expected [key, x], got [key], missing [x].", 400)
 
     vendor = script(answer)
     # when
@@ -180,7 +180,7 @@ def test_brands_that_still_insist_end_the_run(run_tap: TapRunner, script: Script
 
 
 def test_any_other_400_of_brands_ends_the_run_at_once(run_tap: TapRunner, script: Script) -> None:
-    vendor = script.pages(Answer.text("Not for you.", 400))
+    vendor = script.pages(Response.text("Not for you.", 400))
     run = run_tap(vendor.settings(), "brands", fails=True)
     assert len(vendor.journal) == 1
     assert 'HTTP 400 Bad Request "Not for you."' in run.error

@@ -9,7 +9,7 @@ import pytest
 from singer_adtech.testing import select
 from tap_spotwatch.tap import TapSpotwatch
 from vendor_simulators.faults import Fault
-from vendor_simulators.messages import Answer
+from vendor_simulators.messages import Response
 from vendor_simulators.spotwatch import SpotwatchSimulator
 
 if TYPE_CHECKING:
@@ -65,10 +65,10 @@ def test_a_batch_is_out_before_the_next_is_asked_for(run_tap: TapRunner, script:
     written: list[tuple[int, int]] = []
     left = [[message(number) for number in range(100)], [message(100)], []]
 
-    def answer(_: Request) -> Answer:
+    def answer(_: Request) -> Response:
         text = cast("BytesIO", sys.stdout.buffer).getvalue().decode()
         written.append((text.count('"type":"RECORD"'), text.count('"messages_read"')))
-        return Answer.json({"messages": left.pop(0)})
+        return Response.json({"messages": left.pop(0)})
 
     vendor = script(answer)
     # when
@@ -78,14 +78,14 @@ def test_a_batch_is_out_before_the_next_is_asked_for(run_tap: TapRunner, script:
 
 
 def test_the_count_goes_on_from_the_state(run_tap: TapRunner, script: Script) -> None:
-    vendor = script.pages(Answer.json([message(1), message(2)]), Answer.json([]))
+    vendor = script.pages(Response.json([message(1), message(2)]), Response.json([]))
     state = {"bookmarks": {STREAM: {"messages_read": 1250}}}
     run = run_tap(queue(vendor), STREAM, state=state)
     assert counts(run)[-1] == 1252
 
 
 def test_an_empty_queue_is_asked_once(run_tap: TapRunner, script: Script) -> None:
-    vendor = script.pages(Answer.json({"messages": []}))
+    vendor = script.pages(Response.json({"messages": []}))
     run = run_tap(queue(vendor), STREAM)
     assert len(vendor.journal) == 1
     assert run.records(STREAM) == []
@@ -110,7 +110,7 @@ def test_the_setting_alone_does_not_read_it(run_tap: TapRunner, spotwatch: Spotw
 
 
 def test_no_loader_is_told_to_drop_earlier_messages(run_tap: TapRunner, script: Script) -> None:
-    vendor = script.pages(Answer.json([message(1)]), Answer.json([]))
+    vendor = script.pages(Response.json([message(1)]), Response.json([]))
     run = run_tap(queue(vendor, emit_activate_version_messages=True), STREAM)
     assert [one["type"] for one in run.messages][:3] == ["SCHEMA", "RECORD", "STATE"]
 
@@ -172,7 +172,7 @@ def test_a_read_that_keeps_failing_ends_the_run_after_what_was_read(
 def test_what_cannot_be_read_of_a_batch_ends_the_run_after_the_rest(run_tap: TapRunner, script: Script) -> None:
     # given a message without an airing, and one that is none, among three
     bad = [{"push_type": "ping", "message": {}}, {"ping": "random"}]
-    vendor = script.pages(Answer.json([message(1), *bad, message(2), message(3)]))
+    vendor = script.pages(Response.json([message(1), *bad, message(2), message(3)]))
     # when
     run = run_tap(queue(vendor), STREAM, fails=True)
     # then those that can be read are out with a STATE
@@ -184,7 +184,7 @@ def test_what_cannot_be_read_of_a_batch_ends_the_run_after_the_rest(run_tap: Tap
 
 @pytest.mark.parametrize("answer", [{"news": []}, {"messages": None}, {"messages": {}}, "no", None])
 def test_an_answer_of_another_shape_ends_the_run(run_tap: TapRunner, script: Script, answer: Any) -> None:
-    vendor = script.pages(Answer.json(answer))
+    vendor = script.pages(Response.json(answer))
     run = run_tap(queue(vendor), STREAM, fails=True)
     assert run.error == (
         "stream broadcast_messages: /get-message-queue did not return a list of messages: up to 100 "
@@ -202,7 +202,7 @@ def test_the_columns_of_a_message(run_tap: TapRunner, script: Script, *, media: 
     timings = {"start": "2024-07-29T19:31:01Z", "end": "2024-07-29T19:31:11Z", "detected": "2024-07-29T19:31:04Z"}
     inner = {"broadcast": broadcast, "timings": {**timings, "aired": 1}, "ad": {**ad, **optional}, "mood": "good"}
     sent = {"push_type": "broadcast", "token": "a-shared-secret", "message": inner, "version": 2}
-    vendor = script.pages(Answer.json([sent, sent]), Answer.json([]))
+    vendor = script.pages(Response.json([sent, sent]), Response.json([]))
     # when
     run = run_tap(queue(vendor, include_media=media, include_user_payload=payload), STREAM)
     # then: sent twice, it is one row
@@ -250,7 +250,7 @@ def test_no_call_that_changes_the_account_is_ever_made(run_tap: TapRunner, simul
 
 def test_a_queue_that_gives_the_same_messages_for_ever_ends(run_tap: TapRunner, script: Script) -> None:
     # given a queue that does not forget
-    vendor = script(lambda _: Answer.json({"messages": [message(1), message(2)]}))
+    vendor = script(lambda _: Response.json({"messages": [message(1), message(2)]}))
     # when
     run = run_tap(queue(vendor), STREAM, fails=True)
     # then it is asked three times more, and every message was written once
@@ -267,7 +267,7 @@ def test_a_queue_that_is_filled_faster_than_it_is_read_is_left_to_the_next_run(
     monkeypatch.setattr("tap_spotwatch.queue.MOST_BATCHES", 7)
     monkeypatch.setattr("tap_spotwatch.queue.REMEMBERED", 3)
     numbers = iter(range(10**9))
-    vendor = script(lambda _: Answer.json({"messages": [message(next(numbers))]}))
+    vendor = script(lambda _: Response.json({"messages": [message(next(numbers))]}))
     # when
     run = run_tap(queue(vendor), STREAM)
     # then

@@ -10,7 +10,7 @@ import pytest
 from singer_adtech.testing import FakeClock
 from tap_spotwatch.tap import TapSpotwatch
 from vendor_simulators.faults import Fault
-from vendor_simulators.messages import Answer
+from vendor_simulators.messages import Response
 
 if TYPE_CHECKING:
     from conftest import Script
@@ -152,10 +152,10 @@ def test_a_link_may_be_a_path_or_a_full_address_of_the_same_host(
     run_tap: TapRunner, script: Script, form: str, base: str
 ) -> None:
     # given an address with a path of its own, as a proxy has
-    vendor = script(lambda _: Answer())
+    vendor = script(lambda _: Response())
     link = form.format(api_url=f"{vendor.url}{base}", path="/Az_09zzz")
 
-    def answer(request: Request) -> Answer:
+    def answer(request: Request) -> Response:
         return script.page(
             script.airing(1 if request.params else 2), following=link if request.params else None, total=2
         )
@@ -197,7 +197,7 @@ def test_a_link_may_be_a_path_or_a_full_address_of_the_same_host(
 )
 def test_any_other_link_is_refused_and_not_shown(run_tap: TapRunner, script: Script, link: Any) -> None:
     # given
-    vendor = script(lambda _: Answer())
+    vendor = script(lambda _: Response())
     host = vendor.url.removeprefix("http://")
     given = link.format(host=host) if isinstance(link, str) else link
     vendor.answer = lambda _: script.page(script.airing(1), following=given, total=2)
@@ -240,7 +240,7 @@ def test_as_many_requests_are_in_flight_as_allowed(run_tap: TapRunner, script: S
     # given 24 windows of two pages, and a vendor that answers their first requests only when so many have come
     together = threading.Barrier(parallel, timeout=20)
 
-    def answer(request: Request) -> Answer:
+    def answer(request: Request) -> Response:
         begin = request.param("time_from")
         if begin is None:
             day = request.path[-2:]
@@ -262,7 +262,7 @@ def test_as_many_requests_are_in_flight_as_allowed(run_tap: TapRunner, script: S
 
 def test_records_come_in_the_order_of_windows_however_late_the_first_is(run_tap: TapRunner, script: Script) -> None:
     # given a first window whose answer comes after those of the others
-    def answer(request: Request) -> Answer:
+    def answer(request: Request) -> Response:
         day = (request.param("time_from") or "")[:10]
         return script.page(script.airing(int(day[-2:]), f"{day}T12:00:00Z"))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from vendor_simulators.messages import Answer
+from vendor_simulators.messages import Response
 
 if TYPE_CHECKING:
     from conftest import Script
@@ -17,9 +17,9 @@ WHERE = "stream broadcasts, window 2024-06-01T00:00:00+00:00..2024-06-02T00:00:0
 LOG = "stream broadcasts: window 2024-06-01T00:00:00+00:00..2024-06-02T00:00:00+00:00: "
 
 
-def gone(status: int = 400) -> Answer:
+def gone(status: int = 400) -> Response:
     """Make the answer of a link that is not known any more."""
-    return Answer.text("Link [/linknumber2] not found.", status)
+    return Response.text("Link [/linknumber2] not found.", status)
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 410])
@@ -50,7 +50,7 @@ def test_an_expired_link_restarts_its_window(run_tap: TapRunner, script: Script,
 
 def test_a_window_is_restarted_twice_at_most(run_tap: TapRunner, script: Script) -> None:
     # given links that never work
-    def answer(request: Request) -> Answer:
+    def answer(request: Request) -> Response:
         return script.page(script.airing(1), following="/linknumber2", total=2) if request.params else gone(410)
 
     vendor = script(answer)
@@ -70,7 +70,7 @@ def test_each_window_has_restarts_of_its_own(run_tap: TapRunner, script: Script)
     # given two windows, in each of which the link works at the third attempt
     tries: dict[str, int] = {}
 
-    def answer(request: Request) -> Answer:
+    def answer(request: Request) -> Response:
         begin = request.param("time_from")
         if begin:
             day = int(begin[8:10])
@@ -166,7 +166,7 @@ def test_links_with_more_rows_than_the_total_end(run_tap: TapRunner, script: Scr
     # given pages of 100 new rows without an end, and a total of 10
     numbers = iter(range(10**9))
 
-    def answer(_: Request) -> Answer:
+    def answer(_: Request) -> Response:
         number = next(numbers)
         rows = [script.airing(number * 100 + one) for one in range(100)]
         return script.page(*rows, following=f"/linknumber{number}", total=10)
@@ -180,6 +180,6 @@ def test_links_with_more_rows_than_the_total_end(run_tap: TapRunner, script: Scr
 
 
 def test_a_page_without_a_total_is_not_counted(run_tap: TapRunner, script: Script) -> None:
-    vendor = script.pages(Answer.json({"page": {"next": None}, "results": [script.airing(1)]}))
+    vendor = script.pages(Response.json({"page": {"next": None}, "results": [script.airing(1)]}))
     run = run_tap({**vendor.settings(), "row_count_check": "fail"}, "broadcasts")
     assert len(run.records("broadcasts")) == 1

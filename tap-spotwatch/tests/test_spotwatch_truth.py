@@ -85,7 +85,7 @@ def test_with_an_end_the_rows_after_it_are_left_out(run_tap: TapRunner, spotwatc
         {"unknown_field": "ignored"},
         {"undeclared": True},
         {"undeclared": True, "block_broadcasts": "ads", "lists": "objects"},
-        {"queue_answer": "array"},
+        {"queue_response": "array"},
         {"key_places": "any"},
         {"extremes": False},
     ],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from singer_adtech.testing import FakeClock
-from vendor_simulators.messages import Answer
+from vendor_simulators.messages import Response
 from vendor_simulators.spotwatch import SpotwatchSimulator
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def test_the_example_of_the_specification_first_run(run_tap: TapRunner, script: 
     # given a first day of 14210 airings in two pages
     rows = [script.airing(number, "2024-06-01T12:00:00Z") for number in range(14210)]
 
-    def answer(request: Request) -> Answer:
+    def answer(request: Request) -> Response:
         if request.path == "/hl0fserktnimhbcnfcmq":
             return script.page(*rows[10_000:], total=14210)
         if request.param("time_from") == DAYS[0]:
@@ -311,7 +311,7 @@ def test_the_open_window_of_ads_is_asked_for_after_all_others(run_tap: TapRunner
     # given an ad of the first day that airs again when the last but one window has been answered
     moved = False
 
-    def answer(request: Request) -> Answer:
+    def answer(request: Request) -> Response:
         nonlocal moved
         if request.param("lastseen_to") is None:
             return script.page({"id": 1, "lastseen": "2024-06-15T09:00:00Z"}) if moved else script.page()
@@ -335,10 +335,10 @@ def test_rows_without_updated_do_not_stop_the_bookmark(run_tap: TapRunner, scrip
 
 def test_a_window_that_fails_leaves_the_bookmark_before_it(run_tap: TapRunner, script: Script) -> None:
     # given a second of three windows that is refused, while the third is read side by side
-    def answer(request: Request) -> Answer:
+    def answer(request: Request) -> Response:
         begin = request.param("time_from") or ""
         refused = begin.startswith("2024-06-02")
-        return Answer.text("no", 403) if refused else script.page(script.airing(int(begin[8:10]), begin))
+        return Response.text("no", 403) if refused else script.page(script.airing(int(begin[8:10]), begin))
 
     vendor = script(answer)
     # when

@@ -9,7 +9,7 @@ import pytest
 from singer_adtech.testing import FakeClock, Program, TapRunner, tap_runner
 from tap_springserve.tap import TapSpringServe
 from typing_extensions import override
-from vendor_simulators.messages import Answer
+from vendor_simulators.messages import Response
 from vendor_simulators.simulator import Restated, Simulator
 
 if TYPE_CHECKING:
@@ -43,10 +43,10 @@ class Scripted(Simulator):
     time_zone: ClassVar[str] = "UTC"
     base_path: ClassVar[str] = "/api"
 
-    def __init__(self, answer: Callable[[Request], Answer]) -> None:
+    def __init__(self, answer: Callable[[Request], Response]) -> None:
         super().__init__()
         self._answer = answer
-        self.login: Callable[[], Answer] = lambda: Answer.json({"token": "made-up-token"})
+        self.login: Callable[[], Response] = lambda: Response.json({"token": "made-up-token"})
 
     @override
     def settings(self) -> dict[str, str]:
@@ -58,7 +58,7 @@ class Scripted(Simulator):
         }
 
     @override
-    def handle(self, request: Request) -> Answer:
+    def handle(self, request: Request) -> Response:
         return self.login() if request.path == "/api/v0/auth" else self._answer(request)
 
     @override
@@ -81,19 +81,19 @@ class Script:
     def __init__(self, simulate: Simulate) -> None:
         self._simulate = simulate
 
-    def __call__(self, answer: Callable[[Request], Answer]) -> Scripted:
+    def __call__(self, answer: Callable[[Request], Response]) -> Scripted:
         """Start a vendor that answers like this."""
         return self._simulate(Scripted(answer))
 
-    def answers(self, *answers: Answer | Any) -> Scripted:
+    def answers(self, *answers: Response | Any) -> Scripted:
         """Start a vendor that gives these answers one after the other; what is no answer is sent as JSON."""
-        left = [one if isinstance(one, Answer) else Answer.json(one) for one in answers]
+        left = [one if isinstance(one, Response) else Response.json(one) for one in answers]
         return self(lambda _: left.pop(0))
 
     @staticmethod
-    def page(*rows: Any, page: int = 1, pages: int = 1, total: int | None = None) -> Answer:
+    def page(*rows: Any, page: int = 1, pages: int = 1, total: int | None = None) -> Response:
         """Make one page of a v1 list."""
-        return Answer.json(
+        return Response.json(
             {
                 "count": len(rows),
                 "total_count": len(rows) if total is None else total,

@@ -11,7 +11,7 @@ import pytest
 from singer_adtech.testing import FakeClock
 from tap_springserve.streams import STREAMS
 from vendor_simulators.faults import Fault
-from vendor_simulators.messages import Answer
+from vendor_simulators.messages import Response
 from vendor_simulators.springserve import SpringServeSimulator
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ def test_a_refused_login_ends_the_run_at_once(run_tap: TapRunner, simulate: Simu
 
 @pytest.mark.parametrize("body", ["", "nope", "<html><body>No</body></html>", "[1]", '{"error": 7}'])
 def test_the_body_of_a_refusal_may_be_anything(run_tap: TapRunner, script: Script, body: str) -> None:
-    vendor = script(lambda _: Answer.json([]))
-    vendor.login = lambda: Answer.text(body, 400)
+    vendor = script(lambda _: Response.json([]))
+    vendor.login = lambda: Response.text(body, 400)
 
     run = run_tap(vendor.settings(), "campaigns", fails=True)
 
@@ -65,8 +65,8 @@ def test_the_body_of_a_refusal_may_be_anything(run_tap: TapRunner, script: Scrip
 
 @pytest.mark.parametrize("answer", [{}, {"token": ""}, {"token": None}, [], {"bearer_token": "secret-thing"}])
 def test_a_login_without_a_token_ends_the_run(run_tap: TapRunner, script: Script, answer: Any) -> None:
-    vendor = script(lambda _: Answer.json([]))
-    vendor.login = lambda: Answer.json(answer)
+    vendor = script(lambda _: Response.json([]))
+    vendor.login = lambda: Response.json(answer)
 
     run = run_tap(vendor.settings(), "campaigns", fails=True)
 
@@ -99,14 +99,14 @@ def test_a_token_is_renewed_five_minutes_before_its_end(
     def tokens_used(seconds: float) -> list[str]:
         """Return the tokens of two requests that are so many seconds apart."""
         clock = FakeClock(NOW)
-        left = [Answer.json([{"id": 1}]), Answer.json([])]
+        left = [Response.json([{"id": 1}]), Response.json([])]
 
-        def answer(_: Request) -> Answer:
+        def answer(_: Request) -> Response:
             clock.pass_by(seconds)
             return left.pop(0)
 
         vendor = script(answer)
-        vendor.login = lambda: Answer.json({"token": f"made-up-{next(numbers)}", "expiration": expiration})
+        vendor.login = lambda: Response.json({"token": f"made-up-{next(numbers)}", "expiration": expiration})
         run_tap({**vendor.settings(), "parallel_requests": 1}, "campaigns", clock=clock)
         return [request.headers["Authorization"] for request in vendor.data_requests]
 
@@ -132,7 +132,7 @@ def test_a_token_that_dies_in_the_middle_of_a_report_is_replaced_once(
 
 
 def test_a_second_401_on_one_request_ends_the_run(run_tap: TapRunner, script: Script) -> None:
-    vendor = script(lambda _: Answer.json({"error": "Invalid token"}, 401))
+    vendor = script(lambda _: Response.json({"error": "Invalid token"}, 401))
 
     run = run_tap(vendor.settings(), "campaigns", fails=True)
 
@@ -149,7 +149,7 @@ def test_requests_in_flight_share_one_login(run_tap: TapRunner, simulate: Simula
     barrier = threading.Barrier(4)
     handle = vendor.handle
 
-    def together(request: Request) -> Answer:
+    def together(request: Request) -> Response:
         seen = len(vendor.journal.matching("/api/v1/*"))
         if request.path.startswith("/api/v1/") and 5 <= seen <= 9 and not barrier.broken:
             try:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from vendor_simulators.faults import Fault
-from vendor_simulators.messages import Answer
+from vendor_simulators.messages import Response
 from vendor_simulators.springserve import SpringServeSimulator
 
 if TYPE_CHECKING:
@@ -20,26 +20,28 @@ ELB = (
 )
 WAITS = [1, 2, 4, 8, 16, 32, 60]
 LIMITED = [5, 10, 20, 40, 60, 60, 60]
-FORBIDDEN = Answer.json({"error": "You are not authorized to access this page."}, 403)
+FORBIDDEN = Response.json({"error": "You are not authorized to access this page."}, 403)
 
 
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (Answer.text("oops", 500), 'HTTP 500 Internal Server Error "oops"'),
-        (Answer.json({"error": "down"}, 502), 'HTTP 502 Bad Gateway "down"'),
-        (Answer.text(ELB, 503, "text/html"), 'HTTP 503 Service Unavailable "503 Service Temporarily Unavailable"'),
-        (Answer.text("", 504), "HTTP 504 Gateway Timeout"),
-        (Answer.text(ELB, 200, "text/html"), "HTTP 200, and the response body is an HTML page"),
-        (Answer.text(ELB, 403), 'HTTP 403 Forbidden "503 Service Temporarily Unavailable"'),
-        (Answer.text("<html>Blocked</html>", 400), 'HTTP 400 Bad Request "Blocked"'),
-        (Answer.text('[{"id": 1}, {"i', 200), "the response body is not valid JSON (cut off at byte 15)"),
-        (Answer.text("Retry soon", 200), "the response body is not valid JSON at byte 0: invalid character"),
-        (Answer.text("", 200), "HTTP 200, and the response body is empty"),
-        (Answer(0, delivery="drop"), "closed the connection before an answer"),
+        (Response.text("oops", 500), 'HTTP 500 Internal Server Error "oops"'),
+        (Response.json({"error": "down"}, 502), 'HTTP 502 Bad Gateway "down"'),
+        (Response.text(ELB, 503, "text/html"), 'HTTP 503 Service Unavailable "503 Service Temporarily Unavailable"'),
+        (Response.text("", 504), "HTTP 504 Gateway Timeout"),
+        (Response.text(ELB, 200, "text/html"), "HTTP 200, and the response body is an HTML page"),
+        (Response.text(ELB, 403), 'HTTP 403 Forbidden "503 Service Temporarily Unavailable"'),
+        (Response.text("<html>Blocked</html>", 400), 'HTTP 400 Bad Request "Blocked"'),
+        (Response.text('[{"id": 1}, {"i', 200), "the response body is not valid JSON (cut off at byte 15)"),
+        (Response.text("Retry soon", 200), "the response body is not valid JSON at byte 0: invalid character"),
+        (Response.text("", 200), "HTTP 200, and the response body is empty"),
+        (Response(0, delivery="drop"), "closed the connection before an answer"),
     ],
 )
-def test_what_may_pass_is_asked_for_eight_times(run_tap: TapRunner, script: Script, answer: Answer, said: str) -> None:
+def test_what_may_pass_is_asked_for_eight_times(
+    run_tap: TapRunner, script: Script, answer: Response, said: str
+) -> None:
     # Given a vendor that fails always in the same way
     vendor = script(lambda _: answer)
     # When a list is read
@@ -66,7 +68,7 @@ def test_too_many_requests_are_waited_out_by_the_steps_of_the_sdk(
     run_tap: TapRunner, script: Script, stream: str
 ) -> None:
     # Given a vendor that says nothing but `Retry later`
-    vendor = script(lambda _: Answer.text("Retry later\n", 429))
+    vendor = script(lambda _: Response.text("Retry later\n", 429))
     # When a stream is read
     run = run_tap({**vendor.settings(), "end_date": "2026-02-01"}, stream, fails=True)
     # Then it is asked for eight times, and the message names the limit and the setting to lower
@@ -80,7 +82,7 @@ def test_too_many_requests_are_waited_out_by_the_steps_of_the_sdk(
 
 @pytest.mark.parametrize(("advice", "wait"), [("17", 17), ("0", 5), ("Tue, 10 Feb 2026 15:30:42 GMT", 42), ("soon", 5)])
 def test_retry_after_is_obeyed(run_tap: TapRunner, script: Script, advice: str, wait: float) -> None:
-    limited = Answer.text("Retry later\n", 429)
+    limited = Response.text("Retry later\n", 429)
     limited.headers += [("Retry-After", advice), ("Date", "Tue, 10 Feb 2026 15:30:00 GMT")]
     vendor = script.answers(limited, [])
 
@@ -134,7 +136,7 @@ def test_a_run_in_which_all_is_forbidden_fails(run_tap: TapRunner, script: Scrip
 def test_a_list_that_is_not_there_ends_the_run(
     run_tap: TapRunner, script: Script, stream: str, path: str, body: str
 ) -> None:
-    vendor = script(lambda _: Answer.text(body, 404))
+    vendor = script(lambda _: Response.text(body, 404))
 
     run = run_tap(vendor.settings(), stream, fails=True)
 
@@ -146,7 +148,7 @@ def test_a_list_that_is_not_there_ends_the_run(
 @pytest.mark.parametrize("status", [400, 422])
 def test_a_request_that_the_vendor_calls_wrong_ends_the_run(run_tap: TapRunner, script: Script, status: int) -> None:
     errors = {"dimensions": ["is unknown", "is too long"], "metrics": ["is empty"]}
-    vendor = script(lambda _: Answer.json({"error": "Invalid report", "errors": errors}, status))
+    vendor = script(lambda _: Response.json({"error": "Invalid report", "errors": errors}, status))
     settings = {**vendor.settings(), "end_date": "2026-02-01"}
 
     run = run_tap(settings, "supply_daily", fails=True)
@@ -185,7 +187,7 @@ def test_a_report_that_the_vendor_fails_ends_the_run(run_tap: TapRunner, simulat
 @pytest.mark.parametrize("stream", ["campaigns", "supply_labels"])
 @pytest.mark.parametrize("answer", ['{"data": []}', '{"error": "odd"}', "3", '{"results": {}}'])
 def test_an_unexpected_shape_ends_the_run(run_tap: TapRunner, script: Script, stream: str, answer: str) -> None:
-    vendor = script(lambda _: Answer.text(answer, 200, "application/json"))
+    vendor = script(lambda _: Response.text(answer, 200, "application/json"))
 
     run = run_tap(vendor.settings(), stream, fails=True)
 
@@ -203,7 +205,7 @@ def test_a_redirect_to_another_host_is_refused(run_tap: TapRunner, springserve: 
 
 
 def test_the_words_of_an_error_never_hold_the_password_or_the_token(run_tap: TapRunner, script: Script) -> None:
-    vendor = script(lambda _: Answer.json({"error": "bad: made-up-token made-up-password"}, 400))
+    vendor = script(lambda _: Response.json({"error": "bad: made-up-token made-up-password"}, 400))
 
     run = run_tap(vendor.settings(), "campaigns", fails=True)
 
@@ -218,7 +220,7 @@ def test_no_part_of_a_secret_is_repeated_where_words_are_cut_or_folded(
     run_tap: TapRunner, script: Script, before: str
 ) -> None:
     # Given a password with two blanks, and a vendor that repeats it, perhaps where its words are cut
-    vendor = script(lambda _: Answer.json({"error": f"{before} made  up-password"}, 400))
+    vendor = script(lambda _: Response.json({"error": f"{before} made  up-password"}, 400))
 
     run = run_tap({**vendor.settings(), "password": "made  up-password"}, "campaigns", fails=True)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from singer_adtech.testing import FakeClock
-from vendor_simulators.messages import Answer
+from vendor_simulators.messages import Response
 
 if TYPE_CHECKING:
     from conftest import Script
@@ -23,12 +23,12 @@ def starts(run_tap: TapRunner, script: Script, pages: int, *streams: str, **sett
     clock = FakeClock(NOW)
     times: list[float] = []
 
-    def answer(request: Request) -> Answer:
+    def answer(request: Request) -> Response:
         times.append(clock.monotonic())
         if request.method == "POST":
-            return Answer.json({"status": "COMPLETE", "report_id": "x", "total_pages": 1, "data": []})
+            return Response.json({"status": "COMPLETE", "report_id": "x", "total_pages": 1, "data": []})
         page = int(request.param("page") or 1)
-        return Answer.json([{"id": page}] if page < pages else [])
+        return Response.json([{"id": page}] if page < pages else [])
 
     vendor = script(answer)
     run_tap({**vendor.settings(), "parallel_requests": 1, **settings}, *streams, clock=clock)
@@ -82,9 +82,9 @@ def test_polls_and_pages_count(run_tap: TapRunner, script: Script) -> None:
     clock = FakeClock(NOW)
     times: list[float] = []
 
-    def answer(_: Request) -> Answer:
+    def answer(_: Request) -> Response:
         times.append(clock.monotonic())
-        return Answer.json({"status": "QUEUED", "report_id": "x"})
+        return Response.json({"status": "QUEUED", "report_id": "x"})
 
     settings = {**script(answer).settings(), "report_poll_interval": 1, "report_timeout": 200}
     # When it is waited for
@@ -95,7 +95,7 @@ def test_polls_and_pages_count(run_tap: TapRunner, script: Script) -> None:
 
 
 def test_a_setting_above_the_vendors_limit_is_warned_about(run_tap: TapRunner, script: Script) -> None:
-    vendor = script(lambda _: Answer.json([]))
+    vendor = script(lambda _: Response.json([]))
     settings = {**vendor.settings(), "requests_per_minute": 241, "report_requests_per_minute": 10}
 
     run = run_tap({**settings, "domain_report_requests_per_minute": 9}, "campaigns")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from vendor_simulators.faults import Fault
-from vendor_simulators.messages import Answer
+from vendor_simulators.messages import Response
 from vendor_simulators.springserve import SpringServeSimulator
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def test_the_first_run_reads_v1_by_keyset(run_tap: TapRunner, script: Script) ->
     start = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)
     rows = [tag(one, f"{start + dt.timedelta(seconds=one):%Y-%m-%dT%H:%M:%S}.000Z") for one in range(2500)]
 
-    def answer(request: Request) -> Answer:
+    def answer(request: Request) -> Response:
         found = [row for row in rows if row["updated_at"] >= (request.param("updated_at::gte") or "")]
         return script.page(*found[:1000], pages=-(-len(found) // 1000), total=len(found))
 
@@ -173,9 +173,9 @@ ENDLESS = "the list does not end: 3 pages in a row have no new row"
 
 def test_a_list_of_v0_in_another_order_on_each_page_ends(run_tap: TapRunner, script: Script) -> None:
     # Given a vendor that ignores the page number, and sorts the rows anew each time
-    def answer(request: Request) -> Answer:
+    def answer(request: Request) -> Response:
         rows = [{"id": 1}, {"id": 2}, {"id": 3}]
-        return Answer.json(rows if int(request.param("page") or 0) % 2 else rows[::-1])
+        return Response.json(rows if int(request.param("page") or 0) % 2 else rows[::-1])
 
     vendor = script(answer)
 
@@ -192,9 +192,9 @@ def test_a_list_of_v0_that_begins_again_and_again_ends(
     run_tap: TapRunner, script: Script, stream: str, path: str
 ) -> None:
     # Given a list of streams, or of parents, whose pages come round and round
-    def answer(request: Request) -> Answer:
+    def answer(request: Request) -> Response:
         number = int(request.param("page") or 0) % 2
-        return Answer.json([{"id": number * 2 + 1, "name": "x"}, {"id": number * 2 + 2, "name": "y"}])
+        return Response.json([{"id": number * 2 + 1, "name": "x"}, {"id": number * 2 + 2, "name": "y"}])
 
     vendor = script(answer)
 
@@ -206,7 +206,7 @@ def test_a_list_of_v0_that_begins_again_and_again_ends(
 
 def test_a_list_of_v1_whose_pages_of_one_instant_do_not_end_ends(run_tap: TapRunner, script: Script) -> None:
     # Given tags of one instant, in pages that come round and round, of a vendor that reports more pages
-    def answer(request: Request) -> Answer:
+    def answer(request: Request) -> Response:
         number = int(request.param("page") or 0) % 2
         return script.page(tag(number * 2 + 1, A), tag(number * 2 + 2, A), pages=10**12, total=4)
 
@@ -362,7 +362,7 @@ def test_children_are_read_side_by_side_up_to_the_setting(run_tap: TapRunner, si
     vendor = simulate(SpringServeSimulator(days=1, rows_per_day=30))
     slow = vendor.handle
 
-    def handle(request: Any) -> Answer:
+    def handle(request: Any) -> Response:
         vendor.stopping.wait(0.02)
         return slow(request)
 
@@ -373,16 +373,16 @@ def test_children_are_read_side_by_side_up_to_the_setting(run_tap: TapRunner, si
     assert vendor.journal.concurrency("/api/v1/*") == 3
 
 
-def members_of_keys(*, deleted: bool) -> Callable[[Any], Answer]:
+def members_of_keys(*, deleted: bool) -> Callable[[Any], Response]:
     """Answer for two keys, the values of the first of which are not found."""
     lists = iter(([{"id": 1}, {"id": 2}], [{"id": 2}] if deleted else [{"id": 1}, {"id": 2}]))
 
-    def answer(request: Any) -> Answer:
+    def answer(request: Any) -> Response:
         if request.path == "/api/v0/keys":
-            return Answer.json(next(lists) if request.param("page") == "1" else [])
+            return Response.json(next(lists) if request.param("page") == "1" else [])
         if request.path == "/api/v0/keys/1/values":
-            return Answer.json({"error": "Not Found"}, 404)
-        return Answer.json([{"id": 5, "value": "x"}] if request.param("page") == "1" else [])
+            return Response.json({"error": "Not Found"}, 404)
+        return Response.json([{"id": 5, "value": "x"}] if request.param("page") == "1" else [])
 
     return answer
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from vendor_simulators.messages import Answer
+from vendor_simulators.messages import Response
 
 if TYPE_CHECKING:
     from conftest import Script, Scripted
@@ -79,7 +79,7 @@ def test_an_hour_of_another_zone_ends_the_run(run_tap: TapRunner, script: Script
 
 def test_a_cumulative_row_gets_the_days_of_its_window(run_tap: TapRunner, script: Script) -> None:
     sent = {"supply_tag_id": 1, "revenue": 3}
-    vendor = script(lambda _: Answer.json(complete(sent)))
+    vendor = script(lambda _: Response.json(complete(sent)))
 
     settings = {**vendor.settings(), "reports": [{**MINE, "interval": "cumulative"}]}
     run = run_tap(settings, "mine")
@@ -123,7 +123,7 @@ def test_a_row_without_a_dimension_ends_the_run(run_tap: TapRunner, script: Scri
 
 
 def test_a_metric_that_no_row_has_is_one_warning(run_tap: TapRunner, script: Script) -> None:
-    vendor = script(lambda request: Answer.json(complete(row(date=request.json()["start_date"], new=1))))
+    vendor = script(lambda request: Response.json(complete(row(date=request.json()["start_date"], new=1))))
     report = {**MINE, "metrics": ["revenue", "wins"]}
 
     run = run_tap({**vendor.settings(), "reports": [report], "window_days": 2}, "mine")
@@ -205,7 +205,7 @@ def test_rows_are_held_against_the_total_before_any_is_emitted(
 
 def test_half_a_window_is_never_emitted(run_tap: TapRunner, script: Script) -> None:
     # Given a report whose second page is refused
-    vendor = script.answers(complete(row(1), total_pages=2), Answer.json({"error": "no"}, 400))
+    vendor = script.answers(complete(row(1), total_pages=2), Response.json({"error": "no"}, 400))
 
     run = run_tap(one_day(vendor), "mine", fails=True)
 

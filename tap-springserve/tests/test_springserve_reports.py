@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from vendor_simulators.messages import Answer
+from vendor_simulators.messages import Response
 
 if TYPE_CHECKING:
     from conftest import Script, Scripted
@@ -88,7 +88,7 @@ def test_metrics_are_left_out_and_dimensions_are_empty_where_there_are_none(run_
 
 
 def test_the_default_reports_are_these_two(run_tap: TapRunner, script: Script) -> None:
-    vendor = script(lambda _: Answer.json([]))
+    vendor = script(lambda _: Response.json([]))
 
     run_tap({**vendor.settings(), "end_date": "2026-02-01"}, "supply_daily", "demand_daily")
 
@@ -173,9 +173,9 @@ def test_pages_that_cannot_be_asked_for_end_the_run(run_tap: TapRunner, script: 
 
 
 def test_pages_of_a_report_that_come_round_and_round_end_the_run(run_tap: TapRunner, script: Script) -> None:
-    def answer(request: Request) -> Answer:
+    def answer(request: Request) -> Response:
         number = request.json().get("page", 1)
-        return Answer.json(complete(row(number % 2), page=number, total_pages=10**12, total_rows=2))
+        return Response.json(complete(row(number % 2), page=number, total_pages=10**12, total_rows=2))
 
     vendor = script(answer)
 
@@ -214,7 +214,7 @@ def test_any_other_status_ends_the_run_and_is_named(run_tap: TapRunner, script: 
 
 
 def test_a_report_that_takes_too_long_ends_the_run(run_tap: TapRunner, script: Script) -> None:
-    vendor = script(lambda _: Answer.json(waiting("BUILDING")))
+    vendor = script(lambda _: Response.json(waiting("BUILDING")))
 
     run = run_tap(one_day(vendor, report_timeout=20, report_requests_per_minute=1000), "mine", fails=True)
 
@@ -227,10 +227,10 @@ def test_a_report_that_takes_too_long_ends_the_run(run_tap: TapRunner, script: S
 
 def test_a_forgotten_report_is_asked_for_anew_twice_at_most(run_tap: TapRunner, script: Script) -> None:
     # Given a vendor that forgets each report at its first poll
-    def answer(request: Request) -> Answer:
+    def answer(request: Request) -> Response:
         if "report_id" in request.json():
-            return Answer.json({"error": "Not Found"}, 404)
-        return Answer.json(waiting())
+            return Response.json({"error": "Not Found"}, 404)
+        return Response.json(waiting())
 
     vendor = script(answer)
     # When it is read
@@ -244,7 +244,7 @@ def test_a_forgotten_report_is_asked_for_anew_twice_at_most(run_tap: TapRunner, 
 
 
 def test_a_report_forgotten_between_two_pages_is_read_anew(run_tap: TapRunner, script: Script) -> None:
-    gone = Answer.json({"error": "Not Found"}, 404)
+    gone = Response.json({"error": "Not Found"}, 404)
     vendor = script.answers(
         complete(row(1), total_pages=2, total_rows=2),
         gone,
@@ -258,7 +258,7 @@ def test_a_report_forgotten_between_two_pages_is_read_anew(run_tap: TapRunner, s
 
 
 def test_a_404_to_the_report_itself_ends_the_run(run_tap: TapRunner, script: Script) -> None:
-    vendor = script(lambda _: Answer.json({"error": "Not Found"}, 404))
+    vendor = script(lambda _: Response.json({"error": "Not Found"}, 404))
 
     run = run_tap(one_day(vendor), "mine", fails=True)
 
@@ -310,7 +310,7 @@ def test_an_unexpected_shape_ends_the_run_and_says_what_was_expected(
 
 
 def test_reports_are_read_strictly_one_at_a_time(run_tap: TapRunner, script: Script) -> None:
-    vendor = script(lambda _: Answer.json(complete()))
+    vendor = script(lambda _: Response.json(complete()))
 
     run_tap({**vendor.settings(), "parallel_requests": 8, "window_days": 1}, "supply_daily", "demand_daily")
 

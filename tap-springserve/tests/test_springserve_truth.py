@@ -109,7 +109,7 @@ def test_each_variant_of_the_vendor_gives_the_same_rows(run_tap: TapRunner, simu
 def test_a_report_that_is_not_asynchronous_has_the_same_rows(
     run_tap: TapRunner, simulate: Simulate, shape: str
 ) -> None:
-    vendor = simulate(SpringServeSimulator(first_day=FIRST, days=3, rows_per_day=70, sync_answer=shape))
+    vendor = simulate(SpringServeSimulator(first_day=FIRST, days=3, rows_per_day=70, sync_response=shape))
     report = {"name": "now", "dimensions": ["supply_partner_id"], "metrics": ["revenue"], "async": False}
 
     run = run_tap({**vendor.settings(), "end_date": "2026-02-03", "reports": [report]}, "now")

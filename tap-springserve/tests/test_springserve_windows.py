@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from vendor_simulators.messages import Answer
+from vendor_simulators.messages import Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ def state(day: str, stream: str = "mine") -> dict[str, Any]:
 @pytest.fixture
 def empty(script: Script) -> Scripted:
     """A vendor without rows: empty windows move bookmarks too."""
-    return script(lambda _: Answer.json({"status": "COMPLETE", "report_id": "x", "total_rows": 0, "data": []}))
+    return script(lambda _: Response.json({"status": "COMPLETE", "report_id": "x", "total_rows": 0, "data": []}))
 
 
 def test_the_example_of_the_specification(

@@ -26,7 +26,7 @@ from vendor_simulators.adspect.funnel import BASE_METRICS, RATIOS, groups, selec
 from vendor_simulators.adspect.log import COLUMNS, render_asn, render_value
 from vendor_simulators.adspect.options import AdspectOptions
 from vendor_simulators.adspect.rules import BadQueryError, Query, check_none, read_paging, read_query
-from vendor_simulators.messages import Answer, Refused
+from vendor_simulators.messages import Refused, Response
 from vendor_simulators.options import build
 from vendor_simulators.seeded import generator
 from vendor_simulators.simulator import FIRST_DAY, Restated, Simulator
@@ -159,7 +159,7 @@ class AdspectSimulator(Simulator):
         return truth.funnel(groups(rows, dimensions, zone), dimensions, metrics, time_zone, self.options.empty_ratio)
 
     @override
-    def handle(self, request: Request) -> Answer:
+    def handle(self, request: Request) -> Response:
         self._check_secrets(request)
         if request.basic() != (self.api_key, ""):
             raise Refused(self._error(401, "Your request was made with invalid credentials."))
@@ -182,7 +182,7 @@ class AdspectSimulator(Simulator):
         if request.basic() is None:
             self.flag(f"no HTTP Basic: {request.method} {request.path}")
 
-    def _data(self, request: Request) -> Answer:
+    def _data(self, request: Request) -> Response:
         path = request.path.removeprefix(BASE) if request.path.startswith(f"{BASE}/") else ""
         if path in _LISTS:
             return self._list(request, path)
@@ -192,14 +192,14 @@ class AdspectSimulator(Simulator):
         if path in ("/reports/funnel", "/reports/log"):
             query = read_query(request)
             rows = self._funnel(query) if path.endswith("funnel") else self._log(query)
-            return wire.answer(rows) if self.options.report_body == "array" else wire.lines(rows)
+            return wire.response(rows) if self.options.report_body == "array" else wire.lines(rows)
         check_none(request)
         body = self._body(path)
         if body is None:
             self.flag(f"unknown path: {request.method} {request.path}")
             return self._error(404, "Page not found.")
         wrapped = self.options.list_body == "items" and isinstance(body, list)
-        return wire.answer({"items": body} if wrapped else body)
+        return wire.response({"items": body} if wrapped else body)
 
     def _body(self, path: str) -> object:
         """Return the body of an endpoint without parameters; None if there is no such endpoint."""
@@ -217,7 +217,7 @@ class AdspectSimulator(Simulator):
     def _has(self, owner: str) -> bool:
         return any(one["stream_id"] == owner for one in self.entities.streams)
 
-    def _list(self, request: Request, path: str) -> Answer:
+    def _list(self, request: Request, path: str) -> Response:
         if request.method == "HEAD" and self.options.totals in ("head_404", "head_405"):
             return self._error(int(self.options.totals[-3:]), "no such method")
         paging = read_paging(request)
@@ -237,13 +237,13 @@ class AdspectSimulator(Simulator):
                 return self._error(404, "Page not found.")
             page = page if self.options.past_end == "empty" else pages
         items = rows[(page - 1) * paging.per_page : page * paging.per_page]
-        answer = wire.answer({"items": items} if self.options.list_body == "items" else items)
+        response = wire.response({"items": items} if self.options.list_body == "items" else items)
         if self.options.totals == "get" or (self.options.totals == "head" and request.method == "HEAD"):
-            answer.headers += [
+            response.headers += [
                 ("X-Pagination-Total-Count", str(len(rows))),
                 ("X-Pagination-Page-Count", str(pages)),
             ]
-        return answer
+        return response
 
     def _between(self, query: Query) -> list[Click]:
         end = query.end + timedelta(seconds=1) if self.options.date_to == "inclusive" else query.end
@@ -284,11 +284,11 @@ class AdspectSimulator(Simulator):
             generator(self.seed, "order", next(self._calls)).shuffle(rows)
         return rows
 
-    def _error(self, status: int, message: str, field: str = "") -> Answer:
+    def _error(self, status: int, message: str, field: str = "") -> Response:
         if self.options.error_body == "html":
-            return Answer.text(_HTML.format(status=status), status, "text/html; charset=utf-8")
+            return Response.text(_HTML.format(status=status), status, "text/html; charset=utf-8")
         if self.options.error_body == "empty":
-            return Answer(status)
+            return Response(status)
         if field:
-            return Answer.json([{"field": field, "message": message}], status)
-        return Answer.json({"name": "Error", "message": message, "code": 0, "status": status}, status)
+            return Response.json([{"field": field, "message": message}], status)
+        return Response.json({"name": "Error", "message": message, "code": 0, "status": status}, status)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from vendor_simulators.messages import Answer, Content
+from vendor_simulators.messages import Content, Response
 
 
 def text(value: Any) -> str:
@@ -21,12 +21,12 @@ def text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def answer(value: Any, status: int = 200) -> Answer:
+def response(value: Any, status: int = 200) -> Response:
     """Return a response with this value as its body."""
-    return Answer(status, Content(text(value).encode()))
+    return Response(status, Content(text(value).encode()))
 
 
-def lines(rows: list[list[Any]]) -> Answer:
+def lines(rows: list[list[Any]]) -> Response:
     """Return a response with one array per line, spaced as in the documented examples."""
     body = "".join("[" + ", ".join(map(text, row)) + "]\n" for row in rows)
-    return Answer(200, Content(body.encode()))
+    return Response(200, Content(body.encode()))

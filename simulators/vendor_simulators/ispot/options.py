@@ -12,7 +12,7 @@ class ISpotOptions:
     """Options of the iSpot simulator; the first value listed is the default.
 
     Args:
-        token_answer: `full` includes token_type and expires_in in addition to access_token.
+        token_response: `full` includes token_type and expires_in in addition to access_token.
         token_seconds: Lifetime of a token in seconds; the documented lifetime is 24 hours.
         links: `meta.pagination.links` of a single page; `absent` omits them on every page.
         empty_total_pages: `total_pages` of an empty list.
@@ -40,7 +40,7 @@ class ISpotOptions:
         empty_days: Days without rows.
     """
 
-    token_answer: Literal["full", "token_only"] = "full"  # noqa: S105 - not a password
+    token_response: Literal["full", "token_only"] = "full"  # noqa: S105 - not a password
     token_seconds: int = 86400
     links: Literal["empty_object", "empty_list", "null", "absent"] = "empty_object"
     empty_total_pages: Literal[1, 0] = 1

@@ -19,7 +19,7 @@ from vendor_simulators.ispot.rows import Wire
 from vendor_simulators.ispot.rules import BASE, ENDPOINTS, LIMITS, BadQueryError, Endpoint, Query, read
 from vendor_simulators.ispot.select import Selection
 from vendor_simulators.limits import Limiter
-from vendor_simulators.messages import Answer, Content, Refused
+from vendor_simulators.messages import Content, Refused, Response
 from vendor_simulators.options import build
 from vendor_simulators.simulator import FIRST_DAY, Restated, Simulator
 from vendor_simulators.tokens import Tokens
@@ -171,11 +171,11 @@ class ISpotSimulator(Simulator):
         return truth.in_order((self._truth.entity(endpoint.kind, thing) for thing in things), key)
 
     @override
-    def decorate(self, request: Request, answer: Answer) -> None:
-        answer.default("X-Request-ID", f"simulated-{next(self._request_ids):08}")
+    def decorate(self, request: Request, response: Response) -> None:
+        response.default("X-Request-ID", f"simulated-{next(self._request_ids):08}")
 
     @override
-    def handle(self, request: Request) -> Answer:
+    def handle(self, request: Request) -> Response:
         self._check_secrets(request)
         if request.path == _TOKEN_PATH:
             return self._token(request)
@@ -187,11 +187,11 @@ class ISpotSimulator(Simulator):
         headers = self._count(request, endpoint)
         if request.method not in ("GET", "HEAD"):
             self.flag(f"a call that is not read-only: {request.method} {request.path}")
-            answer = self._problem(request, 405, "only GET")
+            response = self._problem(request, 405, "only GET")
         else:
-            answer = self._data(request, endpoint)
-        answer.headers += headers
-        return answer
+            response = self._data(request, endpoint)
+        response.headers += headers
+        return response
 
     def _check_secrets(self, request: Request) -> None:
         values = {value for _, value in request.params} | set(request.path.split("/"))
@@ -206,7 +206,7 @@ class ISpotSimulator(Simulator):
         if version is not None and not re.fullmatch(r"\d{4}-\d\d-\d\d", version):
             self.flag(f"iSpot-Version is not a date: {version}")
 
-    def _token(self, request: Request) -> Answer:
+    def _token(self, request: Request) -> Response:
         kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         fields = request.form_items()
         wrong = (
@@ -223,10 +223,10 @@ class ISpotSimulator(Simulator):
         form = request.form()
         if (form["client_id"], form["client_secret"]) != (self.client_id, self.client_secret):
             return self._problem(request, self.options.wrong_credentials, "the client is unknown")
-        answer: dict[str, object] = {"access_token": self.tokens.issue()}
-        if self.options.token_answer == "full":  # noqa: S105 - not a password
-            answer = {"token_type": "Bearer", "expires_in": self.options.token_seconds, **answer}
-        return Answer.json(answer)
+        response: dict[str, object] = {"access_token": self.tokens.issue()}
+        if self.options.token_response == "full":  # noqa: S105 - not a password
+            response = {"token_type": "Bearer", "expires_in": self.options.token_seconds, **response}
+        return Response.json(response)
 
     def _check_token(self, request: Request) -> None:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -246,13 +246,13 @@ class ISpotSimulator(Simulator):
             usage.remaining = max(1, usage.remaining)
         headers = self._limit_headers(usage)
         if refused:
-            answer = self._problem(request, 429, f"more than {usage.limit} requests to {endpoint.family}")
+            response = self._problem(request, 429, f"more than {usage.limit} requests to {endpoint.family}")
             if self.options.too_many == "text":
-                answer = Answer.text("Too Many Requests", 429)
+                response = Response.text("Too Many Requests", 429)
             elif self.options.too_many == "retry_after":
-                answer.headers.append(("Retry-After", str(math.ceil(usage.reset))))
-            answer.headers += headers
-            raise Refused(answer)
+                response.headers.append(("Retry-After", str(math.ceil(usage.reset))))
+            response.headers += headers
+            raise Refused(response)
         return headers
 
     def _limit_headers(self, usage: Usage) -> list[tuple[str, str]]:
@@ -263,7 +263,7 @@ class ISpotSimulator(Simulator):
         values = {"Limit": usage.limit, "Remaining": usage.remaining, "Reset": math.ceil(since + usage.reset)}
         return [(f"{_HEADER_PREFIX[style]}{name}", str(value)) for name, value in values.items()]
 
-    def _data(self, request: Request, endpoint: Endpoint) -> Answer:
+    def _data(self, request: Request, endpoint: Endpoint) -> Response:
         lacking = {"audience": {"impressions"}, "attention": {"impressions", "attention"}}.get(endpoint.metric, set())
         if lacking - set(self.options.rights):
             return self._problem(request, 403, f"the account has not bought {endpoint.metric}")
@@ -272,9 +272,9 @@ class ISpotSimulator(Simulator):
         except BadQueryError as error:
             return self._violation(request, str(error))
         if not self._selection.stable(endpoint, query):
-            return Answer(body=self._page(request, endpoint, query))
+            return Response(body=self._page(request, endpoint, query))
         key = (request.path, tuple(request.params), self._airings.generation)
-        return Answer(body=self._pages.get(key, lambda: self._page(request, endpoint, query)))
+        return Response(body=self._pages.get(key, lambda: self._page(request, endpoint, query)))
 
     def _page(self, request: Request, endpoint: Endpoint, query: Query) -> Content:
         """Return a page as JSON.
@@ -304,7 +304,7 @@ class ISpotSimulator(Simulator):
         }
         if self.options.links != "absent":
             pagination["links"] = self._links(request, query.number, pages)
-        meta = Answer.json({"pagination": pagination}).body.plain.decode()
+        meta = Response.json({"pagination": pagination}).body.plain.decode()
         return Content(f'{{"data":{body},"meta":{meta}}}'.encode())
 
     def _texts(self, page: Sequence[Any], endpoint: Endpoint, query: Query) -> list[str]:
@@ -325,13 +325,13 @@ class ISpotSimulator(Simulator):
             if 1 <= page <= pages
         }
 
-    def _violation(self, request: Request, detail: str) -> Answer:
+    def _violation(self, request: Request, detail: str) -> Response:
         self.flag(f"{request.method} {request.path}: {detail}")
         return self._problem(request, 400, detail)
 
-    def _problem(self, request: Request, status: int, detail: str) -> Answer:
+    def _problem(self, request: Request, status: int, detail: str) -> Response:
         """Return an error in the format of RFC 7807."""
-        answer = Answer.json(
+        response = Response.json(
             {
                 "title": _TITLES[status],
                 "type": "about:blank",
@@ -341,5 +341,5 @@ class ISpotSimulator(Simulator):
             },
             status,
         )
-        answer.content_type = "application/problem+json"
-        return answer
+        response.content_type = "application/problem+json"
+        return response

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from vendor_simulators.magnite.definitions import Query
-    from vendor_simulators.messages import Answer, Content
+    from vendor_simulators.messages import Content, Response
 
 Status = Literal["CREATED", "RUNNING", "COMPLETED", "ERRORED", "CANCELLED"]
 Outcome = Literal["completed", "errored", "cancelled", "lost", "results lost"]
@@ -35,9 +35,9 @@ class Ticket:
     polls: int = 0
     fetched: int = 0
     status: Status = "CREATED"
-    code_responses: list[tuple[Answer, Content]] = field(default_factory=list)
+    code_responses: list[tuple[Response, Content]] = field(default_factory=list)
     """Responses with the code, each with its original body, because a fault may replace the body."""
-    final_responses: list[tuple[Answer, Content]] = field(default_factory=list)
+    final_responses: list[tuple[Response, Content]] = field(default_factory=list)
     """Responses with a final status, likewise."""
 
     @property
@@ -56,9 +56,9 @@ class Ticket:
         return any(_is_whole(pair) for pair in self.final_responses)
 
 
-def _is_whole(sent: tuple[Answer, Content]) -> bool:
-    answer, body = sent
-    return answer.delivery == "whole" and answer.body is body
+def _is_whole(sent: tuple[Response, Content]) -> bool:
+    response, body = sent
+    return response.delivery == "whole" and response.body is body
 
 
 class Queries:

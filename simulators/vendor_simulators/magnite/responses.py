@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vendor_simulators.messages import Answer
+from vendor_simulators.messages import Response
 from vendor_simulators.seeded import generator
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ _USER = {
 }
 
 
-def problem(status: int, code: str, description: str) -> Answer:
+def problem(status: int, code: str, description: str) -> Response:
     """Return an error as in the guide."""
     body = {"type": "error", "errorCode": code, "errorDescription": description, "errors": None}
-    return Answer.json(body, status)
+    return Response.json(body, status)
 
 
 def session(number: int, code: str, *, with_code: bool) -> dict[str, Any]:

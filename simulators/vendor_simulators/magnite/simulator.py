@@ -18,7 +18,7 @@ from vendor_simulators.magnite.results import Results, reorder
 from vendor_simulators.magnite.sessions import Sessions
 from vendor_simulators.magnite.truth import Truth
 from vendor_simulators.magnite.warehouse import DIMENSIONS, METRICS, SOURCES, Source, Warehouse
-from vendor_simulators.messages import Answer, Content, Refused
+from vendor_simulators.messages import Content, Refused, Response
 from vendor_simulators.options import build
 from vendor_simulators.simulator import FIRST_DAY, Restated, Simulator
 
@@ -156,7 +156,7 @@ class MagniteSimulator(Simulator):
         return Restated(changed, [key for key in after if key not in before])
 
     @override
-    def handle(self, request: Request) -> Answer:
+    def handle(self, request: Request) -> Response:
         path = request.path.removeprefix(BASE) if request.path.startswith(f"{BASE}/") else ""
         parts = path.strip("/").split("/")
         self._check_address(request, parts)
@@ -165,7 +165,7 @@ class MagniteSimulator(Simulator):
         session = self._session(request)
         if request.method == "DELETE" and parts[0] == "sessions" and len(parts) == 2:  # noqa: PLR2004 - the path and a code
             self.sessions.close(parts[1])
-            return Answer(204)
+            return Response(204)
         if parts[0] == "queries" and parts[1:2] != ["sources"]:
             return self._query_call(request, parts[1:], session)
         if request.method not in {"GET", "HEAD"}:
@@ -187,7 +187,7 @@ class MagniteSimulator(Simulator):
 
     # Sessions
 
-    def _login(self, request: Request) -> Answer:
+    def _login(self, request: Request) -> Response:
         kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         try:
             body = request.json()
@@ -207,7 +207,7 @@ class MagniteSimulator(Simulator):
         number, code = self.sessions.open()
         body = session(number, code, with_code=self.options.session_code == "body")
         cookies = login_cookies(self.options.login_cookies, code)
-        return Answer.json(body, 201, [("Set-Cookie", cookie) for cookie in cookies])
+        return Response.json(body, 201, [("Set-Cookie", cookie) for cookie in cookies])
 
     def _session(self, request: Request) -> str:
         """Return the session code of a request.
@@ -234,25 +234,25 @@ class MagniteSimulator(Simulator):
 
     # Inventory and metadata
 
-    def _inventory(self, request: Request, parts: Sequence[str]) -> Answer:
+    def _inventory(self, request: Request, parts: Sequence[str]) -> Response:
         kind = self._kinds.get(parts[0])
         if kind is None or len(parts) > 2:  # noqa: PLR2004 - the list, or the list and an id
             raise Refused(_not_found(request))
         if len(parts) == 1:
-            return Answer.json([entity.in_list() for entity in self.inventory.of(kind)])
+            return Response.json([entity.in_list() for entity in self.inventory.of(kind)])
         found = self.inventory.by_id[kind].get(int(parts[1])) if parts[1].isdigit() else None
         if found is None:
             raise Refused(_not_found(request))
-        return Answer.json(found.detail())
+        return Response.json(found.detail())
 
-    def _metadata(self, parts: Sequence[str]) -> Answer:
+    def _metadata(self, parts: Sequence[str]) -> Response:
         if not parts:
-            return Answer.json([self.source(source) for source in SOURCES.values()])
+            return Response.json([self.source(source) for source in SOURCES.values()])
         found = next((source for source in SOURCES.values() if parts[0] in self._source_words(source)), None)
         fields = parts[1:]
         if found is None or fields not in (["dimensions"], ["metrics"]):
             raise Refused(problem(404, "not-found", "There is no such query source."))
-        return Answer.json(self.fields(found, fields[0]))
+        return Response.json(self.fields(found, fields[0]))
 
     def source(self, source: Source) -> dict[str, Any]:
         """Return a query source as listed by the API."""
@@ -275,7 +275,7 @@ class MagniteSimulator(Simulator):
 
     # Queries
 
-    def _query_call(self, request: Request, parts: Sequence[str], session: str) -> Answer:
+    def _query_call(self, request: Request, parts: Sequence[str], session: str) -> Response:
         if not parts and request.method == "POST":
             return self._submit(request, session)
         ticket = self.queries.find(parts[0]) if parts else None
@@ -289,16 +289,16 @@ class MagniteSimulator(Simulator):
             raise Refused(problem(405, "method-not-allowed", "No such call."))
         if request.method == "DELETE":
             self.queries.cancel(ticket)
-            return Answer.json(self._ticket(ticket))
+            return Response.json(self._ticket(ticket))
         if ticket.end_delivered:
             self.flag("a poll of a query whose end has been reported")
         self.queries.poll(ticket)
-        answer = Answer.json(self._ticket(ticket))
+        response = Response.json(self._ticket(ticket))
         if not ticket.running:
-            ticket.final_responses.append((answer, answer.body))
-        return answer
+            ticket.final_responses.append((response, response.body))
+        return response
 
-    def _submit(self, request: Request, session: str) -> Answer:
+    def _submit(self, request: Request, session: str) -> Response:
         try:
             query = read_definition(request.json(), today=self.last_day)
         except (BadDefinitionError, ValueError) as error:
@@ -316,13 +316,13 @@ class MagniteSimulator(Simulator):
             if running is not None and running.code_delivered and running.session == session:
                 self.flag("a second query while another is running")
             raise Refused(busy)
-        answer = Answer.json(self._ticket(ticket), self.options.submit_status)
-        ticket.code_responses.append((answer, answer.body))
+        response = Response.json(self._ticket(ticket), self.options.submit_status)
+        ticket.code_responses.append((response, response.body))
         if ticket.outcome == "lost":
             self.queries.cancel(ticket)
-        return answer
+        return response
 
-    def _fetch(self, request: Request, ticket: Ticket) -> Answer:
+    def _fetch(self, request: Request, ticket: Ticket) -> Response:
         if ticket.status != "COMPLETED":
             self.flag(f"results requested while the query is {ticket.status}")
             raise Refused(problem(409, "not-complete", "The query is not complete."))
@@ -333,10 +333,10 @@ class MagniteSimulator(Simulator):
         rows = self.warehouse.rows(ticket.query)
         reorder(rows, ticket.query, self.seed, ticket.fetched, requested=self.options.order == "requested")
         if form == "csv":
-            return Answer.text(self.results.csv(rows, ticket.query.fields), content_type="text/csv; charset=utf-8")
+            return Response.text(self.results.csv(rows, ticket.query.fields), content_type="text/csv; charset=utf-8")
         if form != "json":
             raise Refused(problem(400, "bad-request", f"fmt={form} is not imitated."))
-        return Answer(body=Content(self.results.json(rows)))
+        return Response(body=Content(self.results.json(rows)))
 
     def _ticket(self, ticket: Ticket) -> dict[str, Any]:
         number, word = NUMBERS[ticket.status], ticket.status
@@ -356,5 +356,5 @@ class MagniteSimulator(Simulator):
         }
 
 
-def _not_found(request: Request) -> Answer:
+def _not_found(request: Request) -> Response:
     return problem(404, "not-found", f"There is no {re.sub(r'[^A-Za-z0-9/]', '', request.path.removeprefix(BASE))}.")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from vendor_simulators.spotwatch.options import SpotwatchOptions
 
-__all__ = ["ALL", "CATEGORIES", "REGIONS", "SINCE", "TRACKED", "answer", "genre_rows", "pairs"]
+__all__ = ["ALL", "CATEGORIES", "REGIONS", "SINCE", "TRACKED", "genre_rows", "pairs", "response"]
 
 ALL: Mapping[str, tuple[str, ...]] = {
     region: (*CHANNELS.get(region, ()), *HISTORICAL.get(region, ())) for region in sorted({*CHANNELS, *HISTORICAL})
@@ -42,7 +42,7 @@ def genre_rows(shape: str) -> set[tuple[str, str, str]]:
     return rows
 
 
-def answer(path: str, options: SpotwatchOptions, brands: Iterable[str]) -> Any:
+def response(path: str, options: SpotwatchOptions, brands: Iterable[str]) -> Any:
     """Return the response of a call. Lists contain one name twice and a null, both without meaning."""
     if path in ("/get-all-channels", "/get-tracked-channels"):
         channels = ALL if path == "/get-all-channels" else TRACKED

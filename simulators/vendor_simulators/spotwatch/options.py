@@ -30,7 +30,7 @@ class SpotwatchOptions:
         brand_filters: Whether the four filters of `/get-all-brands` are optional or required.
         unknown_field: Whether an unknown field name is refused with 400 or ignored.
         undeclared: Whether rows have an undocumented field.
-        queue_answer: An object with `messages`, or the bare array.
+        queue_response: An object with `messages`, or the bare array.
         queue_messages: Number of queued messages; the vendor keeps up to 1000.
         extremes: Whether one ad has an id of almost 64 bits.
     """
@@ -52,6 +52,6 @@ class SpotwatchOptions:
     brand_filters: Literal["optional", "required"] = "optional"
     unknown_field: Literal["refused", "ignored"] = "refused"
     undeclared: bool = False
-    queue_answer: Literal["object", "array"] = "object"
+    queue_response: Literal["object", "array"] = "object"
     queue_messages: int = 250
     extremes: bool = True

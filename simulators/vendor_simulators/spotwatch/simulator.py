@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import override
 
-from vendor_simulators.messages import Answer, Refused
+from vendor_simulators.messages import Refused, Response
 from vendor_simulators.options import build
 from vendor_simulators.seeded import generator
 from vendor_simulators.simulator import FIRST_DAY, Restated, Simulator
@@ -171,14 +171,14 @@ class SpotwatchSimulator(Simulator):
         return bounds
 
     @override
-    def handle(self, request: Request) -> Answer:
+    def handle(self, request: Request) -> Response:
         if request.path in self.chains.issued:
             return self._follow(request)
         call = CALLS.get(request.path)
         if call is None:
             reason = FORBIDDEN_CALLS.get(request.path)
             self.flag(f"a call that {reason}: {request.path}" if reason else f"unknown path: {request.path}")
-            return Answer.text("Not found.", 400)
+            return Response.text("Not found.", 400)
         if request.method not in ("GET", "POST"):
             return self._violation(request, "the method is not documented")
         all_required = self.options.brand_filters == "required" and request.path == "/get-all-brands"
@@ -187,11 +187,11 @@ class SpotwatchSimulator(Simulator):
             self._check_key(request, keys)
             values = read(call, arguments, _BRAND_FILTERS if all_required else call.required)
         except BadArgumentsError as error:
-            return self._violation(request, str(error)) if error.violation else Answer.text(str(error), 400)
+            return self._violation(request, str(error)) if error.violation else Response.text(str(error), 400)
         with self.data.lock:
-            return self._answer(request, values)
+            return self._respond(request, values)
 
-    def _answer(self, request: Request, values: dict[str, Any]) -> Answer:
+    def _respond(self, request: Request, values: dict[str, Any]) -> Response:
         if request.path in ("/get-ads", "/get-broadcasts", "/get-blocks"):
             return self._paged(request, values)
         if request.path in ("/get-ad", "/get-broadcast", "/get-block"):
@@ -204,14 +204,14 @@ class SpotwatchSimulator(Simulator):
         places = sorted(keys)
         if not places:
             self.flag(f"no key: {request.method} {request.path}")
-            raise Refused(Answer.text("Argument(s) missing. Expected [key], got [], missing [key].", 400))
+            raise Refused(Response.text("Argument(s) missing. Expected [key], got [], missing [key].", 400))
         if places != ["header"] and self.options.key_places == "header":
             self.flag(f"the key is in the {' and the '.join(places)}: {request.method} {request.path}")
         if any(key != self.api_key for key in keys.values()):
-            raise Refused(Answer.text("API key is not valid.", self.options.bad_key_status))
+            raise Refused(Response.text("API key is not valid.", self.options.bad_key_status))
 
-    def _follow(self, request: Request) -> Answer:
-        """Answer a page link ("Masked Requests": links accept no arguments unless configured to)."""
+    def _follow(self, request: Request) -> Response:
+        """Respond to a page link ("Masked Requests": links accept no arguments unless configured to)."""
         if request.method != "GET" or request.params or request.body:
             return self._violation(request, "a link takes no arguments", shown="a page link")
         scheme, _, key = request.headers.get("Authorization", "").partition(" ")
@@ -219,10 +219,10 @@ class SpotwatchSimulator(Simulator):
             return self._violation(request, "this link needs the key", 403, shown="a page link")
         page = self.chains.take(request.path)
         if page is None:
-            return Answer.text(f"Link [{request.path}] not found.", self.options.lost_link_status)
-        return Answer.json(page)
+            return Response.text(f"Link [{request.path}] not found.", self.options.lost_link_status)
+        return Response.json(page)
 
-    def _paged(self, request: Request, values: dict[str, Any]) -> Answer:
+    def _paged(self, request: Request, values: dict[str, Any]) -> Response:
         size = values.get("page_lim", DEFAULT_ROWS)
         size = MAX_ROWS if size == -1 else size
         if not 1 <= size <= MAX_ROWS:
@@ -242,7 +242,7 @@ class SpotwatchSimulator(Simulator):
             "/get-broadcasts": ((), rows.BROADCAST_FIELDS),
             "/get-blocks": (("id",), ("id",)),
         }[request.path]
-        return Answer.json(self.chains.first(Chain(self._rows(found, values, ad_default, broadcast_default), size)))
+        return Response.json(self.chains.first(Chain(self._rows(found, values, ad_default, broadcast_default), size)))
 
     def _rows(
         self, things: list[Any], values: dict[str, Any], ad_default: Collection[str], broadcast_default: Collection[str]
@@ -267,10 +267,10 @@ class SpotwatchSimulator(Simulator):
         unknown = [field for field in asked if field not in known]
         if unknown and self.options.unknown_field == "refused":
             self.flag(f"{name}: no field {', '.join(unknown)}")
-            raise Refused(Answer.text(f"Unknown field(s) [{', '.join(unknown)}] in [{name}].", 400))
+            raise Refused(Response.text(f"Unknown field(s) [{', '.join(unknown)}] in [{name}].", 400))
         return asked
 
-    def _single(self, request: Request, values: dict[str, Any]) -> Answer:
+    def _single(self, request: Request, values: dict[str, Any]) -> Response:
         kind = request.path.removeprefix("/get-")
         things: dict[str, list[Any]] = {
             "ad": self.data.ads,
@@ -279,7 +279,7 @@ class SpotwatchSimulator(Simulator):
         }
         thing = next((one for one in things[kind] if one.id == values["id"]), None)
         if thing is None:
-            return Answer.text(f"{kind.capitalize()} ID [{values['id']}] not found.", 400)
+            return Response.text(f"{kind.capitalize()} ID [{values['id']}] not found.", 400)
         nested = [name for name in rows.BROADCAST_FIELDS if name not in {"program", "genre", "subgenre", "ad"}]
         # The documentation has "default all except program genre subgenre ad", but the sample next to it has `ad`. The
         # simulator follows the sample.
@@ -288,16 +288,16 @@ class SpotwatchSimulator(Simulator):
             "broadcast": ((), rows.BROADCAST_FIELDS),
             "block": (("id",), ("id",)),
         }
-        return Answer.json(self._rows([thing], values, *defaults[kind])[0])
+        return Response.json(self._rows([thing], values, *defaults[kind])[0])
 
-    def _list(self, path: str, values: dict[str, Any]) -> Answer:
+    def _list(self, path: str, values: dict[str, Any]) -> Response:
         if values.get("fmt") == "csv":
             channels = lists.pairs(lists.ALL if path == "/get-all-channels" else lists.TRACKED)
             text = "\n".join(f'"{region}","{channel}"' for region, channel in sorted(channels))
-            return Answer.text(f"{text}\n", content_type="text/csv; charset=utf-8")
-        return Answer.json(lists.answer(path, self.options, self._selection.brands(values)))
+            return Response.text(f"{text}\n", content_type="text/csv; charset=utf-8")
+        return Response.json(lists.response(path, self.options, self._selection.brands(values)))
 
-    def _messages(self, values: dict[str, Any]) -> Answer:
+    def _messages(self, values: dict[str, Any]) -> Response:
         """Return the oldest messages and remove them from the queue."""
         asked = values.get("num_messages", -1)
         with self._lock:
@@ -305,11 +305,11 @@ class SpotwatchSimulator(Simulator):
             taken = self.queue[:number]
             del self.queue[:number]
         messages = [self._wire.message(airing) for airing in taken]
-        return Answer.json(messages if self.options.queue_answer == "array" else {"messages": messages})
+        return Response.json(messages if self.options.queue_response == "array" else {"messages": messages})
 
-    def _violation(self, request: Request, detail: str, status: int = 400, *, shown: str | None = None) -> Answer:
+    def _violation(self, request: Request, detail: str, status: int = 400, *, shown: str | None = None) -> Response:
         self.flag(f"{request.method} {shown or request.path}: {detail}")
-        return Answer.text(detail, status)
+        return Response.text(detail, status)
 
 
 def printed_message() -> Broadcast:

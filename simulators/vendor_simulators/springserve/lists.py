@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from operator import ge, gt, itemgetter, le, lt
 from typing import TYPE_CHECKING, Any
 
-from vendor_simulators.messages import Answer, Refused
+from vendor_simulators.messages import Refused, Response
 from vendor_simulators.springserve.data import pick
 
 if TYPE_CHECKING:
@@ -32,11 +32,11 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {"gte": ge, "gt": gt, "lte": l
 
 def refuse(status: int, error: str, **fields: list[str]) -> Refused:
     """Return a refusal with the vendor's error body; `fields` are the errors by field of a 422."""
-    return Refused(Answer.json({"error": error, **({"errors": fields} if fields else {})}, status))
+    return Refused(Response.json({"error": error, **({"errors": fields} if fields else {})}, status))
 
 
 class Lists:
-    """Answers requests for lists.
+    """Handler of requests for lists.
 
     Args:
         options: The variants.
@@ -48,18 +48,18 @@ class Lists:
         self._flag = flag
         self._calls = itertools.count()
 
-    def v0(self, request: Request, rows: Sequence[Row]) -> Answer:
-        """Answer a v0 list: bare rows, ordered by id."""
+    def v0(self, request: Request, rows: Sequence[Row]) -> Response:
+        """Respond to a v0 list: bare rows, ordered by id."""
         self._known(request, _V0)
         page, per = self._paging(request)
         per = min(per, self._options.max_rows_v0)
         if self._options.ignore_page:
             page = 1
         part = list(rows[(page - 1) * per : page * per])
-        return Answer.json(part if self._options.v0_lists == "array" else _envelope(part, rows, page, per))
+        return Response.json(part if self._options.v0_lists == "array" else _envelope(part, rows, page, per))
 
-    def v1(self, request: Request, name: str, rows: Sequence[Row]) -> Answer:
-        """Answer a v1 list: one page of the filtered, sorted rows."""
+    def v1(self, request: Request, name: str, rows: Sequence[Row]) -> Response:
+        """Respond to a v1 list: one page of the filtered, sorted rows."""
         self._known(request, _V1)
         page, per = self._paging(request)
         if per > MAX_ROWS_V1:
@@ -68,7 +68,7 @@ class Lists:
         found = self._sorted(request, [row for row in rows if self._passes(request, row)])
         part = found[(page - 1) * per : page * per]
         array = self._options.v1_lists == "array" or name in ARRAYS
-        return Answer.json(part if array else _envelope(part, found, page, per))
+        return Response.json(part if array else _envelope(part, found, page, per))
 
     def _known(self, request: Request, names: set[str]) -> None:
         for name, _ in request.params:

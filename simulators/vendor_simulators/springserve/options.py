@@ -33,7 +33,7 @@ class SpringServeOptions:
         polls: Polls until a report is COMPLETE; 0 = complete in the first response.
         report_rows: Rows per page of an asynchronous report.
         total_pages: Whether a report includes its number of pages.
-        sync_answer: Response to a synchronous report request: a bare array, an array in `data`, or an object with
+        sync_response: Response to a synchronous report request: a bare array, an array in `data`, or an object with
             status and report_id, after which the report continues asynchronously.
         forget: Number of reports, from the first, that are unknown when they are polled.
         dates: Dates of report rows without the suffix `.0`, with it, or alternately.
@@ -63,7 +63,7 @@ class SpringServeOptions:
     polls: int = 2
     report_rows: int = 500
     total_pages: bool = True
-    sync_answer: Literal["array", "data", "status"] = "array"
+    sync_response: Literal["array", "data", "status"] = "array"
     forget: int = 0
     dates: Literal["plain", "tail", "both"] = "plain"
     unknown_dimension: Literal["refuse", "leave_out"] = "refuse"

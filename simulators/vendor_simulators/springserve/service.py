@@ -9,7 +9,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from vendor_simulators.messages import Answer
+from vendor_simulators.messages import Response
 from vendor_simulators.seeded import generator
 from vendor_simulators.springserve.facts import DIMENSIONS, METRICS, MONEY, RATES, ReportQuery, ReportRow
 from vendor_simulators.springserve.lists import refuse
@@ -45,7 +45,7 @@ class Job:
 
 
 class Service:
-    """Answers `POST /report`.
+    """Handler of `POST /report`.
 
     Args:
         facts: The facts to report on.
@@ -62,8 +62,8 @@ class Service:
         self._jobs: dict[str, Job] = {}
         self._lock = threading.Lock()
 
-    def answer(self, request: Request) -> Answer:
-        """Answer one request for a report or one of its pages."""
+    def response(self, request: Request) -> Response:
+        """Respond to one request for a report or one of its pages."""
         try:
             body = request.json()
         except ValueError:
@@ -74,9 +74,9 @@ class Service:
         if "report_id" in body:
             return self._poll(body)
         query = parse_report_query(body)
-        if not body.get("async") and self._options.sync_answer != "status":
+        if not body.get("async") and self._options.sync_response != "status":
             rows = self._rows(query, body)
-            return Answer.json(rows if self._options.sync_answer == "array" else {"data": rows})
+            return Response.json(rows if self._options.sync_response == "array" else {"data": rows})
         with self._lock:
             job = Job(
                 str(uuid.UUID(int=self._ids.getrandbits(128), version=4)),
@@ -94,7 +94,7 @@ class Service:
             if name not in _MEMBERS:
                 self._flag(f"a report with {name!r} (ignored by the vendor, or overrides the days)")
 
-    def _poll(self, body: dict[str, Any]) -> Answer:
+    def _poll(self, body: dict[str, Any]) -> Response:
         with self._lock:
             job = self._jobs.get(body["report_id"])
             if job is None or job.forgotten:
@@ -107,16 +107,16 @@ class Service:
                 job.polls -= 1
         return self._state(job, body.get("page", 1))
 
-    def _state(self, job: Job, page: int) -> Answer:
+    def _state(self, job: Job, page: int) -> Response:
         if job.polls > 0:
             status = "QUEUED" if job.polls >= self._options.polls else "BUILDING"
-            return Answer.json({"status": status, "report_id": job.report_id})
+            return Response.json({"status": status, "report_id": job.report_id})
         if self._options.final_status != "COMPLETE":
-            return Answer.json({"status": self._options.final_status, "report_id": job.report_id})
+            return Response.json({"status": self._options.final_status, "report_id": job.report_id})
         if job.rows is None:
             job.rows = self._rows(parse_report_query(job.body), job.body)
         size = self._options.report_rows
-        answer: Row = {
+        response: Row = {
             "status": "COMPLETE",
             "report_id": job.report_id,
             "page": page,
@@ -124,8 +124,8 @@ class Service:
             "data": job.rows[(page - 1) * size : page * size],
         }
         if self._options.total_pages:
-            answer["total_pages"] = -(-len(job.rows) // size)
-        return Answer.json(answer)
+            response["total_pages"] = -(-len(job.rows) // size)
+        return Response.json(response)
 
     def _rows(self, query: ReportQuery, body: Mapping[str, Any]) -> list[Row]:
         unknown = [name for name in query.dimensions if name not in DIMENSIONS]

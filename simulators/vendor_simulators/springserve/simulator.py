@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from typing_extensions import override
 
 from vendor_simulators.limits import Limiter, Rule
-from vendor_simulators.messages import Answer, Refused
+from vendor_simulators.messages import Refused, Response
 from vendor_simulators.options import build
 from vendor_simulators.simulator import FIRST_DAY, Restated, Simulator
 from vendor_simulators.springserve import truth
@@ -149,7 +149,7 @@ class SpringServeSimulator(Simulator):
         return "v1" if stream in V1_ONLY else "v0"
 
     @override
-    def handle(self, request: Request) -> Answer:
+    def handle(self, request: Request) -> Response:
         self._check_secrets(request)
         if request.path == f"{_BASE}/v0/auth":
             self._count("all")
@@ -172,7 +172,7 @@ class SpringServeSimulator(Simulator):
 
     # Logins
 
-    def _login(self, request: Request) -> Answer:
+    def _login(self, request: Request) -> Response:
         if request.method != "POST":
             raise refuse(404, "Not Found")
         if "Authorization" in request.headers:
@@ -190,13 +190,13 @@ class SpringServeSimulator(Simulator):
             self.flag("a login with fields other than email and password")
         if given != {"email": self.email, "password": self.password}:
             raise refuse(self.options.wrong_credentials, "Invalid email or password")
-        answer: dict[str, object] = {"token": self.tokens.issue(), "bearer_token": "not to be used"}
+        response: dict[str, object] = {"token": self.tokens.issue(), "bearer_token": "not to be used"}
         end = datetime.now(tz=timezone.utc) + timedelta(seconds=self.options.token_seconds)
         if self.options.expiration == "iso":
-            answer["expiration"] = end.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+            response["expiration"] = end.strftime("%Y-%m-%dT%H:%M:%S.000Z")
         elif self.options.expiration == "epoch":
-            answer["expiration"] = int(end.timestamp())
-        return Answer.json(answer)
+            response["expiration"] = int(end.timestamp())
+        return Response.json(response)
 
     def _check_secrets(self, request: Request) -> None:
         secrets = (self.password, *self.tokens.issued)
@@ -216,10 +216,10 @@ class SpringServeSimulator(Simulator):
         for family in families:
             usage = self.limits.count(family)
             if usage is not None and not usage.allowed and self.enforce_limits:
-                answer = Answer.text("Retry later\n", 429)
+                response = Response.text("Retry later\n", 429)
                 if self.options.retry_after is not None:
-                    answer.default("Retry-After", str(self.options.retry_after))
-                raise Refused(answer)
+                    response.default("Retry-After", str(self.options.retry_after))
+                raise Refused(response)
 
     # Lists and reports
 
@@ -227,14 +227,14 @@ class SpringServeSimulator(Simulator):
         if path in self.options.forbidden:
             raise refuse(403, "You are not authorized to access this page.")
 
-    def _report(self, request: Request) -> Answer:
+    def _report(self, request: Request) -> Response:
         body = request.body.decode("utf-8", "replace")
         by_domain = re.search(r'"[a-z_]*(domain|bundle)[a-z_]*"', body) is not None
         self._count("all", "reports", *(["domain_reports"] if by_domain else []))
         self._forbid("/report")
-        return self._service.answer(request)
+        return self._service.response(request)
 
-    def _list(self, request: Request, version: str, name: str, identity: int | None, part: str | None) -> Answer:
+    def _list(self, request: Request, version: str, name: str, identity: int | None, part: str | None) -> Response:
         self._forbid(f"/{name}" if part is None else f"/{name}/{part}")
         known = name in SIZES or name in SMALL
         has_v0, has_v1 = name not in V1_ONLY, name in BOTH or name in V1_ONLY
@@ -246,7 +246,7 @@ class SpringServeSimulator(Simulator):
             entity = self.inventory.find(name, identity)
             if entity is None:
                 raise refuse(404, "Not Found")
-            return Answer.json(self.rows.entity(entity, version))
+            return Response.json(self.rows.entity(entity, version))
         if version == "v1" and (request.param("updated_at::gte") or request.param("page") not in {None, "1"}):
             self._edit_rows(name)
         rows = [self.rows.entity(entity, version) for entity in self.inventory.entities[name]]
@@ -254,7 +254,7 @@ class SpringServeSimulator(Simulator):
             return self._lists.v0(request, sorted(rows, key=lambda row: int(row["id"])))
         return self._lists.v1(request, name, rows)
 
-    def _members(self, request: Request, version: str, name: str, identity: int, part: str) -> Answer:
+    def _members(self, request: Request, version: str, name: str, identity: int, part: str) -> Response:
         stream = _MEMBERS_AT.get((name, part))
         if stream is None or version != ("v1" if stream == "demand_tag_priorities" else "v0"):
             raise refuse(404, "Not Found")
