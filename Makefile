@@ -9,11 +9,10 @@ export UV_PYTHON_DOWNLOADS = never
 export UV_PYTHON = $(PYTHON)
 
 TAPS = tap-adspect tap-ispot tap-magnite tap-spotwatch tap-springserve
-PACKAGES = singer-adtech simulators stand-ins target-duckdb-arrow target-s3-strict $(TAPS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup env environment plugins loaders stand-ins demo sync-all backfill test lint format types unit pythons \
-  meltano-test reliability pins clean
+.PHONY: help setup env environment plugins loaders stand-ins demo sync-all backfill check test test-all lint format types \
+  unit meltano-test extended pythons reliability pins clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,33 +51,38 @@ backfill: setup ## a range in months side by side: make backfill TAP=tap-ispot F
 	$(if $(and $(TAP),$(FROM),$(TO)),,$(error TAP, FROM and TO are needed: make backfill TAP=tap-ispot FROM=2022-01-01 TO=2024-12-31))
 	@$(RUN) python scripts/backfill.py $(TAP) --from $(FROM) --to $(TO) $(if $(LOADER),--loader $(LOADER))
 
-test: setup lint types unit pythons meltano-test ## lint, types and every test of every package
+check: environment lint types ## for daily work: lint, types, and the tests of what changed since main
+	@$(RUN) python scripts/check_changes.py
 
-lint: environment ## style, and what ruff finds
+test: lint types unit meltano-test ## everything on this Python, with Meltano into DuckDB and PostgreSQL
+
+test-all: test extended pythons ## also every loader, a short fault matrix, and other Pythons
+
+lint: environment ## ruff: style and findings
 	@$(RUN) ruff check .
 	@$(RUN) ruff format --check .
 
-format: environment ## put the sources in order
+format: environment ## format the sources
 	@$(RUN) ruff check --fix .
 	@$(RUN) ruff format .
 
 types: environment ## mypy, strict
-	@set -e; for package in $(PACKAGES); do \
-	  for folder in $$(echo $$package | tr - _) vendor_simulators tests; do \
-	    if [ -d $$package/$$folder ]; then $(RUN) mypy $$package/$$folder; fi; \
-	  done; \
-	done; \
-	$(RUN) mypy scripts; $(RUN) mypy tests; $(RUN) mypy benchmarks
+	@$(RUN) mypy
 
-unit: environment ## the tests of every package, on this Python
-	@$(RUN) pytest -n auto -m "not meltano"
+unit: environment ## the tests of every package, without Meltano
+	@$(RUN) pytest -n auto -m "not meltano and not extended"
 
-pythons: environment ## the taps' and the library's tests on the oldest and newest supported Python, where there is one
+# One worker per test file: a file's tests share its database server.
+meltano-test: setup ## the tests that run Meltano into DuckDB and PostgreSQL, or install a package
+	@$(RUN) python scripts/install_plugins.py target-postgres meltano-map-transformer
+	@$(RUN) python -m stand_ins.postgres install
+	@$(RUN) pytest -n auto --dist loadfile -m "meltano and not extended"
+
+extended: setup loaders stand-ins ## the other loaders (Snowflake, S3, JSON lines) and a short fault matrix
+	@$(RUN) pytest -n auto --dist loadfile -m extended
+
+pythons: environment ## the tests without Meltano on the oldest and newest supported Python, if installed
 	@$(RUN) python scripts/other_pythons.py $(UV)
-
-# Two runs of one tap at once would share its run folder; a test file is about one tap.
-meltano-test: setup loaders stand-ins ## the repository's promises: install alone, settings in step, Meltano end to end
-	@$(RUN) pytest -n auto --dist loadfile -m meltano
 
 reliability: environment ## the fault matrix: five taps, every fault; writes docs/reliability.md
 	@$(RUN) python benchmarks/reliability.py

@@ -27,7 +27,7 @@ from vendor_simulators.springserve import SpringServeSimulator
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from conftest import Meltano
+    from meltano_fixtures import Meltano
     from stand_ins.postgres import Cluster
 
 pytestmark = pytest.mark.meltano

@@ -25,7 +25,7 @@ from vendor_simulators.spotwatch import SpotwatchSimulator
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from conftest import Meltano
+    from meltano_fixtures import Meltano
 
 pytestmark = [
     pytest.mark.meltano,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from conftest import Meltano
+    from meltano_fixtures import Meltano
     from vendor_simulators.simulator import Simulator
 
 pytestmark = pytest.mark.meltano

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from conftest import Meltano
+    from meltano_fixtures import Meltano
 
 pytestmark = pytest.mark.meltano
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
     from pathlib import Path
 
-    from conftest import Meltano
+    from meltano_fixtures import Meltano
 
 pytestmark = pytest.mark.meltano
 

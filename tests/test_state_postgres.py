@@ -21,7 +21,7 @@ from vendor_simulators.ispot import ISpotSimulator
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from conftest import Meltano
+    from meltano_fixtures import Meltano
     from stand_ins.postgres import Cluster
 
 pytestmark = pytest.mark.meltano

@@ -13,8 +13,8 @@ from vendor_simulators.springserve import SpringServeSimulator
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Script, Scripted
     from singer_adtech.testing import TapRunner
+    from springserve_fixtures import Script, Scripted
     from vendor_simulators.messages import Request
     from vendor_simulators.pytest_plugin import Simulate
 
