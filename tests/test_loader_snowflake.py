@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
+from shared_project import selected_keys
 from stand_ins.snowflake import OLDEST_PYTHON, Snowflake, server
 from vendor_simulators.ispot import ISpotSimulator
 from vendor_simulators.magnite import MagniteSimulator
@@ -28,20 +29,11 @@ if TYPE_CHECKING:
     from meltano_fixtures import Meltano
 
 pytestmark = [
-    pytest.mark.meltano,
+    pytest.mark.extended,
     pytest.mark.skipif(sys.version_info < OLDEST_PYTHON, reason="fakesnow is not published for Python 3.10"),
 ]
 
-SPOTWATCH = {
-    "ads": ("id",),
-    "broadcasts": ("id",),
-    "blocks": ("id",),
-    "channels": ("region", "channel"),
-    "regions": ("region",),
-    "categories": ("category",),
-    "brands": ("brand",),
-    "tv_genres": ("region", "genre", "subgenre"),
-}
+SPOTWATCH = selected_keys("tap-spotwatch")
 EXACT = {
     "anyOf": [
         {"type": "string", "format": "x-singer.decimal", "precision": 38, "scale": 12},

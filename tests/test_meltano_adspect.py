@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
+from shared_project import selected_keys
 from vendor_simulators.adspect import AdspectSimulator
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.meltano
 
 FIRST = dt.date(2025, 3, 28)
 LAST = dt.date(2025, 4, 1)
-DEFAULT_TABLES = {"streams", "account", "saved_queries", "funnel_daily"}
+DEFAULT_TABLES = set(selected_keys("tap-adspect"))
 METRICS = ["clicks", "uniques", "quality", "revenue", "roi"]
 # One of its names is what the setting is about: nothing but the configuration knows it
 BY_COUNTRY = {"name": "funnel_by_country", "dimensions": ["date", "country_code"], "metrics": METRICS}

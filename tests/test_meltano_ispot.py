@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
+from shared_project import selected_keys
 from vendor_simulators.ispot import ISpotSimulator
 
 if TYPE_CHECKING:
@@ -25,19 +26,7 @@ pytestmark = pytest.mark.meltano
 
 FIRST = dt.date(2024, 3, 8)
 LAST = dt.date(2024, 3, 12)
-DEFAULT_STREAMS = (
-    "audience_airings",
-    "brands",
-    "industries",
-    "networks",
-    "shows",
-    "products",
-    "product_categories",
-    "spots",
-    "celebrities",
-    "movies",
-    "events",
-)
+KEYS = {stream: key for stream, (key,) in selected_keys("tap-ispot").items()}
 
 
 @pytest.fixture
@@ -54,15 +43,13 @@ def loaded(warehouse: Path, stream: str) -> dict[Any, dict[str, Any]]:
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         connection.execute("set TimeZone = 'UTC'")
         rows: list[dict[str, Any]] = connection.table(f"tap_ispot.{stream}").to_arrow_table().to_pylist()
-    key = "airing_id" if stream.endswith("airings") else "id"
-    return {row[key]: {name: comparable(name, value) for name, value in row.items()} for row in rows}
+    return {row[KEYS[stream]]: {name: comparable(name, value) for name, value in row.items()} for row in rows}
 
 
 def true_rows(vendor: ISpotSimulator, stream: str) -> dict[Any, dict[str, Any]]:
     """Return what the vendor has, in the same form."""
-    key = "airing_id" if stream.endswith("airings") else "id"
     rows = vendor.truth(stream, first_day=FIRST, last_day=LAST)
-    return {row[key]: {name: comparable(name, value) for name, value in row.items()} for row in rows}
+    return {row[KEYS[stream]]: {name: comparable(name, value) for name, value in row.items()} for row in rows}
 
 
 def comparable(name: str, value: Any) -> Any:
@@ -82,7 +69,7 @@ def comparable(name: str, value: Any) -> Any:
 def differing(warehouse: Path, vendor: ISpotSimulator) -> dict[str, list[Any]]:
     """Return the keys in which a table and the vendor differ, by stream."""
     found: dict[str, list[Any]] = {}
-    for stream in DEFAULT_STREAMS:
+    for stream in KEYS:
         rows, truth = loaded(warehouse, stream), true_rows(vendor, stream)
         keys = sorted(key for key in rows.keys() | truth.keys() if rows.get(key) != truth.get(key))
         if keys:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
+from shared_project import selected_keys
 from vendor_simulators.magnite import MagniteSimulator
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.meltano
 
-LISTS = ("seats", "publishers", "brands", "supply", "ad_units")
+LISTS = [stream for stream, key in selected_keys("tap-magnite").items() if key == ("id",)]
 REPORT = {"name": "brands_by_hour", "dimensions": ["day", "hour", "brand"], "metrics": ["requests", "netRevenue"]}
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
+from shared_project import selected_keys
 from vendor_simulators.spotwatch import SpotwatchSimulator
 
 if TYPE_CHECKING:
@@ -18,14 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.meltano
 
-LISTS = {
-    "channels": ("region", "channel"),
-    "regions": ("region",),
-    "categories": ("category",),
-    "brands": ("brand",),
-    "tv_genres": ("region", "genre", "subgenre"),
-}
-TABLES = {"ads": ("id",), "broadcasts": ("id",), "blocks": ("id",), **LISTS}
+TABLES = selected_keys("tap-spotwatch")
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
+from shared_project import selected_keys
 from vendor_simulators.springserve import SpringServeSimulator
 
 if TYPE_CHECKING:
@@ -22,10 +23,8 @@ pytestmark = pytest.mark.meltano
 FIRST = dt.date(2026, 2, 1)
 LAST = dt.date(2026, 2, 6)
 BY_PARTNER = {"name": "by_partner", "dimensions": ["supply_partner_id"], "metrics": ["impressions", "revenue"]}
-LISTS = {
-    *("supply_tags", "demand_tags", "creatives", "supply_labels", "demand_labels", "domain_lists", "app_bundle_lists"),
-    *("campaigns", "supply_partners", "demand_partners", "supply_routers"),
-}
+TABLES = set(selected_keys("tap-springserve", reports=[BY_PARTNER]))
+LISTS = TABLES - {"by_partner"}
 
 
 @pytest.fixture
@@ -64,7 +63,7 @@ def test_lists_and_a_report_of_the_settings_become_tables(meltano: Meltano, vend
     # then the lists that are on and the report are tables, with the rows that the vendor has
     assert first.returncode == 0, first.stderr
     names = "select table_name from information_schema.tables where table_schema = 'tap_springserve'"
-    assert {name for (name,) in query(meltano.warehouse, names)} == {*LISTS, "by_partner"}
+    assert {name for (name,) in query(meltano.warehouse, names)} == TABLES
     for name in LISTS:
         ids = query(meltano.warehouse, f"select id from tap_springserve.{name} order by id")  # noqa: S608 - names above
         assert [number for (number,) in ids] == [row["id"] for row in vendor.truth(name)], name
