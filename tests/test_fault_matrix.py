@@ -51,6 +51,7 @@ def summary(text: str) -> dict[str, int]:
     return {words: int(figure.replace(",", "")) for words, figure in found}
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("tap", TAPS)
 def test_no_fault_loses_a_row_in_silence(tap: str) -> None:
     # Given faults of each sort that befall the middle request of each kind

@@ -20,7 +20,7 @@ from vendor_simulators.adspect import AdspectSimulator
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-pytestmark = pytest.mark.meltano
+pytestmark = pytest.mark.extended
 
 ROOT = Path(__file__).resolve().parent.parent
 FIRST, LAST = dt.date(2025, 3, 28), dt.date(2025, 4, 1)

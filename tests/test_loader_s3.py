@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 pytestmark = [
-    pytest.mark.meltano,
+    pytest.mark.extended,
     pytest.mark.skipif(sys.version_info >= (3, 13), reason="plinxore-target-s3 is not published for Python 3.13"),
 ]
 

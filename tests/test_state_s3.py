@@ -18,7 +18,7 @@ from vendor_simulators.adspect import AdspectSimulator
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-pytestmark = pytest.mark.meltano
+pytestmark = pytest.mark.extended
 
 FIRST, LAST = dt.date(2025, 3, 28), dt.date(2025, 4, 1)
 
