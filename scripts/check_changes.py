@@ -1,7 +1,7 @@
 """Run the tests of what changed since `main`: committed, uncommitted and untracked files.
 
-A change in a package runs the package's tests. A change in what the taps depend on also runs the quick tests of each
-tap. Any other change runs the repository's own tests. Tests that run Meltano are left to `make test`.
+Any change runs the repository's own tests, a change in a package also the package's. A change in a package that the
+taps depend on also compares every tap with its simulator. Tests that run Meltano are left to `make test`.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-TAPS = sorted(path.name for path in ROOT.glob("tap-*"))
 SHARED = {"singer-adtech", "simulators"}
-"""Folders that every tap depends on, in its tests if not at run time."""
+"""Packages that every tap or its tests depend on."""
 
 
 def git(*arguments: str) -> list[str]:
@@ -30,13 +29,14 @@ def changed_files() -> list[str]:
 
 def tests_of(files: list[str]) -> list[str]:
     """Return the test files and folders to run for some changed files."""
-    folders = {file.split("/")[0] for file in files}
-    chosen = {f"{folder}/tests" if (ROOT / folder / "tests").is_dir() else "tests" for folder in folders}
-    if folders & SHARED:
-        for tap in TAPS:
-            if f"{tap}/tests" not in chosen:
-                chosen |= {str(path.relative_to(ROOT)) for path in (ROOT / tap / "tests").glob("test_*_truth.py")}
-    return sorted(chosen)
+    if not files:
+        return []
+    changed = {file.split("/")[0] for file in files}
+    chosen = [name for folder in sorted(changed) if (ROOT / (name := f"{folder}/tests")).is_dir()]
+    if changed & SHARED:
+        truths = sorted(ROOT.glob("tap-*/tests/test_*_truth.py"))
+        chosen += [str(path.relative_to(ROOT)) for path in truths if path.relative_to(ROOT).parts[0] not in changed]
+    return [*chosen, "tests"]
 
 
 def main() -> int:
