@@ -1,4 +1,4 @@
-"""What the repository's own tests share: Meltano runs in a project folder of their own."""
+"""Fixtures of the repository's own tests: Meltano in a separate project folder."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# What a developer has exported for accounts and loaders is not for tests.
+# A developer's own variables for accounts and loaders must not reach the tests.
 for name in [name for name in os.environ if name.startswith(("TAP_", "TARGET_", "MELTANO_", "HASH_SALT"))]:
     del os.environ[name]
 
 
 @dataclass
 class Meltano:
-    """The project's Meltano, with a system database and a warehouse of one test."""
+    """Meltano in a test's project, with its own system database and warehouse."""
 
     folder: Path
     root: Path
@@ -35,7 +35,7 @@ class Meltano:
         return self.folder / "warehouse.duckdb"
 
     def environment(self, tap: str, settings: Mapping[str, Any]) -> dict[str, str]:
-        """Return the environment that gives a tap its settings."""
+        """Return the environment variables for a tap's settings."""
         prefix = tap.upper().replace("-", "_")
         return {
             **os.environ,
@@ -54,7 +54,7 @@ class Meltano:
         mapper: str = "",
         target_settings: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """Run `meltano run` to its end."""
+        """Run `meltano run` and wait for it."""
         command = self.command(tap, target, *options)
         return subprocess.run(
             [*command[:-1], mapper, target] if mapper else command,
@@ -69,13 +69,13 @@ class Meltano:
     def load(
         self, tap: str, target: str, settings: Mapping[str, Any], target_settings: Mapping[str, str]
     ) -> subprocess.CompletedProcess[str]:
-        """Run `meltano el` to its end: it has a run folder of its own, so that other tests may run the same tap.
+        """Run `meltano el` and wait for it. It uses a separate run folder, so other tests can run the same tap.
 
         Args:
             tap: name of the extractor.
             target: name of the loader.
-            settings: the extractor's.
-            target_settings: variables for the loader, by their whole names.
+            settings: settings of the extractor.
+            target_settings: environment variables for the loader.
         """
         meltano = str(Path(sys.executable).with_name("meltano"))
         return subprocess.run(
@@ -101,12 +101,12 @@ def meltano(tmp_path: Path, project: Path) -> Meltano:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """Return the folder of a project like this one: without a developer's `.env`, and with run folders of its own."""
+    """Create a copy of this project, without a developer's `.env` and with separate run folders."""
     folder = tmp_path / "project"
     (folder / ".meltano").mkdir(parents=True)
     for name in ("meltano.yml", "Makefile", ".env.example"):
         shutil.copy(ROOT / name, folder / name)
-    # Copied, because scripts work on the checkout that they are in.
+    # Copied, because scripts work on the checkout that contains them.
     shutil.copytree(ROOT / "scripts", folder / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
     for kind in ("extractors", "loaders", "mappers"):
         (folder / ".meltano" / kind).symlink_to(ROOT / ".meltano" / kind)

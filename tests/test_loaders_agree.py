@@ -1,4 +1,4 @@
-"""All five taps into every loader: the same rows everywhere, and to the last digit in DuckDB and PostgreSQL."""
+"""All five taps into every loader: equal values in DuckDB and PostgreSQL, equal row counts in the others."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ if TYPE_CHECKING:
 DAYS = 4
 TODAY = dt.datetime.now(tz=dt.timezone.utc).date()
 FIRST = TODAY - dt.timedelta(days=DAYS - 1)
-# What there is on every supported Python is tested on it.
+# Loaders that are not published for every supported Python.
 HAS_SNOWFLAKE = sys.version_info >= snowflake.OLDEST_PYTHON
-HAS_S3 = sys.version_info < (3, 13)  # the newest that plinxore-target-s3 is published for is 3.12
+HAS_S3 = sys.version_info < (3, 13)  # plinxore-target-s3 supports 3.12 at most
 exact_json = partial(json.loads, parse_float=Decimal)
 
 
 @dataclass(frozen=True)
 class Vendor:
-    """A simulated vendor, small, and what its tap is told beside where it is.
+    """A small simulated vendor and its tap's additional settings.
 
     Attributes:
-        simulator: what imitates it.
-        options: its own choices.
-        settings: of the tap.
+        simulator: The simulator's class.
+        options: Options of the simulator.
+        settings: Settings of the tap.
     """
 
     simulator: Callable[..., Simulator]
@@ -56,7 +56,7 @@ class Vendor:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-# Numbers of 20 digits and more, fields that no document names, zeros and nulls: whatever a simulator has.
+# With numbers of 20 digits and more, undocumented fields, zeros and nulls.
 VENDORS = {
     "tap-ispot": Vendor(ISpotSimulator, {"extremes": True}, {"lookback_days": 3}),
     "tap-adspect": Vendor(AdspectSimulator, {"extremes": True, "undeclared": True}, {"lookback_days": 3}),
@@ -90,7 +90,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[snowflake.Sn
 
 
 def plain(value: Any) -> Any:
-    """Bring a value of either database into one form: numbers by their digits, instants in UTC."""
+    """Convert a value of either database to one form: numbers by digits, instants in UTC."""
     if isinstance(value, dict):
         return {name: plain(inner) for name, inner in value.items()}
     if isinstance(value, list):
@@ -99,14 +99,14 @@ def plain(value: Any) -> Any:
         number = Decimal(repr(value) if isinstance(value, float) else value)
         return f"number {number.normalize() + 0:f}" if number else "number 0"
     if isinstance(value, dt.datetime):
-        # The columns of target-postgres have no zone: its session is in UTC (`PGTZ` in meltano.yml).
+        # target-postgres creates columns without a zone; its session is in UTC (`PGTZ` in meltano.yml).
         moment = value if value.tzinfo else value.replace(tzinfo=dt.timezone.utc)
         return moment.astimezone(dt.timezone.utc).isoformat(timespec="microseconds")
     return value.isoformat() if isinstance(value, dt.date) else value
 
 
 def checksum(rows: list[dict[str, Any]]) -> tuple[int, str]:
-    """Return the number of rows, and a digest of all values of all columns in which their order has no part."""
+    """Return the number of rows and an order-independent digest of all values."""
     lines = sorted(json.dumps(plain(row), sort_keys=True) for row in rows)
     return len(lines), hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
@@ -146,7 +146,7 @@ def in_postgres(database: postgres.Cluster, schema: str) -> dict[str, list[dict[
 
 
 def in_s3(store: s3.S3, schema: str) -> dict[str, int]:
-    """Return the rows of each stream's files."""
+    """Return the number of rows in each stream's files."""
     files = fs.S3FileSystem(
         access_key=store.access_key, secret_key=store.secret_key, endpoint_override=store.endpoint, region=store.region
     )
@@ -159,7 +159,7 @@ def in_s3(store: s3.S3, schema: str) -> dict[str, int]:
 
 
 def in_snowflake(warehouse: snowflake.Snowflake, schema: str) -> dict[str, int]:
-    """Return the rows of each table, by the streams' names."""
+    """Return the number of rows in each table by stream."""
     names = warehouse.query(
         f"select table_name as name from information_schema.tables where table_schema = '{schema.upper()}'"  # noqa: S608 - a tap's name
     )
@@ -172,12 +172,12 @@ def in_snowflake(warehouse: snowflake.Snowflake, schema: str) -> dict[str, int]:
 
 
 def in_jsonl(folder: Path) -> dict[str, int]:
-    """Return the lines of each stream's file."""
+    """Return the number of lines in each stream's file."""
     return {path.stem: len(path.read_text().splitlines()) for path in folder.glob("*.jsonl")}
 
 
 def run(meltano: Meltano, tap: str, loader: str, settings: Mapping[str, Any], variables: Mapping[str, str]) -> None:
-    """Run a tap into a loader, without a failure."""
+    """Run a tap into a loader successfully."""
     done = meltano.load(tap, loader, settings, variables)
     assert done.returncode == 0, f"{loader}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
 
@@ -215,7 +215,7 @@ def test_duckdb_and_postgresql_hold_the_same_values(
     for loader, given in loaders.items():
         run(meltano, tap, loader, settings, given)
 
-    # then both tables follow
+    # then both are updated
     second = checksums(in_duckdb(meltano.warehouse, schema))
     assert second != first
     assert checksums(in_postgres(database, schema)) == second
@@ -257,5 +257,5 @@ def test_every_other_loader_has_as_many_rows(  # noqa: PLR0913, PLR0917 - one fo
 
 
 def variables(plugin: str, settings: Mapping[str, Any]) -> dict[str, str]:
-    """Return settings as the variables by which Meltano takes them."""
+    """Return settings as environment variables for Meltano."""
     return {f"{plugin.upper().replace('-', '_')}_{name.upper()}": str(value) for name, value in settings.items()}

@@ -1,4 +1,4 @@
-"""SpringServe through Meltano into DuckDB: lists, reports of the settings, and a second run that reads what changed."""
+"""SpringServe through Meltano into DuckDB: lists, reports, and an incremental second run."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ def true_report(vendor: SpringServeSimulator) -> list[tuple[dt.date, int, int, D
 
 
 def test_lists_and_a_report_of_the_settings_become_tables(meltano: Meltano, vendor: SpringServeSimulator) -> None:
-    # given a report that is in the settings alone, when Meltano runs the tap
+    # given a report that is only in the settings, when Meltano runs the tap
     first = meltano.run("tap-springserve", "target-duckdb", settings(vendor))
 
-    # then the lists that are on and the report are tables, with the rows that the vendor has
+    # then the tables are the selected lists and the report, and equal the truth
     assert first.returncode == 0, first.stderr
     names = "select table_name from information_schema.tables where table_schema = 'tap_springserve'"
     assert {name for (name,) in query(meltano.warehouse, names)} == TABLES
@@ -70,17 +70,17 @@ def test_lists_and_a_report_of_the_settings_become_tables(meltano: Meltano, vend
     report = "select date, supply_partner_id, impressions, revenue from tap_springserve.by_partner order by 1, 2"
     assert query(meltano.warehouse, report) == true_report(vendor)
 
-    # given rows that changed, when it runs again
+    # given changed rows, when it runs again
     vendor.restate(days=2)
     vendor.journal.clear()
     second = meltano.run("tap-springserve", "target-duckdb", settings(vendor))
 
-    # then the tables follow, and little was asked for
+    # then the tables are updated with few requests
     assert second.returncode == 0, second.stderr
     assert query(meltano.warehouse, report) == true_report(vendor)
     tags = query(meltano.warehouse, "select id, name from tap_springserve.supply_tags order by id")
     assert tags == [(row["id"], row["name"]) for row in vendor.truth("supply_tags")]
-    (asked,) = vendor.journal.matching("/api/v1/supply_tags")
-    assert asked.param("updated_at::gte") is not None
+    (request,) = vendor.journal.matching("/api/v1/supply_tags")
+    assert request.param("updated_at::gte") is not None
     assert vendor.journal.matching("/api/v0/report")[0].json()["start_date"] == "2026-02-05"
     assert vendor.violations == []
