@@ -1,10 +1,10 @@
-# Every command of this repository. It needs git, make and Python >= 3.10; the rest is fetched from PyPI into this folder.
+# Every command of this repository. Requires git, make and Python >= 3.10; the rest is installed from PyPI into this folder.
 PYTHON ?= python3
 UV ?= .uv/bin/uv
-# What our commands write is for nobody else's eyes: Meltano keeps settings, credentials included, in files while it runs.
+# Files are readable by their owner only, because Meltano writes settings and credentials to files while it runs.
 RUN = umask 077 && $(UV) run --no-sync
 
-# The machine's Python is used, never one that would have to be downloaded.
+# Use the installed Python, never download one.
 export UV_PYTHON_DOWNLOADS = never
 export UV_PYTHON = $(PYTHON)
 
@@ -17,9 +17,9 @@ TAPS = tap-adspect tap-ispot tap-magnite tap-spotwatch tap-springserve
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: environment plugins ## the environment, the taps and the embedded loader, nothing run
+setup: environment plugins ## install the environment, the taps and the embedded loader
 
-env: ## your settings: .env, which nobody else can read, from .env.example
+env: ## create .env for your settings from .env.example, readable by you only
 	@if [ -e .env ] || [ -L .env ]; then \
 	  echo ".env is there already and left as it is; .env.example lists what can be set."; \
 	  case "$$(ls -ldL .env)" in ????------*) ;; *) echo "Other users of this machine can read it: chmod 600 .env";; esac; \
@@ -35,19 +35,19 @@ environment: $(UV)
 plugins: environment
 	@$(RUN) python scripts/install_plugins.py $(TAPS) target-duckdb
 
-loaders: environment ## the other loaders: PostgreSQL, Snowflake, S3, JSON lines; and the mapper
+loaders: environment ## install the other loaders (PostgreSQL, Snowflake, S3, JSON lines) and the mapper
 	@$(RUN) python scripts/install_plugins.py
 
-stand-ins: environment ## what the loaders are tested against: PostgreSQL (Debian's package), fakesnow, moto
+stand-ins: environment ## install servers for loader tests: PostgreSQL (Debian's package), fakesnow, moto
 	@set -e; for one in postgres snowflake s3; do $(UV) run --no-sync python -m stand_ins.$$one install; done
 
 demo: setup ## run all taps against simulated vendors, through Meltano, into DuckDB, twice
 	@$(RUN) python scripts/demo.py
 
-sync-all: setup ## your accounts side by side: make sync-all [LOADER=target-postgres] [ONLY="tap-ispot tap-magnite"]
+sync-all: setup ## read your accounts in parallel: make sync-all [LOADER=target-postgres] [ONLY="tap-ispot tap-magnite"]
 	@$(RUN) python scripts/sync_all.py $(if $(LOADER),--loader $(LOADER)) $(if $(ONLY),--only $(ONLY))
 
-backfill: setup ## a range in months side by side: make backfill TAP=tap-ispot FROM=2022-01-01 TO=2024-12-31 [LOADER=...]
+backfill: setup ## read a range in parallel months: make backfill TAP=tap-ispot FROM=2022-01-01 TO=2024-12-31 [LOADER=...]
 	$(if $(and $(TAP),$(FROM),$(TO)),,$(error TAP, FROM and TO are needed: make backfill TAP=tap-ispot FROM=2022-01-01 TO=2024-12-31))
 	@$(RUN) python scripts/backfill.py $(TAP) --from $(FROM) --to $(TO) $(if $(LOADER),--loader $(LOADER))
 
@@ -87,11 +87,11 @@ pythons: environment ## the tests without Meltano on the oldest and newest suppo
 reliability: environment ## the fault matrix: five taps, every fault; writes docs/reliability.md
 	@$(RUN) python benchmarks/reliability.py
 
-pins: $(UV) ## take the newest versions and pin them
+pins: $(UV) ## update and pin the dependencies
 	@rm -f uv.lock; sed -i '/# pins: begin/,/# pins: end/{/# pins:/!d}' pyproject.toml
 	@$(UV) run python scripts/pins.py $(UV)
 
-clean: ## remove what was fetched and installed, and the demo; your tables, logs and bookmarks stay
+clean: ## remove environments, plugins and the demo, but not your tables, logs and bookmarks
 	rm -rf .venv .venvs .uv uv.lock output/demo output/demo.duckdb*
 	cd .meltano 2>/dev/null && rm -rf extractors loaders mappers installed run || true
 
