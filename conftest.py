@@ -12,3 +12,8 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """Include them again: libraries report objects that are left at exit."""
+    gc.unfreeze()
