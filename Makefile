@@ -1,26 +1,25 @@
-# Every command of this repository. It needs git, make and Python >= 3.10; the rest is fetched from PyPI into this folder.
+# Every command of this repository. Requires git, make and Python >= 3.10; the rest is installed from PyPI into this folder.
 PYTHON ?= python3
 UV ?= .uv/bin/uv
-# What our commands write is for nobody else's eyes: Meltano keeps settings, credentials included, in files while it runs.
+# Files are readable by their owner only, because Meltano writes settings and credentials to files while it runs.
 RUN = umask 077 && $(UV) run --no-sync
 
-# The machine's Python is used, never one that would have to be downloaded.
+# Use the installed Python, never download one.
 export UV_PYTHON_DOWNLOADS = never
 export UV_PYTHON = $(PYTHON)
 
 TAPS = tap-adspect tap-ispot tap-magnite tap-spotwatch tap-springserve
-PACKAGES = singer-adtech simulators stand-ins target-duckdb-arrow target-s3-strict $(TAPS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup env environment plugins loaders stand-ins demo sync-all backfill test lint format generate types unit pythons \
-  meltano-test reliability pins clean
+.PHONY: help setup env environment plugins loaders stand-ins demo sync-all backfill check test test-all lint format generate \
+  types unit meltano-test extended pythons reliability pins clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: environment plugins ## the environment, the taps and the embedded loader, nothing run
+setup: environment plugins ## install the environment, the taps and the embedded loader
 
-env: ## your settings: .env, which nobody else can read, from .env.example
+env: ## create .env for your settings from .env.example, readable by you only
 	@if [ -e .env ] || [ -L .env ]; then \
 	  echo ".env is there already and left as it is; .env.example lists what can be set."; \
 	  case "$$(ls -ldL .env)" in ????------*) ;; *) echo "Other users of this machine can read it: chmod 600 .env";; esac; \
@@ -36,29 +35,34 @@ environment: $(UV)
 plugins: environment
 	@$(RUN) python scripts/install_plugins.py $(TAPS) target-duckdb
 
-loaders: environment ## the other loaders: PostgreSQL, Snowflake, S3, JSON lines; and the mapper
+loaders: environment ## install the other loaders (PostgreSQL, Snowflake, S3, JSON lines) and the mapper
 	@$(RUN) python scripts/install_plugins.py
 
-stand-ins: environment ## what the loaders are tested against: PostgreSQL (Debian's package), fakesnow, moto
+stand-ins: environment ## install servers for loader tests: PostgreSQL (Debian's package), fakesnow, moto
 	@set -e; for one in postgres snowflake s3; do $(UV) run --no-sync python -m stand_ins.$$one install; done
 
 demo: setup ## run all taps against simulated vendors, through Meltano, into DuckDB, twice
 	@$(RUN) python scripts/demo.py
 
-sync-all: setup ## your accounts side by side: make sync-all [LOADER=target-postgres] [ONLY="tap-ispot tap-magnite"]
+sync-all: setup ## read your accounts in parallel: make sync-all [LOADER=target-postgres] [ONLY="tap-ispot tap-magnite"]
 	@$(RUN) python scripts/sync_all.py $(if $(LOADER),--loader $(LOADER)) $(if $(ONLY),--only $(ONLY))
 
-backfill: setup ## a range in months side by side: make backfill TAP=tap-ispot FROM=2022-01-01 TO=2024-12-31 [LOADER=...]
+backfill: setup ## read a range in parallel months: make backfill TAP=tap-ispot FROM=2022-01-01 TO=2024-12-31 [LOADER=...]
 	$(if $(and $(TAP),$(FROM),$(TO)),,$(error TAP, FROM and TO are needed: make backfill TAP=tap-ispot FROM=2022-01-01 TO=2024-12-31))
 	@$(RUN) python scripts/backfill.py $(TAP) --from $(FROM) --to $(TO) $(if $(LOADER),--loader $(LOADER))
 
-test: setup lint types unit pythons meltano-test ## lint, types and every test of every package
+check: environment lint types ## for daily work: lint, types, and the tests of what changed since main
+	@$(RUN) python scripts/check_changes.py
 
-lint: environment ## style, and what ruff finds
+test: lint types unit meltano-test ## everything on this Python, with Meltano into DuckDB and PostgreSQL
+
+test-all: test extended pythons ## also every loader, a short fault matrix, and other Pythons
+
+lint: environment ## ruff: style and findings
 	@$(RUN) ruff check .
 	@$(RUN) ruff format --check .
 
-format: environment ## put the sources in order
+format: environment ## format the sources
 	@$(RUN) ruff check --fix .
 	@$(RUN) ruff format .
 
@@ -66,31 +70,31 @@ generate: environment ## the READMEs' tables, plugins/ and .env.example, from th
 	@$(RUN) python scripts/generate.py
 
 types: environment ## mypy, strict
-	@set -e; for package in $(PACKAGES); do \
-	  for folder in $$(echo $$package | tr - _) vendor_simulators tests; do \
-	    if [ -d $$package/$$folder ]; then $(RUN) mypy $$package/$$folder; fi; \
-	  done; \
-	done; \
-	$(RUN) mypy scripts; $(RUN) mypy tests; $(RUN) mypy benchmarks
+	@$(RUN) mypy
 
-unit: environment ## the tests of every package, on this Python
-	@$(RUN) pytest -n auto -m "not meltano"
+unit: environment ## the tests of every package, without Meltano
+	@$(RUN) pytest -n auto -m "not meltano and not extended"
 
-pythons: environment ## the taps' and the library's tests on the oldest and newest supported Python, where there is one
+# One worker per test file: a file's tests share its database server.
+meltano-test: setup ## the tests that run Meltano into DuckDB and PostgreSQL, or install a package
+	@$(RUN) python scripts/install_plugins.py target-postgres meltano-map-transformer
+	@$(RUN) python -m stand_ins.postgres install
+	@$(RUN) pytest -n auto --dist loadfile -m "meltano and not extended"
+
+extended: setup loaders stand-ins ## the other loaders (Snowflake, S3, JSON lines) and a short fault matrix
+	@$(RUN) pytest -n auto --dist loadfile -m extended
+
+pythons: environment ## the tests without Meltano on the oldest and newest supported Python, if installed
 	@$(RUN) python scripts/other_pythons.py $(UV)
-
-# Two runs of one tap at once would share its run folder; a test file is about one tap.
-meltano-test: setup loaders stand-ins ## the repository's promises: install alone, settings in step, Meltano end to end
-	@$(RUN) pytest -n auto --dist loadfile -m meltano
 
 reliability: environment ## the fault matrix: five taps, every fault; writes docs/reliability.md
 	@$(RUN) python benchmarks/reliability.py
 
-pins: $(UV) ## take the newest versions and pin them
+pins: $(UV) ## update and pin the dependencies
 	@rm -f uv.lock; sed -i '/# pins: begin/,/# pins: end/{/# pins:/!d}' pyproject.toml
 	@$(UV) run python scripts/pins.py $(UV)
 
-clean: ## remove what was fetched and installed, and the demo; your tables, logs and bookmarks stay
+clean: ## remove environments, plugins and the demo, but not your tables, logs and bookmarks
 	rm -rf .venv .venvs .uv uv.lock output/demo output/demo.duckdb*
 	cd .meltano 2>/dev/null && rm -rf extractors loaders mappers installed run || true
 

@@ -1,4 +1,4 @@
-"""The fault matrix: a reduced one is run, it can fail, and docs/reliability.md is what the whole one wrote."""
+"""The fault matrix: a short run passes, losses are detected, and docs/reliability.md is well formed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SUMMARY = (
 
 
 def matrix(*arguments: str) -> tuple[int, dict[str, int], str]:
-    """Run cells, in a process without threads; return the exit code, the summary by its words, and the output."""
+    """Run cells in a process without threads, and return the exit code, the summary and the output."""
     run = subprocess.run(
         [sys.executable, "benchmarks/reliability.py", "--jobs", "1", *arguments],
         cwd=ROOT,
@@ -46,18 +46,19 @@ def matrix(*arguments: str) -> tuple[int, dict[str, int], str]:
 
 
 def summary(text: str) -> dict[str, int]:
-    """Return the figures of the summary's lines, by their words."""
+    """Return the summary's numbers by label."""
     found = re.findall(r"^- (cells [a-z ,]+): ([\d,]+)$", text, re.MULTILINE)
     return {words: int(figure.replace(",", "")) for words, figure in found}
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("tap", TAPS)
-def test_no_fault_loses_a_row_in_silence(tap: str) -> None:
-    # Given faults of each sort that befall the middle request of each kind
+def test_no_fault_loses_a_row_silently(tap: str) -> None:
+    # Given faults of each kind in the middle request of each kind
     faults = [argument for fault in FAULTS for argument in ("--fault", fault)]
     # When the matrix is run
     code, figures, output = matrix("--tap", tap, "--position", "middle", *faults)
-    # Then each cell equals the truth, or failed in one line and completed afterwards
+    # Then each cell equals the truth, or fails with one line and is completed by the next run
     assert code == 0, output
     run, equal, failed, lost = (figures[words] for words in SUMMARY)
     assert (run, lost) == (equal + failed, 0)
@@ -79,7 +80,7 @@ def test_no_fault_loses_a_row_in_silence(tap: str) -> None:
         (None, ["brands: all 2 rows missing"]),
     ],
 )
-def test_the_check_finds_what_is_lost_or_wrong(rows: list[dict[str, Any]] | None, found: list[str]) -> None:
+def test_the_check_finds_lost_and_wrong_rows(rows: list[dict[str, Any]] | None, found: list[str]) -> None:
     truth = {"brands": [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}]}
     schema = {"type": "SCHEMA", "stream": "brands", "key_properties": ["id"]}
     records = [{"type": "RECORD", "stream": "brands", "record": row} for row in rows or []]
@@ -89,9 +90,9 @@ def test_the_check_finds_what_is_lost_or_wrong(rows: list[dict[str, Any]] | None
 
 
 def test_the_page_of_the_whole_matrix_is_well_formed() -> None:
-    # Given the page, which no one types
+    # Given the generated page
     page = (ROOT / "docs" / "reliability.md").read_text()
-    # Then it names its command, sums up, and has a row for each fault and a column for each tap
+    # Then it has its command, a summary, a row for each fault and a column for each tap
     assert "`make reliability`" in page
     run, equal, failed, lost = (summary(page)[words] for words in SUMMARY)
     assert (run, lost) == (equal + failed, 0)

@@ -1,4 +1,4 @@
-"""One package alone: pip, an empty virtual environment, and no workspace."""
+"""Installation of single packages with pip in an empty virtual environment, without the workspace."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PROJECTS = {
     path.parent.name: tomllib.loads(path.read_text())
     for path in [ROOT / "pyproject.toml", *sorted(ROOT.glob("*/pyproject.toml"))]
 }
-"""Every pyproject.toml, by its folder."""
+"""Every pyproject.toml by folder."""
 
 
 @pytest.mark.meltano
@@ -40,7 +40,7 @@ def test_pip_installs_a_package_from_its_folder(program: str, folders: list[str]
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
     programs = tmp_path / "venv" / "bin"
 
-    # when pip installs the package, and for a tap the library with it
+    # when pip installs the package, together with the library if it is a tap
     subprocess.run(
         [programs / "pip", "install", "--quiet", *(ROOT / folder for folder in folders)],
         check=True,
@@ -48,24 +48,24 @@ def test_pip_installs_a_package_from_its_folder(program: str, folders: list[str]
         cwd=tmp_path,
     )
 
-    # then the program tells its name and its settings, and nothing of the workspace is needed
-    about = subprocess.run(
+    # then the program prints its name and version, and the workspace is not needed
+    printed = subprocess.run(
         [programs / program, "--about", "--format=json"], check=True, capture_output=True, text=True, cwd=tmp_path
     )
-    told = json.loads(about.stdout)
-    assert told["name"] == program
-    assert told["version"][0].isdigit()
+    about = json.loads(printed.stdout)
+    assert about["name"] == program
+    assert about["version"][0].isdigit()
 
 
 @pytest.mark.meltano
 @pytest.mark.parametrize("tap", TAPS[:1])
-def test_without_the_folder_of_the_library_nothing_is_fetched_in_its_name(tap: str, tmp_path: Path) -> None:
-    # given an empty virtual environment, and somebody who has published packages of the library's name
+def test_the_library_is_never_fetched_from_an_index(tap: str, tmp_path: Path) -> None:
+    # given an empty virtual environment, and published packages with the library's name
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
     for version in ("0.1.0", "0.1.0.post1", "99.0"):
         publish(tmp_path / "published", "singer_adtech", version)
 
-    # when pip installs a tap alone
+    # when pip installs a tap without the library
     done = subprocess.run(
         [tmp_path / "venv" / "bin" / "pip", "install", "--find-links", tmp_path / "published", ROOT / tap],
         check=False,
@@ -75,7 +75,7 @@ def test_without_the_folder_of_the_library_nothing_is_fetched_in_its_name(tap: s
         text=True,
     )
 
-    # then it says what is missing, and nothing is installed
+    # then the error names the missing package, and nothing is installed
     assert done.returncode == 1
     assert "No matching distribution found for singer-adtech==0.1.0+not.published" in done.stderr
     installed = [path.name for path in (tmp_path / "venv").rglob("site-packages/*")]
@@ -83,7 +83,7 @@ def test_without_the_folder_of_the_library_nothing_is_fetched_in_its_name(tap: s
 
 
 def publish(folder: Path, name: str, version: str) -> None:
-    """Write a wheel, as an index would hold it."""
+    """Write a minimal wheel."""
     folder.mkdir(exist_ok=True)
     with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as wheel:
         about = f"{name}-{version}.dist-info"
@@ -105,10 +105,10 @@ def requirements(project: dict[str, object]) -> list[str]:
     return [line for group in groups for line in group]
 
 
-def test_no_package_of_the_workspace_is_asked_of_an_index() -> None:
-    # A public index accepts no version with a local part: such a requirement can be met by a folder only.
+def test_no_workspace_package_is_required_from_an_index() -> None:
+    # A public index rejects versions with a local part, so only a folder can satisfy the requirement.
     own = {str(project["project"]["name"]) for project in PROJECTS.values()}
-    asked = [
+    from_index = [
         (folder, line)
         for folder, project in PROJECTS.items()
         for line in requirements(project)
@@ -117,12 +117,12 @@ def test_no_package_of_the_workspace_is_asked_of_an_index() -> None:
     version = PROJECTS["singer-adtech"]["project"]["version"]
 
     assert "+" in version
-    assert asked == [(tap, f"singer-adtech=={version}") for tap in TAPS]
+    assert from_index == [(tap, f"singer-adtech=={version}") for tap in TAPS]
 
 
-def test_no_page_and_no_plugin_takes_a_package_of_the_workspace_from_an_index() -> None:
+def test_no_page_or_plugin_installs_a_workspace_package_from_an_index() -> None:
     names = "|".join(str(project["project"]["name"]) for project in PROJECTS.values())
-    # A name that is neither a folder nor followed by the address to take it from.
+    # A name that is neither a folder nor followed by a URL.
     bare = re.compile(rf"(?:^|\s)(?:{names})(?:[=<>~!\[][^\s]*)?(?=\s|$)(?! @)")
     commands = [
         (str(page.relative_to(ROOT)), command)

@@ -1,4 +1,4 @@
-"""target-jsonl: what is in the files after two runs and after a kill, and how the newest version of a row is told."""
+"""target-jsonl: the files after two runs and after a kill, and the newest version of each row."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from vendor_simulators.adspect import AdspectSimulator
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-pytestmark = pytest.mark.meltano
+pytestmark = pytest.mark.extended
 
 ROOT = Path(__file__).resolve().parent.parent
 FIRST, LAST = dt.date(2025, 3, 28), dt.date(2025, 4, 1)
 KEYS = {"streams": ("stream_id",), "click_log": ("_row_key",)}
-# The query of docs/loaders.md: a line further down is newer
+# The query of docs/loaders.md: later lines are newer.
 NEWEST = """
     select * exclude (line) from (select *, row_number() over () as line from read_json('{file}'))
     qualify row_number() over (partition by {key} order by line desc) = 1
@@ -40,7 +40,7 @@ def vendor(simulate: Callable[[AdspectSimulator], AdspectSimulator]) -> AdspectS
 
 
 def start(project: Path, vendor: AdspectSimulator) -> subprocess.Popen[str]:
-    """Start `meltano run`; where the files go is what meltano.yml says."""
+    """Start `meltano run`; meltano.yml sets the folder of the files."""
     settings = {
         **vendor.settings(),
         "end_date": LAST,
@@ -64,12 +64,12 @@ def start(project: Path, vendor: AdspectSimulator) -> subprocess.Popen[str]:
 
 
 def finish(process: subprocess.Popen[str]) -> None:
-    said, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, said
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
 
 
 def lines(file: Path) -> list[dict[str, Any]]:
-    """Return the rows of a file in its order, numbers with all of their digits."""
+    """Return the rows of a file in order, numbers with all digits."""
     return [json.loads(line, parse_float=Decimal) for line in file.read_text().splitlines()]
 
 
@@ -83,13 +83,11 @@ def true_rows(vendor: AdspectSimulator, stream: str) -> list[dict[str, Any]]:
     return vendor.truth(stream, first_day=FIRST, last_day=LAST)
 
 
-def test_two_runs_are_appended_and_the_last_lines_are_what_the_vendor_has(
-    vendor: AdspectSimulator, project: Path
-) -> None:
+def test_two_runs_are_appended_and_the_last_lines_equal_the_truth(vendor: AdspectSimulator, project: Path) -> None:
     # given a vendor, when Meltano runs the tap
     finish(start(project, vendor))
 
-    # then there is a file for each stream in the tap's folder, exact
+    # then the tap's folder has a file with exact values for each stream
     folder = project / "output" / "tap_adspect"
     assert sorted(path.name for path in folder.iterdir()) == ["click_log.jsonl", "streams.jsonl"]
     for stream in KEYS:
@@ -101,21 +99,21 @@ def test_two_runs_are_appended_and_the_last_lines_are_what_the_vendor_has(
     vendor.restate(seed=1, days=2)
     finish(start(project, vendor))
 
-    # then the lines of the look-back are there twice, and the last of each key is the vendor's
+    # then the lines of the look-back are repeated, and the last line of each key equals the truth
     assert (folder / "click_log.jsonl").read_bytes().startswith(first)
     truth = true_rows(vendor, "click_log")
     assert len(lines(folder / "click_log.jsonl")) > len(truth)
     for stream in KEYS:
         assert newest(folder / f"{stream}.jsonl", stream) == true_rows(vendor, stream)
-    # and DuckDB, asked as the docs say, finds the same rows
+    # and the documented query in DuckDB returns the same rows
     query = NEWEST.format(file=folder / "click_log.jsonl", key="_row_key")
     with duckdb.connect() as connection:
         found = connection.execute(f"select _row_key, sequence, target from ({query}) order by all").fetchall()  # noqa: S608 - own
     assert found == sorted((row["_row_key"], row["sequence"], row["target"]) for row in truth)
 
 
-def test_killed_and_started_again_it_begins_anew_and_nothing_is_lost(vendor: AdspectSimulator, project: Path) -> None:
-    # given a run that is killed, all of its processes, when some lines are there
+def test_after_a_kill_the_next_run_reads_everything_again(vendor: AdspectSimulator, project: Path) -> None:
+    # given a run whose processes are all killed after the first lines
     process = start(project, vendor)
     file = project / "output" / "tap_adspect" / "click_log.jsonl"
     deadline = time.monotonic() + 200
@@ -131,7 +129,7 @@ def test_killed_and_started_again_it_begins_anew_and_nothing_is_lost(vendor: Ads
     # when it is started again
     finish(start(project, vendor))
 
-    # then it has read everything again, behind the lines of the killed run, which end with a whole one
+    # then all rows follow the lines of the killed run, the last of which is complete
     after = file.read_bytes()
     truth = true_rows(vendor, "click_log")
     assert left.endswith(b"\n")

@@ -1,4 +1,4 @@
-"""Taps through Meltano into PostgreSQL: every row as the vendor has it, after a kill, and after rows were restated."""
+"""Taps through Meltano into PostgreSQL: rows equal the truth, after a kill and after restatements."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from vendor_simulators.springserve import SpringServeSimulator
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from conftest import Meltano
+    from meltano_fixtures import Meltano
     from stand_ins.postgres import Cluster
 
 pytestmark = pytest.mark.meltano
@@ -42,7 +42,7 @@ BY_PARTNER = {
 
 @pytest.fixture(scope="module")
 def database() -> Iterator[Cluster]:
-    # In a zone that has clock changes: what is stored must not depend on where the server stands.
+    # In a zone with clock changes: stored values must not depend on the server's zone.
     with cluster(settings={"TimeZone": "America/New_York"}) as running:
         yield running
 
@@ -50,7 +50,7 @@ def database() -> Iterator[Cluster]:
 def start(
     meltano: Meltano, database: Cluster, tap: str, settings: Mapping[str, Any], *options: str
 ) -> subprocess.Popen[str]:
-    """Start `meltano el` with a state of its own, in a process group of its own."""
+    """Start `meltano el` with a separate state and process group."""
     return subprocess.Popen(
         [
             *(str(Path(sys.executable).with_name("meltano")), "--environment=demo", "el", tap, "target-postgres"),
@@ -60,7 +60,7 @@ def start(
         env={
             **meltano.environment(tap, settings),
             **{f"TARGET_POSTGRES_{name.upper()}": str(value) for name, value in database.settings().items()},
-            # Small ones, so that a killed run has left some rows.
+            # Small batches, so a killed run leaves some rows.
             "TARGET_POSTGRES_BATCH_SIZE_ROWS": "50",
         },
         stdout=subprocess.PIPE,
@@ -71,21 +71,21 @@ def start(
 
 
 def run(meltano: Meltano, database: Cluster, tap: str, settings: Mapping[str, Any], *options: str) -> None:
-    """Run `meltano el` to its end, which must be a good one."""
+    """Run `meltano el` successfully."""
     process = start(meltano, database, tap, settings, *options)
     output, _ = process.communicate(timeout=500)
     assert process.returncode == 0, output
 
 
 def query(database: Cluster, text: str, **values: str) -> list[dict[str, Any]]:
-    """Ask the database, in UTC, JSON with all digits."""
+    """Run a query in UTC, and return JSON with all digits."""
     with psycopg.connect(database.uri(), options="-c TimeZone=UTC", row_factory=dict_row) as connection:
         set_json_loads(functools.partial(json.loads, parse_float=Decimal), connection)
         return connection.execute(text.encode(), values or None).fetchall()
 
 
 def types(database: Cluster, schema: str, table: str) -> dict[str, str]:
-    """Return the type of each column, those of lists with a `_` before."""
+    """Return the type of each column; array types start with `_`."""
     rows = query(
         database,
         "select column_name, case data_type when 'ARRAY' then udt_name else data_type end as kind "
@@ -97,7 +97,7 @@ def types(database: Cluster, schema: str, table: str) -> dict[str, str]:
 
 
 def keys(database: Cluster, schema: str, table: str) -> list[str]:
-    """Return the columns of the primary key, in its order."""
+    """Return the columns of the primary key in order."""
     rows = query(
         database,
         "select column_name from information_schema.key_column_usage "
@@ -109,7 +109,7 @@ def keys(database: Cluster, schema: str, table: str) -> list[str]:
 
 
 def differing(database: Cluster, schema: str, table: str, truth: Sequence[Mapping[str, Any]]) -> list[Any]:
-    """Return the rows in which a table and the vendor differ, both sides."""
+    """Return pairs of rows that differ between a table and the truth."""
     kinds, key = types(database, schema, table), keys(database, schema, table)
     found = {tuple(row[name] for name in key): row for row in query(database, f'select * from {schema}."{table}"')}  # noqa: S608 - names in this file
     wanted = {}
@@ -121,7 +121,7 @@ def differing(database: Cluster, schema: str, table: str, truth: Sequence[Mappin
 
 
 def stored(kind: str, value: Any) -> Any:
-    """Bring a vendor's value into the form that a column of this type gives."""
+    """Convert a vendor's value to the Python type of a column."""
     if kind.startswith("timestamp") and value is not None:
         moment = dt.datetime.fromisoformat(value.replace("Z", "+00:00"))
         return moment.astimezone(dt.timezone.utc).replace(tzinfo=None)
@@ -133,13 +133,13 @@ def stored(kind: str, value: Any) -> Any:
 
 
 def exactly(value: Any) -> Any:
-    """Bring a value into a form in which true is not 1, and every digit counts but zeros at the end."""
+    """Convert a value so that comparison distinguishes true from 1 and every digit but trailing zeros."""
     if isinstance(value, dict):
         return {name: exactly(item) for name, item in value.items()}
     if isinstance(value, list):
         return [exactly(item) for item in value]
     if isinstance(value, (Decimal, float)):
-        # The vendor sends `1.50` and `1.5` for the same.
+        # The vendor sends both `1.50` and `1.5`.
         return Decimal(str(value)).normalize() + 0
     return repr(value)
 
@@ -147,7 +147,7 @@ def exactly(value: Any) -> Any:
 def test_ispot_killed_started_again_and_restated(
     meltano: Meltano, database: Cluster, simulate: Callable[[ISpotSimulator], ISpotSimulator]
 ) -> None:
-    # given a run that is killed, all of its processes, while it waits for the fourth of five days
+    # given a run whose processes are all killed while it waits for the fourth of five days
     first, last = dt.date(2024, 3, 8), dt.date(2024, 3, 12)
     vendor = simulate(ISpotSimulator(seed=7, first_day=first, days=5, rows_per_day=100))
     settings = {
@@ -178,7 +178,7 @@ def test_ispot_killed_started_again_and_restated(
     # when it is started again
     run(meltano, database, "tap-ispot", settings, "--force")
 
-    # then the tables are the vendor's, each row once, in the types of docs/loaders.md
+    # then the tables equal the truth, with the types of docs/loaders.md
     tables = ("audience_airings", "spots", "networks")
     assert [differing(database, "tap_ispot", name, truth(name)) for name in tables] == [[], [], []]
     kinds = types(database, "tap_ispot", "audience_airings")
@@ -193,10 +193,10 @@ def test_ispot_killed_started_again_and_restated(
     # given restated and late rows, when it runs once more with a look-back
     vendor.restate(seed=1, days=2)
     vendor.journal.clear()
-    # Meltano holds the killed run for a running one, until five minutes are over, even after the one that was forced.
+    # Meltano considers the killed run as running for five minutes, even after a forced run.
     run(meltano, database, "tap-ispot", {**settings, "lookback_days": 3}, "--force")
 
-    # then the tables follow, and only the look-back was read
+    # then the tables are updated, and only the look-back was read
     assert [differing(database, "tap_ispot", name, truth(name)) for name in tables] == [[], [], []]
     days = {request.param("filter[start_date]") for request in vendor.journal.matching(path=AIRINGS)}
     assert days == {"2024-03-10", "2024-03-11", "2024-03-12"}
@@ -206,7 +206,7 @@ def test_ispot_killed_started_again_and_restated(
 def test_springserve_with_decimals_and_lists_of_lists(
     meltano: Meltano, database: Cluster, simulate: Callable[[SpringServeSimulator], SpringServeSimulator]
 ) -> None:
-    # given lists with columns of lists, and a report with money, when Meltano runs the tap
+    # given lists with array columns and a report with money, when Meltano runs the tap
     vendor = simulate(SpringServeSimulator(first_day=dt.date(2026, 2, 1), days=4, rows_per_day=20, polls=1))
     settings = {
         **vendor.settings(),
@@ -219,7 +219,7 @@ def test_springserve_with_decimals_and_lists_of_lists(
     }
     run(meltano, database, "tap-springserve", settings)
 
-    # then the tables are the vendor's
+    # then the tables equal the truth
     def wrong() -> dict[str, list[Any]]:
         report = vendor.truth("by_partner", report=BY_PARTNER)
         return {
@@ -242,7 +242,7 @@ def test_springserve_with_decimals_and_lists_of_lists(
     assert types(database, "tap_springserve", "supply_tags")["day_parting"] == "_jsonb"
     assert keys(database, "tap_springserve", "by_partner") == ["date", "supply_partner_id"]
 
-    # given restated rows, when it runs again, then the tables follow
+    # given restated rows, when it runs again, then the tables are updated
     vendor.restate(days=2)
     run(meltano, database, "tap-springserve", settings)
     assert wrong() == {"supply_tags": [], "campaigns": [], "by_partner": []}
@@ -262,12 +262,12 @@ def test_the_click_log_of_adspect(
         "_select": '["click_log.*"]',
     }
     run(meltano, database, "tap-adspect", settings)
-    # then the table is the vendor's
+    # then the table equals the truth
     assert differing(database, "tap_adspect", "click_log", vendor.truth("click_log")) == []
     assert types(database, "tap_adspect", "click_log")["languages"] == "_text"
     assert keys(database, "tap_adspect", "click_log") == ["_row_key"]
 
-    # given late conversions, when it runs again, then the table follows
+    # given late conversions, when it runs again, then the table is updated
     vendor.restate(days=2)
     run(meltano, database, "tap-adspect", settings)
     assert differing(database, "tap_adspect", "click_log", vendor.truth("click_log")) == []

@@ -1,6 +1,6 @@
-"""target-s3 against moto's server: what is in the Parquet files, and what the loader does wrong.
+"""target-s3 with moto's server: the Parquet files, and known faults of the loader.
 
-The loader is not ours: its faults stand in docs/loaders.md, and a test fails when one of them is gone.
+docs/loaders.md lists the faults of this third-party loader. A test fails when one of them is fixed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 pytestmark = [
-    pytest.mark.meltano,
+    pytest.mark.extended,
     pytest.mark.skipif(sys.version_info >= (3, 13), reason="plinxore-target-s3 is not published for Python 3.13"),
 ]
 
@@ -44,14 +44,14 @@ KEYS = {
     "click_log": ("_row_key",),
     "collections": ("collection", "value"),
 }
-# Without it the loader writes numbers as doubles. `quality` stays one: no number of digits holds a third
+# Without it the loader writes numbers as doubles. `quality` remains one: no decimal represents a third exactly.
 EXACT = {"type": ["number", "null"], "multipleOf": 0.000001}
 SCHEMA = {
     "account": {"balance": EXACT},
     "click_log": {"cost": EXACT},
     "funnel_daily": dict.fromkeys(("expenses", "revenue", "profit"), EXACT),
 }
-# The query of docs/loaders.md
+# The query of docs/loaders.md.
 NEWEST = """
     select * exclude (filename, file_row_number) from read_parquet('{files}', union_by_name = true, filename = true,
         file_row_number = true)
@@ -67,7 +67,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[s3.S3]:
 
 @pytest.fixture
 def store(server: s3.S3, request: pytest.FixtureRequest) -> s3.S3:
-    """Return the server with a bucket of this test."""
+    """Create a bucket for this test."""
     return server.with_bucket(f"bucket-{hashlib.sha256(request.node.name.encode()).hexdigest()[:16]}")
 
 
@@ -79,7 +79,7 @@ def vendor(simulate: Callable[[AdspectSimulator], AdspectSimulator]) -> AdspectS
 
 
 def start(project: Path, vendor: AdspectSimulator, store: s3.S3, *blocks: str) -> subprocess.Popen[str]:
-    """Start `meltano run`, of all streams that have something to show."""
+    """Start `meltano run` with the streams of `KEYS`."""
     settings = {
         **vendor.settings(),
         "end_date": LAST,
@@ -109,10 +109,10 @@ def start(project: Path, vendor: AdspectSimulator, store: s3.S3, *blocks: str) -
 
 
 def finish(process: subprocess.Popen[str]) -> str:
-    """Wait for a run that has to succeed; return what it said."""
-    said, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, said
-    return said
+    """Wait for a run that must succeed, and return its output."""
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+    return output
 
 
 def file_system(store: s3.S3) -> fs.S3FileSystem:
@@ -122,13 +122,13 @@ def file_system(store: s3.S3) -> fs.S3FileSystem:
 
 
 def objects(store: s3.S3, folder: str) -> list[str]:
-    """Return the paths of the objects below a folder of the bucket, in order."""
+    """Return the sorted paths of the objects in a folder of the bucket."""
     chosen = fs.FileSelector(f"{store.bucket}/{folder}", recursive=True, allow_not_found=True)
     return sorted(info.path for info in file_system(store).get_file_info(chosen) if info.type == fs.FileType.File)
 
 
 def fetched(store: s3.S3, stream: str, folder: Path) -> str:
-    """Copy a stream's objects to a folder, as DuckDB would need an extension; return the pattern of their names."""
+    """Download a stream's objects and return their glob pattern; DuckDB needs an extension to read S3."""
     place = folder / f"fetched-{time.monotonic_ns()}"
     fs.copy_files(f"{store.bucket}/tap_adspect/{stream}", str(place), file_system(store), fs.LocalFileSystem())
     return f"{place}/**/*.parquet"
@@ -145,13 +145,13 @@ def newest(store: s3.S3, stream: str, folder: Path) -> list[dict[str, Any]]:
 
 
 def true_rows(vendor: AdspectSimulator, stream: str) -> list[dict[str, Any]]:
-    """Return what the vendor has, as it has to be in the files."""
+    """Return the truth in the form of the files."""
     rows = vendor.truth(stream, first_day=FIRST, last_day=LAST)
     return [{name: stored(name, value) for name, value in row.items()} for row in rows]
 
 
 def stored(name: str, value: Any) -> Any:
-    """Bring a vendor's value into the form of the warehouse: instants, days, and objects as text."""
+    """Convert a vendor's value to the form of the files: instants, days, and objects as text."""
     if name == "timestamp":
         return dt.datetime.fromisoformat(value.replace("Z", "+00:00"))
     if name == "date":
@@ -160,7 +160,7 @@ def stored(name: str, value: Any) -> Any:
 
 
 def unlike(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
-    """Return the columns in which a row of the files and one of the vendor differ; objects are text in the files."""
+    """Return the columns that differ between a row of the files and the truth; objects are text in the files."""
     found: dict[str, Any] = dict.fromkeys(ours.keys() ^ theirs.keys(), "missing")
     for name in ours.keys() & theirs.keys():
         value = json.loads(ours[name], parse_float=Decimal) if isinstance(theirs[name], (dict, list)) else ours[name]
@@ -171,7 +171,7 @@ def unlike(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
 
 
 def differing(store: s3.S3, vendor: AdspectSimulator, folder: Path) -> dict[str, Any]:
-    """Return where a stream's newest versions and the vendor differ, by stream."""
+    """Return the differences between the newest versions and the truth by stream."""
     found: dict[str, Any] = {}
     for stream in KEYS:
         rows, truth = newest(store, stream, folder), true_rows(vendor, stream)
@@ -182,17 +182,17 @@ def differing(store: s3.S3, vendor: AdspectSimulator, folder: Path) -> dict[str,
     return found
 
 
-def test_two_runs_are_appended_and_the_newest_versions_are_what_the_vendor_has(
+def test_two_runs_are_appended_and_the_newest_versions_equal_the_truth(
     project: Path, vendor: AdspectSimulator, store: s3.S3, tmp_path: Path
 ) -> None:
-    # given a vendor, when Meltano runs the tap, objects as text
+    # given a vendor, when Meltano runs the tap with objects as text
     finish(start(project, vendor, store, "tap-adspect", "json-as-text", "target-s3"))
 
-    # then there is a file for each stream, below the tap's own folder and the day
+    # then each stream has a file in the tap's folder, by day
     paths = objects(store, "tap_adspect")
     assert [path.split("/")[2] for path in paths] == sorted(KEYS)
     assert all(path.startswith(f"{store.bucket}/tap_adspect/{path.split('/')[2]}/20") for path in paths)
-    # and the rows are the vendor's, decimals to the last digit
+    # and the rows equal the truth, decimals to the last digit
     assert differing(store, vendor, tmp_path) == {}
     schema = pq.read_schema(next(path for path in paths if "/click_log/" in path), filesystem=file_system(store))
     assert schema.field("cost").type == pa.decimal128(38, 6)
@@ -205,7 +205,7 @@ def test_two_runs_are_appended_and_the_newest_versions_are_what_the_vendor_has(
     vendor.restate(seed=1, days=2)
     finish(start(project, vendor, store, "tap-adspect", "json-as-text", "target-s3"))
 
-    # then there are more files, with rows of the look-back twice; the newest versions are the vendor's
+    # then more files repeat the rows of the look-back, and the newest versions equal the truth
     assert set(paths) < set(objects(store, "tap_adspect"))
     with duckdb.connect() as connection:
         found = connection.execute(
@@ -220,7 +220,7 @@ def test_two_runs_are_appended_and_the_newest_versions_are_what_the_vendor_has(
 def test_killed_and_started_again_nothing_is_lost(
     project: Path, vendor: AdspectSimulator, store: s3.S3, tmp_path: Path
 ) -> None:
-    # given a run that is killed, all of its processes, when some files are there
+    # given a run whose processes are all killed after the first files
     process = start(project, vendor, store, "tap-adspect", "json-as-text", "target-s3")
     deadline = time.monotonic() + 200
     try:
@@ -235,13 +235,13 @@ def test_killed_and_started_again_nothing_is_lost(
     # when it is started again
     finish(start(project, vendor, store, "--force", "tap-adspect", "json-as-text", "target-s3"))
 
-    # then the files of the killed run are still there, whole, and the newest versions are the vendor's
+    # then the files of the killed run are intact, and the newest versions equal the truth
     assert set(left) < set(objects(store, "tap_adspect"))
     assert differing(store, vendor, tmp_path) == {}
 
 
 def loaded(store: s3.S3, folder: Path, properties: dict[str, Any], record: str, **settings: Any) -> Loaded:
-    """Give the loader one record, as text of JSON, and a STATE, without Meltano."""
+    """Load one record, given as JSON, and a STATE, without Meltano."""
     cloud = {
         "aws_access_key_id": store.access_key,
         "aws_secret_access_key": store.secret_key,
@@ -279,12 +279,12 @@ def loaded(store: s3.S3, folder: Path, properties: dict[str, Any], record: str, 
 
 
 class Loaded:
-    """What came of one run of the loader."""
+    """Result of a run of the loader."""
 
     def __init__(self, run: subprocess.CompletedProcess[str], store: s3.S3) -> None:
         self.failed = run.returncode != 0
         self.state = run.stdout.strip()
-        self.said = run.stderr
+        self.log = run.stderr
         self.paths = objects(store, "tap_x")
         self.store = store
 
@@ -296,35 +296,35 @@ class Loaded:
 
 
 @pytest.mark.parametrize("refused", ["PUT .*partNumber=", "POST .*uploadId="])
-def test_an_upload_that_fails_ends_the_run_and_no_state_follows(store: s3.S3, tmp_path: Path, refused: str) -> None:
-    # given a store that opens an upload and then refuses its parts, or its end
+def test_a_failed_upload_fails_the_run_without_a_state(store: s3.S3, tmp_path: Path, refused: str) -> None:
+    # given a store that accepts an upload and then refuses its parts or its completion
     with store.refusing(refused):
         # when a row is written
         run = loaded(store, tmp_path, {"id": {"type": "integer"}}, '{"id": 1}')
 
     # then
     assert (run.failed, run.state, run.paths) == (True, "", [])
-    assert "target-s3: an upload failed: " in run.said
+    assert "target-s3: an upload failed: " in run.log
 
 
-def test_the_loader_by_itself_loses_that_upload_with_exit_code_0(store: s3.S3, tmp_path: Path) -> None:
+def test_the_unmodified_loader_loses_the_upload_with_exit_code_0(store: s3.S3, tmp_path: Path) -> None:
     # given the same store
     with store.refusing("PUT .*partNumber="):
-        # when the loader runs as it comes
+        # when the unmodified loader runs
         run = loaded(store, tmp_path, {"id": {"type": "integer"}}, '{"id": 1}', program="target-s3")
 
-    # then it says that all is well and gives the STATE on
+    # then it succeeds and writes the STATE
     assert (run.failed, run.state, run.paths) == (False, '{"bookmark": 1}', [])
-    assert "Exception ignored in: <function ParquetWriter.__del__" in run.said
+    assert "Exception ignored in: <function ParquetWriter.__del__" in run.log
 
 
 def test_objects_without_the_mapping_end_the_run(store: s3.S3, tmp_path: Path) -> None:
-    # `_extra` of every stream is such an object
+    # Every stream has such an object: `_extra`.
     run = loaded(store, tmp_path, {"_extra": {"type": ["object", "null"]}}, '{"_extra": {"a": 1}}')
 
     assert (run.failed, run.state, run.paths) == (True, "", [])
-    assert run.said.splitlines()[-1].endswith("objects and arrays need the mapper json-as-text: see docs/files.md")
-    assert "Traceback" not in run.said
+    assert run.log.splitlines()[-1].endswith("objects and arrays need the mapper json-as-text: see docs/files.md")
+    assert "Traceback" not in run.log
 
 
 def test_the_loaders_own_flattening_loses_objects(store: s3.S3, tmp_path: Path) -> None:
@@ -364,7 +364,7 @@ def test_a_number_finer_than_its_column_ends_the_run(store: s3.S3, tmp_path: Pat
     run = loaded(store, tmp_path, {"cost": {"type": "number", "multipleOf": 0.01}}, '{"cost": 0.125}')
 
     assert (run.failed, run.state, run.paths) == (True, "", [])
-    assert "not a multiple of 0.01" in run.said
+    assert "not a multiple of 0.01" in run.log
 
 
 def test_lines_keep_digits_offsets_and_objects(store: s3.S3, tmp_path: Path) -> None:

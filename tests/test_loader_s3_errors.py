@@ -1,4 +1,4 @@
-"""target-s3-strict: an error of the loader is one line, without the record that it failed on."""
+"""target-s3-strict: errors of the loader are one line and do not quote the record."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "target-s3-strict"
 
-# A loader that logs a traceback, as singer-sdk does for a record that is refused, and then fails.
+# A loader that logs a traceback and fails, like singer-sdk for a refused record.
 LOADER = """
 import logging, target_s3_strict
 logging.basicConfig(level="INFO", format="%(message)s")
@@ -61,10 +61,10 @@ def ended(raises: str, **environment: str) -> subprocess.CompletedProcess[str]:
 def test_an_error_of_the_loader_is_one_line(raises: str, line: str) -> None:
     run = ended(raises)
     assert run.returncode == 1
-    assert [said for said in run.stderr.splitlines() if said != "a record failed"] == [f"target-s3: {line}"]
+    assert [logged for logged in run.stderr.splitlines() if logged != "a record failed"] == [f"target-s3: {line}"]
 
 
-def test_errors_that_it_logs_do_not_quote_a_record() -> None:
+def test_logged_errors_do_not_quote_a_record() -> None:
     logged = """logging.error("Unable to parse:%s", "ann"); logging.error("no number: 'ann'")"""
     assert ended(f"{logged}; raise ValueError").stderr.splitlines()[:2] == [
         "Unable to parse a line of the input",

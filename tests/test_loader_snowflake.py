@@ -1,4 +1,4 @@
-"""Snowflake's loader through Meltano, as published, into a stand-in: what is in the tables."""
+"""The published Snowflake loader through Meltano into a stand-in."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
+from shared_project import selected_keys
 from stand_ins.snowflake import OLDEST_PYTHON, Snowflake, server
 from vendor_simulators.ispot import ISpotSimulator
 from vendor_simulators.magnite import MagniteSimulator
@@ -25,23 +26,14 @@ from vendor_simulators.spotwatch import SpotwatchSimulator
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from conftest import Meltano
+    from meltano_fixtures import Meltano
 
 pytestmark = [
-    pytest.mark.meltano,
+    pytest.mark.extended,
     pytest.mark.skipif(sys.version_info < OLDEST_PYTHON, reason="fakesnow is not published for Python 3.10"),
 ]
 
-SPOTWATCH = {
-    "ads": ("id",),
-    "broadcasts": ("id",),
-    "blocks": ("id",),
-    "channels": ("region", "channel"),
-    "regions": ("region",),
-    "categories": ("category",),
-    "brands": ("brand",),
-    "tv_genres": ("region", "genre", "subgenre"),
-}
+SPOTWATCH = selected_keys("tap-spotwatch")
 EXACT = {
     "anyOf": [
         {"type": "string", "format": "x-singer.decimal", "precision": 38, "scale": 12},
@@ -49,7 +41,7 @@ EXACT = {
         {"type": "null"},
     ]
 }
-"""The schema of a column that is to be NUMBER(38, 12); docs/loaders.md tells to set it."""
+"""The schema of a NUMBER(38, 12) column; see docs/loaders.md."""
 
 
 @pytest.fixture(scope="module")
@@ -60,19 +52,19 @@ def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Snowflake]:
 
 @pytest.fixture
 def warehouse(stand_in: Snowflake) -> Snowflake:
-    # A database of its own for each test: fakesnow makes it when somebody logs in.
+    # A separate database for each test; fakesnow creates it at login.
     return replace(stand_in, database=f"TEST_{uuid4().hex.upper()}")
 
 
 @pytest.fixture
 def spotwatch(simulate: Callable[[SpotwatchSimulator], SpotwatchSimulator]) -> SpotwatchSimulator:
-    # Up to now: the restatement of the second run is told by change stamps, which lie in the past of the tap's clock.
+    # Up to now, because restatements have change timestamps in the past of the tap's clock.
     first = dt.datetime.now(tz=dt.timezone.utc).date() - dt.timedelta(days=4)
     return simulate(SpotwatchSimulator(first_day=first, days=4, rows_per_day=100, undeclared=True))
 
 
 def command(tap: str, *options: str) -> list[str]:
-    """Return the command line; `el` has a run folder of its own, so that other tests may run the same tap."""
+    """Return the command line. `el` uses a separate run folder, so other tests can run the same tap."""
     meltano = Path(sys.executable).with_name("meltano")
     return [str(meltano), "--environment=demo", "el", tap, "target-snowflake", f"--state-id=snowflake-{tap}", *options]
 
@@ -80,7 +72,7 @@ def command(tap: str, *options: str) -> list[str]:
 def environment(
     meltano: Meltano, warehouse: Snowflake, tap: str, settings: Mapping[str, Any], **target: Any
 ) -> dict[str, str]:
-    """Return what the tap, the loader and its connector read; a loader's setting of None is not there."""
+    """Return the environment of the tap, the loader and its connector, without settings that are None."""
     wanted = {**warehouse.settings(), **target}
     given = {f"TARGET_SNOWFLAKE_{name.upper()}": str(value) for name, value in wanted.items() if value is not None}
     return {**meltano.environment(tap, settings), **warehouse.environment(), **given}
@@ -93,7 +85,7 @@ def run(meltano: Meltano, arguments: list[str], variables: dict[str, str]) -> su
 
 
 def loaded(warehouse: Snowflake, schema: str, stream: str) -> list[dict[str, Any]]:
-    """Return a table's rows as a tap sends them: instants in UTC, JSON as values, no column of the loader's own."""
+    """Return a table's rows as sent by a tap: instants in UTC, JSON as values, without the loader's columns."""
     types = warehouse.types(f"{schema}.{stream}")
     rows = warehouse.query(f"from {warehouse.database}.{schema}.{stream}")
     return [
@@ -115,7 +107,7 @@ def value_of(column_type: str, value: Any) -> Any:
 
 
 def true_rows(vendor: SpotwatchSimulator, stream: str) -> list[dict[str, Any]]:
-    """Return what the vendor has, in the same form."""
+    """Return the truth in the same form."""
     instants = {"created", "lastseen", "time", "start", "finish", "updated"}
     return [
         {
@@ -127,7 +119,7 @@ def true_rows(vendor: SpotwatchSimulator, stream: str) -> list[dict[str, Any]]:
 
 
 def differing(warehouse: Snowflake, vendor: SpotwatchSimulator) -> dict[str, Any]:
-    """Return the streams whose table is not what the vendor has, row by row and field by field."""
+    """Return the differences between the tables and the truth by stream."""
     found: dict[str, Any] = {}
     for stream, keys in SPOTWATCH.items():
         rows = sorted(loaded(warehouse, "TAP_SPOTWATCH", stream), key=lambda row: tuple(row[name] for name in keys))
@@ -138,15 +130,13 @@ def differing(warehouse: Snowflake, vendor: SpotwatchSimulator) -> dict[str, Any
     return found
 
 
-def test_two_runs_and_what_the_tables_hold(
-    meltano: Meltano, warehouse: Snowflake, spotwatch: SpotwatchSimulator
-) -> None:
+def test_two_runs_load_the_truth(meltano: Meltano, warehouse: Snowflake, spotwatch: SpotwatchSimulator) -> None:
     # given a vendor, when Meltano runs the tap
     before = Counter(warehouse.seen()["statements"])
     variables = environment(meltano, warehouse, "tap-spotwatch", {**spotwatch.settings(), "row_count_check": "fail"})
     first = run(meltano, command("tap-spotwatch"), variables)
 
-    # then every table holds what the vendor has, no row twice, by types that lose nothing
+    # then every table equals the truth, with types that keep every digit
     assert first.returncode == 0, first.stderr
     assert differing(warehouse, spotwatch) == {}
     types = warehouse.types("TAP_SPOTWATCH.ADS")
@@ -163,22 +153,22 @@ def test_two_runs_and_what_the_tables_hold(
     spotwatch.restate(seed=1, days=2)
     second = run(meltano, command("tap-spotwatch"), variables)
 
-    # then the tables follow, and a stream's rows were merged at once
+    # then the tables are updated, with one merge per stream
     assert second.returncode == 0, second.stderr
     assert differing(warehouse, spotwatch) == {}
     seen = warehouse.seen()
     sent = Counter(seen["statements"]) - before
     assert (sent["MERGE"], sent["COPY"]) == (2 * len(SPOTWATCH), 0)
-    # and the loader came with its key, as its role
+    # and the loader logged in with its key and role
     assert {tuple(one.values()) for one in seen["logins"] if one["database"] == warehouse.database} == {
         ("LOADER", "SNOWFLAKE_JWT", warehouse.database, "SMALL", "LOADING"),
     }
 
 
-def test_a_killed_run_goes_on_and_a_new_column_is_added(
+def test_a_killed_run_continues_and_a_new_column_is_added(
     meltano: Meltano, warehouse: Snowflake, spotwatch: SpotwatchSimulator
 ) -> None:
-    # given a run without one column of airings, which is killed after its first merges of them
+    # given a run without one column of airings that is killed after its first merges
     settings = {**spotwatch.settings(), "window_days": 1, "page_size": 50}
     variables = environment(meltano, warehouse, "tap-spotwatch", settings, batch_size_rows=20)
     variables["TAP_SPOTWATCH__SELECT"] = '["ads.*", "broadcasts.*", "!broadcasts.program"]'
@@ -202,11 +192,11 @@ def test_a_killed_run_goes_on_and_a_new_column_is_added(
     truth = true_rows(spotwatch, "broadcasts")
     assert 60 <= rows_of(warehouse, "BROADCASTS") < len(truth)
 
-    # when it runs again: Meltano holds the lock of a killed run for five minutes, unless it is forced
+    # when it runs again: without --force, Meltano keeps a killed run's lock for five minutes
     refused = run(meltano, command("tap-spotwatch"), variables)
     again = run(meltano, command("tap-spotwatch", "--force"), variables)
 
-    # then it goes on: nothing is missing, nothing is there twice
+    # then it continues, without missing or duplicate rows
     assert refused.returncode != 0
     assert "To ignore this check use the '--force' option" in refused.stderr + refused.stdout
     assert again.returncode == 0, again.stderr
@@ -214,19 +204,19 @@ def test_a_killed_run_goes_on_and_a_new_column_is_added(
     assert by_id(loaded(warehouse, "TAP_SPOTWATCH", "BROADCASTS")) == without
     assert by_id(loaded(warehouse, "TAP_SPOTWATCH", "ADS")) == true_rows(spotwatch, "ads")
 
-    # when the column is selected, and all is read again
+    # when the column is selected and everything is read again
     variables["TAP_SPOTWATCH__SELECT"] = '["ads.*", "broadcasts.*"]'
-    # Forced once more: the lock of the killed run outlives the run that went on after it.
+    # Forced again, because the lock of the killed run is still there.
     full = run(meltano, command("tap-spotwatch", "--force", "--full-refresh"), variables)
 
-    # then the table has it, in every row
+    # then every row has it
     assert full.returncode == 0, full.stderr
     assert warehouse.types("TAP_SPOTWATCH.BROADCASTS")["PROGRAM"] == "VARCHAR"
     assert by_id(loaded(warehouse, "TAP_SPOTWATCH", "BROADCASTS")) == truth
 
 
 def rows_of(warehouse: Snowflake, table: str) -> int:
-    """Count the rows of a table that may not be there yet."""
+    """Count the rows of a table that may not exist yet."""
     there = {(row["database_name"], row["table_name"]) for row in warehouse.query("from duckdb_tables()")}
     if (warehouse.database, table) not in there:
         return 0
@@ -238,10 +228,10 @@ def by_id(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: row["id"])
 
 
-def test_a_decimal_is_exact_where_its_column_is_told_so(
+def test_a_decimal_is_exact_if_its_column_is_declared(
     meltano: Meltano, warehouse: Snowflake, simulate: Callable[[ISpotSimulator], ISpotSimulator]
 ) -> None:
-    # given amounts of 20 digits; one column is declared as the documentation says, another is not
+    # given amounts of 20 digits, in a column declared as documented and in another
     day = dt.date(2024, 3, 10)
     vendor = simulate(ISpotSimulator(seed=7, first_day=day, days=1, rows_per_day=40))
     variables = environment(meltano, warehouse, "tap-ispot", {**vendor.settings(), "start_date": day, "end_date": day})
@@ -251,7 +241,7 @@ def test_a_decimal_is_exact_where_its_column_is_told_so(
     # when
     ran = run(meltano, command("tap-ispot"), variables)
 
-    # then the one is exact and the other as near as a double comes; instants of New York are the same instants
+    # then the first is exact and the second a double, and New York times are the same instants
     assert ran.returncode == 0, ran.stderr
     types = warehouse.types("TAP_ISPOT.AUDIENCE_AIRINGS")
     assert types["AIRING_SPEND_ESTIMATED"] == "DECIMAL(38,12)"
@@ -270,18 +260,18 @@ def test_a_decimal_is_exact_where_its_column_is_told_so(
         assert row["_extra"] == wanted["_extra"]
 
 
-def test_names_in_mixed_case_become_capitals_and_are_found_again(
+def test_mixed_case_names_become_upper_case_and_are_found_again(
     meltano: Meltano, warehouse: Snowflake, simulate: Callable[[MagniteSimulator], MagniteSimulator]
 ) -> None:
-    # given a vendor whose columns are called like `creationDate`
+    # given a vendor with columns such as `creationDate`
     vendor = simulate(MagniteSimulator(first_day=dt.date(2025, 3, 1), days=2, rows_per_day=20, extremes=False))
     variables = environment(meltano, warehouse, "tap-magnite", {**vendor.settings(), "end_date": "2025-03-02"})
     variables["TAP_MAGNITE__SELECT"] = '["seats.*", "brands.*"]'
 
-    # when it is read twice, the second time into tables that are there
+    # when it is read twice, the second time into existing tables
     runs = [run(meltano, command("tap-magnite"), variables) for _ in range(2)]
 
-    # then there is one column of each name, in capitals, and the rows are the vendor's
+    # then each name is one upper-case column, and the rows equal the truth
     assert [one.returncode for one in runs] == [0, 0], runs[1].stderr
     for stream in ("seats", "brands"):
         truth = vendor.truth(stream)
@@ -299,7 +289,7 @@ def test_names_in_mixed_case_become_capitals_and_are_found_again(
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "error"),
     [
         pytest.param({"database": "adtech"}, "Database 'adtech' does not exist", id="a database in small letters"),
         pytest.param({"user": "SOMEBODY"}, "JWT token is invalid", id="a key of somebody else"),
@@ -307,12 +297,12 @@ def test_names_in_mixed_case_become_capitals_and_are_found_again(
         pytest.param({"password": "also"}, "Config validation failed", id="two ways to log in"),
     ],
 )
-def test_a_wrong_connection_is_told_and_ends_the_run(
+def test_a_wrong_connection_fails_with_the_reason(
     meltano: Meltano,
     warehouse: Snowflake,
     spotwatch: SpotwatchSimulator,
     wrong: dict[str, str | None],
-    said: str,
+    error: str,
 ) -> None:
     # given
     variables = environment(meltano, warehouse, "tap-spotwatch", spotwatch.settings(), **wrong)
@@ -321,12 +311,12 @@ def test_a_wrong_connection_is_told_and_ends_the_run(
     ran = run(meltano, command("tap-spotwatch"), variables)
     # then
     assert ran.returncode != 0
-    assert said in ran.stderr + ran.stdout
+    assert error in ran.stderr + ran.stdout
     assert warehouse.passphrase not in ran.stderr + ran.stdout
 
 
 def test_the_stand_in_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
-    # given a process with a server, which is killed
+    # given a killed process that had started a server
     program = (
         "import sys; from pathlib import Path; from stand_ins.snowflake import server\n"
         "with server(Path(sys.argv[1])) as running: print(running.pid, flush=True); sys.stdin.read()"
@@ -338,7 +328,7 @@ def test_the_stand_in_ends_with_the_process_that_started_it(tmp_path: Path) -> N
         pid = int(starter.stdout.readline())
         assert Path(f"/proc/{pid}").exists()
         starter.kill()
-    # when it has had time to notice, then the server is gone
+    # when the server notices, then it stops
     deadline = time.monotonic() + 60
     while Path(f"/proc/{pid}").exists():
         assert time.monotonic() < deadline

@@ -1,7 +1,7 @@
-"""Rows that are lost on their way: halves of responses, empty ones, and those of another window, in all five taps.
+"""Lost rows in all five taps: half and empty responses, and responses for another window.
 
-Each case is a stream and the requests that bring its rows. A run with a fault leaves what a run without one leaves; or
-it fails with one clear line, and the next run from its state makes up for it.
+Each case is a stream and the requests for its rows. A run with a fault loads the same rows as a run without, or fails
+with one clear line, and the next run from its state loads the rest.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ NOW = dt.datetime(2025, 3, 20, 15, 0, tzinfo=dt.timezone.utc)
 
 @dataclass(frozen=True)
 class Case:
-    """A stream, and what brings its rows."""
+    """A stream and the requests for its rows."""
 
     tap: type[AdTechTap]
     make: Callable[..., Simulator]
@@ -65,11 +65,11 @@ class Case:
             return run(given, self.stream, state=state, fails=fails, test=test)
 
     def fault(self, action: Any, **more: Any) -> Fault:
-        """Make a fault of the requests that bring rows."""
+        """Create a fault for the requests for rows."""
         return Fault(path=self.path, method=self.method, action=action, **more)
 
     def requests(self, vendor: Simulator) -> int:
-        """Count the requests that bring rows."""
+        """Count the requests for rows."""
         return len(vendor.journal.matching(self.path, self.method))
 
 
@@ -104,14 +104,14 @@ COUNTED = [AIRINGS, MOVIES, BROADCASTS, BLOCKS, TAGS, PRIORITIES, SUPPLY, STREAM
 """Streams for which the vendor reports a total."""
 
 DATED = [AIRINGS, BROADCASTS, BLOCKS, SUPPLY, FUNNEL, CLICKS, QUERY]
-"""Streams of windows whose rows have a day or an instant."""
+"""Windowed streams with dated rows."""
 
 JSON = [*COUNTED, CAMPAIGNS, QUERY]
 LINES = [FUNNEL, CLICKS]
 
 
 def table(*runs: Run) -> dict[tuple[Any, ...], Any]:
-    """Return what a loader has after these runs: the last record of each key."""
+    """Return the rows that a loader has after these runs: the last record of each key."""
     rows: dict[tuple[Any, ...], Any] = {}
     for run in runs:
         keys: list[str] = []
@@ -124,13 +124,13 @@ def table(*runs: Run) -> dict[tuple[Any, ...], Any]:
 
 
 def bookmark(run: Run, case: Case) -> str:
-    """Return the last bookmark; nothing if there is none."""
+    """Return the last bookmark, or an empty string."""
     return (run.bookmarks(case.stream) or [""])[-1]
 
 
 @pytest.fixture(params=["first", "middle", "last"])
 def nth(request: pytest.FixtureRequest) -> Callable[[int], int]:
-    """Which of so many requests goes wrong."""
+    """Return a function that picks the request with the fault from a number of requests."""
     place = {"first": 0, "middle": 1, "last": 2}[str(request.param)]
     return lambda count: (1, (count + 1) // 2, count)[place]
 
@@ -139,12 +139,12 @@ def nth(request: pytest.FixtureRequest) -> Callable[[int], int]:
 def test_one_response_with_half_of_its_rows_loses_nothing(
     case: Case, nth: Callable[[int], int], simulate: Simulate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given a stream, and one response that has half of its rows
+    # Given a stream and one response with half of its rows
     truth = table(case.read(monkeypatch, vendor := case.start(simulate)))
     vendor.faults.add(case.fault("half_rows", nth=nth(case.requests(vendor))))
-    # When it is read, with the default settings
+    # When it is read with the default settings
     run = case.read(monkeypatch, vendor)
-    # Then what lacked was read again
+    # Then the missing rows are read again
     assert table(run) == truth
     assert len(truth) > 10
 
@@ -153,12 +153,12 @@ def test_one_response_with_half_of_its_rows_loses_nothing(
 def test_rows_that_stay_missing_fail_the_stream_and_the_next_run_has_them(
     case: Case, nth: Callable[[int], int], simulate: Simulate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given responses that have half of their rows from some request on
+    # Given responses with half of their rows from a request on
     clean = case.read(monkeypatch, vendor := case.start(simulate))
     vendor.faults.add(case.fault("half_rows", nth=nth(case.requests(vendor)), times=None))
     # When the stream is read
     run = case.read(monkeypatch, vendor, fails=True)
-    # Then it fails in one line that names the setting, and its bookmark is one from which the next run has all rows
+    # Then it fails with one line that names the setting, and the next run from its bookmark loads all rows
     assert run.error.startswith(f"stream {case.stream}")
     assert "set `row_count_check` to `warn`" in run.error
     assert bookmark(run, case) < bookmark(clean, case) or not bookmark(clean, case)
@@ -168,7 +168,7 @@ def test_rows_that_stay_missing_fail_the_stream_and_the_next_run_has_them(
 
 
 @pytest.mark.parametrize("case", COUNTED, ids=str)
-def test_the_run_goes_on_without_missing_rows_if_the_setting_says_so(
+def test_the_run_continues_without_missing_rows_if_the_setting_allows_it(
     case: Case, simulate: Simulate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     versions = {"emit_activate_version_messages": True}
@@ -176,28 +176,28 @@ def test_the_run_goes_on_without_missing_rows_if_the_setting_says_so(
     vendor.faults.add(case.fault("half_rows", times=None))
 
     warned = case.read(monkeypatch, vendor, row_count_check="warn", **versions)
-    asked = case.requests(vendor)
+    before = case.requests(vendor)
     off = case.read(monkeypatch, vendor, row_count_check="off")
 
     assert bookmark(warned, case) == bookmark(clean, case) or case is TAGS
     assert any("as `row_count_check` is `warn`" in one for one in warned.warnings())
-    # A table is not activated: a loader would delete what is missing.
+    # The table is not activated, because a loader would delete the missing rows.
     assert "ACTIVATE_VERSION" not in {one["type"] for one in warned.messages}
     assert ("ACTIVATE_VERSION" in {one["type"] for one in clean.messages}) is (case in (MOVIES, PRIORITIES, STREAMS))
-    # And nothing is compared and nothing is read twice if it is off.
-    assert case.requests(vendor) - asked <= asked
+    # And with `off`, totals are not compared and requests not repeated.
+    assert case.requests(vendor) - before <= before
     assert not [one for one in off.warnings() if "total" in one]
 
 
 def test_half_of_a_click_log_is_a_warning(
     nth: Callable[[int], int], simulate: Simulate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given a response of the log that has half of its rows, of a vendor that does not say what a log has to hold
+    # Given a log response with half of its rows, from a vendor that reports no total
     CLICKS.read(monkeypatch, vendor := CLICKS.start(simulate))
     vendor.faults.add(CLICKS.fault("half_rows", nth=nth(CLICKS.requests(vendor))))
     # When it is read
     run = CLICKS.read(monkeypatch, vendor)
-    # Then it is no failure by the specification, and a warning holds it against the funnel
+    # Then the run succeeds as specified, with a warning that compares it with the funnel
     (warning,) = run.warnings()
     assert "and the funnel counts" in warning
 
@@ -217,7 +217,7 @@ def test_an_empty_response_is_not_an_empty_result(
 def test_one_empty_array_is_not_an_empty_result(
     case: Case, nth: Callable[[int], int], simulate: Simulate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given a stream whose empty result is not, or not only, an empty array; and one, as a gateway sends it
+    # Given a stream for which an empty array is not the only empty result, and one from a gateway
     truth = table(case.read(monkeypatch, vendor := case.start(simulate)))
     vendor.faults.add(case.fault("status", status=200, body="[]", nth=nth(case.requests(vendor))))
 
@@ -252,12 +252,12 @@ def test_a_repeated_empty_report_is_accepted_with_a_warning(
 ) -> None:
     # Given a state of a run that had rows
     clean = case.read(monkeypatch, vendor := case.start(simulate))
-    # When the vendor says twice that a window of the look-back has none
+    # When the vendor returns no rows twice for a window of the look-back
     vendor.faults.add(case.fault(**empty, times=2))
     run = case.read(
         monkeypatch, vendor, state=clean.states[-1], log_count_check=counted, log_lookback_hours=72, lookback_days=2
     )
-    # Then this is believed, as the format has no other way to say so; but not in silence
+    # Then this is accepted with a warning, because the format has no other empty result
     window = "2025-03-10T00:00:00+00:00..2025-03-11T00:00:00+00:00" if case is CLICKS else "2025-03-10..2025-03-10"
     (warning,) = run.warnings()
     assert warning.startswith(f"stream {case.stream}: window {window}: ")
@@ -270,15 +270,15 @@ def test_a_repeated_empty_report_is_accepted_with_a_warning(
 
 
 @pytest.mark.parametrize("case", DATED, ids=str)
-def test_a_response_of_another_window_is_asked_for_again(
+def test_a_response_for_another_window_is_requested_again(
     case: Case, simulate: Simulate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given one answer that belongs to the window before, as a cache gives it
+    # Given one cached response for the previous window
     truth = table(case.read(monkeypatch, vendor := case.start(simulate), page_size=100))
     vendor.faults.add(case.fault("previous", nth=case.requests(vendor)))
     # When the stream is read
     run = case.read(monkeypatch, vendor, page_size=100)
-    # Then none of its rows stand for those of the window
+    # Then its rows do not replace those of the window
     assert table(run) == truth
     assert any("outside of the window asked for; read again" in one for one in run.warnings())
 
@@ -287,12 +287,12 @@ def test_a_response_of_another_window_is_asked_for_again(
 def test_responses_of_another_window_without_end_fail_the_stream(
     case: Case, simulate: Simulate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given answers that belong to the window before from the last window on
+    # Given responses for the previous window from the last window on
     clean = case.read(monkeypatch, vendor := case.start(simulate), page_size=100)
     vendor.faults.add(case.fault("previous", nth=case.requests(vendor), times=None))
     # When the stream is read
     run = case.read(monkeypatch, vendor, page_size=100, fails=True)
-    # Then it fails, with the day and the window and no other word of a row, and the next run has all
+    # Then it fails with the day and the window but no other value, and the next run loads all rows
     assert run.error.startswith(f"stream {case.stream}, window 2025-03-12")
     assert "the response has a row of 2025-03-11, outside of the window asked for: " in run.error
     assert bookmark(run, case) < bookmark(clean, case)
@@ -308,5 +308,5 @@ def test_a_connection_test_reads_nothing_twice(case: Case, simulate: Simulate, m
 
     case.read(monkeypatch, vendor, test=True)
 
-    asked = [request.target for request in vendor.journal.matching(case.path, "GET")]
-    assert len(asked) == len(set(asked))
+    requested = [request.target for request in vendor.journal.matching(case.path, "GET")]
+    assert len(requested) == len(set(requested))

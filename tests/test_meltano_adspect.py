@@ -1,4 +1,4 @@
-"""Adspect through Meltano into DuckDB: a report that a user adds to the settings is a table at the next run."""
+"""Adspect through Meltano into DuckDB: a report added to the settings becomes a table in the next run."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
+from shared_project import selected_keys
 from vendor_simulators.adspect import AdspectSimulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from conftest import Meltano
+    from meltano_fixtures import Meltano
 
 pytestmark = pytest.mark.meltano
 
 FIRST = dt.date(2025, 3, 28)
 LAST = dt.date(2025, 4, 1)
-DEFAULT_TABLES = {"streams", "account", "saved_queries", "funnel_daily"}
+DEFAULT_TABLES = set(selected_keys("tap-adspect"))
 METRICS = ["clicks", "uniques", "quality", "revenue", "roi"]
-# One of its names is what the setting is about: nothing but the configuration knows it
+# A report that is only in the settings.
 BY_COUNTRY = {"name": "funnel_by_country", "dimensions": ["date", "country_code"], "metrics": METRICS}
 
 
@@ -38,7 +39,7 @@ def settings(vendor: AdspectSimulator, *reports: dict[str, Any], **others: Any) 
 
 
 def tables(warehouse: Path) -> set[str]:
-    """Return the names of the tables of the tap's schema."""
+    """Return the names of the tables in the tap's schema."""
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         found = connection.execute(
             "select table_name from information_schema.tables where table_schema = 'tap_adspect'"
@@ -47,21 +48,21 @@ def tables(warehouse: Path) -> set[str]:
 
 
 def loaded(warehouse: Path, table: str, *key: str) -> list[dict[str, Any]]:
-    """Return a table's rows by key, numbers exact and days as text."""
+    """Return a table's rows sorted by key, with exact numbers and days as text."""
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         rows: list[dict[str, Any]] = connection.table(f"tap_adspect.{table}").to_arrow_table().to_pylist()
     plain = [{name: comparable(value) for name, value in row.items()} for row in rows]
     return sorted(plain, key=lambda row: tuple(row[name] for name in key))
 
 
-def true_rows(vendor: AdspectSimulator, table: str, **asked: Any) -> list[dict[str, Any]]:
-    """Return what the vendor has, in the same form."""
-    rows = vendor.truth(table, first_day=FIRST, last_day=LAST, **asked)
+def true_rows(vendor: AdspectSimulator, table: str, **report: Any) -> list[dict[str, Any]]:
+    """Return the truth in the same form."""
+    rows = vendor.truth(table, first_day=FIRST, last_day=LAST, **report)
     return [{name: comparable(value) for name, value in row.items()} for row in rows]
 
 
 def comparable(value: Any) -> Any:
-    """Bring a value of either side into one form, without losing a digit."""
+    """Convert a value to a comparable form without losing a digit."""
     if isinstance(value, dt.date):
         return value.isoformat()
     if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
@@ -69,18 +70,18 @@ def comparable(value: Any) -> Any:
     return value
 
 
-def days_asked(vendor: AdspectSimulator) -> list[str]:
-    """Return the first day of each window that was asked for."""
-    asked = vendor.journal.matching(path="/v1/reports/funnel")
-    starts = [int(request.param("date_from") or 0) for request in asked]
+def requested_days(vendor: AdspectSimulator) -> list[str]:
+    """Return the first day of each requested window."""
+    requests = vendor.journal.matching(path="/v1/reports/funnel")
+    starts = [int(request.param("date_from") or 0) for request in requests]
     return [dt.datetime.fromtimestamp(start, dt.timezone.utc).date().isoformat() for start in starts]
 
 
-def test_the_streams_that_are_on_become_tables(meltano: Meltano, vendor: AdspectSimulator) -> None:
-    # given the project as it is, when Meltano runs the tap
+def test_selected_streams_become_tables(meltano: Meltano, vendor: AdspectSimulator) -> None:
+    # given the unchanged project, when Meltano runs the tap
     run = meltano.run("tap-adspect", "target-duckdb", settings(vendor))
 
-    # then the tables are those of the default selection, without personal data
+    # then the tables are the default selection, without personal data
     assert run.returncode == 0, run.stderr
     assert tables(meltano.warehouse) == DEFAULT_TABLES
     key = ("date", "stream_id")
@@ -90,32 +91,32 @@ def test_the_streams_that_are_on_become_tables(meltano: Meltano, vendor: Adspect
 
 
 def test_a_report_of_the_settings_becomes_a_table(meltano: Meltano, vendor: AdspectSimulator) -> None:
-    # given a report that is in the settings alone, when Meltano runs the tap
-    asked = {"dimensions": BY_COUNTRY["dimensions"], "metrics": METRICS}
+    # given a report that is only in the settings, when Meltano runs the tap
+    report = {"dimensions": BY_COUNTRY["dimensions"], "metrics": METRICS}
     first = meltano.run("tap-adspect", "target-duckdb", settings(vendor, BY_COUNTRY))
 
-    # then it is a table with the rows that the vendor has
+    # then its table equals the truth
     assert first.returncode == 0, first.stderr
     assert tables(meltano.warehouse) == DEFAULT_TABLES - {"funnel_daily"} | {"funnel_by_country"}
     key = ("date", "country_code")
-    assert loaded(meltano.warehouse, "funnel_by_country", *key) == true_rows(vendor, "funnel_by_country", **asked)
-    assert days_asked(vendor) == ["2025-03-28", "2025-03-30", "2025-04-01"]
+    assert loaded(meltano.warehouse, "funnel_by_country", *key) == true_rows(vendor, "funnel_by_country", **report)
+    assert requested_days(vendor) == ["2025-03-28", "2025-03-30", "2025-04-01"]
 
     # given restated rows, when it runs again
     vendor.restate(seed=1, days=2)
     vendor.journal.clear()
     second = meltano.run("tap-adspect", "target-duckdb", settings(vendor, BY_COUNTRY))
 
-    # then only the look-back is read again, and the table follows
+    # then only the look-back is read again, and the table is updated
     assert second.returncode == 0, second.stderr
-    assert days_asked(vendor) == ["2025-03-30", "2025-04-01"]
-    assert loaded(meltano.warehouse, "funnel_by_country", *key) == true_rows(vendor, "funnel_by_country", **asked)
+    assert requested_days(vendor) == ["2025-03-30", "2025-04-01"]
+    assert loaded(meltano.warehouse, "funnel_by_country", *key) == true_rows(vendor, "funnel_by_country", **report)
 
-    # given days of another zone, when it runs a third time
+    # given another time zone, when it runs a third time
     vendor.journal.clear()
     third = meltano.run("tap-adspect", "target-duckdb", settings(vendor, BY_COUNTRY, time_zone="Europe/Berlin"))
 
-    # then one line says why it does not mix them, nothing is asked for, and the table is as it was
+    # then it fails with one line without a request, and the table is unchanged
     assert third.returncode != 0
     assert (
         "report funnel_by_country: its state was made with time_zone UTC, now Europe/Berlin: give the report another "
@@ -123,7 +124,7 @@ def test_a_report_of_the_settings_becomes_a_table(meltano: Meltano, vendor: Adsp
     ) in third.stderr + third.stdout
     assert "Traceback" not in third.stderr + third.stdout
     assert list(vendor.journal) == []
-    assert loaded(meltano.warehouse, "funnel_by_country", *key) == true_rows(vendor, "funnel_by_country", **asked)
+    assert loaded(meltano.warehouse, "funnel_by_country", *key) == true_rows(vendor, "funnel_by_country", **report)
     assert vendor.violations == []
 
 

@@ -1,4 +1,4 @@
-"""iSpot.tv through Meltano into real loaders, and what is in the tables."""
+"""iSpot.tv through Meltano into DuckDB and JSON lines."""
 
 from __future__ import annotations
 
@@ -13,31 +13,20 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
+from shared_project import selected_keys
 from vendor_simulators.ispot import ISpotSimulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from conftest import Meltano
+    from meltano_fixtures import Meltano
 
 pytestmark = pytest.mark.meltano
 
 FIRST = dt.date(2024, 3, 8)
 LAST = dt.date(2024, 3, 12)
-DEFAULT_STREAMS = (
-    "audience_airings",
-    "brands",
-    "industries",
-    "networks",
-    "shows",
-    "products",
-    "product_categories",
-    "spots",
-    "celebrities",
-    "movies",
-    "events",
-)
+KEYS = {stream: key for stream, (key,) in selected_keys("tap-ispot").items()}
 
 
 @pytest.fixture
@@ -50,23 +39,21 @@ def settings(vendor: ISpotSimulator, **others: Any) -> dict[str, Any]:
 
 
 def loaded(warehouse: Path, stream: str) -> dict[Any, dict[str, Any]]:
-    """Return a table's rows by key, with date-times as instants and JSON as objects."""
+    """Return a table's rows by key, with instants and parsed JSON."""
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         connection.execute("set TimeZone = 'UTC'")
         rows: list[dict[str, Any]] = connection.table(f"tap_ispot.{stream}").to_arrow_table().to_pylist()
-    key = "airing_id" if stream.endswith("airings") else "id"
-    return {row[key]: {name: comparable(name, value) for name, value in row.items()} for row in rows}
+    return {row[KEYS[stream]]: {name: comparable(name, value) for name, value in row.items()} for row in rows}
 
 
 def true_rows(vendor: ISpotSimulator, stream: str) -> dict[Any, dict[str, Any]]:
-    """Return what the vendor has, in the same form."""
-    key = "airing_id" if stream.endswith("airings") else "id"
+    """Return the truth in the same form."""
     rows = vendor.truth(stream, first_day=FIRST, last_day=LAST)
-    return {row[key]: {name: comparable(name, value) for name, value in row.items()} for row in rows}
+    return {row[KEYS[stream]]: {name: comparable(name, value) for name, value in row.items()} for row in rows}
 
 
 def comparable(name: str, value: Any) -> Any:
-    """Bring a value of either side into one form, without losing a digit."""
+    """Convert a value to a comparable form without losing a digit."""
     if name in {"airing_aired_at_et", "airing_aired_at_pt"} and isinstance(value, str):
         return dt.datetime.fromisoformat(value)
     if name in {"_extra", "children", "products", "events"}:
@@ -80,9 +67,9 @@ def comparable(name: str, value: Any) -> Any:
 
 
 def differing(warehouse: Path, vendor: ISpotSimulator) -> dict[str, list[Any]]:
-    """Return the keys in which a table and the vendor differ, by stream."""
+    """Return the keys of rows that differ from the truth by stream."""
     found: dict[str, list[Any]] = {}
-    for stream in DEFAULT_STREAMS:
+    for stream in KEYS:
         rows, truth = loaded(warehouse, stream), true_rows(vendor, stream)
         keys = sorted(key for key in rows.keys() | truth.keys() if rows.get(key) != truth.get(key))
         if keys:
@@ -94,7 +81,7 @@ def test_two_runs_into_duckdb(meltano: Meltano, vendor: ISpotSimulator) -> None:
     # given a vendor, when Meltano runs the tap
     first = meltano.run("tap-ispot", "target-duckdb", settings(vendor))
 
-    # then every table holds what the vendor has, field by field
+    # then every table equals the truth
     assert first.returncode == 0, first.stderr
     assert differing(meltano.warehouse, vendor) == {}
 
@@ -103,7 +90,7 @@ def test_two_runs_into_duckdb(meltano: Meltano, vendor: ISpotSimulator) -> None:
     vendor.journal.clear()
     second = meltano.run("tap-ispot", "target-duckdb", settings(vendor, lookback_days=3))
 
-    # then the tables follow, and only the look-back was read again
+    # then the tables are updated, and only the look-back was read again
     assert second.returncode == 0, second.stderr
     assert differing(meltano.warehouse, vendor) == {}
     days = {
@@ -114,7 +101,7 @@ def test_two_runs_into_duckdb(meltano: Meltano, vendor: ISpotSimulator) -> None:
 
 
 def test_killed_half_way_and_started_again(meltano: Meltano, vendor: ISpotSimulator) -> None:
-    # given a run that is killed, all of its processes, when half of the days were asked for
+    # given a run whose processes are all killed when half of the days were requested
     process = subprocess.Popen(
         meltano.command("tap-ispot", "target-duckdb"),
         cwd=meltano.root,
@@ -123,9 +110,9 @@ def test_killed_half_way_and_started_again(meltano: Meltano, vendor: ISpotSimula
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    asked = "/v4/metrics/audience/airings"
+    airings = "/v4/metrics/audience/airings"
     deadline = time.monotonic() + 120
-    while len(vendor.journal.matching(path=asked, **{"filter[start_date]": "2024-03-11"})) < 1:
+    while len(vendor.journal.matching(path=airings, **{"filter[start_date]": "2024-03-11"})) < 1:
         assert time.monotonic() < deadline
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGKILL)
@@ -134,7 +121,7 @@ def test_killed_half_way_and_started_again(meltano: Meltano, vendor: ISpotSimula
     # when it is started again
     again = meltano.run("tap-ispot", "target-duckdb", settings(vendor), "--force")
 
-    # then the tables are whole
+    # then the tables are complete
     assert again.returncode == 0, again.stderr
     assert differing(meltano.warehouse, vendor) == {}
 

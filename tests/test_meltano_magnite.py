@@ -1,4 +1,4 @@
-"""Magnite through Meltano into DuckDB: what is in the tables, twice; and a report of one's own that becomes a table."""
+"""Magnite through Meltano into DuckDB: two runs, and a report added to the settings."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
+from shared_project import selected_keys
 from vendor_simulators.magnite import MagniteSimulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from conftest import Meltano
+    from meltano_fixtures import Meltano
 
 pytestmark = pytest.mark.meltano
 
-LISTS = ("seats", "publishers", "brands", "supply", "ad_units")
+LISTS = [stream for stream, key in selected_keys("tap-magnite").items() if key == ("id",)]
 REPORT = {"name": "brands_by_hour", "dimensions": ["day", "hour", "brand"], "metrics": ["requests", "netRevenue"]}
 
 
@@ -29,12 +30,12 @@ def vendor(simulate: Callable[[MagniteSimulator], MagniteSimulator]) -> MagniteS
 
 
 def settings(vendor: MagniteSimulator, **more: Any) -> dict[str, Any]:
-    """Return settings that read all days of a vendor in windows of two."""
+    """Return settings for all days of a vendor in windows of two days."""
     return {**vendor.settings(), "end_date": "2025-03-05", "window_days": 2, "poll_interval": 0.1, **more}
 
 
 def loaded(warehouse: Path, stream: str) -> list[dict[str, Any]]:
-    """Return a table's rows by key, days as text."""
+    """Return a table's rows sorted by key, with days as text."""
     key = "row_key" if stream not in LISTS else "id"
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         rows: list[dict[str, Any]] = connection.table(f"tap_magnite.{stream}").to_arrow_table().to_pylist()
@@ -45,12 +46,12 @@ def loaded(warehouse: Path, stream: str) -> list[dict[str, Any]]:
 
 
 def comparable(record: dict[str, Any]) -> dict[str, Any]:
-    """Return a record without what DuckDB holds in another form."""
+    """Return a record without the values that DuckDB stores in another form."""
     return {name: value for name, value in record.items() if not isinstance(value, (Decimal, float, dict, list))}
 
 
 def same(warehouse: Path, stream: str, truth: list[dict[str, Any]]) -> bool:
-    """Tell whether a table holds these records; numbers with a point are compared as such."""
+    """Return whether a table holds these records; decimals are compared approximately."""
     rows = loaded(warehouse, stream)
     if [row.get("id", row.get("row_key")) for row in rows] != [one.get("id", one.get("row_key")) for one in truth]:
         return False
@@ -68,7 +69,7 @@ def test_two_runs_into_duckdb(meltano: Meltano, vendor: MagniteSimulator) -> Non
     # given a vendor, when Meltano runs the tap
     first = meltano.run("tap-magnite", "target-duckdb", settings(vendor))
 
-    # then every table holds what the vendor has
+    # then every table equals the truth
     assert first.returncode == 0, first.stderr
     assert [stream for stream in LISTS if not same(meltano.warehouse, stream, vendor.truth(stream))] == []
     assert same(meltano.warehouse, "adstats_daily", vendor.truth("adstats_daily"))
@@ -78,7 +79,7 @@ def test_two_runs_into_duckdb(meltano: Meltano, vendor: MagniteSimulator) -> Non
     vendor.restate(seed=1, days=2)
     second = meltano.run("tap-magnite", "target-duckdb", settings(vendor, lookback_days=1))
 
-    # then the table follows, and only the look-back was read
+    # then the table is updated, and only the look-back was read
     assert second.returncode == 0, second.stderr
     assert same(meltano.warehouse, "adstats_daily", vendor.truth("adstats_daily"))
     assert len(vendor.queries.accepted) == 4
@@ -86,12 +87,12 @@ def test_two_runs_into_duckdb(meltano: Meltano, vendor: MagniteSimulator) -> Non
     assert vendor.violations == []
 
 
-def test_a_report_of_ones_own_becomes_a_table(meltano: Meltano, vendor: MagniteSimulator) -> None:
-    # given a report that is in the settings alone
+def test_a_report_of_the_settings_becomes_a_table(meltano: Meltano, vendor: MagniteSimulator) -> None:
+    # given a report that is only in the settings
     own = {"reports": json.dumps([REPORT])}
     truth = vendor.truth("own", dimensions=REPORT["dimensions"], metrics=REPORT["metrics"])
 
-    # when Meltano runs the tap with the selection of the shared project, then there is a table
+    # when Meltano runs the tap with the shared project's selection, then it becomes a table
     first = meltano.run("tap-magnite", "target-duckdb", settings(vendor, **own))
     assert first.returncode == 0, first.stderr
     assert same(meltano.warehouse, "brands_by_hour", truth)
@@ -103,7 +104,7 @@ def test_a_report_of_ones_own_becomes_a_table(meltano: Meltano, vendor: MagniteS
     submits = vendor.journal.matching("*/queries", "POST")
     assert [one.json()["range"]["fromDate"] for one in submits] == ["2025-03-05"]
 
-    # and a third in another zone is refused
+    # and a third run with another time zone is refused
     third = meltano.run("tap-magnite", "target-duckdb", settings(vendor, time_zone="Asia/Tokyo", **own))
     assert third.returncode != 0
     assert "its state was made with time_zone UTC, now Asia/Tokyo" in third.stderr + third.stdout

@@ -14,7 +14,7 @@ from vendor_simulators.ispot import ISpotSimulator
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Meltano
+    from meltano_fixtures import Meltano
 
 pytestmark = pytest.mark.meltano
 

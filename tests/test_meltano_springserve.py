@@ -1,4 +1,4 @@
-"""SpringServe through Meltano into DuckDB: lists, reports of the settings, and a second run that reads what changed."""
+"""SpringServe through Meltano into DuckDB: lists, reports, and an incremental second run."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
+from shared_project import selected_keys
 from vendor_simulators.springserve import SpringServeSimulator
 
 if TYPE_CHECKING:
@@ -15,17 +16,15 @@ if TYPE_CHECKING:
     from decimal import Decimal
     from pathlib import Path
 
-    from conftest import Meltano
+    from meltano_fixtures import Meltano
 
 pytestmark = pytest.mark.meltano
 
 FIRST = dt.date(2026, 2, 1)
 LAST = dt.date(2026, 2, 6)
 BY_PARTNER = {"name": "by_partner", "dimensions": ["supply_partner_id"], "metrics": ["impressions", "revenue"]}
-LISTS = {
-    *("supply_tags", "demand_tags", "creatives", "supply_labels", "demand_labels", "domain_lists", "app_bundle_lists"),
-    *("campaigns", "supply_partners", "demand_partners", "supply_routers"),
-}
+TABLES = set(selected_keys("tap-springserve", reports=[BY_PARTNER]))
+LISTS = TABLES - {"by_partner"}
 
 
 @pytest.fixture
@@ -58,30 +57,30 @@ def true_report(vendor: SpringServeSimulator) -> list[tuple[dt.date, int, int, D
 
 
 def test_lists_and_a_report_of_the_settings_become_tables(meltano: Meltano, vendor: SpringServeSimulator) -> None:
-    # given a report that is in the settings alone, when Meltano runs the tap
+    # given a report that is only in the settings, when Meltano runs the tap
     first = meltano.run("tap-springserve", "target-duckdb", settings(vendor))
 
-    # then the lists that are on and the report are tables, with the rows that the vendor has
+    # then the tables are the selected lists and the report, and equal the truth
     assert first.returncode == 0, first.stderr
     names = "select table_name from information_schema.tables where table_schema = 'tap_springserve'"
-    assert {name for (name,) in query(meltano.warehouse, names)} == {*LISTS, "by_partner"}
+    assert {name for (name,) in query(meltano.warehouse, names)} == TABLES
     for name in LISTS:
         ids = query(meltano.warehouse, f"select id from tap_springserve.{name} order by id")  # noqa: S608 - names above
         assert [number for (number,) in ids] == [row["id"] for row in vendor.truth(name)], name
     report = "select date, supply_partner_id, impressions, revenue from tap_springserve.by_partner order by 1, 2"
     assert query(meltano.warehouse, report) == true_report(vendor)
 
-    # given rows that changed, when it runs again
+    # given changed rows, when it runs again
     vendor.restate(days=2)
     vendor.journal.clear()
     second = meltano.run("tap-springserve", "target-duckdb", settings(vendor))
 
-    # then the tables follow, and little was asked for
+    # then the tables are updated with few requests
     assert second.returncode == 0, second.stderr
     assert query(meltano.warehouse, report) == true_report(vendor)
     tags = query(meltano.warehouse, "select id, name from tap_springserve.supply_tags order by id")
     assert tags == [(row["id"], row["name"]) for row in vendor.truth("supply_tags")]
-    (asked,) = vendor.journal.matching("/api/v1/supply_tags")
-    assert asked.param("updated_at::gte") is not None
+    (request,) = vendor.journal.matching("/api/v1/supply_tags")
+    assert request.param("updated_at::gte") is not None
     assert vendor.journal.matching("/api/v0/report")[0].json()["start_date"] == "2026-02-05"
     assert vendor.violations == []

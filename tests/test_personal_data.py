@@ -1,4 +1,4 @@
-"""The click log's addresses are hashed before they reach a warehouse, by the mapper or by the tap's stream maps."""
+"""IP addresses are hashed before they reach a warehouse, by the mapper or the tap's stream maps."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def vendor(simulate: Callable[[AdspectSimulator], AdspectSimulator]) -> AdspectS
 
 
 class Project:
-    """A project like this one in a folder of its own, so that another test may run the same tap at once."""
+    """A copy of this project, so that tests can run the same tap in parallel."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -56,12 +56,12 @@ class Project:
         return found
 
     def configure_tap(self) -> None:
-        """Put the mapping's configuration below the tap, as docs/personal-data.md says."""
+        """Move the mapping's configuration to the tap, as in docs/personal-data.md."""
         (tap,) = [one for one in self.definition["plugins"]["extractors"] if one["name"] == "tap-adspect"]
         tap["config"] = {**tap.get("config", {}), **self.mapping}
 
     def run(self, vendor: AdspectSimulator, *blocks: str, salt: str | None = SALT) -> subprocess.CompletedProcess[str]:
-        """Run `meltano run` to its end, with all that has addresses selected."""
+        """Run `meltano run` with all streams that have addresses."""
         (self.folder / "meltano.yml").write_text(yaml.safe_dump(self.definition))
         settings = {
             **vendor.settings(),
@@ -93,7 +93,7 @@ def project(tmp_path: Path) -> Project:
 
 
 def wait_for_the_loader(warehouse: Path) -> None:
-    """Wait until the loader has ended: Meltano does not wait for it when a mapper has failed."""
+    """Wait for the loader to end; Meltano does not if a mapper fails."""
     deadline = time.monotonic() + 120
     while any(_loads_into(process, warehouse) for process in psutil.process_iter()):
         assert time.monotonic() < deadline
@@ -103,7 +103,7 @@ def wait_for_the_loader(warehouse: Path) -> None:
 def _loads_into(process: psutil.Process, warehouse: Path) -> bool:
     try:
         return bool(process.environ().get("TARGET_DUCKDB_FILEPATH") == str(warehouse))
-    except psutil.Error:  # it has ended, or belongs to somebody else
+    except psutil.Error:  # ended, or owned by another user
         return False
 
 
@@ -112,7 +112,7 @@ def hashed(text: str) -> str:
 
 
 def loaded(warehouse: Path, stream: str, *key: str) -> list[dict[str, Any]]:
-    """Return a table's rows by key, instants and JSON in the vendor's form."""
+    """Return a table's rows sorted by key, with instants and JSON in the vendor's form."""
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         connection.execute("set TimeZone = 'UTC'")
         rows: list[dict[str, Any]] = connection.table(f"tap_adspect.{stream}").to_arrow_table().to_pylist()
@@ -127,7 +127,7 @@ def loaded(warehouse: Path, stream: str, *key: str) -> list[dict[str, Any]]:
 
 
 def hashed_clicks(vendor: AdspectSimulator) -> list[dict[str, Any]]:
-    """Return the vendor's click log as it has to be in the warehouse."""
+    """Return the expected click log in the warehouse."""
     rows = vendor.truth("click_log", first_day=FIRST, last_day=LAST)
     for row in rows:
         row["_row_key"] = hashed(row["_row_key"])
@@ -138,23 +138,23 @@ def hashed_clicks(vendor: AdspectSimulator) -> list[dict[str, Any]]:
 
 
 def hashed_list(vendor: AdspectSimulator, stream: str) -> list[dict[str, Any]]:
-    """Return a list of addresses as it has to be in the warehouse."""
+    """Return the expected list of addresses in the warehouse."""
     rows = [{**row, "entry": hashed(row["entry"])} for row in vendor.truth(stream)]
     return sorted(rows, key=lambda row: tuple(row[name] for name in KEYS[stream]))
 
 
 def secrets(vendor: AdspectSimulator) -> set[str]:
-    """Return what may be nowhere: addresses, click ids, and the tap's keys, from which addresses could be found."""
+    """Return the personal data: addresses, click ids, and the tap's keys, which could reveal addresses."""
     rows = vendor.truth("click_log", first_day=FIRST, last_day=LAST)
     names = ("ip_address", "click_id", "_row_key")
     found = {str(row[name]) for row in rows for name in names if row[name]}
-    # Network numbers (`AS65536`, `1.10`) are in those lists too, and elsewhere with good reason.
+    # The lists also have network numbers (`AS65536`, `1.10`), which are not personal.
     listed = {str(row["entry"]) for stream in KEYS for row in vendor.truth(stream)}
     return found | {text for text in listed if ":" in text or text.count(".") >= 3}
 
 
 def leaked(warehouse: Path, texts: set[str]) -> list[str]:
-    """Return which of some texts are anywhere in the tables, or in the bytes of the file."""
+    """Return the texts that are in the tables or in the bytes of the file."""
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         names = connection.execute(
             "select table_schema, table_name from information_schema.tables order by all"
@@ -167,8 +167,8 @@ def leaked(warehouse: Path, texts: set[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("where", ["mapper", "tap"])
-def test_two_runs_leave_hashes_alone_and_every_row_once(project: Project, vendor: AdspectSimulator, where: str) -> None:
-    # given the stream maps of the project, in the mapper or in the tap, when Meltano runs twice, rows restated between
+def test_two_runs_load_only_hashes_and_every_row_once(project: Project, vendor: AdspectSimulator, where: str) -> None:
+    # given the project's stream maps in the mapper or the tap, when Meltano runs before and after a restatement
     blocks = ["tap-adspect", "target-duckdb"]
     if where == "mapper":
         blocks.insert(1, "hash-personal-data")
@@ -180,7 +180,7 @@ def test_two_runs_leave_hashes_alone_and_every_row_once(project: Project, vendor
     vendor.restate(seed=1, days=2)
     second = project.run(vendor, *blocks)
 
-    # then the log is the vendor's, each row once, restated ones too, with hashes in the place of what is personal
+    # then the log equals the truth with hashes for personal data, each row once
     assert second.returncode == 0, second.stdout + second.stderr
     rows = loaded(project.warehouse, "click_log", "_row_key")
     assert rows == hashed_clicks(vendor)
@@ -191,16 +191,16 @@ def test_two_runs_leave_hashes_alone_and_every_row_once(project: Project, vendor
     queries = loaded(project.warehouse, "saved_queries", "query_id")
     assert [row["query_id"] for row in queries] == [row["query_id"] for row in vendor.truth("saved_queries")]
     assert "ip_address" not in queries[0]
-    # and the same address has the same hash, another one another
+    # and equal addresses have equal hashes, different ones different hashes
     true = vendor.truth("click_log", first_day=FIRST, last_day=LAST)
     assert len({row["ip_address"] for row in rows}) == len({row["ip_address"] for row in true}) > 1
-    # and nothing personal is anywhere in the file
+    # and the file has no personal data
     assert len(secrets(vendor)) > len(rows)
     assert leaked(project.warehouse, secrets(vendor)) == []
 
 
-def test_without_the_mapping_addresses_would_be_found(project: Project, vendor: AdspectSimulator) -> None:
-    # the search of the test above finds what is there
+def test_without_the_mapping_the_search_finds_addresses(project: Project, vendor: AdspectSimulator) -> None:
+    # proves that the search of the previous test works
     run = project.run(vendor, "tap-adspect", "target-duckdb", salt=None)
 
     assert run.returncode == 0, run.stdout + run.stderr
@@ -211,7 +211,7 @@ def test_without_the_mapping_addresses_would_be_found(project: Project, vendor: 
 def test_a_missing_salt_ends_the_run_before_a_row_is_loaded(
     project: Project, vendor: AdspectSimulator, where: str, salt: str | None
 ) -> None:
-    # given no salt, or one that is too short
+    # given a missing or short salt
     blocks = ["tap-adspect", "target-duckdb"]
     if where == "mapper":
         blocks.insert(1, "hash-personal-data")
@@ -221,7 +221,7 @@ def test_a_missing_salt_ends_the_run_before_a_row_is_loaded(
     # when Meltano runs
     run = project.run(vendor, *blocks, salt=salt)
 
-    # then it fails with a line that says why, and no row with a hash or an address is there
+    # then it fails with the reason, and no row is loaded
     assert run.returncode != 0
     assert REFUSED in run.stdout + run.stderr
     wait_for_the_loader(project.warehouse)

@@ -307,7 +307,6 @@ def test_a_living_run_is_left_alone(folder: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.meltano
-@pytest.mark.meltano
 def test_the_record_may_be_in_postgresql(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # given a system database that several machines share, and a run in it that was killed
     monkeypatch.setattr(meltano_project, "DEAD_AFTER", 1.0)

@@ -1,4 +1,4 @@
-"""What CONTRIBUTING.md says of the layout holds: arrows, sizes, leftovers, addresses."""
+"""The layout described in CONTRIBUTING.md: import directions, sizes, leftovers, URLs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LONGEST_MODULE = 480
 
 
 def files(*patterns: str) -> list[Path]:
-    """Return the files that git has, or would take."""
+    """Return the tracked files and the untracked ones that git does not ignore."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", *patterns],  # noqa: S607 - git of the machine
         cwd=ROOT,
@@ -31,7 +31,7 @@ def files(*patterns: str) -> list[Path]:
 
 
 def imports(folder: str) -> Iterator[tuple[Path, str]]:
-    """Return each import of each module below a folder, by its first name."""
+    """Return the top-level name of each import in a folder's modules."""
     for path in sorted((ROOT / folder).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
@@ -55,7 +55,7 @@ def test_imports_go_one_way(folder: str, forbidden: str) -> None:
     assert against == []
 
 
-def test_no_tap_knows_another() -> None:
+def test_no_tap_imports_another() -> None:
     against = [
         f"{path.relative_to(ROOT)}: {name}"
         for tap in TAPS
@@ -82,7 +82,7 @@ def test_nothing_is_left_over() -> None:
 
 
 def test_no_file_names_a_registry_or_a_machine() -> None:
-    # Spelled in parts, so that this file does not name them either.
+    # In parts, so that this file does not match.
     registries = ["py" + "pi\\.org", "python" + "hosted\\.org", "npm" + "js\\.org", "deb\\.deb" + "ian\\.org"]
     machine = r"(^|[^A-Za-z0-9_.])/(work|ro" + r"ot|fa" + r"rm)/"
     pattern = re.compile("|".join([*registries, machine]), re.MULTILINE)
@@ -96,7 +96,7 @@ def test_no_file_names_a_registry_or_a_machine() -> None:
 
 
 @pytest.mark.parametrize("package", [*TAPS, "singer-adtech", "target-duckdb-arrow"])
-def test_each_package_can_stand_alone(package: str) -> None:
+def test_each_package_is_complete(package: str) -> None:
     folder = ROOT / package
     module = folder / package.replace("-", "_")
 

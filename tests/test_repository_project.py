@@ -1,4 +1,4 @@
-"""The shared Meltano project: environments, jobs, schedules and the example of the environment."""
+"""The shared Meltano project: environments, jobs, schedules and .env.example."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ JOBS: dict[str, list[str]] = {job["name"]: job["tasks"] for job in PROJECT["jobs
 ENVIRONMENTS: dict[str, dict[str, Any]] = {one["name"]: one for one in PROJECT["environments"]}
 
 
-def test_there_are_three_environments_and_accounts_are_read_in_prod() -> None:
+def test_three_environments_with_prod_as_the_default() -> None:
     assert [*ENVIRONMENTS] == ["demo", "dev", "prod"]
     assert PROJECT["default_environment"] == "prod"
 
@@ -35,7 +35,7 @@ def test_each_vendor_has_a_job_and_one_job_runs_all() -> None:
     }
 
 
-def test_each_vendor_has_a_schedule_of_its_own_and_no_two_begin_together() -> None:
+def test_each_vendor_has_a_schedule_and_no_two_start_together() -> None:
     schedules = {one["job"]: one["interval"] for one in PROJECT["schedules"]}
 
     assert sorted(schedules) == sorted(VENDORS)
@@ -44,7 +44,7 @@ def test_each_vendor_has_a_schedule_of_its_own_and_no_two_begin_together() -> No
     assert len({tuple(one) for one in minutes_and_hours}) == len(VENDORS)
 
 
-def test_each_vendor_has_a_schema_of_its_own() -> None:
+def test_each_vendor_has_a_separate_schema() -> None:
     own = {tap: PLUGINS[tap]["load_schema"] for tap in TAPS}
     dev = {one["name"]: one["load_schema"] for one in ENVIRONMENTS["dev"]["config"]["plugins"]["extractors"]}
 
@@ -63,8 +63,8 @@ def test_dev_reads_three_days_of_each_vendor() -> None:
 
 
 @pytest.mark.meltano
-def test_the_values_of_dev_win_over_those_of_the_environment(tmp_path: Path, project: Path) -> None:
-    # given a first day and a file as .env or a shell would give them
+def test_values_of_dev_override_environment_variables(tmp_path: Path, project: Path) -> None:
+    # given a first day and a file in environment variables
     environment = {
         **os.environ,
         "MELTANO_DATABASE_URI": f"sqlite:///{tmp_path / 'meltano.db'}",
@@ -73,7 +73,7 @@ def test_the_values_of_dev_win_over_those_of_the_environment(tmp_path: Path, pro
     }
     meltano = str(Path(sys.executable).with_name("meltano"))
 
-    # when the settings of dev are asked for
+    # when the settings of dev are printed
     answers = {
         plugin: json.loads(
             subprocess.run(
@@ -88,7 +88,7 @@ def test_the_values_of_dev_win_over_those_of_the_environment(tmp_path: Path, pro
         for plugin in ("tap-ispot", "target-duckdb")
     }
 
-    # then a run of dev does not read years, and does not write where prod writes
+    # then dev reads three days and does not write to prod's file
     assert answers["tap-ispot"]["start_date"] == "3 days ago"
     assert answers["tap-ispot"]["end_date"] == "yesterday"
     assert answers["target-duckdb"]["filepath"] == str(project / "output" / "dev.duckdb")
@@ -109,7 +109,7 @@ def test_the_example_of_the_environment_names_settings_that_exist() -> None:
     assert [vendor for vendor in VENDORS if f"TAP_{vendor.upper()}_START_DATE" not in named] == []
 
 
-def test_every_plugin_from_elsewhere_is_pinned() -> None:
+def test_every_third_party_plugin_is_pinned() -> None:
     wanted = [part for plugin in PLUGINS.values() for part in shlex.split(plugin["pip_url"])]
     elsewhere = [part.partition(";")[0].strip() for part in wanted if not part.startswith((".", "-"))]
 

@@ -1,4 +1,4 @@
-"""What the taps may send: SECURITY.md's promise, held against each tap's list and tried on a socket."""
+"""Requests that the taps may send: SECURITY.md compared with each tap's list, and tried on a socket."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ TAPS: dict[str, tuple[str, dict[str, Any]]] = {
     "tap-springserve": ("tap_springserve.tap:TapSpringServe", {"email": "a@b.example", "password": "made-up", **DAY}),
 }
 WRITING = {"POST", "DELETE"}
-"""Methods other than GET and HEAD that any tap sends; see SECURITY.md."""
+"""Methods other than GET and HEAD that taps send; see SECURITY.md."""
 
 
 def make_tap(name: str, **settings: Any) -> AdTechTap:
-    """Make a tap with settings that are good."""
+    """Create a tap with valid settings."""
     where, config = TAPS[name]
     module, _, attribute = where.partition(":")
     tap: AdTechTap = getattr(importlib.import_module(module), attribute)(config={**config, **settings})
@@ -43,18 +43,18 @@ def make_tap(name: str, **settings: Any) -> AdTechTap:
 
 @pytest.fixture
 def listener() -> Iterator[socket.socket]:
-    """Open a port at which nobody may knock."""
+    """Open a port that must not receive a connection."""
     with socket.create_server(("127.0.0.1", 0)) as one:
         one.settimeout(0.05)
         yield one
 
 
 def sample(path: str | re.Pattern[str]) -> str:
-    """Make a path that a rule allows."""
+    """Return a path that a rule allows."""
     return "/abcdefgh12" if isinstance(path, re.Pattern) else path.replace("*", "x")
 
 
-def test_every_tap_of_the_repository_is_here() -> None:
+def test_every_tap_is_listed() -> None:
     assert set(TAPS) == {path.name for path in ROOT.glob("tap-*") if path.is_dir()}
 
 
@@ -63,7 +63,7 @@ def test_a_tap_declares_each_path_to_which_it_writes(name: str) -> None:
     for method, path in make_tap(name).request_rules():
         assert method in {"GET", "HEAD", *WRITING}
         assert not isinstance(path, str) or "**" not in path
-        # One segment may be any, such as the id of a session; never the first.
+        # The last segment may be variable, such as a session id, but never the first.
         assert method not in WRITING or (isinstance(path, str) and re.fullmatch(r"(/[a-z0-9-]+)+(/\*)?", path))
 
 
@@ -84,7 +84,7 @@ def test_a_tap_declares_each_path_to_which_it_writes(name: str) -> None:
         "OPTIONS /",
     ],
 )
-def test_what_a_tap_does_not_declare_is_refused_before_a_byte_is_sent(
+def test_undeclared_requests_are_refused_before_a_byte_is_sent(
     name: str, request_line: str, listener: socket.socket
 ) -> None:
     # given
@@ -115,7 +115,7 @@ def test_the_path_of_every_stream_is_in_the_list(name: str) -> None:
 
 @pytest.mark.parametrize("name", TAPS)
 def test_every_request_is_counted_in_a_budget_or_declared_free_of_limits(name: str) -> None:
-    # given: whatever is not in the list cannot be sent, so no path can be forgotten here
+    # given: requests that are not in the list cannot be sent, so the list is complete
     tap = make_tap(name)
     families = tap.request_limits()
     # then

@@ -1,4 +1,4 @@
-"""What holds for a run of any of the five taps: failures, missing rights, versions, numbers, connection tests."""
+"""Runs of all five taps: failures, missing permissions, table versions, metrics, connection tests."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ DAYS = 2
 
 @dataclass(frozen=True)
 class Case:
-    """A tap, its vendor, and one small list that is read whole.
+    """A tap, its vendor, and one small list stream.
 
     Attributes:
         tap: The tap.
         simulator: Makes its vendor.
         stream: The list's stream.
-        path: The list's address.
-        settings: More settings.
-        logins: Requests that belong to no stream: login and logout.
+        path: The list's path.
+        settings: Additional settings.
+        logins: Number of login and logout requests.
     """
 
     tap: type[AdTechTap]
@@ -74,7 +74,7 @@ CASES = [
 
 
 class Setting:
-    """A case at work: its vendor, and runs of its tap."""
+    """A case with a running vendor."""
 
     def __init__(self, case: Case, vendor: Simulator, run: TapRunner) -> None:
         self.case = case
@@ -83,12 +83,12 @@ class Setting:
         self._run = run
 
     def run(self, *streams: str, **more: Any) -> Run:
-        """Run the tap, with the streams that are on by default if none is named."""
+        """Run the tap with the given streams, or with the default ones."""
         settings = {**self.vendor.settings(), **self.case.settings, **more.pop("settings", {})}
         return self._run(settings, *streams, **more)
 
     def refuse(self, status: int, **more: Any) -> None:
-        """Let the list be refused from now on."""
+        """Refuse the list from now on."""
         self.vendor.faults.add(Fault(path=self.case.path, status=status, times=None, **more))
 
 
@@ -104,7 +104,7 @@ def setting(
 
 
 def rows(run: Run) -> dict[str, list[str]]:
-    """Return the records of each stream, in any order, as text."""
+    """Return the sorted records of each stream as text."""
     found: dict[str, list[str]] = {}
     for one in run.messages:
         if one["type"] == "RECORD":
@@ -121,13 +121,13 @@ def errors(run: Run) -> list[str]:
     return [line for line in run.log if line.startswith(("ERROR", "CRITICAL"))]
 
 
-def test_a_failing_stream_does_not_cost_the_others(setting: Setting) -> None:
+def test_a_failing_stream_does_not_stop_the_others(setting: Setting) -> None:
     # given
     whole = rows(setting.run())
     setting.refuse(500)
     # when
     run = setting.run(fails=True)
-    # then: all others are there, and the line of the run is that of the stream
+    # then: the other streams are complete, and the run's error is the stream's
     stream = setting.case.stream
     assert rows(run) == {name: records for name, records in whole.items() if name != stream}
     assert run.error.startswith(f"stream {stream}: ")
@@ -144,7 +144,7 @@ def test_a_forbidden_stream_is_skipped(setting: Setting) -> None:
     setting.refuse(403)
     # when
     run = setting.run()
-    # then: the warning says how to deselect it
+    # then: the warning has the command that deselects it
     stream = setting.case.stream
     assert rows(run) == {name: records for name, records in whole.items() if name != stream}
     (warning,) = [one for one in run.warnings() if "skipped" in one]
@@ -164,8 +164,8 @@ def test_a_forbidden_stream_can_fail_the_run(setting: Setting) -> None:
     assert run.error.startswith(f"stream {setting.case.stream}: ")
 
 
-def test_credentials_that_are_refused_are_asked_for_once(setting: Setting) -> None:
-    # given: a vendor that refuses whatever comes
+def test_refused_credentials_are_sent_once(setting: Setting) -> None:
+    # given: a vendor that refuses everything
     setting.vendor.faults.add(Fault(status=401, times=None))
     # when
     run = setting.run(fails=True)
@@ -176,7 +176,7 @@ def test_credentials_that_are_refused_are_asked_for_once(setting: Setting) -> No
 
 
 def test_batch_config_is_refused(setting: Setting) -> None:
-    # when: STATE would go out before its rows
+    # when: BATCH files would follow the STATE that covers them
     given = {"batch_config": {"encoding": {"format": "jsonl"}, "storage": {"root": "file:///tmp"}}}
     run = setting.run(settings=given, fails=True)
     # then
@@ -195,19 +195,19 @@ def test_a_connection_test_that_passes_has_no_error_line(setting: Setting) -> No
     tested = setting.case.tap.connection_test or ()
     number = len(tested) or len(json.loads(setting.case.tap(validate_config=False).catalog_json_text)["streams"])
     streams = "stream" if number == 1 else "streams"
-    said = [line for line in run.log if not line.startswith("DEBUG")]
-    assert said[-1] == f"INFO {setting.name}: {number} of {number} {streams} answered"
+    logged = [line for line in run.log if not line.startswith("DEBUG")]
+    assert logged[-1] == f"INFO {setting.name}: {number} of {number} {streams} answered"
 
 
 def test_every_request_is_counted(setting: Setting) -> None:
-    # given: every stream that can be read, and a request that is repeated
+    # given: all streams, and a repeated request
     setting.vendor.faults.add(Fault(path=setting.case.path, status=503))
     streams = [
         one["tap_stream_id"] for one in json.loads(setting.case.tap(validate_config=False).catalog_json_text)["streams"]
     ]
     # when
     run = setting.run(*streams, settings={"include_details": True, "log_count_check": True})
-    # then: what the vendor saw
+    # then: the metrics equal the vendor's journal
     counted = {one["tags"]["stream"]: one["value"] for one in metrics(run, "http_request_count")}
     assert sum(counted.values()) == len(setting.vendor.journal)
     assert counted.get(None, 0) == setting.case.logins
@@ -227,7 +227,7 @@ def test_every_request_is_counted(setting: Setting) -> None:
 def test_fields_that_are_not_in_the_schema_are_twenty_warnings_and_a_count(
     setting: Setting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # given: a vendor that adds a thousand fields to its rows, and a catalog without the column for them
+    # given: a vendor that adds a thousand fields to its rows, and a catalog without `_extra`
     if setting.name == "tap-spotwatch":
         pytest.skip("its list is one of names, without fields")
     fields = {f"new_{number}": 1 for number in range(1000)}
@@ -235,18 +235,18 @@ def test_fields_that_are_not_in_the_schema_are_twenty_warnings_and_a_count(
     # when
     run = setting.run(catalog=select(setting.case.tap, setting.case.stream, without=("_extra",)))
     # then
-    said = [one for one in run.warnings() if "not in the schema" in one]
-    assert len(said) == 21
-    assert not [one for one in said if "kept" in one]
-    # The simulators' own rows may have undeclared fields too.
-    assert re.sub(r"98\d", "980", said[-1]) == (
+    warnings = [one for one in run.warnings() if "not in the schema" in one]
+    assert len(warnings) == 21
+    assert not [one for one in warnings if "kept" in one]
+    # The simulators' rows may also have undeclared fields.
+    assert re.sub(r"98\d", "980", warnings[-1]) == (
         f"stream {setting.case.stream}: 980 more fields are not in the schema: "
         "dropped, because `_extra` is deselected: select it to keep the field"
     )
 
 
 def change(setting: Setting, monkeypatch: pytest.MonkeyPatch, edit: Callable[[list[Any]], object]) -> None:
-    """Let the vendor answer with other rows in the list of a case."""
+    """Edit the rows of the case's list in the vendor's responses."""
     handle: Callable[[Any], Response] = setting.vendor.handle
 
     def answer(request: Any) -> Response:
@@ -265,7 +265,7 @@ def change(setting: Setting, monkeypatch: pytest.MonkeyPatch, edit: Callable[[li
 
 @pytest.fixture
 def load(tmp_path: Path) -> Callable[..., int]:
-    """Load a run into DuckDB, and return how many rows the table of a stream has."""
+    """Load a run into DuckDB, and return the number of rows in a stream's table."""
     filepath = tmp_path / "warehouse.duckdb"
 
     def load(run: Run, stream: str, **settings: Any) -> int:
@@ -281,14 +281,14 @@ def load(tmp_path: Path) -> Callable[..., int]:
 
 @pytest.mark.parametrize("settings", [{"hard_delete": True}, {"load_method": "overwrite"}])
 @pytest.mark.parametrize("status", [403, 500])
-def test_a_table_stays_where_its_stream_was_skipped_or_failed(
+def test_a_table_is_kept_if_its_stream_is_skipped_or_fails(
     setting: Setting, load: Callable[..., int], status: int, settings: dict[str, Any]
 ) -> None:
     # given: a table
     stream, versions = setting.case.stream, {"emit_activate_version_messages": True}
     before = load(setting.run(settings=versions), stream, **settings)
     setting.refuse(status)
-    # when: a version is older only in another second
+    # when: versions are in seconds, so the next one must be later
     setting.case.tap.initialized_at = property(lambda _: 4_000_000_000_000)  # type: ignore[method-assign,assignment]
     try:
         run = setting.run(settings=versions, fails=status == 500)
@@ -299,10 +299,10 @@ def test_a_table_stays_where_its_stream_was_skipped_or_failed(
     assert load(run, stream, **settings) == before
 
 
-def test_rows_that_are_gone_are_deleted_once_the_stream_was_read_whole(
+def test_deleted_rows_are_removed_after_a_complete_read(
     setting: Setting, load: Callable[..., int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # given: a table, and a vendor whose list has lost all rows but one
+    # given: a table, and a vendor that deleted all rows but one
     stream, versions = setting.case.stream, {"emit_activate_version_messages": True}
     before = load(setting.run(stream, settings=versions), stream, hard_delete=True)
     change(setting, monkeypatch, lambda rows: rows.__delitem__(slice(1, None)))

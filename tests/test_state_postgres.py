@@ -21,7 +21,7 @@ from vendor_simulators.ispot import ISpotSimulator
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from conftest import Meltano
+    from meltano_fixtures import Meltano
     from stand_ins.postgres import Cluster
 
 pytestmark = pytest.mark.meltano
@@ -42,7 +42,7 @@ def vendor(simulate: Callable[[ISpotSimulator], ISpotSimulator]) -> ISpotSimulat
 
 
 def start(meltano: Meltano, vendor: ISpotSimulator, *options: str, **variables: str) -> subprocess.Popen[str]:
-    """Start `meltano el` of the airings, under one state id, in a process group of its own."""
+    """Start `meltano el` of the airings with a fixed state id in a separate process group."""
     settings = {
         **vendor.settings(),
         "start_date": FIRST,
@@ -64,7 +64,7 @@ def start(meltano: Meltano, vendor: ISpotSimulator, *options: str, **variables: 
 
 
 def run(meltano: Meltano, vendor: ISpotSimulator, *options: str, **variables: str) -> tuple[int, str]:
-    """Run it to its end; return the exit code, and the log without the frames that Meltano draws."""
+    """Run it and return the exit code and the log on one line, because Meltano wraps it."""
     process = start(meltano, vendor, *options, **variables)
     output, _ = process.communicate(timeout=400)
     return process.returncode, " ".join(output.split())
@@ -75,16 +75,16 @@ def query(database: Cluster, text: str) -> list[tuple[Any, ...]]:
         return connection.execute(text.encode()).fetchall()
 
 
-def days_asked(vendor: ISpotSimulator) -> list[str]:
-    asked = vendor.journal.matching(path=AIRINGS)
-    return sorted({request.param("filter[start_date]") or "" for request in asked})
+def requested_days(vendor: ISpotSimulator) -> list[str]:
+    requests = vendor.journal.matching(path=AIRINGS)
+    return sorted({request.param("filter[start_date]") or "" for request in requests})
 
 
 def test_bookmark_and_lock_are_in_postgresql(meltano: Meltano, vendor: ISpotSimulator, database: Cluster) -> None:
-    # given the setting that puts Meltano's system database into PostgreSQL
+    # given Meltano's system database in PostgreSQL
     system = {"MELTANO_DATABASE_URI": database.uri("postgresql+psycopg")}
 
-    # when a run is under way, and another of the same state id is started
+    # when a run is in progress and another with the same state id starts
     vendor.faults.add(Fault(path=AIRINGS, action="slow", delay=600))
     running = start(meltano, vendor, **system)
     deadline = time.monotonic() + 300
@@ -92,42 +92,42 @@ def test_bookmark_and_lock_are_in_postgresql(meltano: Meltano, vendor: ISpotSimu
         assert time.monotonic() < deadline
         assert running.poll() is None, running.communicate()
         time.sleep(0.1)
-    asked = len(vendor.journal)
-    code, said = run(meltano, vendor, **system)
+    requests = len(vendor.journal)
+    code, output = run(meltano, vendor, **system)
 
-    # then it is refused, and asks the vendor for nothing
+    # then it is refused without a request to the vendor
     assert code != 0
-    assert "Another 'airings' pipeline is already running" in said
-    assert len(vendor.journal) == asked
+    assert "Another 'airings' pipeline is already running" in output
+    assert len(vendor.journal) == requests
     assert query(database, "select state_id from state") == []
     assert query(database, "select job_name, state from runs where ended_at is null") == [("airings", "RUNNING")]
 
-    # given that the run is killed, when it is started again by force
+    # given that the run is killed, when it is started again with --force
     os.killpg(running.pid, signal.SIGKILL)
     running.communicate()
     vendor.faults.clear()
     vendor.journal.clear()
-    code, said = run(meltano, vendor, "--force", **system)
+    code, output = run(meltano, vendor, "--force", **system)
 
     # then it reads all days, and the bookmark is in the table
-    assert code == 0, said
-    assert days_asked(vendor) == ["2024-03-08", "2024-03-09", "2024-03-10"]
+    assert code == 0, output
+    assert requested_days(vendor) == ["2024-03-08", "2024-03-09", "2024-03-10"]
     ((stored,),) = query(database, "select completed_state from state where state_id = 'airings'")
     bookmark = json.loads(stored)["singer_state"]["bookmarks"]["audience_airings"]
     assert bookmark["replication_key_value"] == "2024-03-11T00:00:00-04:00"
 
-    # when it runs once more, then it reads the look-back only; the killed run counts as running for five minutes still
+    # when it runs again, then it reads only the look-back; Meltano still considers the killed run as running
     vendor.journal.clear()
-    code, said = run(meltano, vendor, "--force", **system)
-    assert code == 0, said
-    assert days_asked(vendor) == ["2024-03-10"]
+    code, output = run(meltano, vendor, "--force", **system)
+    assert code == 0, output
+    assert requested_days(vendor) == ["2024-03-10"]
     assert not (meltano.folder / "meltano.db").exists()
 
 
 def test_a_state_backend_of_postgresql_does_not_exist(meltano: Meltano, vendor: ISpotSimulator) -> None:
-    # given the other setting that could mean it, when Meltano runs
-    code, said = run(meltano, vendor, MELTANO_STATE_BACKEND_URI="postgresql://loader:secret@127.0.0.1/postgres")
-    # then it says which there are, and nothing is asked for
+    # given the other setting that seems to offer it, when Meltano runs
+    code, output = run(meltano, vendor, MELTANO_STATE_BACKEND_URI="postgresql://loader:secret@127.0.0.1/postgres")
+    # then it fails with the reason, without a request
     assert code != 0
-    assert "No state backend found for scheme 'postgresql'" in said
+    assert "No state backend found for scheme 'postgresql'" in output
     assert list(vendor.journal) == []

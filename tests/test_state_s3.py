@@ -1,4 +1,4 @@
-"""Meltano's state in a bucket: a run on another machine goes on where the last one was."""
+"""Meltano's state in a bucket: a run on another machine continues from it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vendor_simulators.adspect import AdspectSimulator
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-pytestmark = pytest.mark.meltano
+pytestmark = pytest.mark.extended
 
 FIRST, LAST = dt.date(2025, 3, 28), dt.date(2025, 4, 1)
 
@@ -37,7 +37,7 @@ def vendor(simulate: Callable[[AdspectSimulator], AdspectSimulator]) -> AdspectS
 
 
 def run(folder: Path, project: Path, vendor: AdspectSimulator, store: s3.S3) -> subprocess.CompletedProcess[str]:
-    """Run the tap with a system database that nobody has used, as a container does."""
+    """Run the tap with a new system database, like a container."""
     folder.mkdir()
     settings = {**vendor.settings(), "end_date": LAST, "lookback_days": 1, "window_days": 1}
     return subprocess.run(
@@ -68,15 +68,15 @@ def run(folder: Path, project: Path, vendor: AdspectSimulator, store: s3.S3) -> 
     )
 
 
-def days_asked(vendor: AdspectSimulator) -> list[str]:
-    """Return the first day of each window that was asked for, and forget them."""
-    asked = vendor.journal.matching(path="/v1/reports/funnel")
-    days = [dt.datetime.fromtimestamp(int(one.param("date_from") or 0), dt.timezone.utc).date() for one in asked]
+def requested_days(vendor: AdspectSimulator) -> list[str]:
+    """Return the first day of each requested window, and clear the journal."""
+    requests = vendor.journal.matching(path="/v1/reports/funnel")
+    days = [dt.datetime.fromtimestamp(int(one.param("date_from") or 0), dt.timezone.utc).date() for one in requests]
     vendor.journal.clear()
     return [day.isoformat() for day in days]
 
 
-def test_the_second_run_goes_on_from_the_state_in_the_bucket(
+def test_the_second_run_continues_from_the_state_in_the_bucket(
     vendor: AdspectSimulator, store: s3.S3, tmp_path: Path, project: Path
 ) -> None:
     # given a bucket without state, when Meltano runs
@@ -84,7 +84,7 @@ def test_the_second_run_goes_on_from_the_state_in_the_bucket(
 
     # then all days are read, and the state is an object of the bucket
     assert first.returncode == 0, first.stdout + first.stderr
-    assert days_asked(vendor) == ["2025-03-28", "2025-03-29", "2025-03-30", "2025-03-31", "2025-04-01"]
+    assert requested_days(vendor) == ["2025-03-28", "2025-03-29", "2025-03-30", "2025-03-31", "2025-04-01"]
     files = fs.S3FileSystem(
         access_key=store.access_key, secret_key=store.secret_key, endpoint_override=store.endpoint, region=store.region
     )
@@ -102,17 +102,17 @@ def test_the_second_run_goes_on_from_the_state_in_the_bucket(
 
     # then only the look-back is read
     assert second.returncode == 0, second.stdout + second.stderr
-    assert days_asked(vendor) == ["2025-03-31", "2025-04-01"]
+    assert requested_days(vendor) == ["2025-03-31", "2025-04-01"]
 
 
 def test_a_state_that_cannot_be_read_ends_the_run(
     vendor: AdspectSimulator, store: s3.S3, tmp_path: Path, project: Path
 ) -> None:
-    # given a bucket that may not be read, when Meltano runs
+    # given a bucket that refuses reads, when Meltano runs
     with store.refusing("(GET|HEAD) .*adspect-in-s3"):
         refused = run(tmp_path / "first", project, vendor, store)
 
-    # then it does not read everything again as if there were no state
+    # then it does not start over as if without a state
     assert refused.returncode != 0
-    assert days_asked(vendor) == []
+    assert requested_days(vendor) == []
     assert not (tmp_path / "first" / "funnel_daily.jsonl").exists()

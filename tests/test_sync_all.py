@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import psutil  # type: ignore[import-untyped] # Meltano brings it, without types
 import pytest
+from shared_project import selected_keys
 from vendor_simulators.adspect import AdspectSimulator
 from vendor_simulators.ispot import ISpotSimulator
 from vendor_simulators.magnite import MagniteSimulator
@@ -40,42 +41,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "tap-springserve": {"reports": json.dumps([REPORT]), "report_poll_interval": 0.1},
     "tap-magnite": {"poll_interval": 0.1},
 }
-ID = ("id",)
-TABLES: dict[str, dict[str, tuple[str, ...]]] = {
-    "tap-ispot": {
-        "audience_airings": ("airing_id",),
-        **dict.fromkeys(("brands", "industries", "networks", "shows", "products", "product_categories", "spots"), ID),
-        **dict.fromkeys(("celebrities", "movies", "events"), ID),
-    },
-    "tap-adspect": {
-        "streams": ("stream_id",),
-        "account": ("account_id",),
-        "saved_queries": ("query_id",),
-        "funnel_daily": ("date", "stream_id"),
-    },
-    "tap-spotwatch": {
-        **dict.fromkeys(("ads", "broadcasts", "blocks"), ID),
-        "channels": ("region", "channel"),
-        "regions": ("region",),
-        "categories": ("category",),
-        "brands": ("brand",),
-        "tv_genres": ("region", "genre", "subgenre"),
-    },
-    "tap-magnite": {
-        **dict.fromkeys(("seats", "publishers", "brands", "supply", "ad_units"), ID),
-        "adstats_daily": ("row_key",),
-        "query_sources": ("name",),
-        "query_dimensions": ("source", "id"),
-        "query_metrics": ("source", "id"),
-    },
-    "tap-springserve": {
-        **dict.fromkeys(("supply_tags", "demand_tags", "creatives", "supply_labels", "demand_labels", "campaigns"), ID),
-        **dict.fromkeys(("domain_lists", "app_bundle_lists", "supply_partners", "demand_partners"), ID),
-        "supply_routers": ID,
-        "by_partner": ("date", "supply_partner_id"),
-    },
-}
-"""What meltano.yml selects, and the primary key of each."""
+TAPS = ("tap-ispot", "tap-adspect", "tap-spotwatch", "tap-magnite", "tap-springserve")
+TABLES = {tap: selected_keys(tap, **({"reports": [REPORT]} if tap == "tap-springserve" else {})) for tap in TAPS}
+"""The primary key of each table of each tap."""
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Whatever a user may give a tap on its command line ends in exit code 0 or in one line, in all five taps alike."""
+"""Any command line input of all five taps ends with exit code 0 or with one line."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ NO_VENDOR = "no vendor in this test"
 
 @dataclass
 class Ended:
-    """How a command ended."""
+    """Result of a command."""
 
     code: int
     log: list[tuple[int, str]]
@@ -56,7 +56,7 @@ class Ended:
 
     @property
     def last(self) -> str:
-        """The last line."""
+        """The last log line."""
         return self.log[-1][1] if self.log else ""
 
     def warnings(self) -> list[str]:
@@ -64,7 +64,7 @@ class Ended:
         return [text for level, text in self.log if level == logging.WARNING]
 
     def check(self) -> None:
-        """Check what every command promises."""
+        """Check the promises of every command."""
         critical = [text for level, text in self.log if level == logging.CRITICAL]
         assert not [text for _, text in self.log if "unexpected" in text or "Traceback" in text], self.log[-3:]
         assert self.code == 2 if not self.log else len(critical) == bool(self.code), (self.code, self.log[-3:])
@@ -72,7 +72,7 @@ class Ended:
 
 
 class Notes(logging.Handler):
-    """Keeps log lines from INFO up."""
+    """Handler that keeps log lines from INFO up."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
@@ -85,9 +85,9 @@ class Notes(logging.Handler):
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Ended]]:
-    """Give a tap a command line, in this process and without a vendor.
+    """Run a tap's command line in this process without a vendor.
 
-    A file is given by its content: bytes and texts as they are, anything else as JSON; None leaves the option out.
+    Files are given by content: bytes and strings unchanged, other values as JSON. None omits the option.
     """
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     requests: list[object] = []
@@ -97,7 +97,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..
         raise VendorError(NO_VENDOR)
 
     monkeypatch.setattr(Requester, "send", send)
-    # singer-sdk sets a hook of its own, which would stay.
+    # singer-sdk sets a hook and does not restore it.
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     root = logging.getLogger()
 
@@ -174,7 +174,7 @@ def test_a_file_that_cannot_be_read_is_one_line_that_names_it(
 
 
 @ALL
-def test_files_in_utf_8_with_a_mark_are_read_and_several_configurations_are_merged(
+def test_files_with_a_byte_order_mark_are_read_and_configurations_are_merged(
     run: Callable[..., Ended], tap: type[AdTechTap], tmp_path: Path
 ) -> None:
     # given
@@ -206,9 +206,9 @@ STATES: dict[str, tuple[Any, str]] = {
 
 
 @ALL
-@pytest.mark.parametrize(("state", "said"), STATES.values(), ids=STATES.keys())
+@pytest.mark.parametrize(("state", "error"), STATES.values(), ids=STATES.keys())
 def test_a_state_that_cannot_be_continued_is_refused_before_the_first_request(
-    run: Callable[..., Ended], tap: type[AdTechTap], state: Any, said: str
+    run: Callable[..., Ended], tap: type[AdTechTap], state: Any, error: str
 ) -> None:
     # given
     stream = STREAMS[tap]
@@ -216,12 +216,12 @@ def test_a_state_that_cannot_be_continued_is_refused_before_the_first_request(
     ended = run(tap, state=json.dumps(state).replace("STREAM", stream))
     # then
     assert (ended.code, ended.started) == (1, False)
-    assert said.replace("STREAM", stream) in ended.last
+    assert error.replace("STREAM", stream) in ended.last
 
 
 @ALL
-def test_a_state_is_taken_out_of_what_is_around_it(run: Callable[..., Ended], tap: type[AdTechTap]) -> None:
-    # given: a state that is refused, so that it can be seen to be read
+def test_a_wrapped_state_is_found(run: Callable[..., Ended], tap: type[AdTechTap]) -> None:
+    # given: a state whose refusal proves that it was read
     bad = {"bookmarks": {STREAMS[tap]: {"replication_key_value": "soon"}}}
     for state in (
         bad,
@@ -236,7 +236,7 @@ def test_a_state_is_taken_out_of_what_is_around_it(run: Callable[..., Ended], ta
 
 
 @ALL
-def test_a_state_of_another_tap_is_warned_of(run: Callable[..., Ended], tap: type[AdTechTap]) -> None:
+def test_a_state_of_another_tap_is_a_warning(run: Callable[..., Ended], tap: type[AdTechTap]) -> None:
     # given
     other = {"bookmarks": {f"stream_{number}": {"replication_key_value": "2024-03-08"} for number in range(7)}}
     # when
@@ -290,9 +290,9 @@ CATALOGS: dict[str, tuple[Any, str]] = {
 
 
 @ALL
-@pytest.mark.parametrize(("catalog", "said"), CATALOGS.values(), ids=CATALOGS.keys())
+@pytest.mark.parametrize(("catalog", "error"), CATALOGS.values(), ids=CATALOGS.keys())
 def test_a_catalog_from_which_nothing_would_be_read_is_refused(
-    run: Callable[..., Ended], tap: type[AdTechTap], catalog: Any, said: str
+    run: Callable[..., Ended], tap: type[AdTechTap], catalog: Any, error: str
 ) -> None:
     # given
     stream = STREAMS[tap]
@@ -300,7 +300,7 @@ def test_a_catalog_from_which_nothing_would_be_read_is_refused(
     ended = run(tap, catalog=json.dumps(catalog).replace("STREAM", stream))
     # then
     assert (ended.code, ended.started) == (1, False)
-    assert said.replace("STREAM", stream) in ended.last
+    assert error.replace("STREAM", stream) in ended.last
 
 
 @ALL
@@ -350,9 +350,7 @@ ODD: list[dict[str, Any]] = [
 
 @ALL
 @pytest.mark.parametrize("odd", ODD, ids=lambda odd: json.dumps(odd)[:60])
-def test_a_setting_that_cannot_be_is_one_line(
-    run: Callable[..., Ended], tap: type[AdTechTap], odd: dict[str, Any]
-) -> None:
+def test_an_invalid_setting_is_one_line(run: Callable[..., Ended], tap: type[AdTechTap], odd: dict[str, Any]) -> None:
     text = json.dumps({**SETTINGS[tap], "start_date": "2024-03-08", **odd}).replace("STREAM", STREAMS[tap])
     for arguments in ((), ("--discover",), ("--test=schema",)):
         run(tap, *arguments, config=text)
@@ -360,7 +358,7 @@ def test_a_setting_that_cannot_be_is_one_line(
 
 @ALL
 @pytest.mark.parametrize("seed", range(20))
-def test_fuzzed_files_end_in_one_line_or_well(run: Callable[..., Ended], tap: type[AdTechTap], seed: int) -> None:
+def test_fuzzed_files_succeed_or_end_in_one_line(run: Callable[..., Ended], tap: type[AdTechTap], seed: int) -> None:
     # given
     chance = random.Random(f"{tap.name} {seed}")  # noqa: S311 - a test that can be repeated
     settings = {**SETTINGS[tap], "start_date": "2024-03-08"}
@@ -382,12 +380,12 @@ def test_fuzzed_files_end_in_one_line_or_well(run: Callable[..., Ended], tap: ty
 
 
 def odd_value(chance: random.Random) -> Any:
-    """Return some JSON value."""
+    """Return a random odd JSON value."""
     return chance.choice([None, True, False, 0, -1, 1e300, 10**400, "", "x", "2024-03-08", [], ["x"], {}, {"x": None}])
 
 
 def damaged(value: Any, chance: random.Random) -> Any:
-    """Put an odd value somewhere into a value, or take something out of it."""
+    """Replace or remove a random part of a value."""
     if isinstance(value, dict) and value and chance.random() < 0.85:
         name = chance.choice(list(value))
         if chance.random() < 0.1:

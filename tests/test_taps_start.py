@@ -1,4 +1,4 @@
-"""The programs of the five taps hear a signal, and miss their stdout, before they import anything that takes time."""
+"""The programs of the five taps handle signals and a closed stdout before slow imports."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ TAPS = ("tap-adspect", "tap-ispot", "tap-magnite", "tap-spotwatch", "tap-springs
 
 
 @pytest.mark.parametrize("tap", TAPS)
-def test_a_program_begins_in_the_module_that_hears_ctrl_c(tap: str) -> None:
-    # given: a process in which nothing but that module may be imported
+def test_a_program_starts_in_the_module_that_handles_ctrl_c(tap: str) -> None:
+    # given: a process that imports only the tap's entry point
     package = tap.replace("-", "_")
     project = (ROOT / tap / "pyproject.toml").read_text()
     program = f"import sys, {package}.__main__; print(sorted(one for one in sys.modules if one.startswith('singer_')))"
@@ -27,7 +27,7 @@ def test_a_program_begins_in_the_module_that_hears_ctrl_c(tap: str) -> None:
 
 @pytest.mark.parametrize("tap", TAPS)
 def test_a_stdout_that_is_closed_is_one_line(tap: str) -> None:
-    # when: as by `>&-` in a shell
+    # when: stdout is closed, like `>&-` in a shell
     done = subprocess.run(
         ["/bin/sh", "-c", 'exec "$0" -m "$1" --discover >&-', sys.executable, tap.replace("-", "_")],
         stderr=subprocess.PIPE,

@@ -15,10 +15,10 @@ from typing_extensions import override
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import FakeClock
     from local_server import Call, Reply, Server
     from singer_adtech.clock import Clock
     from singer_adtech.http.requester import Requester
+    from singer_adtech.testing import FakeClock
 
 
 class CountingAuthenticator(TokenAuthenticator):
@@ -84,7 +84,7 @@ def test_one_token_serves_until_the_leeway_before_its_end(clock: FakeClock) -> N
     # when
     spelled = []
     for moment in (0, 699.9, 0.2):
-        clock.pass_time(moment)
+        clock.pass_by(moment)
         spelled.append(authorization(authenticator))
     # then
     assert spelled == ["Bearer token-1", "Bearer token-1", "Bearer token-2"]
@@ -96,7 +96,7 @@ def test_a_token_shorter_than_the_leeway_serves_half_its_life(clock: FakeClock) 
     # when
     spelled = []
     for moment in (0, 0, 49, 2):
-        clock.pass_time(moment)
+        clock.pass_by(moment)
         spelled.append(authorization(authenticator))
     # then
     assert spelled == ["Bearer token-1"] * 3 + ["Bearer token-2"]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from acme_vendor import AcmeVendor
-    from conftest import Run
+    from adtech_fixtures import Run
     from local_server import Call, Reply
 
 MIDNIGHTS = ["2024-03-09T00:00:00-05:00", "2024-03-10T00:00:00-05:00", "2024-03-11T00:00:00-04:00"]

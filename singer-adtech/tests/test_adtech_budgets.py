@@ -16,7 +16,8 @@ from typing_extensions import override
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import FakeClock
+    from singer_adtech.testing import FakeClock
+
 
 AIRINGS = Family("airings", ("/airings", "/airings/*"), (Limit(2, 10), Limit(3, 60)))
 REPORTS = Family("reports", ("/reports/*",), (Limit(1, 5),))
@@ -96,7 +97,7 @@ def test_no_span_holds_more_starts_than_allowed_and_nobody_waits_longer_than_nee
     budgets = Budgets(families, clock)
     starts: dict[str, list[float]] = {family.name: [] for family in families}
     for path, pause in steps:
-        clock.pass_time(pause)
+        clock.pass_by(pause)
         # when
         waited = budgets.acquire(path)
         now = clock.monotonic()

@@ -20,7 +20,8 @@ from typing_extensions import override
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from conftest import FakeClock
+    from singer_adtech.testing import FakeClock
+
 
 POLICY = JobPolicy(first_wait=10, growth=1.5, longest_wait=60, timeout=1800, timeout_setting="query_timeout")
 LOGGER = logging.getLogger("tap-test")
@@ -299,7 +300,7 @@ def test_the_wait_for_jobs_of_other_runs_is_none_of_the_times_of_a_job(clock: Fa
     @contextmanager
     def turn() -> Iterator[None]:
         job.calls.append("waited")
-        clock.pass_time(100_000)
+        clock.pass_by(100_000)
         yield
         job.calls.append("left")
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from acme_vendor import AcmeVendor
-    from conftest import FakeClock, Run
+    from adtech_fixtures import Run
+    from singer_adtech.testing import FakeClock
 
 STATE = {
     "bookmarks": {"airings": {"replication_key": "airing_day", "replication_key_value": "2024-03-10T00:00:00-05:00"}}

@@ -20,9 +20,9 @@ from typing_extensions import override
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import FakeClock
     from local_server import Server
     from singer_adtech.http.requester import Requester
+    from singer_adtech.testing import FakeClock
 
 AIRINGS = Family("airings", ("/airings",), (Limit(3, 60),))
 

@@ -16,9 +16,9 @@ from singer_adtech.http.retries import RetryPolicy, TransientError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import FakeClock
     from local_server import Reply, Server
     from singer_adtech.http.requester import Requester
+    from singer_adtech.testing import FakeClock
 
 AIRINGS = Family("airings", ("/airings",), (Limit(3, 60),))
 

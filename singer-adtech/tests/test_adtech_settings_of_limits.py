@@ -14,9 +14,9 @@ from singer_adtech.records.shapes import RecordShape
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import FakeClock
     from local_server import Server
     from singer_adtech.http.requester import Requester
+    from singer_adtech.testing import FakeClock
 
 FAMILIES = (
     Family("all calls", ("*",), (Limit(100, 60),), "calls_per_minute"),

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from acme_vendor import AcmeVendor
+    from adtech_fixtures import Run
     from click.testing import Result
-    from conftest import FakeClock, Run
     from local_server import Server
     from singer_adtech.http.requester import Requester
+    from singer_adtech.testing import FakeClock
 
     WaitUntil = Callable[[Callable[[], object]], None]
     Start = Callable[..., "subprocess.Popen[str]"]
@@ -103,7 +104,7 @@ def test_what_the_vendor_said_to_one_run_holds_the_others(
     # When the first run is told so
     one.send(requests.Request("GET", f"{server.url}/airings"), auth=None, label="one")
     assert clock.slept == []
-    clock.pass_time(10)
+    clock.pass_by(10)
     other.send(requests.Request("GET", f"{server.url}/airings"), auth=None, label="other")
     # Then the second waits for the rest of it
     assert clock.slept == [20]
@@ -143,7 +144,7 @@ def test_a_damaged_file_counts_as_spent_with_a_warning_and_stops_nobody_for_ever
     join: Callable[..., SharedBudgets], folder: Path, clock: FakeClock, log: list[str], content: bytes
 ) -> None:
     # Given the counts of a family, damaged at a moment when its limit was spent
-    clock.pass_time(100)
+    clock.pass_by(100)
     for _ in range(2):
         join().acquire("/airings")
     counts(folder).write_bytes(content)
@@ -174,14 +175,14 @@ def test_counts_from_before_the_machine_was_started_are_dropped(
     join: Callable[..., SharedBudgets], make_clock: Callable[[], FakeClock], clock: FakeClock
 ) -> None:
     # Given a machine that had run for a while, with a spent limit and a hold, and was started anew
-    clock.pass_time(5000)
+    clock.pass_by(5000)
     before = join()
     before.acquire("/airings")
     before.acquire("/airings")
     before.hold("/airings", 600)
     # When a run starts after that
     anew = make_clock()
-    anew.pass_time(20)
+    anew.pass_by(20)
     # Then it does not wait, and counts from now on
     budgets = join(clock=anew)
     assert [budgets.acquire("/airings") for _ in range(3)] == [0, 0, 10 + SHARED_MARGIN]

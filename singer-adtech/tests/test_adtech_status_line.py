@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from acme_vendor import AcmeVendor
-    from conftest import FakeClock, Run
+    from adtech_fixtures import Run
+    from singer_adtech.testing import FakeClock
 
 LOGGER = logging.getLogger("tap-test")
 
@@ -104,7 +105,7 @@ def test_a_line_every_thirty_seconds_and_no_more(clock: FakeClock, log: list[str
     # when: an answer each second, for a minute and a half
     with progress.running():
         for _ in range(95):
-            clock.pass_time(1)
+            clock.pass_by(1)
             progress.update(stream)
     progress.update(stream)
     # then
@@ -120,7 +121,7 @@ def test_a_run_of_the_tap_says_how_far_it_is(
 ) -> None:
     # given: a vendor that takes twenty seconds for each answer
     def slow(_: Any) -> None:
-        clock.pass_time(20)
+        clock.pass_by(20)
 
     acme.before = slow
     # when
@@ -176,7 +177,7 @@ def test_the_bar_is_redrawn_on_one_line_and_log_lines_stand_above_it(
             assert terminal.screen() == ["tap-test  airings  0 rows"]
             for rows in (10, 20, 3):
                 stream.rows = rows
-                clock.pass_time(1)
+                clock.pass_by(1)
                 progress.update(stream)
             assert terminal.screen()[-1].startswith(f"tap-test  airings  [{'#' * 10}{'.' * 10}]  window 3 of 4, 3 rows")
             LOGGER.warning("short")

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from acme_vendor import AcmeVendor
+    from adtech_fixtures import Run
     from click.testing import Result
-    from conftest import Run
 
 FULL_TABLE = {"emit_activate_version_messages": True, "page_size": 2}
 

@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from acme_vendor import AcmeVendor
-    from conftest import FakeClock, Run
+    from adtech_fixtures import Run
     from local_server import Call, Reply
+    from singer_adtech.testing import FakeClock
 
 MIDNIGHTS = ["2024-03-09T00:00:00-05:00", "2024-03-10T00:00:00-05:00", "2024-03-11T00:00:00-04:00"]
 
@@ -111,7 +112,7 @@ def test_a_token_that_runs_out_is_renewed_before_it_does(
     # given: a token of 600 s, and requests of 200 s
     monkeypatch.setattr(acme_module.TapAcme, "clock", clock)
     acme.lifetime = 600
-    acme.before = lambda _: clock.pass_time(200)
+    acme.before = lambda _: clock.pass_by(200)
     # when: five requests
     finished(run_tap("airings", parallel_requests=1, end_date="2024-03-10"))
     # then: at 300 s or later before its end, that is before the third and the fifth request

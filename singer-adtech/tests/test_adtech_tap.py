@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from acme_vendor import AcmeVendor
-    from conftest import Run
+    from adtech_fixtures import Run
     from madeup_tap import TapAcme
 
 

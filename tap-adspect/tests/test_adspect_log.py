@@ -21,7 +21,7 @@ from vendor_simulators.messages import Response
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Script, Scripted
+    from adspect_fixtures import Script, Scripted
     from singer_adtech.testing import TapRunner
     from vendor_simulators.messages import Request
     from vendor_simulators.pytest_plugin import Simulate

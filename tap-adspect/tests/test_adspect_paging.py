@@ -12,7 +12,7 @@ from vendor_simulators.faults import Fault
 from vendor_simulators.messages import Response
 
 if TYPE_CHECKING:
-    from conftest import Script
+    from adspect_fixtures import Script
     from singer_adtech.testing import TapRunner
     from vendor_simulators.messages import Request
     from vendor_simulators.pytest_plugin import Simulate

@@ -12,7 +12,7 @@ from vendor_simulators.messages import Response
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Script, Scripted
+    from adspect_fixtures import Script, Scripted
     from singer_adtech.testing import FakeClock, TapRunner
     from vendor_simulators.adspect import AdspectSimulator
 

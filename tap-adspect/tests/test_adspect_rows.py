@@ -11,7 +11,7 @@ from tap_adspect.rows import asn, collection_rows, metric, stream_row, text_list
 from vendor_simulators.messages import Content, Response
 
 if TYPE_CHECKING:
-    from conftest import Script
+    from adspect_fixtures import Script
     from singer_adtech.testing import Run, TapRunner
 
 FUNNEL = "/v1/reports/funnel"

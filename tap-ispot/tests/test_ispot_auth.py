@@ -13,7 +13,7 @@ from vendor_simulators.ispot import ISpotSimulator
 from vendor_simulators.messages import Response
 
 if TYPE_CHECKING:
-    from conftest import FakeClock, RunTap, Script, Scripted
+    from ispot_fixtures import FakeClock, RunTap, Script, Scripted
     from vendor_simulators.messages import Request
     from vendor_simulators.pytest_plugin import Simulate
 

@@ -9,7 +9,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import FakeClock, RunTap, Script, Scripted
+    from ispot_fixtures import FakeClock, RunTap, Script, Scripted
     from vendor_simulators.ispot import ISpotSimulator
     from vendor_simulators.messages import Request, Response
 

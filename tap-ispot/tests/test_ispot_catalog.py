@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tap_ispot.tap import TapISpot
 
 if TYPE_CHECKING:
-    from conftest import RunTap
+    from ispot_fixtures import RunTap
     from vendor_simulators.ispot import ISpotSimulator
 
 

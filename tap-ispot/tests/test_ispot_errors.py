@@ -11,7 +11,7 @@ from vendor_simulators.faults import Fault
 from vendor_simulators.messages import Response
 
 if TYPE_CHECKING:
-    from conftest import RunTap, Script
+    from ispot_fixtures import RunTap, Script
     from vendor_simulators.ispot import ISpotSimulator
 
 AUDIENCE = "/v4/metrics/audience/airings"

@@ -13,7 +13,7 @@ from vendor_simulators.ispot import ISpotSimulator
 from vendor_simulators.limits import Limiter, Rule
 
 if TYPE_CHECKING:
-    from conftest import FakeClock, RunTap, Script
+    from ispot_fixtures import FakeClock, RunTap, Script
     from vendor_simulators.pytest_plugin import Simulate
 
 NOW = dt.datetime(2024, 3, 20, 16, 0, tzinfo=dt.timezone.utc)

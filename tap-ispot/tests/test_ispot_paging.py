@@ -12,7 +12,7 @@ from vendor_simulators.ispot import ISpotSimulator
 from vendor_simulators.messages import Response
 
 if TYPE_CHECKING:
-    from conftest import RunTap, Script, Scripted
+    from ispot_fixtures import RunTap, Script, Scripted
     from vendor_simulators.messages import Request
     from vendor_simulators.pytest_plugin import Simulate
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import RunTap, Script
+    from ispot_fixtures import RunTap, Script
     from vendor_simulators.ispot import ISpotSimulator
     from vendor_simulators.messages import Request, Response
 

@@ -15,7 +15,7 @@ from tap_ispot.tap import TapISpot
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from conftest import Run, RunTap, Script
+    from ispot_fixtures import Run, RunTap, Script
 
 AIRED = "2024-03-08T00:04:12-05:00"
 

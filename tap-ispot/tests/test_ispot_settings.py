@@ -9,7 +9,7 @@ from singer_adtech.dates import ALLOWED
 from tap_ispot.tap import TapISpot
 
 if TYPE_CHECKING:
-    from conftest import RunTap
+    from ispot_fixtures import RunTap
     from vendor_simulators.ispot import ISpotSimulator
 
 NONE = object()

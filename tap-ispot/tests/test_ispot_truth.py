@@ -11,7 +11,7 @@ from vendor_simulators.faults import Fault
 from vendor_simulators.ispot import ISpotSimulator
 
 if TYPE_CHECKING:
-    from conftest import Run, RunTap
+    from ispot_fixtures import Run, RunTap
     from vendor_simulators.pytest_plugin import Simulate
 
 KEYS = {"airing_updates": ("update_date", "update_key"), "access": ("access_key",)}

@@ -11,7 +11,7 @@ from vendor_simulators.faults import Fault
 from vendor_simulators.messages import Response
 
 if TYPE_CHECKING:
-    from conftest import Script
+    from magnite_fixtures import Script
     from singer_adtech.testing import TapRunner
     from vendor_simulators.magnite import MagniteSimulator
 

@@ -11,7 +11,7 @@ from singer_adtech.testing import FakeClock
 from vendor_simulators.magnite import MagniteSimulator
 
 if TYPE_CHECKING:
-    from conftest import Script
+    from magnite_fixtures import Script
     from singer_adtech.testing import TapRunner
     from vendor_simulators.pytest_plugin import Simulate
 

@@ -14,7 +14,7 @@ from vendor_simulators.magnite import MagniteSimulator
 from vendor_simulators.messages import Response
 
 if TYPE_CHECKING:
-    from conftest import Script, Scripted
+    from magnite_fixtures import Script, Scripted
     from singer_adtech.testing import TapRunner
     from vendor_simulators.messages import Request
     from vendor_simulators.pytest_plugin import Simulate

@@ -11,8 +11,8 @@ from vendor_simulators.messages import Response
 from vendor_simulators.spotwatch import SpotwatchSimulator
 
 if TYPE_CHECKING:
-    from conftest import Script
     from singer_adtech.testing import TapRunner
+    from spotwatch_fixtures import Script
     from vendor_simulators.pytest_plugin import Simulate
 
 CALL = "/get-broadcasts"

@@ -9,8 +9,8 @@ from vendor_simulators.messages import Response
 from vendor_simulators.spotwatch import SpotwatchSimulator
 
 if TYPE_CHECKING:
-    from conftest import Script
     from singer_adtech.testing import Run, TapRunner
+    from spotwatch_fixtures import Script
     from vendor_simulators.messages import Request
     from vendor_simulators.pytest_plugin import Simulate
 

@@ -15,8 +15,8 @@ from vendor_simulators.spotwatch import SpotwatchSimulator
 if TYPE_CHECKING:
     from io import BytesIO
 
-    from conftest import Script, Scripted
     from singer_adtech.testing import Run, TapRunner
+    from spotwatch_fixtures import Script, Scripted
     from vendor_simulators.messages import Request
     from vendor_simulators.pytest_plugin import Simulate
 

@@ -13,8 +13,8 @@ from vendor_simulators.faults import Fault
 from vendor_simulators.messages import Response
 
 if TYPE_CHECKING:
-    from conftest import Script
     from singer_adtech.testing import TapRunner
+    from spotwatch_fixtures import Script
     from vendor_simulators.messages import Request
     from vendor_simulators.spotwatch import SpotwatchSimulator
 

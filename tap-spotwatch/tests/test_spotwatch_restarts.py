@@ -8,8 +8,8 @@ import pytest
 from vendor_simulators.messages import Response
 
 if TYPE_CHECKING:
-    from conftest import Script
     from singer_adtech.testing import TapRunner
+    from spotwatch_fixtures import Script
     from vendor_simulators.messages import Request
 
 NEXT_DAY = "2024-06-02T00:00:00Z"

@@ -10,8 +10,8 @@ from vendor_simulators.faults import Fault
 from vendor_simulators.spotwatch import SpotwatchSimulator
 
 if TYPE_CHECKING:
-    from conftest import Script
     from singer_adtech.testing import Run, TapRunner
+    from spotwatch_fixtures import Script
     from vendor_simulators.pytest_plugin import Simulate
 
 KEYS = {

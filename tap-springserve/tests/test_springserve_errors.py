@@ -10,8 +10,8 @@ from vendor_simulators.messages import Response
 from vendor_simulators.springserve import SpringServeSimulator
 
 if TYPE_CHECKING:
-    from conftest import Script
     from singer_adtech.testing import TapRunner
+    from springserve_fixtures import Script
     from vendor_simulators.pytest_plugin import Simulate
 
 ELB = (

@@ -10,8 +10,8 @@ from singer_adtech.testing import FakeClock
 from vendor_simulators.messages import Response
 
 if TYPE_CHECKING:
-    from conftest import Script
     from singer_adtech.testing import TapRunner
+    from springserve_fixtures import Script
     from vendor_simulators.messages import Request
 
 NOW = dt.datetime(2026, 2, 10, 15, 30, tzinfo=dt.timezone.utc)

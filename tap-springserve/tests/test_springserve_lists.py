@@ -13,8 +13,8 @@ from vendor_simulators.springserve import SpringServeSimulator
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Script, Scripted
     from singer_adtech.testing import TapRunner
+    from springserve_fixtures import Script, Scripted
     from vendor_simulators.messages import Request
     from vendor_simulators.pytest_plugin import Simulate
 
@@ -374,7 +374,7 @@ def test_children_are_read_side_by_side_up_to_the_setting(run_tap: TapRunner, si
 
 
 def members_of_keys(*, deleted: bool) -> Callable[[Any], Response]:
-    """Answer for two keys, the values of the first of which are not found."""
+    """Response for two keys, the values of the first of which are not found."""
     lists = iter(([{"id": 1}, {"id": 2}], [{"id": 2}] if deleted else [{"id": 1}, {"id": 2}]))
 
     def answer(request: Any) -> Response:

@@ -150,7 +150,7 @@ def stop_half_way(
 
 
 @pytest.mark.parametrize(
-    ("stream", "path", "states"), [("supply_daily", REPORT, 4), ("supply_tags", TAGS, 3)], ids=["report", "list"]
+    ("stream", "path", "states"), [("supply_daily", REPORT, 4), ("supply_tags", TAGS, 2)], ids=["report", "list"]
 )
 def test_a_run_killed_half_way_goes_on_from_its_last_state(
     cli: Cli, slow: SpringServeSimulator, stream: str, path: str, states: int

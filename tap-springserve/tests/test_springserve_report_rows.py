@@ -9,8 +9,8 @@ import pytest
 from vendor_simulators.messages import Response
 
 if TYPE_CHECKING:
-    from conftest import Script, Scripted
     from singer_adtech.testing import TapRunner
+    from springserve_fixtures import Script, Scripted
 
 ID = "0f8fad5b-d9cb-469f-a165-70867728950e"
 MINE: dict[str, Any] = {"name": "mine", "dimensions": ["supply_tag_id"], "metrics": ["revenue"]}

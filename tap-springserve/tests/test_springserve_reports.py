@@ -9,8 +9,8 @@ import pytest
 from vendor_simulators.messages import Response
 
 if TYPE_CHECKING:
-    from conftest import Script, Scripted
     from singer_adtech.testing import TapRunner
+    from springserve_fixtures import Script, Scripted
     from vendor_simulators.messages import Request
 
 ID = "0f8fad5b-d9cb-469f-a165-70867728950e"

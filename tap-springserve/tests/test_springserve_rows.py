@@ -11,8 +11,8 @@ from vendor_simulators.springserve import SpringServeSimulator
 from vendor_simulators.springserve.sample import SAMPLE, SAMPLE_ID
 
 if TYPE_CHECKING:
-    from conftest import Script
     from singer_adtech.testing import Run, TapRunner
+    from springserve_fixtures import Script
     from vendor_simulators.pytest_plugin import Simulate
 
 A = "2026-01-01T00:00:00.000Z"

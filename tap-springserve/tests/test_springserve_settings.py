@@ -9,8 +9,8 @@ from singer_sdk.exceptions import ConfigValidationError
 from tap_springserve.tap import TapSpringServe
 
 if TYPE_CHECKING:
-    from conftest import Script
     from singer_adtech.testing import TapRunner
+    from springserve_fixtures import Script
 
 GOOD: dict[str, Any] = {"email": "a@b.example", "password": "made-up-password", "start_date": "2026-02-01"}
 MINE: dict[str, Any] = {"name": "mine", "dimensions": ["supply_tag_id"], "metrics": ["revenue"]}

@@ -10,8 +10,8 @@ from vendor_simulators.messages import Response
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Script, Scripted
     from singer_adtech.testing import FakeClock, TapRunner
+    from springserve_fixtures import Script, Scripted
 
 MINE: dict[str, Any] = {"name": "mine", "dimensions": [], "metrics": ["revenue"]}
 
