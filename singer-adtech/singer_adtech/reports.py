@@ -272,7 +272,7 @@ def report_schema(columns: Mapping[str, Column], *, keys: Collection[str]) -> di
     return {"type": "object", "properties": properties, "required": list(keys)}
 
 
-class ReportStream(DayWindowStream[PageToken]):
+class ReportStream(DayWindowStream):
     """A stream made from a report.
 
     The bookmark is the last day read, today included: today is partial, so the next run begins with it, whatever the

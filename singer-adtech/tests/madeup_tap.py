@@ -16,7 +16,7 @@ from singer_adtech.http.auth import Authenticator, Token, TokenAuthenticator
 from singer_adtech.http.budgets import Family, Limit
 from singer_adtech.http.retries import RetryPolicy
 from singer_adtech.progress.bookmarks import InstantBookmark
-from singer_adtech.progress.windows import midnight
+from singer_adtech.progress.windows import DayWindow, midnight
 from singer_adtech.records.exact_json import exact_json
 from singer_adtech.streams.base import AdTechStream
 from singer_adtech.streams.windowed import DayWindowStream
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from singer_adtech.progress.bookmarks import BookmarkKind
-    from singer_adtech.progress.windows import DayWindow
     from singer_sdk.streams.rest import PageContext
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -52,7 +51,7 @@ class AcmeAuthenticator(TokenAuthenticator):
         return Token(answer["access_token"], answer["expires_in"])
 
 
-class AcmeStream(AdTechStream[Any]):
+class AcmeStream(AdTechStream[DayWindow]):
     """Pages by number, rows under `data`."""
 
     @override
@@ -76,7 +75,7 @@ class AcmeStream(AdTechStream[Any]):
         return total
 
 
-class Airings(DayWindowStream[Any], AcmeStream):
+class Airings(DayWindowStream, AcmeStream):
     """Airings by day, days of New York."""
 
     name = "airings"
@@ -113,7 +112,7 @@ class Airings(DayWindowStream[Any], AcmeStream):
     @override
     def get_http_request(self, *, page: PageContext[Any]) -> HTTPRequest:
         request = super().get_http_request(page=page)
-        window: DayWindow = page.window  # type: ignore[attr-defined]  # always a WindowedPage
+        window = self.window_of(page)
         request.params |= {"start": window.first.isoformat(), "end": window.last.isoformat()}
         return request
 

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from singer_adtech.errors import StateError
 from singer_adtech.progress.bookmarks import Bookmark, DayBookmark, InstantBookmark
+from singer_adtech.sdk.streams import SyncedStream
 from singer_sdk.helpers._state import StateWriter
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class Stub:
         self.states_written = 0
         self.state_writer = StateWriter(SimpleNamespace(write_message=self.write_message))  # type: ignore[arg-type]
         self.tap = self
+
+    write_state = SyncedStream.write_state
 
     def write_message(self, message: Any) -> None:
         """Note a STATE."""

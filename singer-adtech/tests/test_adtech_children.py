@@ -41,7 +41,7 @@ class NextPages(BaseAPIPaginator[Any]):
         return exact_json(response.content)["next"]
 
 
-class Members(ChildStream[Any]):
+class Members(ChildStream):
     """Members of lists."""
 
     name = "members"
@@ -59,7 +59,7 @@ class Members(ChildStream[Any]):
 
     @override
     def get_http_request(self, *, page: PageContext[Any]) -> HTTPRequest:
-        parent = getattr(page, "window", None)
+        parent = self.part_of(page)
         return HTTPRequest(url=self.url_base + self.path.format(parent), params={"page": page.next_page_token})
 
     @override

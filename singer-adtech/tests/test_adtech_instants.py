@@ -89,7 +89,7 @@ def test_a_start_after_the_end_is_refused(start: str, end: str) -> None:
     )
 
 
-class Events(InstantWindowStream[Any]):
+class Events(InstantWindowStream):
     """Events in windows of six hours, the last of which is asked for in its turn only."""
 
     name = "events"
@@ -132,7 +132,7 @@ class Events(InstantWindowStream[Any]):
 
     @override
     def get_http_request(self, *, page: PageContext[Any]) -> HTTPRequest:
-        window: InstantWindow = page.window  # type: ignore[attr-defined]  # always a WindowedPage
+        window = self.window_of(page)
         return HTTPRequest(url=self.url_base + self.path, params={"from": utc_text(window.start)})
 
     @override

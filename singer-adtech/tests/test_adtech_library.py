@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import graphlib
 import re
 import subprocess
 import sys
@@ -38,6 +40,17 @@ def test_a_module_is_short_and_tested(module: str) -> None:
         or f"test_adtech_{name}.py" in tests
         or any(re.search(imported, test) for test in tests.values())
     )
+
+
+def test_imports_make_no_circle() -> None:
+    # given: which module imports which others, for type hints too
+    imported: dict[str, set[str]] = {}
+    for module, path in MODULES.items():
+        froms = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
+        names = {name for node in froms for one in node.names for name in (node.module, f"{node.module}.{one.name}")}
+        imported[module] = {name for name in names & MODULES.keys() if name is not None} - {module}
+    # then: no `CycleError`, and all modules are in the order
+    assert {*graphlib.TopologicalSorter(imported).static_order()} == MODULES.keys()
 
 
 def test_nothing_happens_at_import() -> None:

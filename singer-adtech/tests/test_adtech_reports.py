@@ -192,7 +192,7 @@ def test_the_schema_follows_from_the_columns() -> None:
 # ------------------------------------------------------------------------------------------------------ as streams
 
 
-class Daily(ReportStream[None]):
+class Daily(ReportStream):
     """A report of the made-up vendor: a list of objects."""
 
     path = "/report"
@@ -208,7 +208,7 @@ class Daily(ReportStream[None]):
 
     @override
     def get_http_request(self, *, page: PageContext[None]) -> HTTPRequest:
-        window = page.window  # type: ignore[attr-defined]  # always a WindowedPage
+        window = self.window_of(page)
         return HTTPRequest(
             url=self.url_base + self.path, params={"days": str(window), "zone": self.report.time_zone.key}
         )

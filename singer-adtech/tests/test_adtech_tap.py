@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from acme_vendor import AcmeVendor
     from adtech_fixtures import Run
     from madeup_tap import TapAcme
+    from singer_adtech.connection import ConnectedTap
 
 
 @pytest.fixture
@@ -183,7 +184,7 @@ def test_the_tap_counts_the_states_it_wrote(
     make_tap: Callable[..., TapAcme], capsys: pytest.CaptureFixture[str]
 ) -> None:
     # given
-    tap = make_tap()
+    tap: ConnectedTap = make_tap()
     # when
     tap.write_message(StateMessage(value={}))
     # then

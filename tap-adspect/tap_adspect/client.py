@@ -24,14 +24,14 @@ from singer_adtech.errors import (
 from singer_adtech.http.bodies import InvalidBodyError
 from singer_adtech.http.responses import describe
 from singer_adtech.http.retries import RateLimitedError, TransientError
-from singer_adtech.progress.windows import DayWindow
+from singer_adtech.progress.windows import DayWindow, PartT, WindowT
 from singer_adtech.records.exact_json import exact_json
 from singer_adtech.redaction import REDACTOR
 from singer_adtech.streams.base import AdTechStream
 from singer_sdk import SchemaDirectory
 from singer_sdk.pagination import PageNumberPaginator, SinglePagePaginator
 from singer_sdk.streams.rest import HTTPRequest, PageContext
-from typing_extensions import override
+from typing_extensions import Never, override
 
 from tap_adspect import schemas
 from tap_adspect.rows import report_problem, report_rows
@@ -50,7 +50,7 @@ PAGE_COUNT = "X-Pagination-Page-Count"
 _TAG = re.compile(r"<[^>]*>")
 
 
-class AdspectStream(AdTechStream[Any]):
+class AdspectStream(AdTechStream[PartT]):
     """An endpoint that is read with GET."""
 
     smaller: ClassVar[str | None] = None
@@ -111,7 +111,7 @@ class AdspectStream(AdTechStream[Any]):
         raise VendorError(said)
 
 
-class ObjectStream(AdspectStream):
+class ObjectStream(AdspectStream[Never]):
     """An endpoint that returns one object."""
 
     @override
@@ -122,7 +122,7 @@ class ObjectStream(AdspectStream):
         yield body
 
     @override
-    def flat_row(self, row: dict[str, Any], window: Any) -> dict[str, Any]:
+    def flat_row(self, row: dict[str, Any], part: None) -> dict[str, Any]:
         return row
 
 
@@ -183,7 +183,7 @@ class ListPaginator(PageNumberPaginator):
         return len(items) >= self._page_size and self._before[0] not in before
 
 
-class ListStream(AdspectStream):
+class ListStream(AdspectStream[Never]):
     """A list in numbered pages."""
 
     _paginator: ListPaginator
@@ -200,9 +200,9 @@ class ListStream(AdspectStream):
         return self._paginator
 
     @override
-    def pages(self, context: Context | None, window: Any = None) -> Iterator[requests.Response]:
+    def pages(self, context: Context | None, part: None = None) -> Iterator[requests.Response]:
         try:
-            yield from super().pages(context, window)
+            yield from super().pages(context, part)
         except NotFoundError:
             # Assumed: a page beyond the end may return 404 if the number of pages is not reported.
             if not self._paginator.page_count_unknown:
@@ -221,7 +221,7 @@ class ListStream(AdspectStream):
             yield item
 
     @override
-    def flat_row(self, row: dict[str, Any], window: Any) -> dict[str, Any]:
+    def flat_row(self, row: dict[str, Any], part: None) -> dict[str, Any]:
         return row
 
     def _read_totals(self, response: requests.Response) -> Totals | None:
@@ -247,7 +247,7 @@ class ListStream(AdspectStream):
             self.validate_response(response)
 
 
-class PartsStream(AdspectStream):
+class PartsStream(AdspectStream[Never]):
     """A stream that is read by several small requests without paging."""
 
     def read_part(self, path: str, rows: Callable[[Any], Iterable[dict[str, Any]]]) -> Iterator[Record]:
@@ -273,7 +273,7 @@ EMPTY_WAIT = 1.0
 """Seconds before an empty response is requested once more."""
 
 
-class RowsStream(AdspectStream):
+class RowsStream(AdspectStream[WindowT]):
     """A report: rows are arrays in the order of the requested columns."""
 
     @property

@@ -60,7 +60,7 @@ BASIC_CHECK, CONVERSION = 0, 255
 _COUNTS = ("clicks", "conversions")
 
 
-class ClickLog(RowsStream, InstantWindowStream[None]):
+class ClickLog(RowsStream[InstantWindow], InstantWindowStream):
     """Clicks and conversions (personal data). A conversion is a separate row with its own time."""
 
     name = "click_log"
@@ -137,7 +137,7 @@ class ClickLog(RowsStream, InstantWindowStream[None]):
 
     @override
     def get_http_request(self, *, page: PageContext[None]) -> HTTPRequest:
-        window: InstantWindow = page.window  # type: ignore[attr-defined]  # a WindowedPage, as this stream has windows
+        window = self.window_of(page)
         return self.request(self.path, {**self.parameters(window), "columns[]": self.columns})
 
     @override

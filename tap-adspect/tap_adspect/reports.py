@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from singer_adtech.errors import DataError
 from singer_adtech.progress.bookmarks import Bookmark
@@ -141,7 +141,7 @@ class MonthBookmark:
         return position.isoformat()[:7]
 
 
-class FunnelReport(RowsStream, ReportStream[None]):
+class FunnelReport(RowsStream[DayWindow], ReportStream):
     """A report by day. A group without data after a restatement is missing; its old row stays in the target."""
 
     path = "/reports/funnel"
@@ -184,7 +184,7 @@ class FunnelReport(RowsStream, ReportStream[None]):
 
     @override
     def get_http_request(self, *, page: PageContext[None]) -> HTTPRequest:
-        window: DayWindow = page.window  # type: ignore[attr-defined]  # a WindowedPage, as this stream has windows
+        window = self.window_of(page)
         zone = self.report.time_zone
         params = {
             # Unix seconds: the vendor reads text dates in another zone.
@@ -224,10 +224,12 @@ class FunnelReport(RowsStream, ReportStream[None]):
         return check
 
     @override
-    def page_records(self, response: requests.Response, window: DayWindow, check: RowCheck | None) -> list[Record]:
+    def page_records(
+        self, response: requests.Response, window: DayWindow | None, check: RowCheck | None
+    ) -> list[Record]:
         # Assumed: `date_to` may be inclusive. Then a sliver of the next day is returned, which would replace that day.
         records = [*super().page_records(response, window, check)]
-        _, last = self.ends(window)
+        _, last = self.ends(cast("DayWindow", window))
         within = [record for record in records if record[self.day] <= last]
         if records and not within:
             # This looks like the response for the next window.

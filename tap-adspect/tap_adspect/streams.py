@@ -10,7 +10,7 @@ from singer_adtech.errors import NotFoundError, error_context
 from singer_adtech.streams.derived import DerivedStream, DerivingStream
 from singer_adtech.streams.not_found import read_not_found
 from singer_sdk import StreamSchema
-from typing_extensions import override
+from typing_extensions import Never, override
 
 from tap_adspect.client import SCHEMAS, ListStream, ObjectStream, PartsStream, as_list
 from tap_adspect.rows import collection_rows, query_row, stream_row
@@ -41,7 +41,7 @@ COLLECTIONS = (
 """REST API, "Collections"."""
 
 
-class Streams(DerivingStream[int], ListStream):
+class Streams(DerivingStream[Never], ListStream):
     """Traffic streams: the rules by which a visitor is shown a money page or a safe page."""
 
     name = "streams"
@@ -51,16 +51,16 @@ class Streams(DerivingStream[int], ListStream):
     private_columns = ("money_pages", "safe_pages")
 
     @override
-    def flat_row(self, row: dict[str, Any], window: Any) -> dict[str, Any]:
+    def flat_row(self, row: dict[str, Any], part: None) -> dict[str, Any]:
         return stream_row(row)
 
     @override
     def read_records(
-        self, context: Context | None, window: Any = None, pages: Iterable[requests.Response] | None = None
+        self, context: Context | None, part: None = None, pages: Iterable[requests.Response] | None = None
     ) -> Iterator[Record]:
         # The vendor can filter this list only by name. All streams are read and compared with the reported total.
         wanted = self.config.get("stream_ids")
-        for record in super().read_records(context, window, pages):
+        for record in super().read_records(context, part, pages):
             if not wanted or record["stream_id"] in wanted:
                 yield record
 
@@ -74,7 +74,7 @@ class Account(ObjectStream):
     schema = StreamSchema(SCHEMAS)
 
     @override
-    def flat_row(self, row: dict[str, Any], window: Any) -> dict[str, Any]:
+    def flat_row(self, row: dict[str, Any], part: None) -> dict[str, Any]:
         # This stream is read before reports and the log, and their state names the account.
         if isinstance(row.get("account_id"), str):
             self.tap.account = row["account_id"]
@@ -91,7 +91,7 @@ class SavedQueries(ListStream):
     private_columns = ("query_id",)
 
     @override
-    def flat_row(self, row: dict[str, Any], window: Any) -> dict[str, Any]:
+    def flat_row(self, row: dict[str, Any], part: None) -> dict[str, Any]:
         return query_row(row)
 
 

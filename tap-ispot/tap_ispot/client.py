@@ -9,12 +9,12 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 from singer_adtech.errors import AuthError, DataError, ForbiddenError, VendorError
-from singer_adtech.fetching.pages import CountedPagesPaginator, WindowedPage
+from singer_adtech.fetching.pages import CountedPagesPaginator
 from singer_adtech.http.budgets import Family, Limit
 from singer_adtech.http.responses import describe
 from singer_adtech.http.retries import TransientError
 from singer_adtech.progress.bookmarks import InstantBookmark
-from singer_adtech.progress.windows import midnight
+from singer_adtech.progress.windows import DayWindow, midnight
 from singer_adtech.records.row_times import outside_days
 from singer_adtech.records.shapes import flatten
 from singer_adtech.streams.base import AdTechStream
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import requests
-    from singer_adtech.progress.windows import DayWindow
     from singer_adtech.records.row_times import RowCheck
 
     from tap_ispot.rows import Extent
@@ -70,7 +69,7 @@ FAMILIES = (
 )
 
 
-class ISpotStream(AdTechStream[int]):
+class ISpotStream(AdTechStream[DayWindow]):
     """An endpoint with numbered pages of rows in an envelope."""
 
     payload_as_json = False
@@ -91,7 +90,7 @@ class ISpotStream(AdTechStream[int]):
 
     @override
     def get_http_request(self, *, page: PageContext[int]) -> HTTPRequest:
-        window = page.window if isinstance(page, WindowedPage) else None
+        window = self.part_of(page)
         params = self.filters(window)
         if self.sort is not None:
             params["sort"] = self.sort
@@ -187,7 +186,7 @@ class CatalogStream(ISpotStream):
         return flatten(without_own_name(row, self.entity), objects=self.shape.objects, arrays=self.shape.arrays)
 
 
-class DatedStream(ISpotStream, DayWindowStream[int]):
+class DatedStream(ISpotStream, DayWindowStream):
     """Rows of Eastern days, requested by an inclusive first and last date."""
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
+from singer_adtech.progress.windows import PartT
 from singer_adtech.streams.base import AdTechStream
 from singer_sdk import SchemaDirectory, StreamSchema
 from singer_sdk.pagination import SinglePagePaginator
@@ -24,13 +25,13 @@ if TYPE_CHECKING:
 SCHEMAS = SchemaDirectory(schemas)
 
 
-class MagniteStream(AdTechStream[None]):
+class MagniteStream(AdTechStream[PartT]):
     """One endpoint that answers with a bare array."""
 
     @property
     @override
     def tap(self) -> TapMagnite:
-        return cast("TapMagnite", self._tap)
+        return cast("TapMagnite", super().tap)
 
     @property
     def resource(self) -> str:
@@ -60,7 +61,7 @@ class MagniteStream(AdTechStream[None]):
         return read_array(response)
 
     @override
-    def flat_row(self, row: dict[str, Any], window: Any) -> dict[str, Any]:
+    def flat_row(self, row: dict[str, Any], part: PartT | None) -> dict[str, Any]:
         return row
 
     @override
@@ -68,7 +69,7 @@ class MagniteStream(AdTechStream[None]):
         check_answer(response, self.remedies)
 
 
-class ListStream(MagniteStream):
+class ListStream(MagniteStream[int | str]):
     """A list that is read whole, with a schema in `schemas/`."""
 
     schema = StreamSchema(SCHEMAS)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from singer_adtech.errors import DataError, SettingError, shorten
 from singer_adtech.fetching.jobs import run_job
 from singer_adtech.progress.signatures import check_account
+from singer_adtech.progress.windows import DayWindow
 from singer_adtech.records.values import json_kind
 from singer_adtech.reports import Column, Report, ReportRules, ReportStream, read_reports
 from typing_extensions import override
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     import requests
-    from singer_adtech.progress.windows import DayWindow
     from singer_sdk.helpers.types import Context, Record
 
     from tap_magnite.tap import TapMagnite
@@ -166,7 +166,7 @@ def report_columns(report: Report, types: Mapping[str, str]) -> dict[str, Column
     return columns
 
 
-class QueryReport(MagniteStream, ReportStream[None]):
+class QueryReport(MagniteStream[DayWindow], ReportStream):
     """A report: one query for each window of days.
 
     A row that a restatement takes back, or that no longer meets a constraint, is not sent any more; its old row stays
@@ -234,7 +234,7 @@ class QueryReport(MagniteStream, ReportStream[None]):
             clock=self.tap.clock,
             logger=self.log_lines,
             # One query of a user runs at a time, whichever run asks.
-            alone=self.tap.alone("query", self.log_lines),
+            alone=self.tap.exclusive("query", self.log_lines),
             on_wait=self.counts.waited,
         )
         for part in parts:

@@ -61,7 +61,7 @@ class InventoryStream(ListStream):
             self.log_lines.warning("%d rows were deleted before their details were read, and are as listed", gone)
 
     @override
-    def flat_row(self, row: dict[str, Any], window: Any) -> dict[str, Any]:
+    def flat_row(self, row: dict[str, Any], part: int | str | None) -> dict[str, Any]:
         # `+0000`, which RFC 3339 does not know.
         dates = {name: _OFFSET.sub(r"\1:\2", row[name]) for name in _DATES if isinstance(row.get(name), str)}
         return {**row, **dates}
@@ -168,11 +168,11 @@ class QuerySources(ListStream):
     primary_keys = ("name",)
 
     @override
-    def pages(self, context: Context | None, window: Any = None) -> Iterator[requests.Response]:
+    def pages(self, context: Context | None, part: int | str | None = None) -> Iterator[requests.Response]:
         yield self.tap.metadata.sources(self.check_body, f"stream {self.name}", self.counts)
 
 
-class FieldsStream(ChildStream[None], ListStream):
+class FieldsStream(ChildStream, ListStream):
     """What can be asked of a source."""
 
     path = "/query/sources/{source}"
@@ -191,8 +191,8 @@ class FieldsStream(ChildStream[None], ListStream):
         return [str(row["name"]) for row in read_array(sources) if row.get("name") is not None]
 
     @override
-    def pages(self, context: Context | None, window: Any = None) -> Iterator[requests.Response]:
-        yield self.tap.metadata.fields(str(window), self.kind, self.check_body, f"stream {self.name}", self.counts)
+    def pages(self, context: Context | None, part: int | str | None = None) -> Iterator[requests.Response]:
+        yield self.tap.metadata.fields(str(part), self.kind, self.check_body, f"stream {self.name}", self.counts)
 
 
 class QueryDimensions(FieldsStream):

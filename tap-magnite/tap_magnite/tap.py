@@ -252,7 +252,7 @@ class TapMagnite(AdTechTap):
     def discover_streams(self) -> Sequence[Stream]:
         if self.config.get("discover_fields"):
             # `--discover` alone does not look at settings, and these requests need credentials.
-            self._validate_config()
+            self.validate_settings()
         streams: list[Stream] = [stream(self) for stream in STREAMS]
         return [*streams, *report_streams(self, {stream.name for stream in streams})]
 

@@ -11,10 +11,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 from singer_adtech.errors import AuthError, DataError, ForbiddenError, ReadAgainError, VendorError
-from singer_adtech.fetching.pages import WindowedPage
 from singer_adtech.http.responses import describe
 from singer_adtech.http.retries import TransientError
-from singer_adtech.progress.windows import DAY
+from singer_adtech.progress.windows import DAY, InstantWindow
 from singer_adtech.records.row_times import outside_instants
 from singer_adtech.records.totals import RowCounter
 from singer_adtech.streams.base import AdTechStream
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 
     import requests
     from singer_adtech.http.links import HiddenLinks
-    from singer_adtech.progress.windows import InstantWindow
     from singer_adtech.records.row_times import RowCheck
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.streams import Stream
@@ -97,7 +95,7 @@ def make_call(url: str, arguments: Mapping[str, Any]) -> HTTPRequest:
     return request
 
 
-class SpotwatchStream(AdTechStream[str]):
+class SpotwatchStream(AdTechStream[InstantWindow]):
     """A call without paging."""
 
     schema = OptionalColumns()
@@ -108,7 +106,7 @@ class SpotwatchStream(AdTechStream[str]):
 
     @override
     def get_http_request(self, *, page: PageContext[str]) -> HTTPRequest:
-        window = page.window if isinstance(page, WindowedPage) else None
+        window = self.part_of(page)
         return make_call(f"{self.url_base}{page.next_page_token}", self.arguments(window))
 
     @override
@@ -198,7 +196,7 @@ class LinksPaginator(BaseAPIPaginator[str]):
         return path
 
 
-class PagedStream(InstantWindowStream[str], SpotwatchStream):
+class PagedStream(InstantWindowStream, SpotwatchStream):
     """Rows of a range of instants, read in windows whose pages are connected by links.
 
     The vendor documents neither the order of rows nor whether bounds are inclusive. A row on the border of two windows
@@ -224,7 +222,7 @@ class PagedStream(InstantWindowStream[str], SpotwatchStream):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._window_before: RowCounter | None = None
+        self._window_before: RowCounter[InstantWindow] | None = None
         """The rows of the window before the current one."""
 
     @cached_property
@@ -296,7 +294,7 @@ class PagedStream(InstantWindowStream[str], SpotwatchStream):
         if page.next_page_token:
             # Without arguments: the vendor keeps filters, page size and time format (the example in "Pagination").
             return HTTPRequest(url=f"{self.url_base}{page.next_page_token}")
-        window = page.window if isinstance(page, WindowedPage) else None
+        window = self.part_of(page)
         return make_call(f"{self.url_base}{self.path}", self.arguments(window))
 
     @override
@@ -336,7 +334,7 @@ class PagedStream(InstantWindowStream[str], SpotwatchStream):
         return not same
 
     @override
-    def row_counter(self, window: Any) -> RowCounter:
+    def row_counter(self, window: InstantWindow | None) -> RowCounter[InstantWindow]:
         before = self._window_before
         self._window_before = RowCounter(self, window, known=None if before is None else before.rows)
         return self._window_before

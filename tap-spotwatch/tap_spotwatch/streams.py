@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_adtech.errors import VendorError
 from singer_adtech.http.responses import describe
+from singer_adtech.progress.windows import InstantWindow
 from singer_adtech.records.exact_json import exact_json
 from singer_adtech.streams.derived import DerivedStream, DerivingStream
 from singer_adtech.streams.instants import instant_range, utc_text
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     import requests
-    from singer_adtech.progress.windows import InstantWindow
     from singer_sdk.helpers.types import Context, Record
 
 
@@ -75,7 +75,7 @@ class Broadcasts(PagedStream):
     lookback_setting = "broadcasts_lookback_days"
 
 
-class Blocks(DerivingStream[str], PagedStream):
+class Blocks(DerivingStream[InstantWindow], PagedStream):
     """Ad breaks. The vendor filters by `updated`, which may be missing in its responses."""
 
     name = "blocks"

@@ -19,7 +19,7 @@ from tap_spotwatch.responses import LINK
 from tap_spotwatch.streams import STREAMS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from singer_sdk.streams import Stream
 
@@ -127,14 +127,6 @@ class TapSpotwatch(AdTechTap):
     def links(self) -> HiddenLinks:
         """The page links of this run, to hide in logs."""
         return HiddenLinks()
-
-    only_testing = False
-    """Whether this run is singer-sdk's connection test, which selects every stream."""
-
-    @override  # type: ignore[misc]  # final, and the only place that tells a test from a run
-    def run_sync_dry_run(self, dry_run_record_limit: int | None = 1, streams: Iterable[Stream] | None = None) -> bool:
-        self.only_testing = True
-        return super().run_sync_dry_run(dry_run_record_limit, streams)
 
     @override
     def check_settings(self) -> None:

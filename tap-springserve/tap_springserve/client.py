@@ -13,6 +13,7 @@ from singer_adtech.http.responses import check_status, describe
 from singer_adtech.http.retries import RateLimitedError, RetryPolicy, TransientError
 from singer_adtech.progress.signatures import SEVERAL, check_account
 from singer_adtech.progress.stamps import Stamp
+from singer_adtech.progress.windows import PartT
 from singer_adtech.records.totals import PageProgress
 from singer_adtech.records.values import ConversionError, to_text
 from singer_adtech.streams.base import AdTechStream
@@ -78,7 +79,7 @@ def request_limits(config: Mapping[str, Any]) -> tuple[Family, ...]:
     )
 
 
-class SpringServeStream(AdTechStream[Any]):
+class SpringServeStream(AdTechStream[PartT]):
     """One endpoint of either version."""
 
     payload_as_json = False
@@ -216,13 +217,13 @@ class NumberedPages(BaseAPIPaginator[int]):
         return self.current_value + 1
 
 
-class ListStream(SpringServeStream):
+class ListStream(SpringServeStream[int | str]):
     """A list that is read whole, page by page."""
 
     schema = StreamSchema(SCHEMAS)
 
     @override
-    def flat_row(self, row: dict[str, Any], window: Any) -> dict[str, Any]:
+    def flat_row(self, row: dict[str, Any], part: int | str | None) -> dict[str, Any]:
         # Objects and arrays pass untouched, so nothing is made flat.
         misprinted = row.get("app_name__targeting")
         if misprinted is None or "app_name_targeting" not in self.shape.columns:
@@ -316,7 +317,7 @@ class EntityStream(ListStream, KeysetStream):
         return self.version == "v1"
 
 
-class MemberStream(ListStream, ChildStream[Any]):
+class MemberStream(ListStream, ChildStream):
     """A list for each row of a list of v0."""
 
     parent_path: str
@@ -324,12 +325,12 @@ class MemberStream(ListStream, ChildStream[Any]):
 
     @override
     def get_http_request(self, *, page: PageContext[Any]) -> HTTPRequest:
-        parent = getattr(page, "window", None)
+        parent = self.part_of(page)
         return self.list_request(self.path.format(parent), page.next_page_token or 1)
 
     @override
-    def flat_row(self, row: dict[str, Any], window: Any) -> dict[str, Any]:
-        return {**super().flat_row(row, window), self.parent_key: window}
+    def flat_row(self, row: dict[str, Any], part: int | str | None) -> dict[str, Any]:
+        return {**super().flat_row(row, part), self.parent_key: part}
 
     @override
     def parent_ids(self, context: Context | None) -> Iterable[int | str]:

@@ -6,7 +6,7 @@ import datetime as dt
 import re
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from singer_adtech.errors import DataError, SettingError, shorten
 from singer_adtech.fetching.jobs import JobPolicy, run_job
@@ -200,7 +200,7 @@ class HourBookmark:
         return f"{position.isoformat()}T00:00:00+00:00"
 
 
-class SpringServeReport(SpringServeStream, ReportStream[Any]):
+class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
     """One report: a job for each window, whose rows are given out when all of them are there.
 
     Args:
@@ -331,7 +331,7 @@ class SpringServeReport(SpringServeStream, ReportStream[Any]):
         )
 
     @override
-    def pages(self, context: Context | None, window: Any = None) -> Iterator[requests.Response]:
+    def pages(self, context: Context | None, window: DayWindow | None = None) -> Iterator[requests.Response]:
         interval = float(self.config["report_poll_interval"])
         policy = JobPolicy(
             first_wait=interval,
@@ -342,12 +342,12 @@ class SpringServeReport(SpringServeStream, ReportStream[Any]):
             resubmits=2,
         )
         yield from run_job(
-            ReportJob(partial(self.ask, window)),
+            ReportJob(partial(self.ask, cast("DayWindow", window))),
             policy,
             clock=self.tap.clock,
             logger=self.log_lines,
             # The vendor's rule, also for runs beside this one: reports strictly one at a time.
-            alone=self.tap.alone("report", self.log_lines),
+            alone=self.tap.exclusive("report", self.log_lines),
             on_wait=self.counts.waited,
         )
 
@@ -361,7 +361,7 @@ class SpringServeReport(SpringServeStream, ReportStream[Any]):
 
     @override
     def read_records(
-        self, context: Context | None, window: Any = None, pages: Iterable[requests.Response] | None = None
+        self, context: Context | None, window: DayWindow | None = None, pages: Iterable[requests.Response] | None = None
     ) -> Iterator[Record]:
         self._metrics_seen.clear()
         # Held until the last row is in and counted: half a window would look like a whole one.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from singer_sdk.pagination import BaseAPIPaginator, PageNumberPaginator
 from singer_sdk.streams.rest import PageContext
@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from singer_adtech.errors import VendorError
 from singer_adtech.fetching.parallel import in_background, side_by_side
+from singer_adtech.progress.windows import PartT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,13 +28,10 @@ Token = TypeVar("Token")
 
 
 @dataclass
-class WindowedPage(PageContext[Any]):
-    """What `get_http_request` is asked for: a page of a window, or of a whole list where `window` is None.
+class PartPage(PageContext[Any], Generic[PartT]):
+    """A page of a part, or of a whole list if `part` is None, as `get_http_request` receives it."""
 
-    A window is a `DayWindow` or an `InstantWindow`, as the stream cuts them.
-    """
-
-    window: Any = None
+    part: PartT | None = None
 
 
 class CountedPagesPaginator(PageNumberPaginator):

@@ -11,20 +11,15 @@ import datetime as dt
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from singer_sdk.singerlib import StateMessage
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 
 from singer_adtech.dates import FIRST_YEAR
 from singer_adtech.errors import StateError, shorten
-from singer_adtech.progress.signatures import check_account, signed
+from singer_adtech.progress.signatures import SignedStream, check_account, signed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from zoneinfo import ZoneInfo
-
-    from singer_adtech.streams.base import AdTechStream
-    from singer_adtech.streams.keyset import KeysetStream
-    from singer_adtech.streams.windowed import WindowStream
 
 
 READ_FROM = "read_from"
@@ -40,6 +35,29 @@ class BookmarkKind(Protocol):
 
     def write(self, position: Any) -> str:
         """Write a position."""
+        ...
+
+
+class BookmarkedStream(SignedStream, Protocol):
+    """What a bookmark needs of a stream."""
+
+    @property
+    def tap_stream_id(self) -> str:
+        """The key of its entry in the state."""
+        ...
+
+    @property
+    def replication_method(self) -> str:
+        """`FULL_TABLE` or `INCREMENTAL`."""
+        ...
+
+    @property
+    def replication_key(self) -> str | None:
+        """The column of its bookmark."""
+        ...
+
+    def write_state(self) -> None:
+        """Write a STATE message."""
         ...
 
 
@@ -92,7 +110,7 @@ class Bookmark:
         kind: How positions are written.
     """
 
-    def __init__(self, stream: WindowStream[Any] | KeysetStream, kind: BookmarkKind) -> None:
+    def __init__(self, stream: BookmarkedStream, kind: BookmarkKind) -> None:
         self._stream = stream
         self._kind = kind
 
@@ -166,7 +184,7 @@ class Bookmark:
             self._stream.stream_state["replication_key"] = self._stream.replication_key
             self._stream.stream_state["replication_key_value"] = self._kind.write(position)
         self._stream.stream_state.update(signed(self._stream))
-        write_state(self._stream)
+        self._stream.write_state()
 
     def note_start(self, start: dt.date | dt.datetime, stop: dt.date | dt.datetime) -> None:
         """Keep in the state since when everything up to the bookmark was read; written with the next STATE.
@@ -183,11 +201,3 @@ class Bookmark:
         before = self.read_from(start)
         if self.position is None if before is None else start < before <= stop:
             self._stream.stream_state[READ_FROM] = start.isoformat()
-
-
-def write_state(stream: AdTechStream[Any]) -> None:
-    """Write a STATE message, even one that equals the message before, which singer-sdk's own writer would not."""
-    before = stream.tap.states_written
-    stream.tap.state_writer.write_state(stream.tap_state)
-    if stream.tap.states_written == before:
-        stream.tap.write_message(StateMessage(value=stream.tap_state))

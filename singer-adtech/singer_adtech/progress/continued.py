@@ -9,8 +9,7 @@ from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from singer_adtech.progress.signatures import UNDO, check_account, check_signature
 
 if TYPE_CHECKING:
-    from singer_adtech.progress.bookmarks import Bookmark
-    from singer_adtech.streams.base import AdTechStream
+    from singer_adtech.progress.bookmarks import Bookmark, BookmarkedStream
 
 
 class ContinuedStream:
@@ -34,8 +33,8 @@ class ContinuedStream:
 
     @property
     def account(self) -> str | None:
-        """Which account the vendor's answers are of; None where they do not say, or not yet."""
-        return self._stream.tap.account
+        """The account that the responses belong to; None if they do not contain it, or not yet."""
+        return None
 
     @property
     def state_label(self) -> str:
@@ -55,5 +54,5 @@ class ContinuedStream:
             _ = bookmark.position
 
     @property
-    def _stream(self) -> AdTechStream[Any]:
-        return cast("AdTechStream[Any]", self)
+    def _stream(self) -> BookmarkedStream:
+        return cast("BookmarkedStream", self)

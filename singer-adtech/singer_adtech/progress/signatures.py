@@ -12,7 +12,7 @@ widening it later is refused.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -21,7 +21,7 @@ from singer_adtech.errors import StateError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from singer_adtech.streams.base import AdTechStream
+    from singer_adtech.logs import StreamLog
 
 ACCOUNT = "account"
 """Where a stream's state keeps which account its rows are of."""
@@ -32,7 +32,46 @@ SEVERAL = "several"
 UNDO = "undo the change, or read everything again under a new state id or with `--full-refresh`"
 
 
-def check_signature(stream: AdTechStream[Any], *, what: str = "", remedy: str = UNDO) -> None:
+class SignedStream(Protocol):
+    """What a signature needs of a stream."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def tap_state(self) -> Mapping[str, Any]:
+        """The state of the tap."""
+        ...
+
+    @property
+    def stream_state(self) -> dict[str, Any]:
+        """The stream's entry in it, made if missing."""
+        ...
+
+    @property
+    def signature(self) -> Mapping[str, Any]:
+        """Names and JSON values of what changes the rows or their meaning."""
+        ...
+
+    @property
+    def filters_of_rows(self) -> frozenset[str]:
+        """Names of the signature that only filter rows."""
+        ...
+
+    @property
+    def account(self) -> str | None:
+        """The account of the responses, if known."""
+        ...
+
+    @property
+    def log_lines(self) -> StreamLog:
+        """The logger whose lines name the stream."""
+        ...
+
+
+def check_signature(stream: SignedStream, *, what: str = "", remedy: str = UNDO) -> None:
     """Compare what a bookmark was made with to what the settings say now.
 
     Args:
@@ -58,7 +97,7 @@ def check_signature(stream: AdTechStream[Any], *, what: str = "", remedy: str = 
     raise StateError(f"{what}its state was made with {', and with '.join(changes)}", remedy)
 
 
-def check_account(stream: AdTechStream[Any]) -> None:
+def check_account(stream: SignedStream) -> None:
     """Refuse to continue with the state of another account.
 
     Args:
@@ -91,7 +130,7 @@ def narrower(then: Any, now: Any) -> bool:
     return False
 
 
-def signed(stream: AdTechStream[Any]) -> Mapping[str, Any]:
+def signed(stream: SignedStream) -> Mapping[str, Any]:
     """Return what a stream's state keeps with its bookmark: the signature, and the account where it is known."""
     account = SEVERAL if stream.stream_state.get(ACCOUNT) == SEVERAL else stream.account
     return {**stream.signature, **({} if account is None else {ACCOUNT: account})}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from typing_extensions import override
 
@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
 DAY = dt.timedelta(days=1)
+Part: TypeAlias = "DayWindow | InstantWindow | int | str"
+"""A part of a stream that is read separately: a window, or the id or name of an object to which rows belong.
+
+A stream that is always read whole has `Never`."""
+
+PartT = TypeVar("PartT", bound="DayWindow | InstantWindow | int | str")
+WindowT = TypeVar("WindowT", bound="DayWindow | InstantWindow")
 Position = TypeVar("Position", dt.date, dt.datetime)
 
 

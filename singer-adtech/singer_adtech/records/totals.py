@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal
+
+from typing_extensions import override
 
 from singer_adtech.errors import DataError, ReadAgainError
+from singer_adtech.progress.windows import PartT
 from singer_adtech.records.row_times import ForeignRowError
 from singer_adtech.records.shapes import flatten
 from singer_adtech.runs.status_line import MOST_WINDOW_LINES
@@ -27,8 +30,7 @@ if TYPE_CHECKING:
     from singer_adtech.logs import StreamLog
     from singer_adtech.records.row_times import RowCheck
     from singer_adtech.records.shapes import RecordShape
-
-PageToken = TypeVar("PageToken")
+    from singer_adtech.runs.metrics import StreamCounts
 
 RowCountCheck = Literal["fail", "warn", "off"]
 
@@ -75,19 +77,21 @@ class PageProgress:
             )
 
 
-class RowCounter:
+class RowCounter(Generic[PartT]):
     """The rows of one window, of the list of one parent, or of a whole list.
 
     Args:
         stream: The stream.
-        window: What is read; None for a whole list.
+        part: The part that is read; None for a whole list.
         known: Digests of records by key that are not emitted if they come with the same digest.
     """
 
-    def __init__(self, stream: RowReader[Any], window: Any, *, known: Mapping[Any, object] | None = None) -> None:
+    def __init__(
+        self, stream: RowReader[PartT], part: PartT | None, *, known: Mapping[Any, object] | None = None
+    ) -> None:
         self._stream = stream
         self._keys = tuple(stream.primary_keys)
-        name = stream.window_name(window)
+        name = stream.part_name(part)
         self._where = f"{name}: " if name else ""
         # A connection test reads one record, and nothing twice.
         testing = bool(stream.ABORT_AT_RECORD_COUNT)
@@ -191,8 +195,14 @@ MISSING_ROWS_REMEDY = (
 """What a user can do about rows that are missing."""
 
 
-class RowReader(SyncedStream[PageToken]):
+class RowReader(SyncedStream, Generic[PartT]):
     """How a stream reads the rows of a window, of the list of one parent, or of a whole list."""
+
+    @property
+    @override
+    @abstractmethod
+    def counts(self) -> StreamCounts:
+        """The counts of this stream in this run."""
 
     @property
     @abstractmethod
@@ -205,7 +215,7 @@ class RowReader(SyncedStream[PageToken]):
         """The stream's schema, compiled."""
 
     @abstractmethod
-    def pages(self, context: Context | None, window: Any = None) -> Iterator[requests.Response]:
+    def pages(self, context: Context | None, part: PartT | None = None) -> Iterator[requests.Response]:
         """Fetch the pages of a window, or of the whole list, in order."""
 
     equal_rows_are_one: bool = False
@@ -215,7 +225,7 @@ class RowReader(SyncedStream[PageToken]):
         """Return the vendor's total of rows in the window or list, if an answer tells it."""
         return None
 
-    def flat_row(self, row: dict[str, Any], window: Any) -> dict[str, Any]:  # noqa: ARG002 - for subclasses
+    def flat_row(self, row: dict[str, Any], part: PartT | None) -> dict[str, Any]:  # noqa: ARG002 - for subclasses
         """Make a row as sent, of a window or a whole list, into flat names and values."""
         return flatten(row, objects=self.shape.objects, arrays=self.shape.arrays)
 
@@ -235,7 +245,7 @@ class RowReader(SyncedStream[PageToken]):
         """
         return False
 
-    def row_check(self, window: Any) -> RowCheck | None:  # noqa: ARG002 - for streams with windows
+    def row_check(self, part: PartT) -> RowCheck | None:  # noqa: ARG002 - for streams with windows
         """Return what finds rows that are not of a window; None if a row does not tell. See `row_times`."""
         return None
 
@@ -249,17 +259,17 @@ class RowReader(SyncedStream[PageToken]):
         """Let progress show the total of a window or a list."""
         self.counts.report_total(total)
 
-    def log_rows(self, rows: int, window: Any = None) -> None:
+    def log_rows(self, rows: int, part: PartT | None = None) -> None:
         """Log how many rows a window or a list has; of very many windows at level DEBUG, as `progress` logs them."""
         level = logging.DEBUG if (self.counts.windows or 0) > MOST_WINDOW_LINES else logging.INFO
-        self.log_lines.log(level, "%s%d rows", f"{self.window_name(window)}: " if window is not None else "", rows)
+        self.log_lines.log(level, "%s%d rows", f"{self.part_name(part)}: " if part is not None else "", rows)
 
-    def window_name(self, window: Any) -> str:
+    def part_name(self, part: PartT | None) -> str:
         """Return what messages call a window; nothing for a whole list."""
-        return f"window {window}" if window is not None else ""
+        return f"window {part}" if part is not None else ""
 
     def read_records(
-        self, context: Context | None, window: Any = None, pages: Iterable[requests.Response] | None = None
+        self, context: Context | None, part: PartT | None = None, pages: Iterable[requests.Response] | None = None
     ) -> Iterator[Record]:
         """Read a window, or the whole list: each key once, and the rows held against the vendor's total.
 
@@ -267,15 +277,15 @@ class RowReader(SyncedStream[PageToken]):
 
         Args:
             context: The stream's context.
-            window: The window, or None for a whole list.
+            part: The part, or None for a whole list.
             pages: Its pages, where they are being fetched already.
         """
-        counter = self.row_counter(window)
-        check = None if window is None else self.row_check(window)
+        counter = self.row_counter(part)
+        check = None if part is None else self.row_check(part)
         while True:
             try:
-                for response in self.pages(context, window) if pages is None else pages:
-                    yield from counter.take(self.page_records(response, window, check), self.total_rows(response))
+                for response in self.pages(context, part) if pages is None else pages:
+                    yield from counter.take(self.page_records(response, part, check), self.total_rows(response))
             except ReadAgainError as error:
                 counter.failed(error)
             else:
@@ -283,18 +293,18 @@ class RowReader(SyncedStream[PageToken]):
                     break
             # Another reading is made in this thread, whoever fetched the first one.
             pages = None
-        self.log_rows(len(counter.rows), window)
+        self.log_rows(len(counter.rows), part)
 
-    def row_counter(self, window: Any) -> RowCounter:
+    def row_counter(self, part: PartT | None) -> RowCounter[PartT]:
         """Return what counts the rows of a window, or of a whole list."""
-        return RowCounter(self, window)
+        return RowCounter(self, part)
 
-    def page_records(self, response: requests.Response, window: Any, check: RowCheck | None) -> Iterable[Record]:
+    def page_records(self, response: requests.Response, part: PartT | None, check: RowCheck | None) -> Iterable[Record]:
         """Make records of a page.
 
         Args:
             response: The page.
-            window: The window, or None for a whole list.
+            part: The part, or None for a whole list.
             check: What finds rows of another window; then no record is given before all rows of the page are checked.
 
         Raises:
@@ -302,11 +312,11 @@ class RowReader(SyncedStream[PageToken]):
         """
         rows: Iterable[Any] = self.parse_response(response)
         if check is None:
-            return (self.shape.record(self.flat_row(row, window)) for row in rows)
+            return (self.shape.record(self.flat_row(row, part)) for row in rows)
         # In place, so that no page is held twice.
         records = list(rows)
         for number, row in enumerate(records):
-            record = records[number] = self.shape.record(self.flat_row(row, window))
+            record = records[number] = self.shape.record(self.flat_row(row, part))
             outside = check(record)
             if outside is not None:
                 raise ForeignRowError(

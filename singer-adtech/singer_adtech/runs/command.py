@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import click
 from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigValidationError, MapExpressionError, StreamMapConfigError
-from singer_sdk.helpers._classproperty import classproperty
-from singer_sdk.plugin_base import SingerCommand, _ConfigInput
+from singer_sdk.plugin_base import SingerCommand
 from typing_extensions import override
 
 from singer_adtech.errors import TapError, shorten
-from singer_adtech.runs.environment import read_environment
+from singer_adtech.runs.environment import read_environment, variable_prefix
 from singer_adtech.runs.inputs import check_catalog, parse_option, read_settings, unwrap_state
+from singer_adtech.sdk.tap import ConfigInput, HookedTap
 from singer_adtech.start import SIGNAL_BASE
 
 if TYPE_CHECKING:
@@ -110,22 +110,21 @@ def line(error: Exception) -> str:
     )
 
 
-class CommandLineTap(Tap):
+class CommandLineTap(HookedTap):
     """singer-sdk's tap with files that are judged when they are read, and one line for whatever goes wrong."""
 
     @override
-    @classproperty
-    def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805
-        # singer-sdk's reader lets a `.env` that lies above its own folder win over exported variables.
-        cls.append_builtin_config(cls.config_jsonschema)
-        return read_environment(cls.config_jsonschema, cls._env_var_prefix, os.environ)
+    def environment_settings(self) -> dict[str, Any]:
+        schema = self.config_jsonschema
+        self.append_builtin_config(schema)
+        return read_environment(schema, variable_prefix(self.name), os.environ)
 
     @override
     @classmethod
-    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> _ConfigInput:
+    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> ConfigInput:
         files = [path for path in value if path != "ENV"]
         merged = {name: setting for path in files for name, setting in read_settings(path).items()}
-        return _ConfigInput(config=merged, parse_env=len(files) < len(value))
+        return ConfigInput(config=merged, parse_env=len(files) < len(value))
 
     @override
     @classmethod
@@ -134,7 +133,7 @@ class CommandLineTap(Tap):
         *,
         about: bool = False,
         about_format: str | None = None,
-        config: _ConfigInput | None = None,
+        config: ConfigInput | None = None,
         state: Parsed | None = None,
         catalog: Parsed | None = None,
     ) -> None:
@@ -149,7 +148,7 @@ class CommandLineTap(Tap):
         """
         super(Tap, cls).invoke(about=about, about_format=about_format)
         cls.print_version(print_fn=cls.logger.info)
-        config = config or _ConfigInput()
+        config = config or ConfigInput()
         tap = cls(
             config=config.config,
             state=None if state is None else unwrap_state(state.value),

@@ -189,6 +189,11 @@ def _nearest(name: str, names: Collection[str]) -> str:
     return f"did you mean `{found[0]}`?" if found else "see `--about` for the settings"
 
 
+def variable_prefix(tap: str) -> str:
+    """Return the beginning of the variables' names of a tap, such as `TAP_X_`."""
+    return f"{tap.upper().replace('-', '_')}_"
+
+
 def _variable(prefix: str, name: str) -> str:
     return f"{prefix}{name.upper().replace('-', '_')}"
 

@@ -9,6 +9,7 @@ from singer_adtech.dates import zone_name
 from singer_adtech.errors import SettingError, error_context
 from singer_adtech.progress.stamps import Stamp
 from singer_adtech.progress.windows import DAY
+from singer_adtech.runs.environment import variable_prefix
 from singer_adtech.runs.inputs import TOLERANCE, listed, state_lines
 from singer_adtech.streams.base import AdTechStream
 from singer_adtech.streams.windowed import WindowStream
@@ -16,10 +17,10 @@ from singer_adtech.streams.windowed import WindowStream
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from singer_adtech.tap import AdTechTap
+    from singer_adtech.connection import ConnectedTap
 
 
-def check_selection(tap: AdTechTap) -> None:
+def check_selection(tap: ConnectedTap) -> None:
     """Refuse to read nothing.
 
     Raises:
@@ -38,7 +39,7 @@ def check_selection(tap: AdTechTap) -> None:
     )
 
 
-def check_resuming(tap: AdTechTap, given: Mapping[str, Any]) -> None:
+def check_resuming(tap: ConnectedTap, given: Mapping[str, Any]) -> None:
     """Refuse a state that the selected streams cannot continue with, and warn of what else is odd with it.
 
     Args:
@@ -62,7 +63,7 @@ def check_resuming(tap: AdTechTap, given: Mapping[str, Any]) -> None:
         tap.logger.warning("%s", line)
 
 
-def _ahead(tap: AdTechTap, streams: list[AdTechStream[Any]]) -> Iterator[str]:
+def _ahead(tap: ConnectedTap, streams: list[AdTechStream[Any]]) -> Iterator[str]:
     """Name the streams whose bookmarks lie in the future, of which nothing would be read until then."""
     ahead = []
     for stream in streams:
@@ -85,7 +86,7 @@ def _instant(position: Any) -> dt.datetime:
     return dt.datetime.combine(position, dt.time(), tzinfo=dt.timezone.utc)
 
 
-def _earlier_start(tap: AdTechTap, streams: list[AdTechStream[Any]]) -> Iterator[str]:
+def _earlier_start(tap: ConnectedTap, streams: list[AdTechStream[Any]]) -> Iterator[str]:
     """Say which days were never read, as `start_date` was moved back, and how to read them."""
     missed: dict[str, dt.date] = {}
     for stream in streams:
@@ -98,7 +99,7 @@ def _earlier_start(tap: AdTechTap, streams: list[AdTechStream[Any]]) -> Iterator
         return
     first = tap.day_range()[0]
     last = max(missed.values()) - DAY
-    prefix = f"{tap.name.upper().replace('-', '_')}_"
+    prefix = variable_prefix(tap.name)
     yield (
         f"`start_date` was moved back to {first}, and the state says that earlier runs began later: the days "
         f"from {first} to {last} ({zone_name(tap.day_zone)}) are not read of {listed(missed)}. Read them by "
@@ -107,7 +108,7 @@ def _earlier_start(tap: AdTechTap, streams: list[AdTechStream[Any]]) -> Iterator
     )
 
 
-def _first_day_read(tap: AdTechTap, stream: WindowStream[Any]) -> dt.date | None:
+def _first_day_read(tap: ConnectedTap, stream: WindowStream[Any]) -> dt.date | None:
     """Return the first day that was read whole, if days before it are asked for and this run does not read them."""
     bookmark, start = stream.bookmark, stream.start
     since: dt.date | dt.datetime | None = bookmark.read_from(start)

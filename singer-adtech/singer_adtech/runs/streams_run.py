@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
     from singer_sdk.streams import Stream
 
+    from singer_adtech.connection import ConnectedTap
     from singer_adtech.runs.metrics import Status
-    from singer_adtech.tap import AdTechTap
 
 MOST_NAMED = 5
 """Failures whose reasons the last line of a run repeats."""
@@ -54,7 +54,7 @@ class StreamsRun:
         testing: Whether this is a connection test, for which one record of each stream is enough.
     """
 
-    def __init__(self, tap: AdTechTap, streams: Iterable[Stream], *, testing: bool = False) -> None:
+    def __init__(self, tap: ConnectedTap, streams: Iterable[Stream], *, testing: bool = False) -> None:
         self._tap = tap
         self._logger: logging.Logger = tap.logger
         self._streams = [one for one in streams if isinstance(one, AdTechStream) and one.parent_stream_type is None]
@@ -217,7 +217,7 @@ def _streams(number: int) -> str:
     return f"{number} stream{'' if number == 1 else 's'}"
 
 
-def selected_streams(tap: AdTechTap) -> list[Stream]:
+def selected_streams(tap: ConnectedTap) -> list[Stream]:
     """Return the streams of a run: those that are selected, and those from which selected ones follow."""
     selected = []
     for stream in tap.streams.values():

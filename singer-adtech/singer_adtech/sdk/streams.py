@@ -1,14 +1,17 @@
-"""What singer-sdk does around the records of a stream, and is done differently here.
+"""singer-sdk's stream: when messages are written around its records.
 
 singer-sdk writes ACTIVATE_VERSION before the first request, so that a loader deletes the table of a stream that then
-fails; it logs an ERROR for whatever ends a stream, a connection test that passes too; and it moves bookmarks by
-records, where this library moves them by windows read whole (see `bookmarks`).
+fails. It logs an ERROR for whatever ends a stream, even for a connection test that passes. It moves bookmarks by
+records, where this library moves them by windows read whole (see `progress.bookmarks`).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar, cast
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from singer_sdk.exceptions import AbortedSyncFailedException, AbortedSyncPausedException
+from singer_sdk.singerlib import StateMessage
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from singer_sdk.streams.rest import RESTStream
 from typing_extensions import override
@@ -16,24 +19,31 @@ from typing_extensions import override
 if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
 
-    from singer_adtech.runs.metrics import StreamCounts
-    from singer_adtech.tap import AdTechTap
-
-PageToken = TypeVar("PageToken")
+    from singer_adtech.sdk.tap import HookedTap
 
 
-class SyncedStream(RESTStream[PageToken]):
+class RowCounts(Protocol):
+    """The counts of a stream in this run."""
+
+    rows: int
+    """Records written."""
+
+    read_whole: bool
+    """Whether no row that the stream has was passed over."""
+
+
+class SyncedStream(RESTStream[Any]):
     """A stream that is activated once it was read whole."""
 
     @property
-    def tap(self) -> AdTechTap:
+    def tap(self) -> HookedTap:
         """The tap of this stream."""
-        return cast("AdTechTap", self._tap)
+        return cast("HookedTap", self._tap)
 
     @property
-    def counts(self) -> StreamCounts:
-        """The numbers of this stream in this run."""
-        return self.tap.run_metrics.of(self.name)
+    @abstractmethod
+    def counts(self) -> RowCounts:
+        """The counts of this stream in this run."""
 
     @override  # type: ignore[misc]  # final in singer-sdk, which activates before the first request
     def sync(self, context: Context | None = None) -> None:
@@ -49,25 +59,36 @@ class SyncedStream(RESTStream[PageToken]):
             and self.emit_activate_version_messages
             and self.ABORT_AT_RECORD_COUNT is None
         )
-        version = self._initialized_at // 1000
+        version = self.tap.initialized_at // 1000
         self._stream_version = version if versioned else None
         if self.selected:
-            self._write_schema_message()
+            self.write_schema()
         counts = self.counts
-        for number, _ in enumerate(self._sync_records(context), start=1):
-            counts.rows = number
+        try:
+            for number, _ in enumerate(self._sync_records(context), start=1):
+                counts.rows = number
+        except (AbortedSyncFailedException, AbortedSyncPausedException):
+            self.tap.flush()  # a connection test has its record
+            raise
+        # No STATE is written that equals the last one; the records before it must go out nevertheless.
+        self.tap.flush()
         if versioned and counts.read_whole:
             self._write_activate_version_message(version)
 
-    @override
-    def get_replication_key_signpost(self, context: Context | None = None) -> None:
-        return None
+    def write_schema(self) -> None:
+        """Write the SCHEMA message of this stream."""
+        self._write_schema_message()
 
-    @override
-    def _write_state_message(self) -> None:
-        super()._write_state_message()
-        # No STATE is written that equals the last one; the records before it must go out nevertheless.
-        self.tap.flush()
+    def write_record(self, record: Record) -> None:
+        """Write the RECORD message of a record: its selected columns, mapped as the settings say."""
+        self._write_record_message(record)
+
+    def write_state(self) -> None:
+        """Write a STATE message, even one that equals the message before, which singer-sdk's own writer would not."""
+        before = self.tap.states_written
+        self.tap.state_writer.write_state(self.tap_state)
+        if self.tap.states_written == before:
+            self.tap.write_message(StateMessage(value=self.tap_state))
 
     @override
     def _write_starting_replication_value(self, context: Context | None) -> None:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import sys
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import requests
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from typing_extensions import override
 
 from singer_adtech.errors import error_context
-from singer_adtech.fetching.pages import WindowedPage, read_pages
+from singer_adtech.fetching.pages import PartPage, read_pages
 from singer_adtech.http.responses import check_json, check_status
 from singer_adtech.logs import StreamLog
 from singer_adtech.progress.continued import ContinuedStream
+from singer_adtech.progress.windows import PartT
 from singer_adtech.records.shapes import EXTRA, RecordShape, same_columns
 from singer_adtech.records.totals import RowReader
 
@@ -24,14 +25,14 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.pagination import BaseAPIPaginator
     from singer_sdk.singerlib import Catalog
-    from singer_sdk.streams.rest import HTTPRequest
+    from singer_sdk.streams.rest import HTTPRequest, PageContext
 
+    from singer_adtech.connection import ConnectedTap
     from singer_adtech.http.auth import Authenticator
+    from singer_adtech.runs.metrics import StreamCounts
 
-PageToken = TypeVar("PageToken")
 
-
-class AdTechStream(ContinuedStream, RowReader[PageToken]):
+class AdTechStream(ContinuedStream, RowReader[PartT]):
     """A stream of one endpoint, read whole.
 
     A subclass declares attributes; its vendor's base class says how a page is asked for (`get_http_request`), how pages
@@ -46,6 +47,21 @@ class AdTechStream(ContinuedStream, RowReader[PageToken]):
 
     private_columns: ClassVar[tuple[str, ...]] = ()
     """Columns whose values no message quotes: capabilities, code, personal data."""
+
+    @property
+    @override
+    def tap(self) -> ConnectedTap:
+        return cast("ConnectedTap", super().tap)
+
+    @property
+    @override
+    def counts(self) -> StreamCounts:
+        return self.tap.run_metrics.of(self.name)
+
+    @property
+    @override
+    def account(self) -> str | None:
+        return self.tap.account
 
     @property
     @override
@@ -116,16 +132,20 @@ class AdTechStream(ContinuedStream, RowReader[PageToken]):
 
     # How pages and rows are read
 
-    def request_label(self, window: Any) -> str:
-        """Return what log lines say of a request beside the stream's name."""
-        return f", {self.window_name(window)}" if window is not None else ""
+    def part_of(self, page: PageContext[Any]) -> PartT | None:
+        """Return the part of a page that `get_http_request` received; None for a page of the whole list."""
+        return cast("PartPage[PartT]", page).part if isinstance(page, PartPage) else None
+
+    def request_label(self, part: PartT | None) -> str:
+        """Return the part in the log lines of a request, after the stream's name."""
+        return f", {self.part_name(part)}" if part is not None else ""
 
     def fetch(self, request: HTTPRequest, *, label: str = "", counted_as: str | None = None) -> requests.Response:
         """Send a request of this stream.
 
         Args:
             request: What `get_http_request` made.
-            label: What log lines say of it beside the stream's name.
+            label: Added to the stream's name in log lines.
             counted_as: The path for which budgets count it, if it is not its own.
 
         Returns:
@@ -149,14 +169,14 @@ class AdTechStream(ContinuedStream, RowReader[PageToken]):
         )
 
     @override
-    def pages(self, context: Context | None, window: Any = None) -> Iterator[requests.Response]:
-        label = self.request_label(window)
+    def pages(self, context: Context | None, part: PartT | None = None) -> Iterator[requests.Response]:
+        label = self.request_label(part)
         # A connection test reads one record: nothing is fetched ahead for it.
         parallel = 1 if self.ABORT_AT_RECORD_COUNT else self.parallel_pages
         paginator = cast("BaseAPIPaginator[Any]", self.get_new_paginator())
 
         def fetch(token: object) -> requests.Response:
-            page = WindowedPage(stream_context=context, next_page_token=token, window=window)
+            page = PartPage(stream_context=context, next_page_token=token, part=part)
             return self.fetch(self.get_http_request(page=page), label=label)
 
         return read_pages(paginator, fetch, parallel=parallel)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from contextlib import closing
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from typing_extensions import override
 
@@ -25,17 +25,18 @@ if TYPE_CHECKING:
     import requests
     from singer_sdk.helpers.types import Context, Record
 
-PageToken = TypeVar("PageToken")
+
+ParentId: TypeAlias = "int | str"
 
 
-class ChildStream(AdTechStream[PageToken]):
-    """A list for each parent; the parent stands as `window` in `get_http_request` and `flat_row`."""
+class ChildStream(AdTechStream[ParentId]):
+    """A list for each parent. The part of a page and of a row is the parent's id."""
 
     parent_key: str
     """The column that holds the parent's id."""
 
     @abstractmethod
-    def parent_ids(self, context: Context | None) -> Iterable[int | str]:
+    def parent_ids(self, context: Context | None) -> Iterable[ParentId]:
         """Read the ids of all parents."""
 
     @property
@@ -50,21 +51,21 @@ class ChildStream(AdTechStream[PageToken]):
         return super().parallel_pages
 
     @override
-    def window_name(self, window: Any) -> str:
-        return f"{self.parent_key} {window}" if window is not None else ""
+    def part_name(self, part: ParentId | None) -> str:
+        return f"{self.parent_key} {part}" if part is not None else ""
 
     @override
     def report_total(self, total: int) -> None:
         """Show none: it is of one parent's list, and rows are counted over all."""
 
     @override
-    def log_rows(self, rows: int, window: Any = None) -> None:
+    def log_rows(self, rows: int, part: ParentId | None = None) -> None:
         # One line for each of thousands of parents would say nothing.
-        self.log_lines.debug("%s: %d rows", self.window_name(window), rows)
+        self.log_lines.debug("%s: %d rows", self.part_name(part), rows)
 
     @override
-    def flat_row(self, row: dict[str, Any], window: Any) -> dict[str, Any]:
-        return {**super().flat_row(row, window), self.parent_key: window}
+    def flat_row(self, row: dict[str, Any], part: ParentId | None) -> dict[str, Any]:
+        return {**super().flat_row(row, part), self.parent_key: part}
 
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
@@ -75,7 +76,7 @@ class ChildStream(AdTechStream[PageToken]):
             parallel = 1 if self.ABORT_AT_RECORD_COUNT else self.parallel_parents
             sources = (partial(self.pages, context, parent) for parent in parents)
             # Closed whatever happens, so that no thread goes on asking for lists that nobody will take.
-            not_found: list[int | str] = []
+            not_found: list[ParentId] = []
             with closing(read_ahead(sources, parallel=parallel)) as readers:
                 for parent, pages in zip(parents, readers, strict=False):
                     yield from self._of_parent(context, parent, pages, not_found)
@@ -83,7 +84,7 @@ class ChildStream(AdTechStream[PageToken]):
                 self,
                 not_found,
                 of=len(parents),
-                name=self.window_name,
+                name=self.part_name,
                 listed=lambda: set(self.parent_ids(context)),
                 read=partial(self._of_parent, context),
             )
@@ -92,15 +93,15 @@ class ChildStream(AdTechStream[PageToken]):
     def _of_parent(
         self,
         context: Context | None,
-        parent: int | str,
+        parent: ParentId,
         pages: Iterator[requests.Response] | None = None,
-        not_found: list[int | str] | None = None,
+        not_found: list[ParentId] | None = None,
     ) -> Iterator[Record]:
         """Read the list of a parent, which may not be found if there is a list to note it in."""
         try:
             yield from self.read_records(context, parent, pages)
         except DataError as error:
-            error.window = error.window or self.window_name(parent)
+            error.window = error.window or self.part_name(parent)
             raise
         except NotFoundError:
             if not_found is None:

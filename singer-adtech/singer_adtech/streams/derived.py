@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
-from typing_extensions import override
+from typing_extensions import Never, override
 
 from singer_adtech.errors import error_context
+from singer_adtech.progress.windows import PartT
 from singer_adtech.streams.base import AdTechStream
 
 if TYPE_CHECKING:
@@ -23,10 +24,8 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.metrics import Counter
 
-PageToken = TypeVar("PageToken")
 
-
-class DerivedStream(AdTechStream[Any]):
+class DerivedStream(AdTechStream[Never]):
     """A stream whose `parent_stream_type` is a `DerivingStream`, which writes it."""
 
     state_partitioning_keys = ()
@@ -48,19 +47,19 @@ class DerivedStream(AdTechStream[Any]):
 
     def begin(self) -> Counter:
         """Write the SCHEMA message; returns a counter of records, not yet running."""
-        self._write_schema_message()
+        self.write_schema()
         return self.get_record_counter()
 
     def write(self, record: Record | None, counter: Counter) -> None:
         """Write the records that follow from one of the parent; those of `last_rows` if it is None."""
         with error_context(stream=self.name):
             for row in self.last_rows() if record is None else self.rows(record):
-                self._write_record_message(self.shape.record(row))
+                self.write_record(self.shape.record(row))
                 self.counts.rows += 1
                 counter.increment()
 
 
-class DerivingStream(AdTechStream[PageToken]):
+class DerivingStream(AdTechStream[PartT]):
     """A stream with derived ones. It comes before the base class that reads records."""
 
     @override
@@ -82,8 +81,7 @@ class DerivingStream(AdTechStream[PageToken]):
             stream.write(record, counter)
         except Exception as error:
             # The bookmark of an incremental parent covers both, and must not move past what is missing.
-            run = self.tap.streams_run
-            if self.replication_method != REPLICATION_FULL_TABLE or run is None or not run.goes_on(stream, error):
+            if self.replication_method != REPLICATION_FULL_TABLE or not self.tap.continues_without(stream, error):
                 raise
             return False
         return True

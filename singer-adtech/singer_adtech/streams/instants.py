@@ -14,7 +14,6 @@ from singer_adtech.errors import SettingError
 from singer_adtech.progress.bookmarks import InstantBookmark
 from singer_adtech.progress.windows import DAY, InstantWindow, WindowPlan, earlier, instant_windows, plan_instants
 from singer_adtech.records.row_times import outside_instants
-from singer_adtech.streams.base import PageToken
 from singer_adtech.streams.windowed import WindowStream
 
 if TYPE_CHECKING:
@@ -87,7 +86,7 @@ def instant_range(config: Mapping[str, Any], now: dt.datetime) -> InstantRange:
     return InstantRange(start, min(limit, now), limit)
 
 
-class InstantWindowStream(WindowStream[PageToken]):
+class InstantWindowStream(WindowStream[InstantWindow]):
     """Windows of equal length between two instants."""
 
     @abstractmethod

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from singer_sdk.streams.rest import PageContext
 from typing_extensions import override
 
 from singer_adtech.errors import DataError, error_context
-from singer_adtech.fetching.pages import WindowedPage
 from singer_adtech.fetching.parallel import in_background
 from singer_adtech.progress.bookmarks import Bookmark
 from singer_adtech.progress.stamps import Stamp, StampBookmark
@@ -251,7 +251,7 @@ class KeysetStream(AdTechStream[Any]):
         """Return what begins the request for a position, and gives what waits for its response."""
 
         def send(position: KeysetPosition) -> requests.Response:
-            page = WindowedPage(stream_context=context, next_page_token=position)
+            page: PageContext[KeysetPosition] = PageContext(stream_context=context, next_page_token=position)
             return self.fetch(self.get_http_request(page=page))
 
         # A connection test reads one record: nothing is fetched ahead for it.

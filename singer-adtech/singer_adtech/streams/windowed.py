@@ -15,9 +15,9 @@ from singer_adtech.errors import error_context
 from singer_adtech.fetching.prefetching import read_ahead
 from singer_adtech.progress.bookmarks import Bookmark, DayBookmark
 from singer_adtech.progress.signatures import check_account
-from singer_adtech.progress.windows import DayWindow, WindowPlan, day_windows, first_day, plan_days
+from singer_adtech.progress.windows import DayWindow, WindowPlan, WindowT, day_windows, first_day, plan_days
 from singer_adtech.records.row_times import outside_days
-from singer_adtech.streams.base import AdTechStream, PageToken
+from singer_adtech.streams.base import AdTechStream
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -26,12 +26,13 @@ if TYPE_CHECKING:
 
     import requests
     from singer_sdk.helpers.types import Context, Record
+    from singer_sdk.streams.rest import PageContext
 
     from singer_adtech.progress.bookmarks import BookmarkKind
     from singer_adtech.records.row_times import RowCheck
 
 
-class WindowStream(AdTechStream[PageToken]):
+class WindowStream(AdTechStream[WindowT]):
     """An incremental stream that is read in windows, of which each moves the bookmark once it is read whole."""
 
     @property
@@ -45,7 +46,7 @@ class WindowStream(AdTechStream[PageToken]):
         return Bookmark(self, self.bookmark_kind)
 
     @abstractmethod
-    def windows(self, bookmark: Bookmark) -> Iterator[Any]:
+    def windows(self, bookmark: Bookmark) -> Iterator[WindowT]:
         """Return the windows of this run, in order."""
 
     @abstractmethod
@@ -58,7 +59,7 @@ class WindowStream(AdTechStream[PageToken]):
         """Where reading begins without a bookmark."""
 
     @abstractmethod
-    def position_after(self, window: Any) -> Any:
+    def position_after(self, window: WindowT) -> Any:
         """Return the bookmark of a window read whole."""
 
     @property
@@ -78,7 +79,11 @@ class WindowStream(AdTechStream[PageToken]):
         declared = cast("object", type(self).replication_key)
         return declared if isinstance(declared, str) else self.replication_key
 
-    def pages_ahead(self, context: Context | None, window: Any) -> Iterator[requests.Response]:
+    def window_of(self, page: PageContext[Any]) -> WindowT:
+        """Return the window of a page that `get_http_request` received."""
+        return cast("WindowT", self.part_of(page))
+
+    def pages_ahead(self, context: Context | None, window: WindowT) -> Iterator[requests.Response]:
         """Fetch the pages of a window, perhaps before its turn and in another thread.
 
         A window that may be asked for only in its turn gives none here, and `read_records` fetches them.
@@ -112,7 +117,7 @@ class WindowStream(AdTechStream[PageToken]):
                         self.counts.window_done(window, restated=stands is not None and position <= stands)
 
 
-class DayWindowStream(WindowStream[PageToken]):
+class DayWindowStream(WindowStream[DayWindow]):
     """Windows of calendar days."""
 
     @property

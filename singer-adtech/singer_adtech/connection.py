@@ -1,0 +1,204 @@
+"""The part of a tap that its streams share: settings, time, one session, one authenticator, budgets and metrics."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+from abc import abstractmethod
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
+
+from typing_extensions import override
+
+from singer_adtech.clock import Clock
+from singer_adtech.dates import date_range
+from singer_adtech.http.allowed_requests import READ_ANYTHING
+from singer_adtech.http.budgets import Budgets, Family
+from singer_adtech.http.downloads import BodyLimits
+from singer_adtech.http.requester import Requester
+from singer_adtech.http.retries import RetryPolicy
+from singer_adtech.http.session import Session
+from singer_adtech.records.writer import MessageWriter
+from singer_adtech.runs.metrics import RunMetrics
+from singer_adtech.runs.status_line import Progress
+from singer_adtech.sdk.tap import HookedTap
+from singer_adtech.settings import zone
+
+if TYPE_CHECKING:
+    import logging
+    from contextlib import AbstractContextManager
+    from zoneinfo import ZoneInfo
+
+    from singer_sdk.streams import Stream
+
+    from singer_adtech.http.allowed_requests import Rule
+    from singer_adtech.http.auth import Authenticator
+    from singer_adtech.http.shared_budgets import SharedFolder
+
+
+class ConnectedTap(HookedTap):
+    """A tap whose streams share a session, an authenticator and budgets."""
+
+    families: ClassVar[tuple[Family, ...]] = ()
+    """The vendor's request limits."""
+
+    retry_policy: ClassVar[RetryPolicy] = RetryPolicy()
+    """When requests are repeated."""
+
+    allowed_requests: ClassVar[tuple[Rule, ...]] = READ_ANYTHING
+    """The methods and paths below `api_url` that the tap may send; whatever else is asked for is refused unsent."""
+
+    unlimited_requests: ClassVar[tuple[str, ...]] = ()
+    """Paths, with `*` for anything, for which the vendor documents no limit; every other one is in a family."""
+
+    follow_redirects: ClassVar[bool] = True
+    """Whether a redirect within the vendor's host is followed."""
+
+    clock: ClassVar[Clock] = Clock()
+    """Where time comes from."""
+
+    dates_as_written: ClassVar[bool] = False
+    """Whether an instant in `start_date` or `end_date` means the day that is written, whatever its offset."""
+
+    account: str | None = None
+    """Which account the vendor's answers are of, an id or a hash; set by streams or the login. See `signatures`."""
+
+    @abstractmethod
+    def make_authenticator(self) -> Authenticator:
+        """Make the authenticator that all streams of the run share."""
+
+    @property
+    def api_url(self) -> str:
+        """The vendor's base address, without a slash at its end."""
+        url: str = self.config["api_url"]
+        return url.rstrip("/")
+
+    @cached_property
+    def run_start(self) -> dt.datetime:
+        """When the run began, in UTC; all streams of a run mean the same by "now"."""
+        return self.clock.now()
+
+    @property
+    def day_zone(self) -> ZoneInfo | dt.timezone:
+        """The zone whose days are read: that of the setting `time_zone`; UTC without one.
+
+        Raises:
+            SettingError: There is no such zone.
+        """
+        name: str | None = self.config.get("time_zone")
+        return zone(name) if name else dt.timezone.utc
+
+    def day_range(self, day_zone: ZoneInfo | dt.timezone | None = None) -> tuple[dt.date, dt.date]:
+        """Return the first and the last day that the settings ask for.
+
+        Args:
+            day_zone: The zone whose days are meant, if it is not `day_zone`.
+        """
+        return date_range(self.config, day_zone or self.day_zone, self.run_start, as_written=self.dates_as_written)
+
+    @cached_property
+    def authenticator(self) -> Authenticator:
+        """The authenticator of this run."""
+        return self.make_authenticator()
+
+    @cached_property
+    def session(self) -> Session:
+        """The connections of this run."""
+        return Session(
+            self.api_url,
+            connections=self.config.get("parallel_requests", 1) + 1,
+            timeout=self.config["request_timeout"],
+            follow_redirects=self.follow_redirects,
+            allowed=self.request_rules(),
+            limits=BodyLimits.of(self.config, self.config_jsonschema["properties"]),
+        )
+
+    def request_rules(self) -> tuple[Rule, ...]:
+        """Return the methods and paths of this run; `allowed_requests`, unless settings have a say."""
+        return self.allowed_requests
+
+    def request_limits(self) -> tuple[Family, ...]:
+        """Return the request limits of this run; `families`, unless settings have a say."""
+        return self.families
+
+    @cached_property
+    def shared_folder(self) -> SharedFolder | None:
+        """Where runs of this tap meet that keep the vendor's limits together; None if each keeps them alone.
+
+        Raises:
+            SettingError: The setting `budget_folder` names a folder that cannot be used.
+        """
+        folder: str | None = self.config.get("budget_folder")
+        if folder is None:
+            return None
+        # Not at the top: whoever does not set it shall not pay for the import of the library that locks files.
+        from singer_adtech.http.shared_budgets import SharedFolder  # noqa: PLC0415 - as said above
+
+        return SharedFolder(folder, tap=self.name, api_url=self.api_url)
+
+    @cached_property
+    def budgets(self) -> Budgets:
+        """How many requests may start and be in flight."""
+        if self.shared_folder is None:
+            return Budgets(self.request_limits(), self.clock, self.logger)
+        from singer_adtech.http.shared_budgets import SharedBudgets  # noqa: PLC0415 - as for the folder
+
+        return SharedBudgets(
+            self.request_limits(),
+            self.clock,
+            folder=self.shared_folder,
+            in_flight=self.config.get("parallel_requests", 1),
+            logger=self.logger,
+        )
+
+    def exclusive(
+        self, what: str, logger: logging.Logger | logging.LoggerAdapter[logging.Logger]
+    ) -> AbstractContextManager[None]:
+        """Be the only run that uses something of which the vendor allows one at a time.
+
+        Args:
+            what: One lower-case word for it, such as `report`.
+            logger: Logs one line if another run is using it.
+
+        Returns:
+            A context that waits for the other runs; it does nothing unless runs share a folder.
+        """
+        return contextlib.nullcontext() if self.shared_folder is None else self.shared_folder.alone(what, logger)
+
+    @cached_property
+    def progress(self) -> Progress:
+        """What shows how far this run is."""
+        return Progress(self.name, self.clock, self.logger)
+
+    @cached_property
+    def run_metrics(self) -> RunMetrics:
+        """The numbers of this run."""
+        return RunMetrics(self.clock, self.progress.update)
+
+    @cached_property
+    def requester(self) -> Requester:
+        """What sends the requests of this run."""
+        return Requester(
+            self.api_url,
+            session=self.session,
+            budgets=self.budgets,
+            policy=self.retry_policy,
+            clock=self.clock,
+            user_agent=self.config.get("user_agent") or f"{self.name}/{self.plugin_version}",
+            logger=self.logger,
+            own=self.run_metrics.own,
+        )
+
+    @property
+    @override
+    def states_written(self) -> int:
+        return getattr(self.message_writer, "states_written", 0)
+
+    @override
+    def flush(self) -> None:
+        if isinstance(self.message_writer, MessageWriter):
+            self.message_writer.flush()
+
+    def continues_without(self, stream: Stream, error: Exception) -> bool:  # noqa: ARG002 - for taps with such streams
+        """Note that a derived stream failed; returns whether its parent is read on."""
+        return False
