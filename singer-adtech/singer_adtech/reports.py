@@ -312,7 +312,12 @@ class ReportStream(DayWindowStream):
         self.primary_keys = primary_keys
         self.replication_key = replication_key
         self._time_column = replication_key
-        self._nulls = {name: self.null_keys[columns[name].kind] for name in report.dimensions if name in primary_keys}
+        self._nulls = {name: self.null_keys[columns[name].kind] for name in self.dimensions_without_null}
+
+    @property
+    def dimensions_without_null(self) -> Collection[str]:
+        """Dimensions in which null is replaced by a value of `null_keys`."""
+        return [name for name in self.report.dimensions if name in self.primary_keys]
 
     @property
     @override

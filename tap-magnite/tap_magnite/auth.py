@@ -1,4 +1,4 @@
-"""The session of a run (Public API Guide, "Authentication"): one login, one Cookie header, one log-out."""
+"""The authenticator: one login, one Cookie header, one logout per run (Public API Guide, "Authentication")."""
 
 from __future__ import annotations
 
@@ -15,7 +15,14 @@ from singer_adtech.http.responses import check_json
 from singer_adtech.redaction import REDACTOR
 from typing_extensions import override
 
-from tap_magnite.answers import INVALID_CREDENTIALS, SESSION_TIMEOUT, check_answer, error_body, read_object, said
+from tap_magnite.responses import (
+    INVALID_CREDENTIALS,
+    SESSION_TIMEOUT,
+    check_response,
+    description,
+    error_body,
+    read_object,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -135,7 +142,7 @@ class SessionAuthenticator(TokenAuthenticator):
             if locked:
                 self._lock.release()
 
-    def say(self, session: Session, request: requests.Request) -> None:
+    def send_once(self, session: Session, request: requests.Request) -> None:
         """Send one request with the session as it is: no renewal, no repetition.
 
         Raises:
@@ -155,8 +162,8 @@ def _check_login(response: requests.Response) -> None:
     error = error_body(response) or {}
     refused = response.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
     if refused or error.get("errorCode") == INVALID_CREDENTIALS:
-        raise VendorError(f"the login was refused: {said(response)}", _CHECK_KEYS)
-    check_answer(response, {SESSION_TIMEOUT: _CHECK_KEYS, HTTPStatus.NOT_FOUND: "check `api_url`"})
+        raise VendorError(f"the login was refused: {description(response)}", _CHECK_KEYS)
+    check_response(response, {SESSION_TIMEOUT: _CHECK_KEYS, HTTPStatus.NOT_FOUND: "check `api_url`"})
 
 
 def _cookies(response: requests.Response) -> dict[str, str]:

@@ -1,9 +1,8 @@
-"""How every endpoint of the API is asked: no pages, no parameters, bare arrays (Public API Guide, "API Patterns")."""
+"""The base streams: GET without parameters or pages, bare arrays (Public API Guide, "API Patterns")."""
 
 from __future__ import annotations
 
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from singer_adtech.progress.windows import PartT
 from singer_adtech.streams.base import AdTechStream
@@ -13,14 +12,15 @@ from singer_sdk.streams.rest import HTTPRequest, PageContext
 from typing_extensions import override
 
 from tap_magnite import schemas
-from tap_magnite.answers import check_answer, read_array
+from tap_magnite.responses import check_response, read_array
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     import requests
+    from singer_adtech.tap import AdTechTap
 
-    from tap_magnite.tap import TapMagnite
+    from tap_magnite.api import MagniteApi
 
 SCHEMAS = SchemaDirectory(schemas)
 
@@ -28,10 +28,9 @@ SCHEMAS = SchemaDirectory(schemas)
 class MagniteStream(AdTechStream[PartT]):
     """One endpoint that answers with a bare array."""
 
-    @property
-    @override
-    def tap(self) -> TapMagnite:
-        return cast("TapMagnite", super().tap)
+    def __init__(self, tap: AdTechTap, api: MagniteApi, **kwargs: Any) -> None:
+        super().__init__(tap, **kwargs)
+        self.api = api
 
     @property
     def resource(self) -> str:
@@ -66,15 +65,10 @@ class MagniteStream(AdTechStream[PartT]):
 
     @override
     def validate_response(self, response: requests.Response) -> None:
-        check_answer(response, self.remedies)
+        check_response(response, self.remedies)
 
 
 class ListStream(MagniteStream[int | str]):
     """A list that is read whole, with a schema in `schemas/`."""
 
     schema = StreamSchema(SCHEMAS)
-
-
-def not_found(response: requests.Response) -> bool:
-    """Tell whether an answer is a 404."""
-    return response.status_code == HTTPStatus.NOT_FOUND

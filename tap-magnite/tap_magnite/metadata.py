@@ -1,7 +1,7 @@
-"""Query sources and their fields: an address that the guide and working clients spell differently.
+"""Query sources and their fields. The guide and public clients disagree about the path.
 
-The guide has `/query/sources` and a source's id in the path; public client code has `/queries/sources` and its name.
-What works is found out once for a run.
+The guide has `/query/sources` with the id of a source in the path; public client code has `/queries/sources` with its
+name. A run tries both and keeps the one that works.
 """
 
 from __future__ import annotations
@@ -9,141 +9,119 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
-import requests
-from singer_adtech.errors import VendorError
+from singer_adtech.errors import NotFoundError, VendorError
 
-from tap_magnite.answers import check_answer, read_array
-from tap_magnite.client import not_found
+from tap_magnite.responses import check_response, not_found, read_array
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import requests
     from singer_adtech.runs.metrics import RequestCounts
-
-    from tap_magnite.tap import TapMagnite
 
 BASES = ("/query/sources", "/queries/sources")
 Kind = Literal["dimensions", "metrics"]
-Word = Literal["name", "id"]
+Spelling = Literal["name", "id"]
 
-
-class NotHereError(VendorError):
-    """404: nothing stands under this address."""
+_REMEDY = "set `query_sources_path` to the path of your account"
 
 
 class Metadata:
-    """The lists of a run; each is asked for once.
+    """The lists of query sources, dimensions and metrics; each is requested once in a run.
 
     Args:
-        tap: The tap.
+        send: Sends a request, see `MagniteApi.send`.
+        path: The setting `query_sources_path`; None to try `BASES`.
     """
 
-    def __init__(self, tap: TapMagnite) -> None:
-        self._tap = tap
-        given: str | None = tap.config.get("query_sources_path")
-        self._bases: tuple[str, ...] = (given.rstrip("/"),) if given else BASES
-        self._words: tuple[Word, ...] = ("name", "id")
+    def __init__(self, send: Callable[..., requests.Response], path: str | None) -> None:
+        self._send = send
+        self._bases: tuple[str, ...] = (path.rstrip("/"),) if path else BASES
+        self._spellings: tuple[Spelling, ...] = ("name", "id")
         self._sources: requests.Response | None = None
         self._fields: dict[tuple[str, Kind], requests.Response] = {}
         self._missing = ""
 
-    def sources(
-        self, check_body: Callable[[requests.Response], None], label: str, counts: RequestCounts | None = None
-    ) -> requests.Response:
+    def sources(self, label: str, counts: RequestCounts | None = None) -> requests.Response:
         """Return the list of sources.
 
         Args:
-            check_body: Refuses a body that is not whole.
-            label: What log lines call the request.
-            counts: The numbers of the stream that asks; None in discovery.
+            label: The name of the request in log lines.
+            counts: The request counts of the stream; None in discovery.
 
         Raises:
-            VendorError: No base has it, or the vendor refused.
+            VendorError: The list was not found, or the vendor refused the request.
         """
         if self._sources is None:
             for base in self._bases:
-                self._sources = self._get(base, check_body, label, counts)
+                self._sources = self._get(base, label, counts)
                 if self._sources is not None:
                     self._bases = (base,)
                     break
             else:
-                raise VendorError(self._missing, self._remedy)
+                raise VendorError(self._missing, _REMEDY)
         return self._sources
 
-    def fields(
-        self,
-        source: str,
-        kind: Kind,
-        check_body: Callable[[requests.Response], None],
-        label: str,
-        counts: RequestCounts | None = None,
-    ) -> requests.Response:
+    def fields(self, source: str, kind: Kind, label: str, counts: RequestCounts | None = None) -> requests.Response:
         """Return the list of a source's dimensions or metrics.
 
         Args:
-            source: The source's name.
-            kind: Which of the two.
-            check_body: Refuses a body that is not whole.
-            label: What log lines call the request.
-            counts: The numbers of the stream that asks; None in discovery.
+            source: The name of the source.
+            kind: The kind of fields.
+            label: The name of the request in log lines.
+            counts: The request counts of the stream; None in discovery.
 
         Raises:
-            VendorError: No spelling of the address has it, or the vendor refused.
+            VendorError: The list was not found, or the vendor refused the request.
         """
         if (source, kind) in self._fields:
             return self._fields[source, kind]
-        self._missing = "it has no id, and is not known by its name"
-        for base, word, text in self._spellings(source, check_body, label, counts):
-            response = self._get(f"{base}/{quote(text, safe='')}/{kind}", check_body, label, counts)
+        self._missing = "it has no id, and its name was not found"
+        for base, spelling, text in self._addresses(source, label, counts):
+            response = self._get(f"{base}/{quote(text, safe='')}/{kind}", label, counts)
             if response is not None:
-                # For the next source the same spelling first, and the other all the same: it may lack an id.
-                self._bases, self._words = (base,), (word, *(other for other in self._words if other != word))
+                # The next source tries this spelling first, then the other one: a source may have no id.
+                self._bases = (base,)
+                self._spellings = (spelling, *(other for other in self._spellings if other != spelling))
                 self._fields[source, kind] = response
                 return response
-        raise VendorError(f"source {source}: {self._missing}", f"check the name of the source; {self._remedy}")
+        raise VendorError(f"source {source}: {self._missing}", f"check the name of the source; {_REMEDY}")
 
-    def _spellings(
-        self, source: str, check_body: Callable[[requests.Response], None], label: str, counts: RequestCounts | None
-    ) -> Iterator[tuple[str, Word, str]]:
+    def types(self, source: str, kind: Kind) -> dict[str, str]:
+        """Return the ids of a source's dimensions or metrics with their types, for discovery.
+
+        Raises:
+            VendorError: The list was not found, or the vendor refused the request.
+        """
+        rows = read_array(self.fields(source, kind, "discovery"))
+        return {str(row.get("id")): str(row.get("type") or "") for row in rows}
+
+    def _addresses(self, source: str, label: str, counts: RequestCounts | None) -> Iterator[tuple[str, Spelling, str]]:
         for base in self._bases:
-            for word in self._words if base in self._bases else ():
-                text = source if word == "name" else self._id(source, check_body, label, counts)
+            for spelling in self._spellings if base in self._bases else ():
+                text = source if spelling == "name" else self._id(source, label, counts)
                 if text is not None:
-                    yield base, word, text
+                    yield base, spelling, text
 
-    def _id(
-        self, source: str, check_body: Callable[[requests.Response], None], label: str, counts: RequestCounts | None
-    ) -> str | None:
+    def _id(self, source: str, label: str, counts: RequestCounts | None) -> str | None:
         """Return the id of a source; None if it has none."""
-        rows = read_array(self.sources(check_body, label, counts))
+        rows = read_array(self.sources(label, counts))
         found = next((row.get("id") for row in rows if row.get("name") == source), None)
         return None if found is None else str(found)
 
-    def _get(
-        self, path: str, check_body: Callable[[requests.Response], None], label: str, counts: RequestCounts | None
-    ) -> requests.Response | None:
-        """Return the list under a path; None if nothing stands there."""
+    def _get(self, path: str, label: str, counts: RequestCounts | None) -> requests.Response | None:
+        """Return the list at a path; None if it was not found."""
         try:
-            return self._tap.requester.send(
-                requests.Request("GET", f"{self._tap.api_url}{path}"),
-                auth=self._tap.authenticator,
-                check_status=self._check,
-                check_body=check_body,
-                label=label,
-                counts=counts,
-            )
-        except NotHereError as error:
+            return self._send("GET", path, check_status=_check_list, label=label, counts=counts)
+        except NotFoundError as error:
             self._missing = error.what
             return None
 
-    def _check(self, response: requests.Response) -> None:
-        try:
-            check_answer(response, {})
-        except VendorError as error:
-            if not_found(response):
-                raise NotHereError(error.what) from error
-            raise
 
-    @property
-    def _remedy(self) -> str:
-        return "set `query_sources_path` to the path that your account has"
+def _check_list(response: requests.Response) -> None:
+    try:
+        check_response(response)
+    except VendorError as error:
+        if not_found(response):
+            raise NotFoundError(error.what) from error
+        raise

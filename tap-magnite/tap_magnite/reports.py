@@ -1,4 +1,4 @@
-"""Reports: streams of query results, made from the setting `reports` (Public API Guide, "Query Definition Details")."""
+"""The streams of the setting `reports`, one query per window (Public API Guide, "Query Definition Details")."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from singer_adtech.reports import Column, Report, ReportRules, ReportStream, rea
 from typing_extensions import override
 
 from tap_magnite.client import MagniteStream
-from tap_magnite.queries import QueryJob, policy
+from tap_magnite.jobs import PATH, QueryJob, policy
 from tap_magnite.rows import (
     INTEGER_DIMENSIONS,
     INTEGER_TWINS,
@@ -31,9 +31,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     import requests
+    from singer_adtech.progress.windows import DayWindow
+    from singer_adtech.tap import AdTechTap
     from singer_sdk.helpers.types import Context, Record
 
-    from tap_magnite.tap import TapMagnite
+    from tap_magnite.api import MagniteApi
+    from tap_magnite.metadata import Kind
 
 MOST_DAYS = 45
 """Days in one range at most (Public API Guide, "Query Range"); both ends count."""
@@ -174,16 +177,17 @@ class QueryReport(MagniteStream[DayWindow], ReportStream):
 
     Args:
         tap: The tap.
+        api: The API.
         report: The report.
         types: Types of metrics as the vendor tells them, where they were asked for.
     """
 
-    path = "/queries"
+    path = PATH
 
-    def __init__(self, tap: TapMagnite, report: Report, types: Mapping[str, str]) -> None:
+    def __init__(self, tap: AdTechTap, api: MagniteApi, report: Report, types: Mapping[str, str]) -> None:
         columns = report_columns(report, types)
         keys = report.primary_keys or ("row_key",)
-        super().__init__(tap, report, columns=columns, primary_keys=keys, replication_key="day")
+        super().__init__(tap, api, report=report, columns=columns, primary_keys=keys, replication_key="day")
         self._numbers = [name for name in report.metrics if columns[name].kind != "boolean"]
 
     @property
@@ -221,11 +225,11 @@ class QueryReport(MagniteStream[DayWindow], ReportStream):
             raise TypeError("a report is read by windows")
         source = self.report.options["source"]
         job = QueryJob(
-            self.tap,
+            self.api,
             self.definition(window),
             bad_request=f"report {self.name} of source {source}: check dimensions, metrics, filters",
-            check_body=self.check_body,
             label=f"stream {self.name}, window {window}",
+            logger=self.log_lines,
             counts=self.counts,
         )
         parts = run_job(
@@ -275,11 +279,12 @@ class QueryReport(MagniteStream[DayWindow], ReportStream):
         )
 
 
-def report_streams(tap: TapMagnite, taken: set[str]) -> list[QueryReport]:
+def report_streams(tap: AdTechTap, api: MagniteApi, taken: set[str]) -> list[QueryReport]:
     """Make the streams of the setting `reports`.
 
     Args:
         tap: The tap.
+        api: The API.
         taken: Names of the other streams.
 
     Raises:
@@ -290,8 +295,8 @@ def report_streams(tap: TapMagnite, taken: set[str]) -> list[QueryReport]:
     for report in reports:
         _check_sides(report)
     if not tap.config.get("discover_fields"):
-        return [QueryReport(tap, report, {}) for report in reports]
-    return [QueryReport(tap, report, _known_fields(tap, report)) for report in reports]
+        return [QueryReport(tap, api, report, {}) for report in reports]
+    return [QueryReport(tap, api, report, _known_fields(api, report)) for report in reports]
 
 
 def _check_sides(report: Report) -> None:
@@ -309,19 +314,19 @@ def _check_sides(report: Report) -> None:
                 )
 
 
-def _known_fields(tap: TapMagnite, report: Report) -> dict[str, str]:
+def _known_fields(api: MagniteApi, report: Report) -> dict[str, str]:
     """Hold a report against the vendor's lists of fields; returns the types of its source's metrics.
 
     Raises:
         SettingError: A field is not there; with those that are spelled most like it.
     """
     options = report.options
-    asked = {
+    named: dict[Kind, list[str]] = {
         "dimensions": [*report.dimensions, *(item["field"] for item in options["filters"])],
         "metrics": [*report.metrics, *(item["field"] for item in options["constraints"])],
     }
-    types = {kind: tap.field_types(options["source"], kind) for kind in asked}
-    for kind, names in asked.items():
+    types = {kind: api.metadata.types(options["source"], kind) for kind in named}
+    for kind, names in named.items():
         for name in names:
             if name not in types[kind]:
                 nearest = get_close_matches(name, types[kind], n=3, cutoff=0.0)

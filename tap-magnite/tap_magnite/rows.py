@@ -1,4 +1,4 @@
-"""Rows of query results (Public API Guide, "JSON Results"): text for dimensions, exact numbers, a key for each row."""
+"""Rows of query results: dimensions as text, exact numbers, row keys (Public API Guide, "JSON Results")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The streams with a fixed schema: the inventory hierarchy, and the metadata of queries."""
+"""The streams, except reports. To add a list, add a class here, in `STREAMS`, and its schema to `schemas/`."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import requests
 from singer_adtech.errors import NotFoundError
 from singer_adtech.fetching.parallel import side_by_side
 from singer_adtech.streams.children import ChildStream
 from typing_extensions import override
 
-from tap_magnite.answers import check_answer, read_array, read_object
-from tap_magnite.client import ListStream, not_found
+from tap_magnite.client import ListStream
+from tap_magnite.responses import check_response, not_found, read_array, read_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    import requests
     from singer_sdk.helpers.types import Context
 
     from tap_magnite.metadata import Kind
@@ -43,7 +43,7 @@ class InventoryStream(ListStream):
     @property
     @override
     def remedies(self) -> Mapping[int, str]:
-        return {HTTPStatus.NOT_FOUND: f"set `resource_paths.{self.name}` to the path that your account has"}
+        return {HTTPStatus.NOT_FOUND: f"set `resource_paths.{self.name}` to the path of your account"}
 
     @override
     def parse_response(self, response: requests.Response) -> Iterator[dict[str, Any]]:
@@ -77,11 +77,10 @@ class InventoryStream(ListStream):
         return None
 
     def _request_details(self, row: dict[str, Any]) -> dict[str, Any]:
-        response = self.tap.requester.send(
-            requests.Request("GET", f"{self.url_base}{self.resource}/{row['id']}"),
-            auth=self.authenticator,
+        response = self.api.send(
+            "GET",
+            f"{self.resource}/{row['id']}",
             check_status=_check_details,
-            check_body=self.check_body,
             label=f"stream {self.name}, details",
             counts=self.counts,
         )
@@ -91,7 +90,7 @@ class InventoryStream(ListStream):
 def _check_details(response: requests.Response) -> None:
     if not_found(response):
         raise NotFoundError("the entity is gone")
-    check_answer(response, {})
+    check_response(response)
 
 
 def _with_ids(
@@ -169,7 +168,7 @@ class QuerySources(ListStream):
 
     @override
     def pages(self, context: Context | None, part: int | str | None = None) -> Iterator[requests.Response]:
-        yield self.tap.metadata.sources(self.check_body, f"stream {self.name}", self.counts)
+        yield self.api.metadata.sources(f"stream {self.name}", self.counts)
 
 
 class FieldsStream(ChildStream, ListStream):
@@ -187,12 +186,12 @@ class FieldsStream(ChildStream, ListStream):
 
     @override
     def parent_ids(self, context: Context | None) -> Iterable[str]:
-        sources = self.tap.metadata.sources(self.check_body, f"stream {self.name}", self.counts)
+        sources = self.api.metadata.sources(f"stream {self.name}", self.counts)
         return [str(row["name"]) for row in read_array(sources) if row.get("name") is not None]
 
     @override
     def pages(self, context: Context | None, part: int | str | None = None) -> Iterator[requests.Response]:
-        yield self.tap.metadata.fields(str(part), self.kind, self.check_body, f"stream {self.name}", self.counts)
+        yield self.api.metadata.fields(str(part), self.kind, f"stream {self.name}", self.counts)
 
 
 class QueryDimensions(FieldsStream):

@@ -1,23 +1,21 @@
-"""tap-magnite: settings, and the list of streams."""
+"""The tap: its settings, and the requests that it may send. Streams are in `streams` and `reports`."""
 
 from __future__ import annotations
 
 import hashlib
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-import requests
 from singer_adtech import settings
 from singer_adtech.errors import SettingError, shorten
-from singer_adtech.http.session import Session
 from singer_adtech.reports import reports_setting
 from singer_adtech.tap import AdTechTap
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from tap_magnite.answers import read_array
+from tap_magnite.api import MagniteApi
 from tap_magnite.auth import SessionAuthenticator
-from tap_magnite.metadata import BASES, Metadata
+from tap_magnite.metadata import BASES
 from tap_magnite.reports import DEFAULT_REPORTS, MOST_DAYS, report_streams
 from tap_magnite.streams import STREAMS, InventoryStream, Seats
 
@@ -29,8 +27,6 @@ if TYPE_CHECKING:
 
 _DAY = "a day in `time_zone`; of an instant, the date as written"
 _INVENTORY = tuple(stream.name for stream in STREAMS if issubclass(stream, InventoryStream))
-_SHORT_TIMEOUT = 10.0
-"""Seconds that a stopping run waits for an answer."""
 
 
 class TapMagnite(AdTechTap):
@@ -203,33 +199,15 @@ class TapMagnite(AdTechTap):
         self.account = hashlib.sha256(f"{self.name} {company}".encode()).hexdigest()[:16]
 
     @cached_property
-    def metadata(self) -> Metadata:
-        """Query sources and their fields, shared by discovery and streams."""
-        return Metadata(self)
-
-    def field_types(self, source: str, kind: Any) -> dict[str, str]:
-        """Return the ids of a source's dimensions or metrics with their types, as the vendor lists them.
-
-        Raises:
-            VendorError: The vendor refused, or does not know the source.
-        """
-        any_stream = Seats(self)
-        listed = self.metadata.fields(source, kind, any_stream.check_body, "discovery")
-        return {str(row.get("id")): str(row.get("type") or "") for row in read_array(listed)}
-
-    def say(self, method: str, url: str) -> None:
-        """Send one request with the session as it is, for a run that stops: no renewal, no repetition.
-
-        Raises:
-            Exception: Whatever goes wrong on the way; what the vendor answers is not looked at.
-        """
-        cast("SessionAuthenticator", self.authenticator).say(self._short_session(), requests.Request(method, url))
+    def api(self) -> MagniteApi:
+        """The API as this run's streams use it."""
+        return MagniteApi(self)
 
     @override
     def close(self) -> None:
         authenticator: SessionAuthenticator | None = self.__dict__.get("authenticator")
         if authenticator is not None:
-            authenticator.logout(self._short_session())
+            authenticator.logout(self.api.short_session())
 
     @override
     def reopen(self) -> None:
@@ -238,23 +216,13 @@ class TapMagnite(AdTechTap):
         if authenticator is not None and authenticator.ended:
             del self.authenticator
 
-    def _short_session(self) -> Session:
-        timeout = min(_SHORT_TIMEOUT, self.config["request_timeout"])
-        return Session(
-            self.api_url,
-            connections=1,
-            timeout=timeout,
-            follow_redirects=False,
-            allowed=self.request_rules(),
-        )
-
     @override
     def discover_streams(self) -> Sequence[Stream]:
         if self.config.get("discover_fields"):
             # `--discover` alone does not look at settings, and these requests need credentials.
             self.validate_settings()
-        streams: list[Stream] = [stream(self) for stream in STREAMS]
-        return [*streams, *report_streams(self, {stream.name for stream in streams})]
+        streams: list[Stream] = [stream(self, self.api) for stream in STREAMS]
+        return [*streams, *report_streams(self, self.api, {stream.name for stream in streams})]
 
 
 def _check_path(path: Any, setting: str) -> None:

@@ -83,7 +83,7 @@ def test_with_the_setting_only_that_base_is_used(run_tap: TapRunner, simulate: S
     run = run_tap({**simulator.settings(), "query_sources_path": "/query/sources"}, "query_metrics", fails=True)
     assert paths(simulator) == [(404, "/query/sources")]
     assert run.error.startswith("stream query_metrics: HTTP 404 Not Found")
-    assert run.error.endswith("set `query_sources_path` to the path that your account has")
+    assert run.error.endswith("set `query_sources_path` to the path of your account")
     simulator.journal.clear()
     run_tap({**simulator.settings(), "query_sources_path": "/queries/sources/"}, "query_metrics")
     assert len(paths(simulator)) == 5
@@ -94,8 +94,7 @@ def test_no_base_at_all_is_fatal(run_tap: TapRunner, script: Script) -> None:
     run = run_tap(vendor.settings(), "query_sources", fails=True)
     assert paths(vendor) == [(404, "/query/sources"), (404, "/queries/sources")]
     assert run.error == (
-        'stream query_sources: HTTP 404 Not Found "no-such-thing": set `query_sources_path` to the path that your '
-        "account has"
+        'stream query_sources: HTTP 404 Not Found "no-such-thing": set `query_sources_path` to the path of your account'
     )
 
 

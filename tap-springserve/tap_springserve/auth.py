@@ -1,4 +1,4 @@
-"""The token of a run (vendor's wiki, "Getting started"; the official SDK)."""
+"""The authenticator: one token per run (vendor's wiki, "Getting started"; official SDK)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from singer_adtech.http.responses import check_json, check_status, describe
 from singer_adtech.progress.stamps import Stamp
 from typing_extensions import override
 
-from tap_springserve.rows import words
+from tap_springserve.responses import words
 
 if TYPE_CHECKING:
     from singer_adtech.clock import Clock

@@ -1,4 +1,4 @@
-"""How every SpringServe endpoint is asked and answered (vendor's wiki; OpenAPI files of v0 and v1; official SDK)."""
+"""The base streams: request limits, paging and errors (vendor's wiki; OpenAPI files of v0 and v1; official SDK)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from singer_sdk.streams.rest import HTTPRequest, PageContext
 from typing_extensions import override
 
 from tap_springserve import schemas
-from tap_springserve.rows import decode_rows, is_html, read_page, row_ids, words
+from tap_springserve.responses import decode_rows, is_html, read_page, row_ids, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

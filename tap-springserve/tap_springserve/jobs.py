@@ -1,4 +1,4 @@
-"""A report as an asynchronous job: queued, built, and given out page by page (official SDK)."""
+"""Reports as asynchronous jobs: submit, poll, fetch page by page (official SDK)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from singer_adtech.fetching.jobs import Job, JobLostError, JobStatus, Phase
 from singer_adtech.records.totals import PageProgress
 from typing_extensions import override
 
-from tap_springserve.rows import ReportAnswer, read_report
+from tap_springserve.responses import ReportAnswer, read_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

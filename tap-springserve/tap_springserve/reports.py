@@ -1,4 +1,4 @@
-"""Reports: streams made from the setting `reports` (vendor's wiki, "Reporting"; official SDK)."""
+"""The streams of the setting `reports` (vendor's wiki, "Reporting"; official SDK)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from typing_extensions import override
 
 from tap_springserve.client import DOMAIN_REPORT, SpringServeStream
 from tap_springserve.jobs import ReportJob
-from tap_springserve.rows import decode_rows, read_report
+from tap_springserve.responses import decode_rows, read_report
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -224,11 +224,15 @@ class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
             primary_keys=report.primary_keys or ("date", *report.dimensions),
             replication_key="date",
         )
-        # Whatever the key is: the vendor's null is one group like the others.
-        self._nulls = {name: self.null_keys[columns[name].kind] for name in report.dimensions}
         self._metrics_seen: set[str] = set()
         self._metrics_missed: set[str] = set()
         self._warned_of_domains = False
+
+    @property
+    @override
+    def dimensions_without_null(self) -> Collection[str]:
+        # All, whatever the primary key: the vendor groups rows with null like rows with any other value.
+        return self.report.dimensions
 
     @property
     def interval(self) -> str:

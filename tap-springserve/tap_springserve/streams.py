@@ -1,4 +1,4 @@
-"""The streams of entities. A new list is a class here and a schema of its name in `schemas/`."""
+"""The streams, except reports. To add a list, add a class here, in `STREAMS`, and its schema to `schemas/`."""
 
 from __future__ import annotations
 
@@ -257,7 +257,7 @@ class DemandTagPriorities(MemberStream):
     version = "v1"
 
 
-STREAMS: tuple[type[ListStream], ...] = (
+STREAMS = (
     SupplyTags,
     DemandTags,
     Creatives,

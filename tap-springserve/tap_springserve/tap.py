@@ -1,4 +1,4 @@
-"""tap-springserve: settings, and the list of streams."""
+"""The tap: its settings, and the requests that it may send. Streams are in `streams` and `reports`."""
 
 from __future__ import annotations
 
@@ -27,38 +27,6 @@ if TYPE_CHECKING:
 _DAY = "a day of `time_zone`"
 
 
-_LISTS = (
-    "advertiser_domain_lists",
-    "app_bundle_lists",
-    "app_name_lists",
-    "bills",
-    "campaigns",
-    "creatives",
-    "deal_lists",
-    "demand_labels",
-    "demand_partners",
-    "demand_tags",
-    "domain_lists",
-    "geo_lists",
-    "ip_lists",
-    "keys",
-    "partner_segments",
-    "segments",
-    "supply_labels",
-    "supply_partners",
-    "supply_routers",
-    "supply_tags",
-)
-_LISTS_OF_PARENTS = (
-    "app_bundle_lists/*/app_bundles",
-    "app_name_lists/*/app_names",
-    "bills/*/bill_items",
-    "domain_lists/*/domains",
-    "keys/*/values",
-    "supply_tags/*/demand_tag_priorities",
-)
-
-
 def _per_minute(name: str, of: str) -> th.Property[int]:
     limit = VENDOR_LIMITS[name]
     return th.Property(
@@ -79,7 +47,7 @@ class TapSpringServe(AdTechTap):
     allowed_requests = (
         ("POST", "/v0/auth"),
         ("POST", "/v0/report"),
-        *(("GET", f"/{version}/{name}") for name in (*_LISTS, *_LISTS_OF_PARENTS) for version in ("v0", "v1")),
+        *(("GET", f"/{version}{stream.path.format('*')}") for stream in STREAMS for version in ("v0", "v1")),
     )
 
     config_jsonschema = th.PropertiesList(

@@ -1,4 +1,4 @@
-"""What answers of the API mean (Public API Guide, "Errors"): errors, arrays, whole bodies."""
+"""Responses of the API: errors, arrays and objects (Public API Guide, "Errors")."""
 
 from __future__ import annotations
 
@@ -61,12 +61,12 @@ def _words(value: Any) -> str:
     return msgspec.json.encode(value).decode() if value else ""
 
 
-def said(response: requests.Response) -> str:
+def description(response: requests.Response) -> str:
     """Say in one line what an answer was, with the vendor's own words."""
     return describe(response, words=error_words(error_body(response)))
 
 
-def check_answer(response: requests.Response, remedies: Mapping[int, str]) -> None:
+def check_response(response: requests.Response, remedies: Mapping[int, str] | None = None) -> None:
     """Raise for an answer that is no success; a 2xx that holds an error is none.
 
     Args:
@@ -80,12 +80,19 @@ def check_answer(response: requests.Response, remedies: Mapping[int, str]) -> No
     """
     status = response.status_code
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        raise RateLimitedError(said(response), response)
+        raise RateLimitedError(description(response), response)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise TransientError(said(response), response)
+        raise TransientError(description(response), response)
     if status >= HTTPStatus.MULTIPLE_CHOICES or (response.content[:1] != b"[" and error_body(response) is not None):
         general = "check the settings" if status >= HTTPStatus.BAD_REQUEST else "check `api_url`"
-        raise _REFUSALS.get(status, VendorError)(said(response), remedies.get(status) or _REMEDIES.get(status, general))
+        raise _REFUSALS.get(status, VendorError)(
+            description(response), (remedies or {}).get(status) or _REMEDIES.get(status, general)
+        )
+
+
+def not_found(response: requests.Response) -> bool:
+    """Return whether the status is 404."""
+    return response.status_code == HTTPStatus.NOT_FOUND
 
 
 def read_array(response: requests.Response) -> Iterator[dict[str, Any]]:

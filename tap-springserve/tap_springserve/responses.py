@@ -1,4 +1,4 @@
-"""Answers as SpringServe sends them: what stands around the rows, and how words are found in an error."""
+"""SpringServe's responses: the envelopes of lists and reports, and the messages of errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asynchronous queries (Public API Guide, "Query Execution"): one at a time, polled until they end, then fetched."""
+"""Asynchronous queries: submit, poll, fetch, cancel (Public API Guide, "Query Execution")."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from singer_adtech.errors import DataError, VendorError, shorten
 from singer_adtech.fetching.jobs import Job, JobBusyError, JobLostError, JobPolicy, JobStatus, Phase
 from typing_extensions import override
 
-from tap_magnite.answers import check_answer, read_object, said
-from tap_magnite.client import not_found
+from tap_magnite.responses import check_response, description, not_found, read_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from singer_adtech.logs import StreamLog
     from singer_adtech.runs.metrics import RequestCounts
 
-    from tap_magnite.tap import TapMagnite
+    from tap_magnite.api import MagniteApi
+
+PATH = "/queries"
 
 MOST_ERRORS = 3
 """Consecutive polls with an error beside a query at work that are tolerated: one was seen to pass by itself."""
@@ -78,39 +80,38 @@ class QueryJob(Job[requests.Response]):
     """One query.
 
     Args:
-        tap: The tap.
+        api: The API.
         definition: What is asked for; the body of the submit.
         bad_request: What a user can do about a 400.
-        check_body: Refuses a body that is not whole.
         label: What log lines call the requests.
-        counts: The numbers of the stream that asks.
+        logger: Its lines name the stream.
+        counts: The request counts of the stream.
     """
 
     cancellable = True
 
-    def __init__(  # noqa: PLR0913 - what a query is made of
+    def __init__(  # noqa: PLR0913 - the parts of a query
         self,
-        tap: TapMagnite,
+        api: MagniteApi,
         definition: Mapping[str, Any],
         *,
         bad_request: str,
-        check_body: Callable[[requests.Response], None],
         label: str,
+        logger: StreamLog,
         counts: RequestCounts,
     ) -> None:
-        self._tap = tap
+        self._api = api
         self._definition = definition
         self._bad_request = bad_request
-        self._check_body = check_body
         self._label = label
+        self._logger = logger
         self._counts = counts
-        self._url = f"{tap.api_url}/queries"
         self._errors = 0
 
     @override
     def submit(self) -> JobStatus:
         self._errors = 0
-        ticket = read_object(self._send("POST", self._url, self._check_submit, json=self._definition))
+        ticket = read_object(self._send("POST", PATH, self._check_submit, json=self._definition))
         code = ticket.get("code")
         if not isinstance(code, (str, int)) or not str(code):
             raise DataError("the answer to a query has no code", "report this to the tap's authors")
@@ -123,7 +124,7 @@ class QueryJob(Job[requests.Response]):
 
     @override
     def poll(self, ticket: str) -> JobStatus:
-        answer = read_object(self._send("GET", self._address(ticket), self._check_known))
+        answer = read_object(self._send("GET", _path(ticket), self._check_known))
         status = self._status(ticket, answer)
         error = answer.get("error")
         self._errors = self._errors + 1 if status.phase is Phase.WAITING and error is not None else 0
@@ -135,18 +136,18 @@ class QueryJob(Job[requests.Response]):
 
     @override
     def fetch(self, status: JobStatus) -> Iterable[requests.Response]:
-        yield self._send("GET", f"{self._address(status.ticket)}/results?fmt=json", self._check_known)
+        yield self._send("GET", f"{_path(status.ticket)}/results?fmt=json", self._check_known)
 
     @override
     def cancel(self, ticket: str) -> None:
-        self._tap.say("DELETE", self._address(ticket))
+        self._api.send_once("DELETE", _path(ticket))
 
     def try_to_cancel(self, ticket: str) -> None:
         """Cancel a query; errors are ignored."""
         try:
             self.cancel(ticket)
         except Exception as error:  # noqa: BLE001 - an attempt: what ended the run is what the user shall read
-            self._tap.logger.info("The query could not be cancelled: %s", error)
+            self._logger.info("The query could not be cancelled: %s", error)
 
     def _status(self, code: str, answer: Mapping[str, Any]) -> JobStatus:
         number = read_status(answer.get("status"))
@@ -154,30 +155,26 @@ class QueryJob(Job[requests.Response]):
         reason = "" if error is None else shorten(error if isinstance(error, str) else repr(error))
         return JobStatus(code, _PHASES[number], _NAMES[number], reason)
 
-    def _address(self, code: str) -> str:
-        return f"{self._url}/{quote(code, safe='')}"
-
     def _send(
-        self, method: str, url: str, check_status: Callable[[requests.Response], None], json: Any = None
+        self, method: str, path: str, check_status: Callable[[requests.Response], None], json: Any = None
     ) -> requests.Response:
-        return self._tap.requester.send(
-            requests.Request(method, url, json=json),
-            auth=self._tap.authenticator,
-            check_status=check_status,
-            check_body=self._check_body,
-            label=self._label,
-            counts=self._counts,
+        return self._api.send(
+            method, path, json=json, check_status=check_status, label=self._label, counts=self._counts
         )
 
     def _check_submit(self, response: requests.Response) -> None:
         if response.status_code == HTTPStatus.PRECONDITION_FAILED:
-            raise JobBusyError(f"another query of this user is still running: {said(response)}")
-        check_answer(response, {HTTPStatus.BAD_REQUEST: self._bad_request})
+            raise JobBusyError(f"another query of this user is still running: {description(response)}")
+        check_response(response, {HTTPStatus.BAD_REQUEST: self._bad_request})
 
     def _check_known(self, response: requests.Response) -> None:
         if not_found(response):
-            raise JobLostError(f"the query was lost: {said(response)}", "run again later")
-        check_answer(response, {})
+            raise JobLostError(f"the query was lost: {description(response)}", "run again later")
+        check_response(response)
+
+
+def _path(code: str) -> str:
+    return f"{PATH}/{quote(code, safe='')}"
 
 
 def _given(ticket: Mapping[str, Any]) -> dict[str, Any]:
