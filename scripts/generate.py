@@ -130,7 +130,8 @@ def streams_table(name: str) -> str:
     for stream in sorted(tap.streams.values(), key=lambda stream: not stream.selected_by_default):
         key = stream.replication_key
         parent = stream.parent_stream_type
-        replication = f"incremental, {key}" if key else f"with {parent.name}" if parent else "full table"
+        whole = f"with {parent.name}" if parent else "full table"  # type: ignore[misc]  # declared as of an instance
+        replication = f"incremental, {key}" if key else whole
         path = str(getattr(stream, "path", "")).replace("<", "&lt;").replace(">", "&gt;")
         about = (type(stream).__doc__ or "").splitlines()[0]
         on = "yes" if stream.selected_by_default else "no"

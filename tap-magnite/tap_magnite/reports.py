@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     import requests
-    from singer_adtech.progress.windows import DayWindow
     from singer_adtech.tap import AdTechTap
     from singer_sdk.helpers.types import Context, Record
 
