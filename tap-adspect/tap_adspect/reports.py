@@ -30,7 +30,7 @@ DIMENSIONS: Mapping[str, Column] = {
     "date": Column("string", "Day, `YYYY-MM-DD`, in the zone of the column time_zone.", "date"),
     "month": Column("string", "Month, `YYYY-MM`, in the zone of the column time_zone."),
     "stream_id": Column("string", "Id of the stream; its name is in the stream streams."),
-    "asn": Column("integer", "Number of the visitor's autonomous system; -1 if unknown."),
+    "asn": Column("integer", "Number of the visitor's autonomous system; -1 where there is none."),
     "country_code": Column("string", "Country, two letters."),
     "os": Column("string", "Operating system."),
     "browser": Column("string", "Browser."),
@@ -39,7 +39,7 @@ DIMENSIONS: Mapping[str, Column] = {
     "sub_id": Column("string", "Sub id, as passed with the click."),
     "mode": Column("string", "Mode of the stream at the moment of the click."),
     "target": Column("integer", "Page that was shown: 0 safe page, 1 to 255 number of the money page; -1 unknown."),
-    "tag": Column("string", "Reason of a block; a visitor may be counted in several."),
+    "tag": Column("string", "One reason of a block; a visitor may be counted in several."),
 }
 """REST API, "Sales Funnel Breakdown Columns"."""
 
@@ -52,7 +52,7 @@ METRICS: Mapping[str, Column] = {
     "safe_hits": Column("integer", "Visitors that were shown the safe page."),
     "givt": Column("integer", "General invalid traffic: visitors that superficial filters blocked."),
     "sivt": Column("integer", "Sophisticated invalid traffic: fingerprints that were filtered out."),
-    "mia": Column("integer", "Clicks without a fingerprint."),
+    "mia": Column("integer", "Clicks whose fingerprint never came."),
     "quality": Column("number", "money_hits / clicks, from 0 to 1."),
     "expenses": Column("number", "Sum of click costs, in the unit in which they were passed."),
     "conversions": Column("integer", "Conversions."),
