@@ -91,7 +91,7 @@ QUESTIONS = (
         """,
     ),
     (
-        "How many airings a day do iSpot.tv (US) and Spotwatch (Europe) see, in the last five whole days?",
+        "How many airings per day do iSpot.tv (US) and Spotwatch (Europe) see, in the last five complete days?",
         """
         with days as (
             select (airing_aired_at_et at time zone 'America/New_York')::date as day, 1 as us, 0 as europe
@@ -104,7 +104,7 @@ QUESTIONS = (
         """,
     ),
     (
-        "What did SpringServe and Magnite earn a day in US dollars, in the last five whole days?",
+        "What did SpringServe and Magnite earn per day in US dollars, in the last five complete days?",
         """
         with revenue as (
             select date as day, revenue as springserve, 0 as magnite from tap_springserve.supply_daily
