@@ -1,8 +1,8 @@
 """The fault matrix: taps, faults and requests, and the check of each cell.
 
-A cell is a kind of request of a tap, a fault, and the request that it befalls: the first, the middle or the last one
-of its kind, or all from the middle one on. A cell runs the tap by its command line against the vendor's simulator, and
-compares what a loader that upserts by key would hold with the simulator's truth. After a run that failed, another one
+A cell is a kind of request of a tap, a fault, and its position: the first, the middle or the last request of the kind,
+or all from the middle one on. A cell runs the tap from its command line against the vendor's simulator, and compares
+the rows that a loader would hold after upserts by key with the simulator's truth. After a failed run, another one
 without the fault continues from its last STATE.
 """
 
@@ -51,7 +51,7 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a cell: in one word, and what was lost or said."""
+    """The result of a cell: a verdict, and the lost rows or the last line."""
 
     cell: Cell
     verdict: Verdict
@@ -61,7 +61,7 @@ class Result:
 def cells(
     taps: Iterable[str] = VENDORS, faults: Iterable[str] = FAULTS, positions: Iterable[str] = POSITIONS
 ) -> list[Cell]:
-    """Return the cells of these taps, faults and positions that mean anything."""
+    """Return the meaningful cells of these taps, faults and positions."""
     wanted = set(positions)
     return [
         Cell(tap, target.name, fault, position)
@@ -75,7 +75,7 @@ def cells(
 
 
 def _is_right(fault: str, position: Position, target: Target) -> bool:
-    """Tell whether an answer is what a vendor sends that has no rows, or no such list, however often it is asked."""
+    """Return whether the vendor's documents allow this response to every request: no rows, or no such list."""
     if position != "lasting":
         return False
     return (fault in _NO_ROWS and "lines" in target.holds) or (fault == "404" and "parent" in target.holds)
@@ -85,7 +85,7 @@ _NO_ROWS = frozenset({"204", "200, empty body", "200, []"})
 
 
 def check(cell: Cell) -> Result:
-    """Run a cell. No thread may run in this process, which makes copies of itself."""
+    """Run a cell. This process forks, so it must not have other threads."""
     vendor = VENDORS[cell.tap]
     target = next(one for one in vendor.targets if one.name == cell.target)
     kind = FAULTS[cell.fault]
@@ -136,7 +136,7 @@ def requests(tap: str, target: str) -> int:
 
 
 def _earlier(position: Position, count: int) -> set[int]:
-    """Return the requests that positions before this one befall."""
+    """Return the requests of earlier positions."""
     return {1} if position == "middle" else {1, (count + 1) // 2}
 
 
@@ -176,7 +176,7 @@ def _truth(vendor: Vendor, simulator: Simulator, stream: str) -> Any:
     return exact(simulator.truth(stream, last_day=simulator.last_day, **vendor.truth.get(stream, {})))
 
 
-def _judge(  # noqa: PLR0911, PLR0913, PLR0917 - one verdict after the other
+def _judge(  # noqa: PLR0911, PLR0913, PLR0917 - one return per verdict
     cell: Cell,
     fault: Fault,
     kind: Kind,
@@ -185,19 +185,19 @@ def _judge(  # noqa: PLR0911, PLR0913, PLR0917 - one verdict after the other
     again: Outcome | None,
 ) -> Result:
     if fault.fired == 0 or ("rows" in kind.needs and fault.changed == 0):
-        return Result(cell, "not applicable", "no answer to alter")
+        return Result(cell, "not applicable", "no response to alter")
     last = first.log[-1][1] if first.log else "nothing on stderr"
     if first.code is None:
-        return Result(cell, "stuck", f"still at work after {LONGEST_RUN:g} s: {last}")
+        return Result(cell, "stuck", f"still running after {LONGEST_RUN:g} s: {last}")
     if again is None:
         problems = differences(loaded(first), truth, kind.tolerates, fault.changed)
         if not problems and kind.tolerates and not any(level == "WARNING" for level, _ in first.log):
             problems = ["altered without a warning"]
         return Result(cell, "silent loss" if problems else "equal", "; ".join(problems))
     if again.code != 0:
-        said = again.log[-1][1] if again.log else "nothing"
-        return Result(cell, "stuck", f"after {last!r} the next run ends with {again.code}: {said}")
-    # What the failed run wrote may hold altered rows, which the next one does not have to read again.
+        message = again.log[-1][1] if again.log else "nothing on stderr"
+        return Result(cell, "stuck", f"after {last!r} the next run ends with {again.code}: {message}")
+    # Rows of the failed run may be altered; the next run need not read them again.
     problems = differences(loaded(first, again), truth, kind.tolerates, fault.changed)
     if problems:
         return Result(cell, "silent loss", f"after {last!r} and the next run: {'; '.join(problems)}")
@@ -207,7 +207,7 @@ def _judge(  # noqa: PLR0911, PLR0913, PLR0917 - one verdict after the other
 
 
 def _unclear(cell: Cell, outcome: Outcome) -> str:
-    """Say what is wrong with the last lines of a run; nothing if they are clear."""
+    """Return what is unclear about the last lines of a run; empty if they are clear."""
     critical = [text for level, text in outcome.log if level == "CRITICAL"]
     streams = next(one for one in VENDORS[cell.tap].targets if one.name == cell.target).streams
     if not critical or outcome.log[-1][0] != "CRITICAL":
@@ -215,7 +215,7 @@ def _unclear(cell: Cell, outcome: Outcome) -> str:
     if len(critical) > 1:
         return f"{len(critical)} CRITICAL lines"
     if re.search(r": unexpected [A-Z]\w+: ", critical[0]):
-        return "an error that nobody expected"
+        return "an unexpected error"
     if not critical[0].startswith(f"{cell.tap}: "):
         return "the tap is not named"
     if not any(f"stream {name}" in critical[0] for name in streams):

@@ -1,4 +1,4 @@
-"""The faults of the fault matrix: what each does, where it means anything, and how rows may differ then."""
+"""The faults of the fault matrix, the requests they apply to, and the tolerated differences."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ class Kind:
 
     Args:
         fault: Arguments of the simulator's `Fault`.
-        needs: What an answer has to hold for the fault to mean anything; see `Target.holds`.
-        spares: What an answer must not hold: there, the fault is a right answer.
-        positions: The requests that it befalls.
-        settings: Settings of the tap besides those of the matrix.
-        tolerates: How rows may differ from the truth: `_extra` has more; a value is null or in `_extra`; a replaced
-            character. A run that altered rows so has to warn.
+        needs: Properties that the response must have for the fault to apply; see `Target.holds`.
+        spares: Properties with which the faulty response would be valid, so that the fault does not apply.
+        positions: The affected requests.
+        settings: Further settings of the tap.
+        tolerates: Allowed differences from the truth: more fields in `_extra`; a value that is null or in `_extra`; a
+            replaced character. A run with such rows must log a warning.
     """
 
     fault: Mapping[str, Any]
@@ -91,28 +91,28 @@ FAULTS: dict[str, Kind] = {
     "200, []": _body("[]", spares="array"),
     "200, {}": _body("{}", spares="map"),
     "200, null": _body("null"),
-    "200, a text": _body('"made up"'),
+    "200, a string": _body('"made up"'),
     "200 with HTML": Kind({"action": "html", "status": 200}),
     "body cut, length declared": Kind({"action": "cut"}),
     "body cut, chunked": Kind({"action": "cut_chunks"}),
     "body cut, gzip": Kind({"action": "cut_gzip"}),
     "half a JSON body": Kind({"action": "broken_json"}),
     "half of the rows": _rows("half_rows", needs=_TOTAL),
-    "no rows, the total as before": _rows("no_rows", needs=_TOTAL),
-    "the answer before": Kind({"action": "previous"}, frozenset({"rows", "apart"})),
+    "no rows, unchanged total": _rows("no_rows", needs=_TOTAL),
+    "response to the previous request": Kind({"action": "previous"}, frozenset({"rows", "apart"})),
     "rows twice": _rows("rows_twice", spares="twins"),
-    "half a character": _rows("half_character", "character"),
+    "half of an emoji": _rows("half_character", "character"),
     "byte that is not UTF-8": _rows("bad_byte", "character"),
     "NaN": _rows("nan", "value"),
     "byte order mark": _rows("byte_order_mark"),
-    "unannounced field": _rows("new_field", "extra", spares="digest"),
+    "undocumented field": _rows("new_field", "extra", spares="digest"),
     "field of another type": _rows("other_type", "value", spares="digest"),
     "10^12 pages": _rows("many_pages", needs=_TOTAL),
-    "pages without rows for ever": Kind({"action": "endless"}, _TOTAL, positions=("lasting",)),
+    "endless pages without rows": Kind({"action": "endless"}, _TOTAL, positions=("lasting",)),
     "connection dropped": Kind({"action": "drop"}),
     "connection reset in the body": Kind({"action": "reset"}),
-    "no answer in time": Kind({"action": "slow", "delay": 1.5}, positions=_ONCE, settings=_IMPATIENT),
-    "body that drips": Kind({"action": "drip", "delay": 0.5}, positions=("middle",), settings=_IMPATIENT),
+    "no response in time": Kind({"action": "slow", "delay": 1.5}, positions=_ONCE, settings=_IMPATIENT),
+    "slow body": Kind({"action": "drip", "delay": 0.5}, positions=("middle",), settings=_IMPATIENT),
     "redirect to another host": Kind({"action": "redirect"}),
     "token expired": Kind({"action": "expire_token"}),
     "killed": Kind({"action": "drop"}, positions=_ONCE),

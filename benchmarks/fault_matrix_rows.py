@@ -1,4 +1,4 @@
-"""What a loader would hold after runs of the fault matrix, against the simulators' truth."""
+"""Rows in a loader after runs of the fault matrix, compared with the simulators' truth."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def exact(value: Any) -> Any:
-    """Make numbers with a point into decimals, as the messages have them."""
+    """Convert floats into decimals, like the numbers of the messages."""
     if isinstance(value, float):
         return Decimal(repr(value))
     if isinstance(value, dict):
@@ -22,14 +22,14 @@ def exact(value: Any) -> Any:
 
 
 class Table(NamedTuple):
-    """What a loader holds of a stream."""
+    """The table of a stream in a loader."""
 
     key: tuple[str, ...]
     rows: dict[tuple[Any, ...], dict[str, Any]]
 
 
 def loaded(*outcomes: Outcome | None) -> dict[str, Table]:
-    """Return what a loader that upserts by key holds after these runs, by stream."""
+    """Return the tables of a loader that upserts by key after these runs, by stream."""
     tables: dict[str, Table] = {}
     for message in (one for outcome in outcomes if outcome for one in outcome.messages):
         if message["type"] == "SCHEMA":
@@ -46,13 +46,13 @@ def differences(
     tolerates: Tolerance = "",
     changed: int = 0,
 ) -> list[str]:
-    """Say in a few words, by stream, how tables differ from the truth; nothing if they do not.
+    """Describe briefly, by stream, how tables differ from the truth; an empty list if they do not.
 
     Args:
-        tables: What was loaded.
-        truth: The right records of each stream.
+        tables: The loaded tables.
+        truth: The expected records of each stream.
         tolerates: See `Kind`.
-        changed: How many answers were altered, each in one value.
+        changed: Number of altered responses, each with one altered value.
     """
     found = []
     for stream, records in truth.items():
@@ -83,7 +83,7 @@ def _plain(record: Mapping[str, Any], tolerates: Tolerance) -> dict[str, Any]:
 
 
 def _replaced(value: Any) -> Any:
-    """Take characters that replace others out again: no simulator has one."""
+    """Remove replacement characters; simulators never send them."""
     if isinstance(value, str):
         return value.replace("\N{REPLACEMENT CHARACTER}", "")
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Runs of a tap for the fault matrix: by its command line, in a process of its own, without real waits."""
+"""Runs of a tap for the fault matrix: from its command line, in a separate process, without real waits."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _LINE = re.compile(r"[\d-]+ [\d:,]+ \| (?P<level>[A-Z]+) +\| [^|]+ \| (?P<text>.
 
 
 class SkippingClock(Clock):
-    """A clock that goes like any other, and jumps when somebody waits.
+    """A clock that jumps ahead instead of sleeping.
 
     Args:
-        now: The instant that it shows first.
+        now: Its initial time.
     """
 
     def __init__(self, now: dt.datetime) -> None:
@@ -54,11 +54,11 @@ class SkippingClock(Clock):
 
 @dataclass
 class Outcome:
-    """What became of a run.
+    """The result of a run.
 
     Attributes:
-        code: Its exit code, negative for a signal; None if it had to be stopped because it took too long.
-        messages: Its Singer messages, numbers with a point as `Decimal`.
+        code: Exit code, negative for a signal; None if the run was stopped after the time limit.
+        messages: Singer messages, with floats as `Decimal`.
         log: Level and text of each line of stderr.
     """
 
@@ -74,13 +74,13 @@ class Outcome:
 
 
 class Process:
-    """A process that waits to run a tap; made before any thread is, as it is a copy of this one.
+    """A forked process that waits to run a tap; create it before any thread starts.
 
     Args:
         tap: The tap.
-        now: What it takes for now.
-        folder: Where its output goes.
-        name: Beginning of the names of its files.
+        now: The current time for the tap.
+        folder: Folder for its output.
+        name: Prefix of its file names.
     """
 
     def __init__(self, tap: type[AdTechTap], now: dt.datetime, folder: Path, name: str) -> None:
@@ -93,7 +93,7 @@ class Process:
         os.close(read)
 
     def run(self, *arguments: str, seconds: float) -> Outcome:
-        """Run the tap with these arguments, for so many seconds at most."""
+        """Run the tap with these arguments for at most `seconds`."""
         os.write(self._write, json.dumps(arguments).encode())
         os.close(self._write)
         end = time.monotonic() + seconds
@@ -108,12 +108,12 @@ class Process:
             time.sleep(0.002)
 
     def dismiss(self) -> None:
-        """Let the process end without a run."""
+        """End the process without a run."""
         os.close(self._write)
         os.waitpid(self.pid, 0)
 
     def _outcome(self, code: int | None) -> Outcome:
-        # A last line that was cut off is no message.
+        # Ignore an incomplete last line.
         lines = self._out.read_text(encoding="utf-8").split("\n")[:-1]
         messages = [json.loads(line, parse_float=Decimal) for line in lines]
         log = []
@@ -124,7 +124,7 @@ class Process:
 
 
 def _become(tap: type[AdTechTap], now: dt.datetime, read: int, out: Path, err: Path) -> None:
-    """Be the tap, and never return."""
+    """Run the tap in this process; never returns."""
     code = 1
     try:
         arguments = os.read(read, 65536)

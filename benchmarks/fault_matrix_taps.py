@@ -1,4 +1,4 @@
-"""The five taps of the fault matrix: small simulators, settings, and the kinds of requests that faults befall."""
+"""The five taps of the fault matrix: small simulators, settings, and kinds of requests."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ UTC = dt.timezone.utc
 
 @dataclass(frozen=True)
 class Target:
-    """A kind of request of a tap, and what is read for it.
+    """A kind of request of a tap, and the streams that send it.
 
     Args:
-        name: What the answers are.
-        path: The requests' path, or a pattern of it.
-        streams: The streams that are selected.
+        name: Name of the kind.
+        path: Path of the requests, or a pattern.
+        streams: The selected streams.
         method: Their method.
-        holds: What an answer has: `rows`; a `total`, against which missing rows show; `apart`, what tells it from the
-            answer to another request, such as days or page numbers; `lines`, where no rows are an empty body; `array`
-            or `map`, where they are an empty one; `twins`, equal rows that are both right; `digest`, a key that is made
-            of the whole row; `parent`, an id from another list in its path.
+        holds: Properties of the response: `rows`; `total`: it reports the number of rows; `apart`: it identifies its
+            request, by days or page numbers, for example; `lines`: an empty body means no rows; `array` or `map`: an
+            empty one means no rows; `twins`: equal rows are valid; `digest`: the key is a digest of the whole row;
+            `parent`: the path contains an id from another list.
     """
 
     name: str
@@ -50,15 +50,15 @@ class Target:
 
 @dataclass(frozen=True)
 class Vendor:
-    """A tap and its vendor, small enough for a run in a fraction of a second.
+    """A tap and its vendor, small enough for runs of a fraction of a second.
 
     Args:
         tap: The tap.
-        now: What it takes for now.
-        simulator: Makes the vendor.
-        settings: Settings besides those that every tap needs: no look-back, so that nothing lost is read again by
-            chance, and pages so small that each list has several.
-        targets: What faults befall.
+        now: The current time for the tap.
+        simulator: Creates the vendor's simulator.
+        settings: Further settings: no look-back, so that lost rows are not read again by chance, and small pages, so
+            that each list has several.
+        targets: The kinds of requests that faults apply to.
         truth: Further arguments of the simulator's truth, by stream.
     """
 

@@ -1,12 +1,13 @@
-"""How fast the DuckDB loader is, beside meltanolabs-target-postgres on the same input.
+"""Speed of the DuckDB loader, compared with meltanolabs-target-postgres on the same input.
 
-Loads records of 40 columns, then the same keys with every row changed (an upsert), each by the command line in a
-process of its own, and compares what is in DuckDB with what was sent, row for row. PostgreSQL is a cluster of its own
-(`stand_ins.postgres`); its loader is installed into a temporary environment.
+Loads records of 40 columns, then the same keys with every row changed (an upsert), each in a separate process, and
+compares the table in DuckDB with the input, row by row. PostgreSQL is a temporary cluster (`stand_ins.postgres`); its
+loader is installed into a temporary environment.
 
     python benchmarks/loader_duckdb.py [--rows 100000] [--no-postgres] [--folder DIR]
 
-CPU counts the loader's process, and for PostgreSQL the server's processes apart. Nothing here is part of the tests.
+CPU seconds are those of the loader's process; PostgreSQL's server processes are counted separately. Not part of the
+tests.
 """
 
 from __future__ import annotations
@@ -43,12 +44,12 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass
 class Cost:
-    """Seconds that a run took.
+    """Duration of a run in seconds.
 
     Attributes:
-        wall: by the clock.
-        cpu: of the loader.
-        server: CPU of the database server, where there is one.
+        wall: Wall-clock time.
+        cpu: CPU time of the loader.
+        server: CPU time of the database server, if any.
     """
 
     wall: float
@@ -62,7 +63,7 @@ class Cost:
 
 
 def properties() -> dict[str, Any]:
-    """Give the 40 columns of the stream: what rows of ad reports are made of."""
+    """Return the 40 columns of the stream, typical of ad reports."""
     kinds: list[tuple[str, int, dict[str, Any]]] = [
         ("count", 10, {"type": ["integer", "null"]}),
         ("spend", 8, {"type": ["number", "null"]}),
@@ -79,8 +80,8 @@ def properties() -> dict[str, Any]:
 
 
 def records(rows: int, seed: int) -> Iterator[dict[str, Any]]:
-    """Make records; another seed changes every row and no key."""
-    chance = random.Random(seed)  # noqa: S311 - no secret
+    """Generate records; another seed changes every row but no key."""
+    chance = random.Random(seed)  # noqa: S311 - not a secret
     columns = properties()
     for number in range(rows):
         record: dict[str, Any] = {}
@@ -115,10 +116,10 @@ def write_input(path: Path, rows: int, seed: int) -> None:
 
 
 def run(command: Sequence[str], source: Path) -> Cost:
-    """Run a loader over a file.
+    """Run a loader with a file as input.
 
     Raises:
-        RuntimeError: It failed.
+        RuntimeError: The loader failed.
     """
     started = time.perf_counter()
     with source.open("rb") as file, tempfile.TemporaryFile() as log:
@@ -133,7 +134,7 @@ def run(command: Sequence[str], source: Path) -> Cost:
 
 
 def expected(source: Path) -> Iterator[tuple[Any, ...]]:
-    """Read the rows that a run sent, as DuckDB should give them."""
+    """Return the rows of an input file as DuckDB should return them."""
     columns = properties()
     with source.open() as file:
         for line in file:
@@ -152,7 +153,7 @@ def _value(value: object, schema: dict[str, Any]) -> object:
 
 
 def check_duckdb(filepath: Path, source: Path) -> int:
-    """Compare the table with the input, row for row; give the number of rows.
+    """Compare the table with the input, row by row; return the number of rows.
 
     Raises:
         RuntimeError: A row differs.
@@ -168,19 +169,19 @@ def check_duckdb(filepath: Path, source: Path) -> int:
 
 
 def measure_duckdb(folder: Path, sources: Sequence[Path]) -> list[Cost]:
-    """Load each source into one file."""
+    """Load all sources into one file."""
     filepath = folder / "benchmark.duckdb"
     config = folder / "duckdb.json"
     config.write_text(json.dumps({"filepath": str(filepath)}))
     costs = []
     for source in sources:
         costs.append(run([sys.executable, "-m", "target_duckdb_arrow", "--config", str(config)], source))
-        print(f"  {source.stem}: {check_duckdb(filepath, source)} rows, each equal to what was sent", flush=True)
+        print(f"  {source.stem}: {check_duckdb(filepath, source)} rows, all equal to the input", flush=True)
     return costs
 
 
 def server_cpu(server: Cluster) -> float:
-    """CPU seconds of the server and its processes, ended ones too."""
+    """Return the CPU seconds of the server and its processes, including ended ones."""
     total = 0
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
@@ -194,17 +195,17 @@ def server_cpu(server: Cluster) -> float:
 
 
 def count_rows(server: Cluster, schema: str) -> int:
-    """Count the rows loaded."""
+    """Return the number of loaded rows."""
     text = f"SELECT count(*) FROM {schema}.airings"  # noqa: S608 - a name of this file
     query = [str(programs() / "psql"), server.uri(), "-Atc", text]
     return int(subprocess.run(query, check=True, capture_output=True).stdout)
 
 
 def install_peer(folder: Path) -> None:
-    """Install the peer into an environment of its own.
+    """Install the peer into a separate environment.
 
     Raises:
-        RuntimeError: uv is not there.
+        RuntimeError: uv is not installed.
     """
     uv = shutil.which("uv", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
     if uv is None:
@@ -217,7 +218,7 @@ def install_peer(folder: Path) -> None:
 
 
 def measure_postgres(folder: Path, sources: Sequence[Path], server: Cluster, *, use_copy: bool) -> list[Cost]:
-    """Load each source into one cluster, with the settings of meltano.yml but for `use_copy`."""
+    """Load all sources into one cluster, with the settings of meltano.yml except `use_copy`."""
     schema = f"copy_{use_copy}".lower()
     config = folder / "postgres.json"
     settings = {
@@ -241,7 +242,7 @@ def measure_postgres(folder: Path, sources: Sequence[Path], server: Cluster, *, 
 
 
 def report(rows: int, loaders: dict[str, Sequence[Cost]]) -> None:
-    """Print the table; the first loader is the one that the others are compared with."""
+    """Print the table; the first loader is the reference."""
     print(f"\n{rows:,} records of {len(properties())} columns\n")
     print("| run | loader | wall s | CPU s | server CPU s | records/s | wall, times ours | CPU, times ours |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
@@ -260,7 +261,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rows", type=int, default=100_000, help="records in each run")
     parser.add_argument("--no-postgres", action="store_true", help="measure the DuckDB loader only")
-    parser.add_argument("--folder", type=Path, help="where the temporary folder is made")
+    parser.add_argument("--folder", type=Path, help="parent of the temporary folder")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
         folder = Path(name)
@@ -275,7 +276,7 @@ def main() -> None:
             peer = PEER.replace("==", " ")
             with cluster() as server:
                 loaders[peer] = measure_postgres(folder, sources, server, use_copy=False)
-                # Wrong for decimals and date-times (docs/loaders.md): what its speed would be worth.
+                # Loads wrong decimals and date-times (docs/postgresql.md); measured for comparison only.
                 loaders[f"{peer}, use_copy"] = measure_postgres(folder, sources, server, use_copy=True)
         report(arguments.rows, loaders)
 

@@ -1,7 +1,7 @@
-"""How fast each loader of meltano.yml is, on the same records in one run, with the settings of meltano.yml.
+"""Speed of each loader of meltano.yml, with its settings there, on the same records.
 
-Loads records of 40 columns into an empty table by the loader's own program, as Meltano installed it (`make loaders
-stand-ins`). PostgreSQL is a real server; Snowflake and S3 are stand-ins, so that only the CPU of their loaders counts.
+Loads records of 40 columns into an empty table with the program that Meltano installed (`make loaders stand-ins`).
+PostgreSQL is a real server; Snowflake and S3 are stand-ins, so only the CPU seconds of their loaders are meaningful.
 
     python benchmarks/loaders.py [--rows 20000]
 """
@@ -28,13 +28,13 @@ SCHEMA = "benchmark"
 
 @contextlib.contextmanager
 def loaders(folder: Path) -> Iterator[dict[str, tuple[str, dict[str, Any]]]]:
-    """Start what the loaders need; gives plugin and settings by the loader's name."""
+    """Start the servers that the loaders need; yield plugin and settings by loader."""
     with (
         postgres.cluster() as database,
         s3.server(_folder(folder, "s3")) as store,
         snowflake.server(_folder(folder, "snowflake")) as warehouse,
     ):
-        # What takes Snowflake's connector to the stand-in; the others speak to addresses of this machine.
+        # Redirects Snowflake's connector to the stand-in; the other loaders connect to local addresses.
         os.environ.update(warehouse.environment())
         cloud = {
             "aws_access_key_id": store.access_key,
@@ -95,7 +95,7 @@ def _folder(folder: Path, name: str) -> Path:
 
 
 def main() -> None:
-    """Measure, and print a table."""
+    """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rows", type=int, default=20_000, help="records in each run")
     rows: int = parser.parse_args().rows

@@ -1,14 +1,14 @@
-"""How close tap-springserve comes to the vendor's request limits, and that it never goes above them.
+"""How close tap-springserve comes to the vendor's request limits without exceeding them.
 
-The simulator enforces the documented limits (240 requests a minute, 10 for reports) in a process of its own. The
-tap reads 5,000 supply tags and a month of an hourly report by supply partner. The figure is the time of the run
-against the time that the limits alone dictate for the same number of requests.
+The simulator enforces the documented limits (240 requests per minute, 10 for reports) in a separate process. The tap
+reads 5,000 supply tags and a month of an hourly report by supply partner. The result is the duration of the run
+compared with the minimum duration under the limits for the same number of requests.
 
-The simulator makes its answers before the run, as its own work is not what is measured. It gives reports out in pages
-of 2,500 rows; what the vendor's pages have is not known.
+The simulator generates its rows before the run, so that its work is not measured. Its report pages have 2,500 rows; the
+vendor's page size is unknown.
 
-With `--scale 4` both sides take a quarter of a second for a second: waits are shorter, and the work of the two programs
-weighs four times as much as in a real run. `--scale 1` is a real one.
+With `--scale 4` a second lasts a quarter of a second on both sides: waits are shorter, and the work of the two programs
+weighs four times as much as in a real run. `--scale 1` is a real run.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ REPORT = {
 
 
 class FastClock(Clock):
-    """A clock that runs faster than others.
+    """A clock that runs faster than real time.
 
     Args:
-        scale: How many times.
-        now: What it shows as the time of day.
+        scale: The factor.
+        now: Its initial time.
     """
 
     def __init__(self, scale: float, now: datetime) -> None:
@@ -70,18 +70,18 @@ class FastClock(Clock):
 
 
 def warm(simulator: SpringServeSimulator, days: int) -> None:
-    """Make every answer's rows before they are asked for."""
+    """Generate the rows of every response in advance."""
     simulator.truth("supply_tags")
     add_up, known = simulator.facts.rows, {}
     for number in range(days):
         day = FIRST + timedelta(days=number)
         query = ReportQuery(day, day, "hour", "UTC", ("supply_partner_id",), {})
         known[day] = add_up(query)
-    simulator.facts.rows = lambda query: known[query.first]  # type: ignore[method-assign]  # known beforehand
+    simulator.facts.rows = lambda query: known[query.first]  # type: ignore[method-assign]  # generated in advance
 
 
 def vendor(pipe: Connection, tags: int, days: int, scale: float) -> None:
-    """Serve the simulator until told to stop, then send back what it counted."""
+    """Serve the simulator until a stop message, then send its counts."""
     simulator = SpringServeSimulator(
         first_day=FIRST, days=days, rows_per_day=tags, enforce_limits=True, polls=1, report_rows=2500
     )
@@ -98,14 +98,14 @@ def vendor(pipe: Connection, tags: int, days: int, scale: float) -> None:
                 "reports": len(reports),
                 "limited": sum(one.status == 429 for one in journal),  # noqa: PLR2004 - too many requests
                 "violations": len(simulator.violations),
-                # From the first report's request to the answer of the last.
+                # From the first report request to the last response.
                 "seconds": (reports[-1].finished - reports[0].at) * scale,
             }
         )
 
 
 def read(settings: dict[str, Any], days: int, scale: float, poll_interval: float) -> tuple[float, dict[str, int]]:
-    """Run the tap; return its seconds, as its own clock counts them, and the records of each stream."""
+    """Run the tap; return its duration in seconds of its clock, and the records of each stream."""
     last = FIRST + timedelta(days=days - 1)
     now = datetime.combine(last, datetime.min.time(), tzinfo=timezone.utc) + timedelta(hours=23)
     fast = FastClock(scale, now)
@@ -114,9 +114,9 @@ def read(settings: dict[str, Any], days: int, scale: float, poll_interval: float
         clock = fast
 
     class Counted(io.StringIO):
-        """Counts records in place of keeping them."""
+        """Output that counts records instead of keeping them."""
 
-        rows: dict[str, int] = {}  # noqa: RUF012 - one for the run
+        rows: dict[str, int] = {}  # noqa: RUF012 - shared within the run
 
         @override
         def write(self, text: str) -> int:
@@ -143,7 +143,7 @@ def read(settings: dict[str, Any], days: int, scale: float, poll_interval: float
 
 
 def main() -> None:
-    """Measure, and print a table."""
+    """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tags", type=int, default=5000)
     parser.add_argument("--days", type=int, default=30)
@@ -158,21 +158,21 @@ def main() -> None:
     ours.send("stop")
     counted = ours.recv()
     process.join()
-    # Ten reports at once, then ten more a minute later, and so on: the last of them can start no earlier.
+    # Ten reports immediately, ten more a minute later, and so on: the earliest start of the last one.
     dictated = (counted["reports"] - 1) // REPORTS_A_MINUTE * MINUTE
     figures = {
         "supply tags": chosen.tags,
         "days of hourly reports": chosen.days,
-        "scale of time": f"{chosen.scale:g}",
+        "time scale": f"{chosen.scale:g}",
         "poll interval in seconds": f"{chosen.poll_interval:g}",
         "records": f"{rows['supply_tags']:,} tags, {rows['hourly']:,} report rows",
         "requests": f"{counted['requests']}, of which {counted['reports']} for reports",
         "answers 429": counted["limited"],
         "violations of the vendor's rules": counted["violations"],
-        "seconds that the limits dictate": dictated,
+        "minimum seconds under the limits": dictated,
         "seconds for the reports": f"{counted['seconds']:.1f}",
-        "seconds in all": f"{seconds:.1f}",
-        "in all, above what the limits dictate": f"{seconds / dictated - 1:.1%}" if dictated else "no limit was met",
+        "seconds in total": f"{seconds:.1f}",
+        "total above the minimum": f"{seconds / dictated - 1:.1%}" if dictated else "no limit was reached",
     }
     print("| what | figure |\n| --- | --- |")
     for name, figure in figures.items():

@@ -1,7 +1,6 @@
-"""The main job on a machine without accounts: simulated vendors, Meltano, DuckDB; twice, then what came of it.
+"""Run all taps twice against simulated vendors, through Meltano, into DuckDB, and report the results.
 
-The second run reads what a scheduled run would: the vendors have restated some rows in between, and only the look-back
-is read again.
+The vendors restate some rows between the runs, and the second run reads only the look-back again, like a scheduled run.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ DAYS = 30
 
 @dataclass(frozen=True)
 class Vendor:
-    """A vendor of the demo: its simulator, its tap, and how big a day is."""
+    """A vendor of the demo: simulator, tap, and rows per day."""
 
     simulator: str
     tap: str
@@ -57,7 +56,7 @@ VENDORS = (
     Vendor("ispot", "tap-ispot", 1000, "America/New_York", {"lookback_days": "3"}),
     Vendor("adspect", "tap-adspect", 500, "UTC", {"lookback_days": "3"}),
     Vendor("spotwatch", "tap-spotwatch", 1000, "UTC"),
-    # The vendor's ten report requests a minute would make the demo wait for four minutes.
+    # With the vendor's ten report requests per minute, the demo would wait for four minutes.
     Vendor(
         "springserve",
         "tap-springserve",
@@ -92,7 +91,7 @@ QUESTIONS = (
         """,
     ),
     (
-        "How many airings a day do iSpot.tv (US) and Spotwatch (Europe) see, in the last five whole days?",
+        "How many airings per day do iSpot.tv (US) and Spotwatch (Europe) see, in the last five complete days?",
         """
         with days as (
             select (airing_aired_at_et at time zone 'America/New_York')::date as day, 1 as us, 0 as europe
@@ -105,7 +104,7 @@ QUESTIONS = (
         """,
     ),
     (
-        "What did SpringServe and Magnite earn a day in US dollars, in the last five whole days?",
+        "What did SpringServe and Magnite earn per day in US dollars, in the last five complete days?",
         """
         with revenue as (
             select date as day, revenue as springserve, 0 as magnite from tap_springserve.supply_daily
@@ -122,14 +121,14 @@ QUESTIONS = (
 
 @dataclass
 class Run:
-    """What one run of one tap did, stream by stream."""
+    """Figures of one run of one tap, by stream."""
 
     rows: dict[str, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     requests: dict[str, int] = field(default_factory=dict)
 
     def note(self, metric: str, stream: str, value: float) -> None:
-        """Take in one of singer-sdk's metrics."""
+        """Record one of singer-sdk's metrics."""
         if metric == "sync_duration":
             self.seconds[stream] = self.seconds.get(stream, 0) + value
             print(".", end="", flush=True)
@@ -139,7 +138,7 @@ class Run:
 
 @contextmanager
 def simulated(vendors: tuple[Vendor, ...]) -> Iterator[dict[str, dict[str, Any]]]:
-    """Run the vendors' simulators on free ports; they are stopped whatever happens."""
+    """Run the vendors' simulators on free ports, and stop them at the end of the block."""
     servers: list[subprocess.Popen[bytes]] = []
     try:
         for vendor in vendors:
@@ -168,21 +167,21 @@ def _wait_for(port_file: Path) -> dict[str, Any]:
 
 
 def ask(url: str, payload: dict[str, Any]) -> None:
-    """Tell a simulator to do something."""
+    """Send a control request to a simulator."""
     request = urllib.request.Request(url, json.dumps(payload).encode(), {"Content-Type": "application/json"})  # noqa: S310 - local
     urllib.request.urlopen(request).close()  # noqa: S310 - our own simulator
 
 
 def run_tap(vendor: Vendor, number: int, settings: dict[str, str]) -> Run:
-    """Run one tap into the warehouse through Meltano, with a word of progress for each stream."""
+    """Run one tap into the warehouse through Meltano; print a dot per finished stream."""
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("TAP_", "TARGET_"))},
-        # A state of its own: a second demo starts clean, and your own runs are not touched.
+        # A separate state: each demo starts clean, and the state of other runs stays.
         "MELTANO_DATABASE_URI": f"sqlite:///{WORK / 'meltano.db'}",
         "TARGET_DUCKDB_FILEPATH": str(WAREHOUSE),
         **{f"{vendor.schema.upper()}_{name.upper()}": value for name, value in settings.items()},
     }
-    # Your .env is about your accounts.
+    # .env holds the settings of real accounts.
     command = [str(BIN / "meltano"), f"--env-file={os.devnull}", "--log-format=json", "--environment=demo"]
     command += ["run", vendor.tap, "target-duckdb"]
     run = Run()
@@ -206,13 +205,13 @@ def run_tap(vendor: Vendor, number: int, settings: dict[str, str]) -> Run:
 
 
 def _note(line: str, run: Run) -> str:
-    """Read singer-sdk's metrics from one of Meltano's JSON log lines; returns the line for a reader."""
+    """Record the metrics in one of Meltano's JSON log lines; return the line as text."""
     entry = parse(line)
     if entry is None:
         return line
     point = entry.get("metric_info")
-    if point is not None and entry["name"].startswith("tap-"):  # the loader has counters of its own
-        # Logins belong to no stream.
+    if point is not None and entry["name"].startswith("tap-"):  # the loader counts separately
+        # Logins have no stream.
         run.note(point["metric"], point["tags"].get("stream") or "", point["value"])
     return readable(entry)
 
@@ -230,7 +229,7 @@ def tables(vendor: Vendor) -> dict[str, int]:
 
 
 def days(vendor: Vendor, table: str) -> tuple[str, str]:
-    """Return the first and the last day in a table that has one, in the vendor's zone."""
+    """Return the first and the last day in a table, in the vendor's zone; empty without a date column."""
     with duckdb.connect(str(WAREHOUSE), read_only=True) as warehouse:
         warehouse.execute(f"set TimeZone = '{vendor.time_zone}'")
         columns = warehouse.execute(
@@ -248,7 +247,7 @@ def days(vendor: Vendor, table: str) -> tuple[str, str]:
 
 
 def show(headings: list[str], rows: list[list[Any]]) -> None:
-    """Print a table; numbers to the right."""
+    """Print a table with right-aligned numbers."""
     texts = [[_text(value) for value in row] for row in rows]
     widths = [max(len(text) for text in column) for column in zip(headings, *texts, strict=True)]
     right = [
@@ -281,7 +280,7 @@ def main() -> None:
     for old in OUTPUT.glob(f"{WAREHOUSE.name}*"):
         old.unlink()
     WORK.mkdir(parents=True, exist_ok=True)
-    # A stop from outside goes through the `finally` blocks, so that the simulators stop too.
+    # SIGTERM runs the `finally` blocks, so that the simulators stop too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     began = time.monotonic()
     start = dt.datetime.now(tz=dt.timezone.utc).date() - dt.timedelta(days=DAYS)
@@ -304,7 +303,7 @@ def main() -> None:
 
 
 def report(runs: dict[tuple[str, int], Run]) -> None:
-    """Print what is in the warehouse, and what an analyst would ask."""
+    """Print the contents of the warehouse, and answers to an analyst's questions."""
     for vendor in VENDORS:
         first, second = runs[vendor.tap, 1], runs[vendor.tap, 2]
         print(f"\n{vendor.tap}\n")

@@ -1,9 +1,9 @@
-"""Install Meltano plugins, if they or what goes into them has changed since the last time.
+"""Install the Meltano plugins that have changed since the last installation.
 
     python scripts/install_plugins.py [PLUGIN ...]
 
-Without names, every plugin of meltano.yml. `meltano install` takes its time even when all is there; a stamp for each
-plugin, of what went into its environment, saves it.
+Without names, every plugin of meltano.yml. `meltano install` is slow even if there is nothing to do, so a stamp per
+plugin records the packages in its environment.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ STAMPS = ROOT / ".meltano" / "installed"
 
 
 def plugins() -> dict[str, dict[str, Any]]:
-    """Return the definitions of the plugins of meltano.yml, by name.
+    """Return the plugin definitions of meltano.yml by name.
 
     Raises:
-        ProjectError: The file is not one of a project.
+        ProjectError: The file cannot be read, or is not a project file.
     """
     try:
         project = yaml.safe_load((ROOT / "meltano.yml").read_text())
@@ -36,7 +36,7 @@ def plugins() -> dict[str, dict[str, Any]]:
 
 
 def ingredients(plugin: dict[str, Any]) -> str:
-    """Return a digest of what a plugin's environment is made from: packages, pins, this Python and this folder."""
+    """Return a digest of a plugin's packages and pins, this Python and this folder."""
     made_from = [ROOT / "pyproject.toml"]
     folders = [ROOT / part for part in plugin["pip_url"].split() if part.startswith(".")]
     made_from += [folder / "pyproject.toml" for folder in folders]
@@ -45,7 +45,7 @@ def ingredients(plugin: dict[str, Any]) -> str:
 
 
 def main() -> int:
-    """Install what has changed; returns Meltano's exit code."""
+    """Install the changed plugins; return Meltano's exit code."""
     keep_private(ROOT)
     try:
         defined = plugins()

@@ -1,9 +1,8 @@
-"""The project as Meltano sees it: plugins and their settings, state ids, and its own record of runs.
+"""The Meltano project: plugins and their settings, state ids, and the record of runs.
 
-Meltano refuses to run a state id twice at once. What says that a run is going on is its row in the table `runs` of the
-system database, where a living run leaves a heartbeat each second; a run that was killed leaves its row as it was, and
-Meltano takes it for living for five minutes. Here such a row is watched: if the heartbeat does not move for 15
-seconds, whoever made it is dead.
+Meltano refuses to start a second run of a state id. Each run has a row in the table `runs` of the system database, with
+a heartbeat that the run updates every second. After a kill, Meltano still counts the run as running for five minutes.
+This module watches the heartbeat instead: if it does not change for 15 seconds, the run is dead.
 """
 
 from __future__ import annotations
@@ -29,20 +28,20 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 DEAD_AFTER = 15.0
-"""Seconds without a heartbeat after which a run is dead; Meltano's runs beat each second."""
+"""Seconds without a heartbeat after which a run counts as dead; Meltano updates it every second."""
 
 
 class GoingOnError(Exception):
-    """A run of the state id is alive; the message says since when."""
+    """A run of the state id is alive; the message is its start time."""
 
 
 @dataclass(frozen=True)
 class Beat:
-    """A run that Meltano's record calls running.
+    """A run that Meltano has recorded as running.
 
     Attributes:
-        row: Its number in the record.
-        started_at: When it began, UTC.
+        row: Id of its row in the table `runs`.
+        started_at: Its start, UTC.
         last: Its last heartbeat, UTC.
     """
 
@@ -52,22 +51,22 @@ class Beat:
 
 
 class MeltanoProject:
-    """The project in one of its environments. Reads what Meltano would: meltano.yml, .env, environment variables."""
+    """The project in one environment, with settings from meltano.yml, .env and environment variables."""
 
     def __init__(self, environment: str, root: Path = ROOT) -> None:
-        # Meltano takes half a second to import: not for those that only read a log.
+        # Imported here: Meltano takes half a second to import, and log readers do not need it.
         import structlog  # noqa: PLC0415 - see above
         from meltano.core.environment import Environment  # noqa: PLC0415 - see above
         from meltano.core.project import Project  # noqa: PLC0415 - see above
         from meltano.core.utils import NotFound  # noqa: PLC0415 - see above
 
-        # Meltano's own log lines would stand between ours.
+        # Keep Meltano's log lines out of our output.
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
         self.environment = environment
         self.project: Project = Project(root)
         try:
             environments = self.project.meltano.environments
-        except Exception as error:  # a file of YAML can be wrong in any way
+        except Exception as error:  # YAML can be invalid in many ways
             raise ProjectError(f"meltano.yml cannot be read: {unreadable(error)}") from error
         try:
             _ = self.project.dotenv_env
@@ -82,9 +81,9 @@ class MeltanoProject:
 
     @cached_property
     def sessions(self) -> sessionmaker[Session]:
-        """Makes sessions with the system database, which is brought up to Meltano's version first.
+        """The session factory of the system database, after its migration to this Meltano version.
 
-        Each Meltano would do that itself; several at once on a new database get in each other's way.
+        Each Meltano run would migrate it; several at a time would conflict on a new database.
 
         Raises:
             ProjectError: The database cannot be opened or upgraded.
@@ -116,7 +115,7 @@ class MeltanoProject:
         return str(plugin.name)
 
     def installed(self, plugin: str) -> bool:
-        """Return whether a plugin's program is there; Meltano would install it, but not for several runs at once."""
+        """Return whether a plugin is installed. Meltano's automatic installation fails with several runs at a time."""
         from meltano.core.venv_service import VirtualEnv  # noqa: PLC0415 - see __init__
 
         found = self._plugin(plugin)
@@ -126,7 +125,7 @@ class MeltanoProject:
         return VirtualEnv(folder).exec_path(str(found.executable)).exists()
 
     def settings(self, tap: str, names: Sequence[str]) -> dict[str, Any]:
-        """Return settings of a tap as a run would get them; those that are not set are none."""
+        """Return the values of a tap's settings in a run; None if not set."""
         from meltano.core.plugin.settings_service import PluginSettingsService  # noqa: PLC0415 - see __init__
 
         service = PluginSettingsService(self.project, self._plugin(tap))
@@ -135,14 +134,14 @@ class MeltanoProject:
 
     def state_id(self, tap: str, loader: str) -> str:
         """Return the state id under which `meltano run` keeps the bookmarks of a tap and a loader."""
-        # As meltano.core.block.extract_load.generate_state_id makes it, out of blocks that are about to run.
+        # Like meltano.core.block.extract_load.generate_state_id, which needs blocks that are about to run.
         suffix = self.project.environment.state_id_suffix if self.project.environment else None
         return ":".join(part for part in (self.environment, f"{tap}-to-{loader}", suffix) if part)
 
     def running(self, state_id: str) -> dict[int, Beat]:
-        """Return the runs of a state id that stop Meltano from running it again, by row; dead ones are among them.
+        """Return the runs that keep Meltano from starting this state id, by row, including dead ones.
 
-        Without those that Meltano takes for dead itself, whose last heartbeat is five minutes old.
+        Excludes runs with a heartbeat older than five minutes, which Meltano ignores.
         """
         from meltano.core.job.finder import JobFinder  # noqa: PLC0415 - see __init__
 
@@ -151,19 +150,19 @@ class MeltanoProject:
             return {job.id: Beat(job.id, job.started_at, job.last_heartbeat_at) for job in jobs if not job.is_stale()}
 
     def bury(self, beat: Beat) -> bool:
-        """Mark a dead run as failed, which Meltano does after five minutes; not if its heartbeat has moved since.
+        """Mark a dead run as failed, as Meltano does after five minutes, unless its heartbeat has changed.
 
-        Unlike `--force` it leaves Meltano's own check in place for whoever starts next.
+        Unlike `--force`, this keeps Meltano's check for the next run.
 
         Returns:
-            Whether it was marked.
+            Whether the run was marked.
         """
         from meltano.core.job.job import Job, State  # noqa: PLC0415 - see __init__
 
         reason = f"No heartbeat for {DEAD_AFTER:.0f} seconds: the process was killed."
         columns = Job.__table__.c
         with self.sessions() as session:
-            # In one statement, so that of two that find it dead at once only one goes on.
+            # One statement, so that only one of two concurrent callers succeeds.
             marked = session.connection().execute(
                 update(Job)
                 .where(columns.id == beat.row, columns.state == State.RUNNING.name)
@@ -176,10 +175,10 @@ class MeltanoProject:
             return bool(marked.rowcount)
 
     async def free(self, state_id: str) -> list[Beat]:
-        """Make sure that no run of a state id is going on; takes 15 seconds where a dead one is in the way, else none.
+        """Mark dead runs of a state id as failed; takes 15 seconds if there are any.
 
         Returns:
-            The dead runs that were in the way and are marked as failed now.
+            The dead runs, now marked as failed.
 
         Raises:
             GoingOnError: A run is alive.
@@ -189,7 +188,7 @@ class MeltanoProject:
         while watched:
             await asyncio.sleep(min(1.0, DEAD_AFTER / 5))
             now = await asyncio.to_thread(self.running, state_id)
-            # One that moved, or one that has begun meanwhile. One that has ended is no more in the way.
+            # Alive: its heartbeat changed, or it started meanwhile. Runs that have ended do not count.
             if alive := [beat for row, beat in now.items() if watched.get(row) != beat]:
                 raise GoingOnError(f"{alive[0].started_at:%Y-%m-%d %H:%M:%S} UTC")
             watched = now
@@ -213,7 +212,7 @@ class MeltanoProject:
 
 @lru_cache
 def meltano_project(environment: str) -> MeltanoProject:
-    """Return the project in an environment; opened once.
+    """Return the project in an environment; cached.
 
     Raises:
         ProjectError: There is no such environment.

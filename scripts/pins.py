@@ -1,7 +1,7 @@
-"""Write the versions of today's set-up into pyproject.toml, without addresses.
+"""Write the versions of the current environment into pyproject.toml, without registry addresses.
 
-`uv.lock` would name the registry's host, so it is not committed; `constraint-dependencies` binds the same versions, in
-the plugin environments that Meltano makes as well. Run it to take newer versions: `make pins`.
+`uv.lock` contains the registry's host, so it is not committed; `constraint-dependencies` pins the same versions, in
+Meltano's plugin environments too. To upgrade, run `make pins`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ ROOT = Path(__file__).resolve().parent.parent
 EXPORT = ["--all-packages", "--all-groups", "--no-emit-workspace"]
 PLAIN = ["--no-hashes", "--no-annotate", "--no-header", "--quiet"]
 UNCONSTRAINED = frozenset({"jsonschema", "pytz", "simplejson", "singer-sdk"})
-"""What some loader needs in another version; the group `pins` and Meltano's `pip_url` pin it for our own packages."""
+"""Packages that a loader needs in another version; the group `pins` and `pip_url` pin them for our packages."""
 
 
 def main() -> None:
-    """Replace the list between the marks in pyproject.toml."""
+    """Replace the list between the markers in pyproject.toml."""
     uv = sys.argv[1]
     exported = subprocess.run(  # noqa: S603 - the uv that the Makefile installed
         [uv, "export", "--format", "requirements-txt", *EXPORT, *PLAIN],
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def _single_quoted(pin: str) -> str:
-    """Spell a marker's strings so that the pin can stand in a TOML string."""
+    """Use single quotes in a marker, so that the pin fits into a TOML string."""
     return pin.replace('"', "'")
 
 

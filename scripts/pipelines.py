@@ -1,6 +1,6 @@
-"""Meltano runs side by side: started, watched, stopped and read, for `sync_all.py` and `backfill.py`.
+"""Parallel Meltano runs for `sync_all.py` and `backfill.py`.
 
-A run is a process of its own, with a log of its own. Its failure is its own too: the others go on.
+Each run is a separate process with a separate log. A failed run does not stop the others.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 MELTANO = Path(sys.executable).with_name("meltano")
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SIGNAL_BASE = 128
-"""What shells add to the number of the signal that ended a program."""
+"""Shells report a signal as this plus its number."""
 
 END_GRACE = 10.0
-"""Seconds that a tap and a loader have to end after their Meltano did, before they are killed."""
+"""Seconds between the end of Meltano and the kill of its remaining tap and loader."""
 
-# Meltano is told to end if this program is killed, as far as the system can (Linux). Process and program stay the same.
+# On Linux, Meltano gets SIGTERM if this program is killed. `execv` keeps the process id.
 _FOLLOW = """
 import ctypes, os, signal, sys
 parent, *command = sys.argv[1:]
@@ -51,16 +51,15 @@ class Pipeline:
     """One run of one tap into one loader by Meltano.
 
     Attributes:
-        name: What tables call it, and its log file (`<name>.log`); a file's name, without its ending.
+        name: Name in tables and of the log file (`<name>.log`).
         tap: The extractor's name in meltano.yml.
         loader: The loader's name in meltano.yml.
-        state_id: With one, `meltano el TAP LOADER --state-id ID`, whose run folder is its own: any number of one tap
-            may run at once. Without, `meltano run TAP LOADER`, which gives its own state id (`normal_state_id`) and
-            shares a run folder with other runs of the tap.
+        state_id: If set, run `meltano el TAP LOADER --state-id ID`, with a separate run folder: several runs of a tap
+            can run in parallel. If not, run `meltano run TAP LOADER`, which chooses the state id (`normal_state_id`)
+            and shares a run folder with other runs of the tap.
         environment: Meltano's environment.
-        settings: Settings of the tap by their names in meltano.yml, as text, above what meltano.yml, .env and the
-            environment say.
-        select: Streams (or patterns, Meltano's `--select`) out of those that meltano.yml selects; all of them if empty.
+        settings: Settings of the tap by name, as text; they override meltano.yml, .env and the environment.
+        select: Streams or patterns (`--select`) among those that meltano.yml selects; all of them if empty.
     """
 
     name: str
@@ -78,14 +77,14 @@ class Outcome:
 
     Attributes:
         pipeline: The run.
-        state: `done`; `failed`; `stopped`, as a signal came; `not begun`, as a signal came before; `busy`, as another
-            run of its state id is going on, which was left alone.
-        code: Meltano's exit code; none if it was not started.
-        seconds: How long it ran, with waiting for the lock of a dead run, in seconds.
-        rows: Records that the tap emitted, by stream. A run that was killed tells less than it emitted.
-        error: The one line of the tap or the loader that says why, or empty.
-        log: The run's log file; there only if it was started.
-        signal: Number of the signal that stopped it or kept it from beginning; none otherwise.
+        state: `done`; `failed`; `stopped` by a signal; `not begun`, because of an earlier signal; `busy`, because
+            another run of the state id is alive.
+        code: Meltano's exit code; None if it was not started.
+        seconds: Duration in seconds, including the wait for the lock of a dead run.
+        rows: Records that the tap emitted, by stream; too low after a kill.
+        error: The line of the tap or the loader with the reason, or empty.
+        log: The run's log file; it exists only if the run was started.
+        signal: Number of the signal that stopped or prevented the run; None otherwise.
     """
 
     pipeline: Pipeline
@@ -111,7 +110,7 @@ def exit_code(outcomes: Sequence[Outcome]) -> int:
     return int(any(outcome.state != "done" for outcome in outcomes))
 
 
-def run_pipelines(  # noqa: PLR0913 - three callbacks, each of which can be left out
+def run_pipelines(  # noqa: PLR0913 - three optional callbacks
     pipelines: Sequence[Pipeline],
     *,
     at_once: int,
@@ -120,30 +119,30 @@ def run_pipelines(  # noqa: PLR0913 - three callbacks, each of which can be left
     on_end: Callable[[Outcome], None] | None = None,
     on_note: Callable[[Pipeline, str], None] | None = None,
 ) -> list[Outcome]:
-    """Run pipelines in processes, in their order, at most so many at once, and wait for all of them.
+    """Run pipelines in order, at most `at_once` in parallel, and wait for all of them.
 
-    A run that fails does not stop the others. SIGINT and SIGTERM are passed on, once, to all that run; those are waited
-    for, and the rest is not begun. A second signal kills. No process is left when this returns or raises.
+    A failed run does not stop the others. SIGINT and SIGTERM are passed on to all running processes, and the remaining
+    runs are not started. A second signal kills. No process is left when this function returns or raises.
 
-    A run whose state id another run holds according to Meltano's record is looked at first: `busy` if that one is
-    alive; if it is dead, its record is closed after 15 seconds and the run goes on (`meltano_project`).
+    If Meltano has recorded another run of the same state id as running, the result is `busy` if it is alive; if it is
+    dead, it is marked as failed after 15 seconds, and the run starts (`meltano_project`).
 
-    Plugins must be installed: several Meltanos that install the same one at once get in each other's way.
+    Plugins must be installed: Meltano's automatic installation fails with several runs at a time.
 
     Args:
-        pipelines: What to run; names and state ids differ.
-        at_once: Most processes of Meltano at once, at least 1. Each has a tap and a loader.
-        logs: Folder for `<name>.log`; made if missing. The log of the run before is kept as `<name>.previous.log`.
-        on_begin: Called when a run begins, which may be before its process starts (a dead run's lock).
-        on_end: Called when a run ended, also for one that was not begun, and before the next one begins.
-        on_note: Called with one line about a run that goes on, such as a dead run's lock.
+        pipelines: The runs, with different names and state ids.
+        at_once: Maximum number of parallel Meltano processes, at least 1. Each has a tap and a loader.
+        logs: Folder for `<name>.log`; created if missing. The previous log is kept as `<name>.previous.log`.
+        on_begin: Called when a run begins, possibly before its process starts (lock of a dead run).
+        on_end: Called when a run ends or is not started, before the next one begins.
+        on_note: Called with one line about a running pipeline, such as the lock of a dead run.
 
     Returns:
         The outcomes, in the order of the pipelines.
 
     Raises:
-        ProjectError: There is no such environment, or the system database cannot be used. Nothing was run.
-        ValueError: Not called from the main thread, which alone gets signals.
+        ProjectError: Unknown environment, or unusable system database. Nothing was run.
+        ValueError: Not called from the main thread, the only one that receives signals.
     """
     for environment in {pipeline.environment for pipeline in pipelines}:
         _ = meltano_project(environment).sessions
@@ -159,7 +158,7 @@ def run_pipelines(  # noqa: PLR0913 - three callbacks, each of which can be left
 
 @dataclass
 class _Runner:
-    """Pipelines at work."""
+    """Runner of pipelines."""
 
     at_once: int
     logs: Path
@@ -171,7 +170,7 @@ class _Runner:
     processes: set[Process] = field(default_factory=set)
 
     async def run(self, pipelines: Sequence[Pipeline]) -> list[Outcome]:
-        """Run all; returns their outcomes."""
+        """Run all pipelines; return their outcomes."""
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
             loop.add_signal_handler(number, self.stop, number)
@@ -182,11 +181,11 @@ class _Runner:
         finally:
             for task in tasks:
                 task.cancel()
-            # Their `finally` blocks end the processes: to be waited for, where one of them failed.
+            # If a task failed, wait for the others: their `finally` blocks end the processes.
             await asyncio.gather(*tasks, return_exceptions=True)
 
     def stop(self, number: int) -> None:
-        """Pass a signal on; the second one kills."""
+        """Pass a signal on to all processes; kill them at the second one."""
         again = self.stopped_by is not None
         self.stopped_by = self.stopped_by or number
         self.stopping.set()
@@ -194,7 +193,7 @@ class _Runner:
             _signal_group(process, signal.SIGKILL if again else number)
 
     async def one(self, pipeline: Pipeline, places: asyncio.Semaphore) -> Outcome:
-        """Run one pipeline when there is a place."""
+        """Run one pipeline when a slot is free."""
         async with places:
             log = self.logs / f"{pipeline.name}.log"
             reading = Reading(pipeline.tap, pipeline.loader)
@@ -226,7 +225,7 @@ class _Runner:
             return outcome
 
     def ended(self, code: int, reading: Reading) -> State:
-        """Return what an exit code of Meltano means."""
+        """Return the state for Meltano's exit code."""
         if code == 0:
             return "done"
         if self.stopped_by is not None:
@@ -234,7 +233,7 @@ class _Runner:
         return "busy" if reading.going_on_since else "failed"
 
     async def wait_for_dead_runs(self, pipeline: Pipeline) -> str:
-        """Get dead runs out of the way, unless a signal comes; returns since when a living one is there, else ""."""
+        """Close dead runs, unless a signal arrives; return the start of a living run, else ""."""
         project, state_id = meltano_project(pipeline.environment), _state_id(pipeline)
         waiting = asyncio.ensure_future(project.free(state_id))
         stop = asyncio.ensure_future(self.stopping.wait())
@@ -255,7 +254,7 @@ class _Runner:
         return ""
 
     async def meltano(self, pipeline: Pipeline, log: Path, reading: Reading) -> int:
-        """Run Meltano and keep its log; returns its exit code, negative for a signal that killed it."""
+        """Run Meltano and write its log; return the exit code, negative for a signal."""
         _keep(log)
         process = await asyncio.create_subprocess_exec(
             *[sys.executable, "-ISc", _FOLLOW, str(os.getpid()), *_command(pipeline)],
@@ -264,11 +263,11 @@ class _Runner:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            # A group of its own: a signal of the terminal comes once, from here, and no tap or loader is forgotten.
+            # A separate process group: the terminal's signal arrives only once, and reaches the tap and the loader.
             start_new_session=True,
         )
         self.processes.add(process)
-        if self.stopped_by is not None:  # it came while the process was made
+        if self.stopped_by is not None:  # the signal arrived while the process started
             _signal_group(process, self.stopped_by)
         copying = asyncio.ensure_future(_copy(process, log, reading))
         try:
@@ -284,11 +283,11 @@ class _Runner:
 
 
 async def _copy(process: Process, log: Path, reading: Reading) -> None:
-    """Write what Meltano says into its log until the end."""
-    assert process.stdout is not None  # noqa: S101 - it was asked for as a pipe
+    """Copy Meltano's output into the log until it ends."""
+    assert process.stdout is not None  # noqa: S101 - a pipe was requested
     with log.open("w") as file:
         rest = b""
-        # Not by lines: asyncio's are limited in length.
+        # Not `readline`: asyncio limits the length of lines.
         while chunk := await process.stdout.read(1 << 16):
             *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:
@@ -303,7 +302,7 @@ def _ended_silently(code: int) -> str:
 
 
 def _keep(log: Path) -> None:
-    """Put the log of the run before aside; whoever still writes to it goes on doing so."""
+    """Rename the previous log; a process that still writes to it is not disturbed."""
     with suppress(FileNotFoundError):
         log.replace(log.with_name(f"{log.stem}.previous.log"))
 
@@ -329,13 +328,13 @@ def _environment(pipeline: Pipeline) -> dict[str, str]:
 
 
 def _signal_group(process: Process, number: int) -> None:
-    """Signal a process and what it has started; those that have ended are none."""
-    with suppress(ProcessLookupError, PermissionError):  # macOS: a group of which only dead ones are left
+    """Send a signal to a process group; ignore processes that have ended."""
+    with suppress(ProcessLookupError, PermissionError):  # macOS: only dead processes are left in the group
         os.killpg(process.pid, number)
 
 
 async def _end_of_group(process: Process) -> None:
-    """Wait for the tap and the loader, which got the signal too and may end after Meltano."""
+    """Wait for the tap and the loader: they got the signal too, and may end after Meltano."""
     until = time.monotonic() + END_GRACE
     while time.monotonic() < until:
         try:

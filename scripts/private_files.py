@@ -1,7 +1,7 @@
-"""Files that only their owner can read: what Meltano, taps and loaders write while they work for our commands.
+"""Private files: only the owner can read the files that our commands, Meltano, taps and loaders write.
 
-Meltano writes each plugin's settings, credentials included, to `.meltano/run/`, and removes them when a run ends, but
-not when it is killed.
+Meltano writes each plugin's settings, including credentials, to `.meltano/run/`. It removes them at the end of a run,
+but not after a kill.
 """
 
 from __future__ import annotations
@@ -21,21 +21,20 @@ if TYPE_CHECKING:
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 WRITERS = frozenset({"meltano", "backfill.py"})
-"""Programs that write settings of plugins to `.meltano/run/`."""
+"""Programs that write plugin settings to `.meltano/run/`."""
 
 MARGIN = 2.0
-"""Seconds by which the system's answer when a process began may be wrong."""
+"""Tolerance of a process's start time, in seconds."""
 
 
 def keep_private(root: Path, *, warn: bool = True) -> None:
-    """Let nobody else read what this process and those it starts will write, nor what is in Meltano's folder.
+    """Make Meltano's folder and all files that this process and its children write readable by the owner only.
 
-    The folder is closed as a whole, so that a `meltano run` by hand is private too, whatever its umask. What runs that
-    were killed have left in it is removed.
+    Closing the whole folder protects `meltano run` by hand too, with any umask. Leftovers of killed runs are removed.
 
     Args:
         root: The project's folder.
-        warn: Whether to say on stderr that others can read `.env`.
+        warn: Whether to warn on stderr if others can read `.env`.
     """
     os.umask(OTHERS)
     (root / "output").mkdir(exist_ok=True)
@@ -51,10 +50,9 @@ def keep_private(root: Path, *, warn: bool = True) -> None:
 
 
 def remove_leftovers(root: Path) -> None:
-    """Remove what dead runs have left in `.meltano/run/`: settings of plugins, and the folders of `meltano el`.
+    """Remove files of dead runs from `.meltano/run/`: plugin settings, and the folders of `meltano el`.
 
-    Something belongs to a living run if a Meltano works in this project that began before it was written; whichever
-    run it is, it is left alone then.
+    A file is kept if a Meltano process that is older than the file is running in this project.
     """
     run = root / ".meltano" / "run"
     began = min(_meltanos(root), default=float("inf"))
@@ -65,21 +63,21 @@ def remove_leftovers(root: Path) -> None:
         if max(map(_written, (folder, *folder.rglob("*")))) < began:
             shutil.rmtree(folder, ignore_errors=True)
     for folder in run.glob("elt/*/"):
-        with suppress(OSError):  # of other runs' folders, it is not empty
+        with suppress(OSError):  # not empty: it contains folders of other runs
             folder.rmdir()
 
 
 def _meltanos(root: Path) -> Iterator[float]:
-    """Return when each living Meltano of the project began, in seconds since 1970; this process is not meant."""
+    """Return the start time of each other Meltano process of the project, in seconds since 1970."""
     for process in psutil.process_iter(["cmdline", "create_time"]):
-        # The program, or the script that an interpreter runs (`python -m meltano` too).
+        # The program, or the script or module of an interpreter (`python -m meltano`).
         names = {Path(word).name for word in (process.info["cmdline"] or ())[:3]}
         if process.pid == os.getpid() or not names & WRITERS:
             continue
         folder = None
         with suppress(psutil.Error):
             folder = Path(process.environ().get("MELTANO_PROJECT_ROOT") or process.cwd())
-        # One of which nothing is known may work here.
+        # Unknown: assume that it works in this project.
         if folder is None or folder == root or root in folder.parents:
             yield process.info["create_time"] - MARGIN
 

@@ -1,4 +1,4 @@
-"""Meltano's JSON log, line by line: text for a reader, rows, and the one line that says why a run failed."""
+"""Meltano's JSON log: readable text, row counts, and the one line with the reason of a failure."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import signal
 from dataclasses import dataclass, field
 from typing import Any
 
-# What shells add to the number of the signal that ended a program.
+# Shells report a signal as this plus its number.
 _SIGNAL_BASE = 128
 _KINDS = {"Extraction failed": "extractors", "Loading failed": "loaders"}
 _GOING_ON = re.compile(r"Another '.*' pipeline is already running which started at (.+?)\. ")
 
 
 def parse(line: str) -> dict[str, Any] | None:
-    """Return an entry of Meltano's JSON log, or none for a line that something else wrote."""
+    """Return an entry of Meltano's JSON log; None for other lines."""
     try:
         entry = json.loads(line)
     except ValueError:
@@ -24,12 +24,12 @@ def parse(line: str) -> dict[str, Any] | None:
 
 
 def readable(entry: dict[str, Any]) -> str:
-    """Return an entry as one line for a reader, and a traceback's errors below it."""
+    """Return an entry as one readable line, followed by the errors of its traceback."""
     head = f"{entry.get('timestamp', '')} {entry.get('level', ''):8} {entry.get('name', 'meltano')}: "
     point = entry.get("metric_info")
     if point is not None:
         value = point["value"]
-        # A summary of the taps holds several numbers.
+        # A summary metric has several values.
         text = " ".join(f"{name}={one}" for name, one in value.items()) if isinstance(value, dict) else value
         return f"{head}{point['metric']} {point['tags'].get('stream') or ''} {text}\n"
     killed = "".join(f"  {kind}: {_signalled(number)}\n" for kind, number in _signals(entry).items())
@@ -37,10 +37,10 @@ def readable(entry: dict[str, Any]) -> str:
 
 
 def _signals(entry: dict[str, Any]) -> dict[str, int]:
-    """Return the signals that ended a tap or a loader, by the kind of plugin, from Meltano's entry on exit codes.
+    """Return the signals that ended the tap or the loader, by kind of plugin, from Meltano's entry of exit codes.
 
-    `meltano run` logs both codes in one entry, `meltano el` one each. SIGINT and SIGTERM are not among them: taps and
-    loaders answer these with a line of their own.
+    `meltano run` logs both codes in one entry, `meltano el` logs one each. SIGINT and SIGTERM are ignored: taps and
+    loaders log these themselves.
     """
     codes = entry.get("exit_codes")
     if not isinstance(codes, dict):
@@ -50,7 +50,7 @@ def _signals(entry: dict[str, Any]) -> dict[str, int]:
 
 
 def _signal_of(code: Any) -> int:
-    """Return the signal of an exit code, negative or as shells write it; 0 without one."""
+    """Return the signal in an exit code, negative or in the shell's form; 0 if none."""
     if not isinstance(code, int):
         return 0
     number = -code if code < 0 else code - _SIGNAL_BASE
@@ -79,13 +79,13 @@ def _errors(exception: Any) -> list[str]:
 
 @dataclass
 class Reading:
-    """What a run's log has told so far.
+    """The state of a run, read from its log.
 
     Attributes:
         tap: The extractor's name.
         loader: The loader's name.
         rows: Records that the tap emitted, by stream.
-        going_on_since: Since when another run of the state id holds Meltano's lock, as Meltano says it; else empty.
+        going_on_since: Start of another run that holds the lock of the state id, as logged; empty if none.
     """
 
     tap: str
@@ -95,7 +95,7 @@ class Reading:
     _said: dict[str, str] = field(default_factory=dict)
 
     def line(self, line: str) -> str:
-        """Take in a line; returns it for a reader."""
+        """Read a line; return it as readable text."""
         entry = parse(line)
         if entry is None:
             return line
@@ -103,15 +103,15 @@ class Reading:
         if point is None:
             self._note(entry)
         elif entry.get("name") == self.tap and point["metric"] == "record_count":
-            # singer-sdk tells a counter about once a minute and starts it anew: the sum is the number.
+            # singer-sdk logs a counter about once per minute and resets it: the sum is the number.
             stream = point["tags"].get("stream") or ""
             self.rows[stream] = self.rows.get(stream, 0) + int(point["value"])
         return readable(entry)
 
     @property
     def error(self) -> str:
-        """The line that says why: the loader's last word, else the tap's, else Meltano's; empty without any."""
-        # A tap complains about its broken pipe where the loader fails; a loader says nothing where the tap does.
+        """The line with the reason: from the loader, else the tap, else Meltano; empty if none."""
+        # If the loader fails, the tap reports a broken pipe; if the tap fails, the loader logs no error.
         kinds = ("killed", "loader critical", "tap critical", "ended", "loader error", "tap error", "meltano")
         return next((self._said[kind] for kind in kinds if kind in self._said), "")
 
@@ -120,7 +120,7 @@ class Reading:
         if level not in {"error", "critical"}:
             return
         for kind, number in _signals(entry).items():
-            # Its last line was an unrelated one. Of both the loader is named: a tap only loses its pipe then.
+            # Its last line is unrelated. If both were killed, name the loader: the tap only lost its pipe.
             name = self.loader if kind == "loaders" else self.tap
             if kind == "loaders" or "killed" not in self._said:
                 self._said["killed"] = f"{name} was {_signalled(number)}"
@@ -130,14 +130,14 @@ class Reading:
         if by:
             self._said[f"{by} {level}"] = _first_line(event)
         elif entry.get("message"):
-            # "Extraction failed" and "Loading failed" carry the last line of a plugin whose log Meltano does not parse.
+            # If Meltano cannot parse a plugin's log, "Extraction failed" or "Loading failed" contains its last line.
             self._said["ended"] = _plain(str(entry["message"]))
         else:
             self._said.setdefault("meltano", _first_line(event))
 
 
 def _plain(message: str) -> str:
-    """Return the message of a plugin's own JSON log line."""
+    """Return the message of a plugin's JSON log line."""
     try:
         said = json.loads(message)
     except ValueError:

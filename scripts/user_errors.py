@@ -1,4 +1,4 @@
-"""What a user of these commands did wrong, in one line and with exit code 2."""
+"""User errors of the commands: one line, exit code 2."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import NoReturn
 from typing_extensions import override
 
 BAD_INPUT = 2
-"""The exit code: nothing was run."""
+"""Exit code for user errors; nothing was run."""
 
 
 class ProjectError(Exception):
-    """Something of the project is not as it must be; the message is one line for the user."""
+    """An invalid project; the message is one line for the user."""
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the usage."""
+    """Argument parser that reports errors in one line, without the usage."""
 
     @override
     def error(self, message: str) -> NoReturn:
@@ -24,7 +24,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def unreadable(error: Exception) -> str:
-    """Say in one line why a file of the project cannot be read, without a word of what is in it."""
+    """Return one line on why a project file cannot be read, without its contents."""
     mark = getattr(error, "problem_mark", None)
     if isinstance(error, UnicodeDecodeError):
         return "it is not UTF-8"

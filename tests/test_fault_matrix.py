@@ -20,8 +20,8 @@ FAULTS = (
     "200, empty body",
     "half a JSON body",
     "half of the rows",
-    "the answer before",
-    "half a character",
+    "response to the previous request",
+    "half of an emoji",
     "killed",
 )
 SUMMARY = (

@@ -14,8 +14,8 @@ README = (HERE / "README.md").read_text(encoding="utf-8")
     "words",
     [
         "A crash of the tap or of the\n  loader between reading and loading loses up to one batch: 100 messages",
-        "Whoever else reads the queue takes messages away",
-        "The queue holds 1,000 messages. Beyond that the vendor drops the oldest",
+        "Other readers of the queue, including other runs of this tap, remove messages too",
+        "The queue holds 1,000 messages. After that the vendor drops the oldest ones",
         "`--discover` and `--test` never read it",
     ],
 )
