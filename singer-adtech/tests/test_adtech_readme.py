@@ -16,8 +16,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from adtech_fixtures import FakeClock
     from local_server import Call, Reply, Server
+    from singer_adtech.testing import FakeClock
 
 README_PATH = Path(__file__).parent.parent / "README.md"
 README = README_PATH.read_text()
