@@ -38,7 +38,7 @@ API_SESSION = "ApiSession"
 VHFP_SESSION = "VhfpSession"
 """The cookie that the guide's sample shows."""
 
-_CHECK_KEYS = "check `access_key` and `secret_key`; API access must be switched on for the account"
+_CHECK_KEYS = "check `access_key` and `secret_key`, and whether the account has API access"
 _PATIENCE = 10.0
 """Seconds that a log-out waits for a login of another thread."""
 
@@ -189,5 +189,8 @@ def _session_code(session: Mapping[str, Any], cookies: Mapping[str, str]) -> str
     code = str(told) if isinstance(told, (str, int)) and told else None
     code = code or cookies.get(API_SESSION) or cookies.get(VHFP_SESSION)
     if code is None:
-        raise VendorError("the login gave no session code, neither in its body nor in a cookie", "report this")
+        raise VendorError(
+            "the login returned no session code in its body or a cookie",
+            "report this to the tap's authors",
+        )
     return code

@@ -114,7 +114,7 @@ class QueryJob(Job[requests.Response]):
         ticket = read_object(self._send("POST", PATH, self._check_submit, json=self._definition))
         code = ticket.get("code")
         if not isinstance(code, (str, int)) or not str(code):
-            raise DataError("the answer to a query has no code", "report this to the tap's authors")
+            raise DataError("the response to a submitted query has no code", "report this to the tap's authors")
         try:
             # Assumed: a ticket without a status, of which the guide says only that it has a code, is a query at work.
             return self._status(str(code), {"status": 1, **_given(ticket)})
@@ -130,7 +130,7 @@ class QueryJob(Job[requests.Response]):
         self._errors = self._errors + 1 if status.phase is Phase.WAITING and error is not None else 0
         if self._errors > MOST_ERRORS:
             raise VendorError(
-                f"the query tells an error while it is at work: {status.reason}", "run again later, or ask for less"
+                f"the running query reports an error: {status.reason}", "run again later, or request less"
             )
         return status
 

@@ -71,13 +71,15 @@ def _source(given: Any) -> str:
 def _objects(given: Any, member: str, *names: str) -> list[dict[str, Any]]:
     items = [] if given is None else given
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise ValueError(f"`{member}` {shorten(repr(given), 80)} is not allowed: give a list of {', '.join(names)}")
+        raise ValueError(f"`{member}` {shorten(repr(given), 80)} is not allowed: give objects with {', '.join(names)}")
     for item in items:
         for name in item:
             if name not in names:
                 raise ValueError(f"`{member}` has {name!r}: allowed are {', '.join(names)}")
         if not isinstance(item.get("field"), str) or not item["field"]:
-            raise ValueError(f"`{member}`: `field` {shorten(repr(item.get('field')), 80)} is not allowed: give an id")
+            raise ValueError(
+                f"`{member}`: `field` {shorten(repr(item.get('field')), 80)} is not allowed: give a field id"
+            )
     return items
 
 
@@ -133,7 +135,7 @@ RULES = ReportRules(
     dimensions=None,
     metrics=None,
     days=("day",),
-    days_reason="without it the totals of two windows could not be told apart",
+    days_reason="otherwise rows of different windows would have the same key",
     most_lookback_days=MOST_DAYS,
     most_window_days=MOST_DAYS,
     check_keys=_check_keys,
@@ -257,9 +259,9 @@ class QueryReport(MagniteStream[DayWindow], ReportStream):
 
     def _check_day(self, told: Any, window: DayWindow | None) -> None:
         if told is None:
-            what = f"a row has no day (of {window})"
+            what = f"a row has no day (window {window})"
         elif not isinstance(told, str) or not _DAY.fullmatch(told):
-            what = f"a row has a day that is not like 2025-03-01 (a JSON {json_kind(told)})"
+            what = f"a row has a day that is not a date such as 2025-03-01 (a JSON {json_kind(told)})"
         else:
             return
         raise DataError(f"report {self.name}: {what}", "check `time_zone`, and report this to the tap's authors")
@@ -274,7 +276,7 @@ class QueryReport(MagniteStream[DayWindow], ReportStream):
         values = ", ".join(f"{name} {record[name]!r}" for name in self.report.dimensions)
         raise DataError(
             f"report {self.name}: two rows of one window have the same key ({shorten(values)})",
-            "one would replace the other: add a dimension that tells them apart",
+            "one would replace the other: add a dimension that distinguishes them",
         )
 
 
@@ -309,7 +311,7 @@ def _check_sides(report: Report) -> None:
             if item["field"] in others:
                 raise SettingError(
                     f"setting `reports`, report {report.name}",
-                    f"`{member}` has {item['field']!r}, a {kind}: {member} are on {allowed} only",
+                    f"`{member}` has {item['field']!r}, a {kind}: {member} apply to {allowed} only",
                 )
 
 
@@ -331,6 +333,6 @@ def _known_fields(api: MagniteApi, report: Report) -> dict[str, str]:
                 nearest = get_close_matches(name, types[kind], n=3, cutoff=0.0)
                 raise SettingError(
                     f"setting `reports`, report {report.name}",
-                    f"source {options['source']} has no {name!r} among its {kind}: nearest are {', '.join(nearest)}",
+                    f"source {options['source']} has no {name!r} in its {kind}: the nearest are {', '.join(nearest)}",
                 )
     return types["metrics"]

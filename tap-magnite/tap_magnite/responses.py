@@ -22,14 +22,12 @@ SESSION_TIMEOUT = 419
 INVALID_CREDENTIALS = "invalid-credentials"
 """The `errorCode` that the guide prints."""
 
-_REFUSED_ANEW = (
-    "the session was refused although it is new: check `access_key`, `secret_key` and the account's API access"
-)
+_REFUSED_ANEW = "a new session was refused: check `access_key`, `secret_key` and the account's API access"
 _REMEDIES: Mapping[int, str] = {
     HTTPStatus.UNAUTHORIZED: _REFUSED_ANEW,
     SESSION_TIMEOUT: _REFUSED_ANEW,
-    HTTPStatus.FORBIDDEN: "the user's permissions do not cover this stream: ask for access",
-    HTTPStatus.PRECONDITION_FAILED: "the API answers so for queries only: run again, and report it if it stays",
+    HTTPStatus.FORBIDDEN: "the user has no permission for this stream: ask for access",
+    HTTPStatus.PRECONDITION_FAILED: "the API documents this for queries only: run again, and report this if it stays",
 }
 _REFUSALS: Mapping[int, type[VendorError]] = {
     HTTPStatus.UNAUTHORIZED: AuthError,
@@ -104,10 +102,10 @@ def read_array(response: requests.Response) -> Iterator[dict[str, Any]]:
     """
     rows = exact_json(response.content)
     if not isinstance(rows, list):
-        raise DataError("an array was expected, and something else came", "report this to the tap's authors")
+        raise DataError("the response is not a JSON array", "report this to the tap's authors")
     for row in rows:
         if not isinstance(row, dict):
-            raise DataError("an array of objects was expected, and it holds something else", "report this")
+            raise DataError("the response has an item that is not an object", "report this to the tap's authors")
         yield row
 
 
@@ -119,5 +117,5 @@ def read_object(response: requests.Response) -> dict[str, Any]:
     """
     body = exact_json(response.content)
     if not isinstance(body, dict):
-        raise DataError("an object was expected, and something else came", "report this to the tap's authors")
+        raise DataError("the response is not a JSON object", "report this to the tap's authors")
     return body

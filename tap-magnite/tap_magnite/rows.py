@@ -42,7 +42,7 @@ def text(value: Any) -> str | None:
         return str(value)
     if isinstance(value, Decimal):
         return f"{value:f}"
-    raise DataError(f"a dimension has a JSON {json_kind(value)} as its value", "report this to the tap's authors")
+    raise DataError(f"the value of a dimension is a JSON {json_kind(value)}", "report this to the tap's authors")
 
 
 def with_text(row: Mapping[str, Any], dimensions: Iterable[str]) -> dict[str, Any]:
@@ -74,8 +74,8 @@ def with_numbers(row: Mapping[str, Any], metrics: Iterable[str]) -> dict[str, An
                 made[name] = to_number(row[name])
             except ConversionError:
                 raise DataError(
-                    f"the metric {name} has a text that is not a number",
-                    "take the metric out of the report, and report this to the tap's authors",
+                    f"the metric {name} has a string that is not a number",
+                    "remove the metric from the report, and report this to the tap's authors",
                 ) from None
     return made
 

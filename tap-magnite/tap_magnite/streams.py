@@ -58,7 +58,9 @@ class InventoryStream(ListStream):
             gone += details is None
             yield _with_ids(row, self.ancestors, details or {})
         if gone:
-            self.log_lines.warning("%d rows were deleted before their details were read, and are as listed", gone)
+            self.log_lines.warning(
+                "%d rows were deleted before their details were read and have the listed fields only", gone
+            )
 
     @override
     def flat_row(self, row: dict[str, Any], part: int | str | None) -> dict[str, Any]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from singer_adtech.http.allowed_requests import Rule
     from singer_sdk.streams import Stream
 
-_DAY = "a day in `time_zone`; of an instant, the date as written"
+_DAY = "in `time_zone` (for an instant, its date as written)"
 _INVENTORY = tuple(stream.name for stream in STREAMS if issubclass(stream, InventoryStream))
 
 
@@ -65,7 +65,7 @@ class TapMagnite(AdTechTap):
             required=True,
             secret=True,
             title="Secret key",
-            description="Secret key that belongs to the access key.",
+            description="Secret key of the access key.",
         ),
         settings.start_date(_DAY),
         settings.end_date(_DAY),
@@ -74,23 +74,24 @@ class TapMagnite(AdTechTap):
             th.StringType(min_length=1),
             default="UTC",
             title="Time zone",
-            description="IANA zone in which the days of reports are cut.",
+            description="IANA time zone of the days of reports.",
         ),
-        settings.lookback_days(3, MOST_DAYS, "as figures may be restated"),
+        settings.lookback_days(3, MOST_DAYS, "because figures may be restated"),
         settings.window_days(7, MOST_DAYS),
         reports_setting(
             DEFAULT_REPORTS,
-            "Queries of the data warehouse, each of which becomes a stream of its `name`: `source` "
-            "(adstats-publisher), `dimensions` (with `day`), `metrics`, `filters` on dimensions (`field`, `value`, "
-            "`negate`), `constraints` on metrics (`field`, `operator`, `value`), and for this report alone "
-            "`time_zone`, `lookback_days`, `window_days`, `primary_keys`. An empty list means none.",
+            "Queries of the data warehouse; each becomes a stream with its `name`. `source` (default: "
+            "adstats-publisher), `dimensions` (with `day`), `metrics`, `filters` on dimensions (`field`, `value`, "
+            "`negate`), `constraints` on metrics (`field`, `operator`, `value`). `time_zone`, `lookback_days` and "
+            "`window_days` override the settings for one report; `primary_keys` replaces the default key. An empty "
+            "list means no reports.",
         ),
         th.Property(
             "poll_interval",
             th.CustomType({"type": ["number"], "minimum": 0.1, "maximum": 60}),
             default=10,
             title="Poll interval",
-            description="Seconds between the submit of a query and the first look at it; each later wait is 1.5 times "
+            description="Seconds between the submission of a query and the first poll. Each later wait is 1.5 times "
             "longer, up to 60 s (0.1 to 60).",
         ),
         th.Property(
@@ -98,53 +99,53 @@ class TapMagnite(AdTechTap):
             th.CustomType({"type": ["number"], "minimum": 1, "maximum": 86_400}),
             default=1800,
             title="Query timeout",
-            description="Seconds after which a query that still runs is cancelled, and the run fails (1 to 86400).",
+            description="Seconds after which a running query is cancelled and the run fails (1 to 86400).",
         ),
         th.Property(
             "busy_wait",
             th.CustomType({"type": ["number"], "minimum": 0.1, "maximum": 600}),
             default=60,
             title="Busy wait",
-            description="Seconds to wait while another query of the user runs, before the next try (0.1 to 600).",
+            description="Seconds between tries while another query of the user is running (0.1 to 600).",
         ),
         th.Property(
             "busy_timeout",
             th.CustomType({"type": ["number"], "minimum": 1, "maximum": 86_400}),
             default=5400,
             title="Busy timeout",
-            description="Seconds in all that one query waits for another one to end, before the run fails (1 to "
-            "86400).",
+            description="Seconds that a query waits in total for another query of the user, before the run fails (1 "
+            "to 86400).",
         ),
         th.Property(
             "include_details",
             th.BooleanType,
             default=False,
             title="Include details",
-            description="Whether every field of seats, publishers, brands, supply and ad units is read: one more "
-            "request for each row.",
+            description="Whether all fields of seats, publishers, brands, supply and ad units are read: one more "
+            "request per row.",
         ),
-        settings.parallel_requests(4, 10, "detail calls only"),
+        settings.parallel_requests(4, 10, "detail requests only"),
         settings.budget_folder(),
         th.Property(
             "resource_paths",
             th.CustomType({"type": ["object"]}),
             title="Resource paths",
-            description="Paths of the inventory, where your account has others: an object of seats, publishers, "
-            "brands, supply, ad_units to a path such as `/supplies`.",
+            description="Paths of the inventory, if they differ in your account: an object with a path such as "
+            "`/supplies` for any of seats, publishers, brands, supply and ad_units.",
         ),
         th.Property(
             "query_sources_path",
             th.StringType(min_length=1),
             title="Query sources path",
-            description="Path of the query sources. Without it `/query/sources` and `/queries/sources` are tried.",
+            description="Path of the query sources. By default, `/query/sources` and `/queries/sources` are tried.",
         ),
         th.Property(
             "discover_fields",
             th.BooleanType,
             default=False,
             title="Discover fields",
-            description="Whether discovery asks the vendor for the fields of each report's source: reports are checked "
-            "against them, and metrics get their types.",
+            description="Whether discovery requests the fields of each report's source, to check the reports and to "
+            "set the types of their metrics.",
         ),
         settings.request_timeout(),
         settings.max_response_mb(),

@@ -191,15 +191,15 @@ def test_discovery_finds_the_fields_wherever_they_are(
 @pytest.mark.parametrize(
     ("report", "said"),
     [
-        ({"dimensions": ["day", "adunit"]}, "has no 'adunit' among its dimensions: nearest are adUnit"),
-        ({"metrics": ["netRevenues"]}, "has no 'netRevenues' among its metrics: nearest are netRevenue"),
+        ({"dimensions": ["day", "adunit"]}, "has no 'adunit' in its dimensions: the nearest are adUnit"),
+        ({"metrics": ["netRevenues"]}, "has no 'netRevenues' in its metrics: the nearest are netRevenue"),
         (
             {"filters": [{"field": "publisherId", "value": 1}]},
-            "has no 'publisherId' among its dimensions: nearest are publisher",
+            "has no 'publisherId' in its dimensions: the nearest are publisher",
         ),
         (
             {"constraints": [{"field": "request", "operator": ">", "value": 1}]},
-            "has no 'request' among its metrics: nearest are requests",
+            "has no 'request' in its metrics: the nearest are requests",
         ),
     ],
     ids=str,

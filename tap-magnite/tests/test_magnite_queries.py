@@ -227,7 +227,7 @@ def test_an_error_beside_a_query_at_work_may_pass(run_tap: TapRunner, vendor: Ma
 def test_the_fourth_error_in_a_row_is_fatal(run_tap: TapRunner, vendor: MagniteSimulator) -> None:
     vendor.faults.add(Fault(path=POLLS, times=None, **poll_answer(2, {"code": 7})))
     run = run_tap(settings(vendor), "adstats_daily", fails=True)
-    assert run.error.startswith(f"{WHERE}the query tells an error while it is at work: {{'code': 7}}")
+    assert run.error.startswith(f"{WHERE}the running query reports an error: {{'code': 7}}")
     assert [call[1] for call in query_calls(vendor)] == ["POST", "GET", "GET", "GET", "GET", "DELETE"]
 
 
@@ -304,7 +304,7 @@ def test_a_cancel_that_fails_changes_nothing(run_tap: TapRunner, simulate: Simul
 def test_an_error_while_a_query_runs_cancels_it(run_tap: TapRunner, vendor: MagniteSimulator) -> None:
     vendor.faults.add(Fault(path=POLLS, method="GET", status=403, times=None))
     run = run_tap(settings(vendor), "adstats_daily", fails=True)
-    assert "the user's permissions do not cover this stream" in run.error
+    assert "the user has no permission for this stream" in run.error
     assert query_calls(vendor)[-1] == (200, "DELETE", "/queries/<1>")
     assert vendor.sessions.open_codes == []
 
@@ -321,5 +321,5 @@ def test_two_reports_are_asked_for_one_after_the_other(run_tap: TapRunner, vendo
 def test_a_ticket_without_a_code_is_fatal(run_tap: TapRunner, script: Script, ticket: Any) -> None:
     vendor = script(lambda _: Response.json(ticket))
     run = run_tap(vendor.settings(), "adstats_daily", fails=True)
-    assert "the answer to a query has no code" in run.error or "an object was expected" in run.error
+    assert "the response to a submitted query has no code" in run.error or "not a JSON object" in run.error
     assert len(vendor.journal.matching(QUERIES)) == 1

@@ -80,7 +80,10 @@ def test_a_login_without_a_code_fails(run_tap: TapRunner, script: Script) -> Non
     vendor = script.rows()
     vendor.login = lambda: Response.json({"id": 1}, 201)
     run = run_tap(vendor.settings(), "seats", fails=True)
-    assert run.error == "stream seats: the login gave no session code, neither in its body nor in a cookie: report this"
+    assert (
+        run.error
+        == "stream seats: the login returned no session code in its body or a cookie: report this to the tap's authors"
+    )
     assert len(vendor.journal) == 1
 
 
@@ -123,7 +126,7 @@ def test_a_second_refusal_of_a_call_is_fatal(run_tap: TapRunner, magnite: Magnit
         (204, "DELETE"),
     ]
     assert run.error.startswith(f"stream seats: HTTP {status} ")
-    assert '"gone: Away.: ["a",{"b":1}]": the session was refused although it is new: check `access_key`' in run.error
+    assert '"gone: Away.: ["a",{"b":1}]": a new session was refused: check `access_key`' in run.error
     assert run.clock.waits == []
 
 
@@ -133,7 +136,7 @@ def test_wrong_keys_are_fatal_at_once(run_tap: TapRunner, simulate: Simulate, st
     run = run_tap({**simulator.settings(), "secret_key": "wrong-secret-0123"}, fails=True)
     assert calls(simulator) == [(status, "POST", "/sessions")]
     assert '"invalid-credentials: The supplied credentials are not valid.": check `access_key` and ' in run.error
-    assert run.error.endswith("check `access_key` and `secret_key`; API access must be switched on for the account")
+    assert run.error.endswith("check `access_key` and `secret_key`, and whether the account has API access")
     assert "wrong-secret-0123" not in run.error
     assert run.clock.waits == []
 
@@ -153,7 +156,7 @@ def test_a_login_with_an_error_in_a_success_fails(run_tap: TapRunner, magnite: M
     body = '{"type": "error", "errorCode": "invalid-credentials", "errorDescription": "No.", "errors": null}'
     magnite.faults.add(Fault(path=SESSIONS, status=200, body=body))
     run = run_tap(magnite.settings(), "seats", fails=True)
-    assert run.error.endswith("API access must be switched on for the account")
+    assert run.error.endswith("and whether the account has API access")
     assert len(magnite.journal) == 1
 
 

@@ -155,7 +155,7 @@ OWN: dict[str, Any] = {"name": "own", "dimensions": ["day", "adUnit"], "metrics"
         ({"name": "other"}, "report other: `name` 'other' is taken by another stream of this tap"),
         (
             {"dimensions": ["adUnit"]},
-            "report own: `dimensions` ['adUnit'] is not allowed: day must be among them, as without it the",
+            "report own: `dimensions` ['adUnit'] is not allowed: day must be among them, as otherwise rows",
         ),
         ({"dimensions": []}, "report own: `dimensions` [] is not allowed: day must be among them"),
         ({"metrics": []}, "report own: `metrics` is empty"),
@@ -171,7 +171,7 @@ OWN: dict[str, Any] = {"name": "own", "dimensions": ["day", "adUnit"], "metrics"
         ),
         ({"source": ""}, "report own: `source` '' is not allowed"),
         ({"fields": ["day"]}, "report own: 'fields' is no member of a report: allowed are name, "),
-        ({"filters": {"adUnit": 1}}, "report own: `filters` {'adUnit': 1} is not allowed: give a list of"),
+        ({"filters": {"adUnit": 1}}, "report own: `filters` {'adUnit': 1} is not allowed: give objects with"),
         ({"filters": [{"field": "adUnit", "values": 1}]}, "report own: `filters` has 'values': allowed are"),
         ({"filters": [{"value": 1}]}, "report own: `filters`: `field` None is not allowed"),
         ({"filters": [{"field": "adUnit", "value": []}]}, "report own: `filters`: `value` [] is not allowed"),

@@ -78,9 +78,7 @@ class SpringServeAuthenticator(TokenAuthenticator):
             answer = _Login("")
         if not answer.token:
             # Without the body: it may hold a token under another name.
-            raise DataError(
-                "the login was answered without a token: expected an object with `token`", "check `api_url`"
-            )
+            raise DataError("the login response has no token: expected an object with `token`", "check `api_url`")
         return Token(answer.token, _lifetime(answer.expiration, self._clock.now()))
 
 

@@ -125,7 +125,7 @@ class SpringServeStream(AdTechStream[PartT]):
             return
         is_array = response.content.lstrip()[:1] == b"["
         if is_array and self._shape == "object":
-            raise TransientError("a bare array came, and the responses before had an object with totals", response)
+            raise TransientError("the response is a bare array, and earlier ones were objects with totals", response)
         if not is_array:
             self._shape = "object"
         elif not _EMPTY.fullmatch(response.content):
@@ -140,8 +140,8 @@ class SpringServeStream(AdTechStream[PartT]):
             response = super().fetch(request, label=label, counted_as=counted_as)
             if self._is_doubtful(response) and self.stream_state.get("replication_key_value"):
                 self.log_lines.warning(
-                    "the vendor answered twice with an empty array, and an earlier run has read rows: if there should "
-                    "be some, run again, and report this to the vendor if it stays so"
+                    "two responses were empty arrays, and an earlier run has read rows: if rows are missing, run "
+                    "again, and report this to the vendor if they stay empty"
                 )
         return response
 
@@ -164,22 +164,23 @@ class SpringServeStream(AdTechStream[PartT]):
         if status == HTTPStatus.UNAUTHORIZED:
             raise AuthError(
                 f"SpringServe refused the token: {said}",
-                "it has run out: mint a new `auth_token`, or give `email` and `password`"
+                "it may have expired: create a new `auth_token`, or give `email` and `password`"
                 if self.config.get("auth_token")
-                else "it is new: check the user's access",
+                else "the token is new: check the user's access",
             )
         if status == HTTPStatus.NOT_FOUND:
             path = urlsplit(response.url).path
             raise NotFoundError(
-                f"{said}: {path} is not in this account or host", f"deselect {self.name}, or check `api_url`"
+                f"{said}: {path} does not exist in this account or host",
+                f"deselect {self.name}, or check `api_url`",
             )
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR or (status >= HTTPStatus.BAD_REQUEST and is_html(response)):
             # The application answers in JSON; HTML comes from the load balancer before it, and passes.
             raise TransientError(said, response)
         if status == HTTPStatus.FORBIDDEN:
             raise ForbiddenError(
-                f"{said}: the user lacks the right to {self.name}",
-                "ask for it, check whether `account_id` is another account",
+                f"{said}: the user may not read {self.name}",
+                "ask for access, or check `account_id`",
             )
         if status in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}:
             raise VendorError(said, self.refused_remedy)
@@ -264,7 +265,7 @@ class EntityStream(ListStream, KeysetStream):
     """A resource of v1, in the order of its last change; or of v0, read whole, if `resource_version` says so."""
 
     version = "v1"
-    keyset_remedy = "set `resource_version: v0`, which reads the same resource whole"
+    keyset_remedy = "set `resource_version: v0` to read the whole list"
     has_v0: ClassVar[bool] = True
     """Whether v0 has this resource too."""
 

@@ -55,9 +55,7 @@ class ReportJob(Job["requests.Response"]):
             seen.update(hash(bytes(row)) for row in before)
             progress.page(rows=len(before), new=len(seen) - known, total=answer.total_rows)
             if self._report_id is None:
-                raise DataError(
-                    f"the report has {total} pages and no `report_id`: expected both", "report this to the vendor"
-                )
+                raise DataError(f"the report has {total} pages but no `report_id`", "report this to the vendor")
             number += 1
             response = self._ask_on(page=number)
             answer = read_report(response)
@@ -65,18 +63,17 @@ class ReportJob(Job["requests.Response"]):
                 raise _unknown(answer)
             if answer.page not in {None, number} or (before and answer.data == before):
                 raise DataError(
-                    f"page {number} of the report was asked for, and another one came", "report this to the vendor"
+                    f"page {number} of the report was requested, and another was returned",
+                    "report this to the vendor",
                 )
             if answer.data is None and total is not None:
-                raise DataError(
-                    f"page {number} of {total} of the report has no `data`: expected rows", "report this to the vendor"
-                )
+                raise DataError(f"page {number} of {total} of the report has no `data`", "report this to the vendor")
 
     def _ask_on(self, **more: Any) -> requests.Response:
         try:
             return self._ask(report_id=self._report_id, **more)
         except NotFoundError as error:
-            raise JobLostError(f"the vendor has forgotten report_id {self._report_id}", "run again later") from error
+            raise JobLostError(f"the vendor no longer knows report_id {self._report_id}", "run again later") from error
 
     def _judge(self, response: requests.Response) -> JobStatus:
         answer = read_report(response)
@@ -84,13 +81,13 @@ class ReportJob(Job["requests.Response"]):
             self._report_id = answer.report_id
         if answer.status is None or answer.status == "COMPLETE":
             if answer.data is None and answer.total_rows != 0:
-                raise DataError("the report is complete and has no `data`: expected rows", "report this to the vendor")
+                raise DataError("the report is complete but has no `data`", "report this to the vendor")
             return JobStatus(str(self._report_id), Phase.COMPLETE, answer.status or "COMPLETE", answer=response)
         if answer.status not in {"QUEUED", "BUILDING"}:
             raise _unknown(answer)
         if self._report_id is None:
             raise DataError(
-                f"the report has the status {answer.status} and no `report_id`: expected both",
+                f"the report has the status {answer.status} but no `report_id`",
                 "report this to the vendor",
             )
         return JobStatus(str(self._report_id), Phase.WAITING, answer.status)

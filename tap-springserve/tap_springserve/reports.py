@@ -89,7 +89,7 @@ def _filters(given: Any) -> dict[str, list[Any]]:
             raise ValueError(f"`filters` has {name!r}: the request itself uses this name")
         if not isinstance(values, list) or not all(type(one) in {int, str} for one in values):
             raise ValueError(
-                f"`filters` has {name!r} with {shorten(repr(values), 80)}: give a list of integers or texts"
+                f"`filters` has {name!r} with {shorten(repr(values), 80)}: give a list of integers or strings"
             )
     return {name: list(values) for name, values in given.items()}
 
@@ -147,12 +147,12 @@ def reports_of(config: Mapping[str, Any], *, taken: Collection[str]) -> list[Rep
         where = f"setting `reports`, report {report.name}"
         for name in (*report.dimensions, *report.metrics):
             if name in _ADDED:
-                raise SettingError(where, f"{name!r} is a column that the tap gives each report: take it out")
+                raise SettingError(where, f"{name!r} is a column that the tap adds to each report: remove it")
         if report.options["interval"] == "hour" and report.time_zone.key not in _UTC:
             raise SettingError(
                 where,
-                f"`time_zone` {report.time_zone.key!r} is not allowed with the interval hour: it must be UTC, as two "
-                "hours would have one name when clocks go back",
+                f"`time_zone` {report.time_zone.key!r} is not allowed with the interval hour: it must be UTC, "
+                "because two hours would have the same name when clocks are set back",
             )
     return reports
 
@@ -283,7 +283,7 @@ class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
             if windows[0].first < today - DOMAIN_DAYS * DAY and not self._warned_of_domains:
                 self._warned_of_domains = True
                 self.log_lines.warning(
-                    "asks for domains from %s on, and the vendor documents the last %d days only",
+                    "domains are requested from %s on, but the vendor documents only the last %d days",
                     windows[0].first,
                     DOMAIN_DAYS,
                 )
@@ -374,7 +374,7 @@ class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
         for name in missed:
             if name not in self._metrics_missed:
                 self._metrics_missed.add(name)
-                self.log_lines.warning("window %s: no row has the metric `%s`, which was asked for", window, name)
+                self.log_lines.warning("window %s: no row has the requested metric `%s`", window, name)
         yield from records
 
     @override
@@ -382,7 +382,7 @@ class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
         for name in self.report.dimensions:
             if name not in row:
                 raise DataError(
-                    f"a row is without the dimension `{name}`, which was asked for", "check its name in the report"
+                    f"a row does not contain the requested dimension `{name}`", "check its name in the report"
                 )
         self._metrics_seen.update(name for name in self.report.metrics if name in row)
         return {**super().flat_row(row, window), **self._dates(row.get("date"), window)}
@@ -394,11 +394,11 @@ class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
             return {"date": window.first.isoformat(), "end_date": window.last.isoformat()}
         parts = _DATE.fullmatch(sent.strip()) if isinstance(sent, str) else None
         if parts is None:
-            raise DataError(f"a row has a date that is not one (a JSON {json_kind(sent)})", "a day was expected")
+            raise DataError(f"a row has an invalid date (a JSON {json_kind(sent)})", "report this to the vendor")
         day, time, zone = parts.groups()
         if self.interval != "hour":
             return {"date": day}
         if zone is not None and zone.strip("Z+-0:"):
             # None is documented; another one than the zone that was asked for would move the row to another hour.
-            raise DataError(f"a row is dated {shorten(sent, 60)}, in another zone", "an hour of UTC was expected")
+            raise DataError(f"a row has the date {shorten(sent, 60)}, which is not in UTC", "report this to the vendor")
         return {"date": f"{day}T{time or '00:00:00'}+00:00"}

@@ -100,7 +100,7 @@ def decode_rows(rows: Iterable[msgspec.Raw]) -> Iterator[dict[str, Any]]:
     for sent in rows:
         row = exact_json(bytes(sent))
         if not isinstance(row, dict):
-            raise DataError(f"rows were expected as objects, and a JSON {json_kind(row)} came", "check `api_url`")
+            raise DataError(f"a row is a JSON {json_kind(row)} instead of an object", "check `api_url`")
         yield row
 
 
@@ -156,4 +156,4 @@ def _first(text: str) -> str:
 
 def _unexpected(response: requests.Response, expected: str) -> DataError:
     # Without a word of it: it may be rows.
-    return DataError(f"HTTP {response.status_code} with an unexpected shape: expected {expected}", "check `api_url`")
+    return DataError(f"HTTP {response.status_code} with an unexpected body: expected {expected}", "check `api_url`")

@@ -151,7 +151,7 @@ class GeoLists(EntityStream):
     selected_by_default = False
     declared_array = True
     has_v0 = False
-    keyset_remedy = "deselect the stream: `resource_version: v0` cannot help, as v0 does not have it"
+    keyset_remedy = "deselect the stream: v0 does not have this list"
 
 
 class AdvertiserDomainLists(ListStream):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from singer_adtech.http.budgets import Family
     from singer_sdk.streams import Stream
 
-_DAY = "a day of `time_zone`"
+_DAY = "in `time_zone`"
 
 
 def _per_minute(name: str, of: str) -> th.Property[int]:
@@ -33,9 +33,9 @@ def _per_minute(name: str, of: str) -> th.Property[int]:
         name,
         th.IntegerType(minimum=1),
         default=limit,
-        title=f"{of.capitalize()} a minute",
-        description=f"At most so many {of} a minute (at least 1). The vendor allows {limit}; lower it if others use "
-        "the account.",
+        title=f"{of.capitalize()} per minute",
+        description=f"Maximum number of {of} per minute (at least 1). The vendor allows {limit}; lower it if others "
+        "use the account.",
     )
 
 
@@ -55,7 +55,7 @@ class TapSpringServe(AdTechTap):
             "email",
             th.StringType,
             title="E-mail",
-            description="The user that logs in; with `password`, unless there is an `auth_token`.",
+            description="The user to log in, with `password`. Not needed with an `auth_token`.",
         ),
         th.Property(
             "password",
@@ -69,41 +69,41 @@ class TapSpringServe(AdTechTap):
             th.StringType,
             secret=True,
             title="Token",
-            description="A token to use in place of `email` and `password`; it lives two hours and is not renewed.",
+            description="Token to use instead of `email` and `password`. It is valid for two hours and is not renewed.",
         ),
         th.Property(
             "account_id",
             th.IntegerType(minimum=1),
             title="Account id",
-            description="The account to read, for users who belong to several (at least 1).",
+            description="The account to read, for users of several accounts (at least 1).",
         ),
         settings.start_date(_DAY),
         settings.end_date(_DAY),
-        settings.lookback_days(3, 365, "as reports are restated"),
+        settings.lookback_days(3, 365, "because reports are restated"),
         settings.window_days(7, 366),
         th.Property(
             "time_zone",
             th.StringType(min_length=1),
             default="UTC",
             title="Time zone",
-            description="IANA zone in which the days of reports are cut.",
+            description="IANA time zone of the days of reports.",
         ),
         reports_setting(
             DEFAULT_REPORTS,
-            "Reports, each a stream: `name`, `dimensions`, `metrics`, and if need be `interval` (`hour`, `day`, "
-            "`cumulative`), `filters`, `currency`, `async`, `time_zone`, `lookback_days`, `window_days`, "
-            "`primary_keys`. An empty list switches reports off.",
+            "Reports; each becomes a stream with its `name`. `dimensions`, `metrics`, and optionally `interval` "
+            "(`hour`, `day`, `cumulative`), `filters`, `currency`, `async`, `time_zone`, `lookback_days`, "
+            "`window_days`, `primary_keys`. An empty list means no reports.",
         ),
         th.Property(
             "resource_version",
             th.StringType(allowed_values=["v1", "v0"]),
             default="v1",
             title="Version of lists",
-            description="For lists that both versions have: `v1` reads what has changed, `v0` all.",
+            description="API version of lists that both versions have: `v1` reads changes, `v0` reads everything.",
         ),
         settings.on_forbidden(),
         settings.page_size(1000, 1000, "v1 lists; v0 lists have at most 100"),
-        settings.parallel_requests(4, 8, "lists of several parents, or the next page; reports one at a time"),
+        settings.parallel_requests(4, 8, "lists of several parents, or the next page; reports run one at a time"),
         settings.budget_folder(),
         _per_minute("requests_per_minute", "requests of any kind"),
         _per_minute("report_requests_per_minute", "requests for reports"),
@@ -113,14 +113,14 @@ class TapSpringServe(AdTechTap):
             th.CustomType({"type": ["number"], "minimum": 0.1, "maximum": 300}),
             default=7,
             title="Poll interval",
-            description="Seconds between two questions whether a report is ready (0.1 to 300).",
+            description="Seconds between two polls of a report (0.1 to 300).",
         ),
         th.Property(
             "report_timeout",
             th.NumberType(minimum=1),
             default=1800,
             title="Report timeout",
-            description="Seconds after which a report that is not ready ends the run (at least 1).",
+            description="Seconds after which the run fails if a report is not ready (at least 1).",
         ),
         settings.request_timeout(),
         settings.max_response_mb(),
@@ -140,9 +140,7 @@ class TapSpringServe(AdTechTap):
         token: str | None = self.config.get("auth_token")
         if token:
             if not token.isascii() or not token.isprintable():
-                raise SettingError(
-                    "setting `auth_token`: the value is not allowed", "give the token alone, in one line"
-                )
+                raise SettingError("setting `auth_token`: the value is not allowed", "give only the token, in one line")
             return
         missing = [name for name in ("email", "password") if not self.config.get(name)]
         if missing:
@@ -155,7 +153,7 @@ class TapSpringServe(AdTechTap):
         for name, allowed in VENDOR_LIMITS.items():
             if self.config[name] > allowed:
                 self.logger.warning(
-                    "setting `%s`: %d is above the %d that the vendor allows", name, self.config[name], allowed
+                    "setting `%s`: %d is above the limit of the vendor (%d)", name, self.config[name], allowed
                 )
         return self.families or request_limits(self.config)
 

@@ -70,7 +70,7 @@ def test_a_login_without_a_token_ends_the_run(run_tap: TapRunner, script: Script
 
     run = run_tap(vendor.settings(), "campaigns", fails=True)
 
-    assert "the login was answered without a token: expected an object with `token`" in run.error
+    assert "the login response has no token: expected an object with `token`" in run.error
     assert "secret-thing" not in "\n".join([run.error, *run.log])
     assert len(vendor.journal) == 1
 
@@ -138,7 +138,7 @@ def test_a_second_401_on_one_request_ends_the_run(run_tap: TapRunner, script: Sc
 
     assert [request.path for request in vendor.journal] == [AUTH, "/api/v0/campaigns", AUTH, "/api/v0/campaigns"]
     assert run.error.startswith(
-        'stream campaigns: SpringServe refused the token: HTTP 401 Unauthorized "Invalid token": it is new'
+        'stream campaigns: SpringServe refused the token: HTTP 401 Unauthorized "Invalid token": the token is'
     )
 
 
@@ -186,7 +186,7 @@ def test_an_auth_token_that_has_run_out_ends_the_run(run_tap: TapRunner, springs
 
     assert [request.status for request in springserve.journal] == [200, 401]
     assert "SpringServe refused the token" in run.error
-    assert run.error.endswith("it has run out: mint a new `auth_token`, or give `email` and `password`")
+    assert run.error.endswith("it may have expired: create a new `auth_token`, or give `email` and `password`")
 
 
 def test_the_account_is_named_in_every_request_but_the_login(

@@ -104,8 +104,8 @@ def test_a_forbidden_stream_is_skipped_with_a_warning(run_tap: TapRunner, simula
         "stream supply_partners",
         "stream supply_tags",
     ]
-    assert "the user lacks the right to supply_tags" in skipped[3]
-    assert "`account_id` is another account" in skipped[3]
+    assert "the user may not read supply_tags" in skipped[3]
+    assert "or check `account_id`" in skipped[3]
     assert "You are not authorized to access this page." in skipped[3]
     assert len(run.records("demand_tags")) == len(vendor.truth("demand_tags"))
     assert run.states[-1]["bookmarks"]["supply_tags"] == state["bookmarks"]["supply_tags"]
@@ -141,7 +141,7 @@ def test_a_list_that_is_not_there_ends_the_run(
     run = run_tap(vendor.settings(), stream, fails=True)
 
     assert run.error.startswith(f"stream {stream}: HTTP 404 Not Found")
-    assert run.error.endswith(f"{path} is not in this account or host: deselect {stream}, or check `api_url`")
+    assert run.error.endswith(f"{path} does not exist in this account or host: deselect {stream}, or check `api_url`")
     assert len(vendor.data_requests) == 1
 
 
@@ -173,7 +173,7 @@ def test_a_dimension_that_the_vendor_leaves_out_ends_the_run(run_tap: TapRunner,
 
     run = run_tap({**vendor.settings(), "reports": [report]}, "mine", fails=True)
 
-    assert "a row is without the dimension `colour`" in run.error
+    assert "a row does not contain the requested dimension `colour`" in run.error
 
 
 def test_a_report_that_the_vendor_fails_ends_the_run(run_tap: TapRunner, simulate: Simulate) -> None:
@@ -191,7 +191,7 @@ def test_an_unexpected_shape_ends_the_run(run_tap: TapRunner, script: Script, st
 
     run = run_tap(vendor.settings(), stream, fails=True)
 
-    assert "HTTP 200 with an unexpected shape" in run.error
+    assert "HTTP 200 with an unexpected body" in run.error
     assert "expected an array, or an object with `results`" in run.error
     assert len(vendor.data_requests) == 1
 

@@ -101,6 +101,6 @@ def test_a_setting_above_the_vendors_limit_is_warned_about(run_tap: TapRunner, s
     run = run_tap({**settings, "domain_report_requests_per_minute": 9}, "campaigns")
 
     assert run.warnings() == [
-        "setting `requests_per_minute`: 241 is above the 240 that the vendor allows",
-        "setting `domain_report_requests_per_minute`: 9 is above the 3 that the vendor allows",
+        "setting `requests_per_minute`: 241 is above the limit of the vendor (240)",
+        "setting `domain_report_requests_per_minute`: 9 is above the limit of the vendor (3)",
     ]

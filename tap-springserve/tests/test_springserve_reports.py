@@ -118,7 +118,7 @@ def test_an_empty_array_is_not_a_page_of_a_report_with_a_name(
     assert len(run.records("mine")) == (2 if passes else 0)
     assert len(vendor.data_requests) == (3 if passes else 9)
     if not passes:
-        assert "a bare array came, and the responses before had an object with totals (tried 8 times)" in run.error
+        assert "the response is a bare array, and earlier ones were objects with totals (tried 8 times)" in run.error
 
 
 def test_polls_and_pages_repeat_the_body_with_the_name_of_the_report(run_tap: TapRunner, script: Script) -> None:
@@ -158,7 +158,7 @@ def test_a_vendor_that_ignores_the_page_ends_the_run(
 
     run = run_tap(one_day(vendor), "mine", fails=True)
 
-    assert "page 2 of the report was asked for, and another one came" in run.error
+    assert "page 2 of the report was requested, and another was returned" in run.error
 
 
 @pytest.mark.parametrize("more", [{"status": "COMPLETE"}, {}])
@@ -168,7 +168,7 @@ def test_pages_that_cannot_be_asked_for_end_the_run(run_tap: TapRunner, script: 
 
     run = run_tap(one_day(vendor), "mine", fails=True)
 
-    assert "the report has 3 pages and no `report_id`: expected both" in run.error
+    assert "the report has 3 pages but no `report_id`" in run.error
     assert run.records("mine") == []
 
 
@@ -191,7 +191,7 @@ def test_a_page_without_rows_ends_the_run(run_tap: TapRunner, script: Script) ->
 
     run = run_tap(one_day(vendor), "mine", fails=True)
 
-    assert "page 2 of 2 of the report has no `data`: expected rows" in run.error
+    assert "page 2 of 2 of the report has no `data`" in run.error
     assert run.records("mine") == []
 
 
@@ -238,7 +238,7 @@ def test_a_forgotten_report_is_asked_for_anew_twice_at_most(run_tap: TapRunner, 
     # Then it is asked for three times in all, and nothing is emitted
     assert len([one for one in bodies(vendor) if "report_id" not in one]) == 3
     assert run.error == (
-        f"stream mine, window 2026-02-01..2026-02-01: the vendor has forgotten report_id {ID} (asked for 3 times): "
+        f"stream mine, window 2026-02-01..2026-02-01: the vendor no longer knows report_id {ID} (asked for 3 times): "
         "run again later"
     )
 
@@ -262,7 +262,7 @@ def test_a_404_to_the_report_itself_ends_the_run(run_tap: TapRunner, script: Scr
 
     run = run_tap(one_day(vendor), "mine", fails=True)
 
-    assert "/api/v0/report is not in this account or host" in run.error
+    assert "/api/v0/report does not exist in this account or host" in run.error
     assert len(vendor.data_requests) == 1
 
 
@@ -290,11 +290,11 @@ def test_a_report_that_is_not_asynchronous_may_have_three_shapes(
     [
         ({"report": []}, "expected rows, or an object with `status` and `report_id`"),
         ("rows", "expected rows, or an object with `status` and `report_id`"),
-        ({"status": "QUEUED"}, "no `report_id`: expected both"),
-        ({"status": "COMPLETE", "report_id": ID}, "no `data`: expected rows"),
+        ({"status": "QUEUED"}, "no `report_id`"),
+        ({"status": "COMPLETE", "report_id": ID}, "no `data`"),
         (
             {"status": "COMPLETE", "report_id": ID, "data": [3], "total_pages": 1},
-            "rows were expected as objects, and a JSON number came",
+            "a row is a JSON number instead of an object",
         ),
     ],
 )

@@ -82,7 +82,7 @@ def test_a_bad_setting_gets_one_line(changed: dict[str, Any], said: str) -> None
         ({"dimensions": ["a", "a"]}, "`dimensions` has 'a' twice"),
         ({"metrics": [1]}, "`metrics` [1] is not allowed"),
         ({"metrics": ["supply_tag_id"]}, "'supply_tag_id' stands in `dimensions` and in `metrics`"),
-        ({"dimensions": ["date"]}, "'date' is a column that the tap gives each report"),
+        ({"dimensions": ["date"]}, "'date' is a column that the tap adds to each report"),
         ({"interval": "week"}, "`interval` 'week' is not allowed: one of hour, day, cumulative"),
         ({"filters": ["x"]}, "`filters` ['x'] is not allowed"),
         ({"filters": {"supply_tag_ids": 3}}, "`filters` has 'supply_tag_ids' with 3: give a list"),

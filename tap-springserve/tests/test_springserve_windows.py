@@ -133,8 +133,8 @@ def test_a_report_by_domain_that_asks_further_back_than_a_week_warns_once(
 
     run = run_tap({**empty.settings(), "reports": [report]}, "mine")
 
-    assert [one for one in run.warnings() if "last 7 days only" in one] == [
-        "stream mine: asks for domains from 2026-02-01 on, and the vendor documents the last 7 days only"
+    assert [one for one in run.warnings() if "only the last 7 days" in one] == [
+        "stream mine: domains are requested from 2026-02-01 on, but the vendor documents only the last 7 days"
     ]
     recent = run_tap({**empty.settings(), "start_date": "2026-02-03", "reports": [report]}, "mine")
     assert recent.warnings() == []
