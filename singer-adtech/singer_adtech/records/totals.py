@@ -16,6 +16,7 @@ from typing_extensions import override
 
 from singer_adtech.errors import DataError, ReadAgainError
 from singer_adtech.progress.windows import PartT
+from singer_adtech.records.page import Page
 from singer_adtech.records.row_times import ForeignRowError
 from singer_adtech.records.shapes import flatten
 from singer_adtech.runs.status_line import MOST_WINDOW_LINES
@@ -94,10 +95,7 @@ class RowCounter(Generic[PartT]):
         name = stream.part_name(part)
         self._where = f"{name}: " if name else ""
         # A connection test reads one record, and nothing twice.
-        testing = bool(stream.ABORT_AT_RECORD_COUNT)
-        self._most_readings = 1 if testing else MOST_READINGS
-        # A tap whose vendor reports no totals has no such setting.
-        self._mode: RowCountCheck = "off" if testing else stream.config.get("row_count_check", "off")
+        self._most_readings = 1 if stream.ABORT_AT_RECORD_COUNT else MOST_READINGS
         self._readings = 1
         self._reasons: dict[type, int] = {}
         self._emitted: dict[Any, object] = dict(known or {})
@@ -160,7 +158,7 @@ class RowCounter(Generic[PartT]):
             DataError: Rows are missing after the last reading, and `row_count_check` is `fail`.
         """
         read = self._sent if self._stream.equal_rows_are_one else len(self.rows)
-        if self._total is None or self._mode == "off" or read >= self._total:
+        if self._total is None or self._stream.row_count_check == "off" or read >= self._total:
             return True
         what = f"{read} rows read, and the reported total is {self._total}"
         if self._again(DataError, 1, what):
@@ -169,11 +167,7 @@ class RowCounter(Generic[PartT]):
         if self._sent > read:
             notes.append(f"{self._sent - read} came more than once")
         what += f" ({', '.join(notes)})" if notes else ""
-        if self._mode == "fail":
-            raise DataError(what, MISSING_ROWS_REMEDY)
-        # A loader must not take what is missing for what is gone.
-        self._stream.counts.read_whole = False
-        self._stream.log_lines.warning("%s%s: the run goes on, as `row_count_check` is `warn`", self._where, what)
+        self._stream.miss_rows(what, self._where)
         return True
 
     def _again(self, reason: type, most: int, what: str) -> bool:
@@ -259,6 +253,27 @@ class RowReader(SyncedStream, Generic[PartT]):
         """Let progress show the total of a window or a list."""
         self.counts.report_total(total)
 
+    @property
+    def row_count_check(self) -> RowCountCheck:
+        """The setting of this name; `off` in a connection test, and without the setting if no totals are reported."""
+        return "off" if self.ABORT_AT_RECORD_COUNT else self.config.get("row_count_check", "off")
+
+    def miss_rows(self, what: str, where: str = "") -> None:
+        """Continue without rows that are still missing after the last reading, if the settings allow it.
+
+        Args:
+            what: The missing rows, for the message.
+            where: The part, with a colon.
+
+        Raises:
+            DataError: `row_count_check` is `fail`.
+        """
+        if self.row_count_check == "fail":
+            raise DataError(what, MISSING_ROWS_REMEDY)
+        # Otherwise a loader would take missing rows for deleted ones.
+        self.counts.read_whole = False
+        self.log_lines.warning("%s%s: the run goes on, as `row_count_check` is `warn`", where, what)
+
     def log_rows(self, rows: int, part: PartT | None = None) -> None:
         """Log how many rows a window or a list has; of very many windows at level DEBUG, as `progress` logs them."""
         level = logging.DEBUG if (self.counts.windows or 0) > MOST_WINDOW_LINES else logging.INFO
@@ -285,7 +300,8 @@ class RowReader(SyncedStream, Generic[PartT]):
         while True:
             try:
                 for response in self.pages(context, part) if pages is None else pages:
-                    yield from counter.take(self.page_records(response, part, check), self.total_rows(response))
+                    page = self.page(response)
+                    yield from counter.take(self.page_records(page, part, check), page.total)
             except ReadAgainError as error:
                 counter.failed(error)
             else:
@@ -299,22 +315,25 @@ class RowReader(SyncedStream, Generic[PartT]):
         """Return what counts the rows of a window, or of a whole list."""
         return RowCounter(self, part)
 
-    def page_records(self, response: requests.Response, part: PartT | None, check: RowCheck | None) -> Iterable[Record]:
+    def page(self, response: requests.Response) -> Page:
+        """Return the rows and the total of a response; called once per response."""
+        return Page(self.parse_response(response), self.total_rows(response))
+
+    def page_records(self, page: Page, part: PartT | None, check: RowCheck | None) -> Iterable[Record]:
         """Make records of a page.
 
         Args:
-            response: The page.
+            page: The page.
             part: The part, or None for a whole list.
             check: What finds rows of another window; then no record is given before all rows of the page are checked.
 
         Raises:
             ForeignRowError: A row is of another window.
         """
-        rows: Iterable[Any] = self.parse_response(response)
         if check is None:
-            return (self.shape.record(self.flat_row(row, part)) for row in rows)
+            return (self.shape.record(self.flat_row(row, part)) for row in page.rows)
         # In place, so that no page is held twice.
-        records = list(rows)
+        records: list[Any] = list(page.rows)
         for number, row in enumerate(records):
             record = records[number] = self.shape.record(self.flat_row(row, part))
             outside = check(record)

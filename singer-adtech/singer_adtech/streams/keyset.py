@@ -20,7 +20,7 @@ from singer_adtech.errors import DataError, error_context
 from singer_adtech.fetching.parallel import in_background
 from singer_adtech.progress.bookmarks import Bookmark
 from singer_adtech.progress.stamps import Stamp, StampBookmark
-from singer_adtech.records.totals import MISSING_ROWS_REMEDY, PageProgress
+from singer_adtech.records.totals import PageProgress
 from singer_adtech.records.values import json_kind
 from singer_adtech.streams.base import AdTechStream
 
@@ -200,25 +200,30 @@ class KeysetStream(AdTechStream[Any]):
             incremental = self.replication_method == "INCREMENTAL"
             stands = bookmark.position if incremental else None
             keyset = Keyset(None if stands is None else stands.earlier(self.overlap), remedy=self.keyset_remedy)
-            rows = 0
+            emitted = 0
             fetch = self._fetch_keyset(context)
             request = fetch(keyset.position)
             while True:
                 response = request()
-                total = self.total_rows(response)
+                page = self.page(response)
+                rows = list(page.rows)
                 stretch, keyset.stretch = keyset.stretch, None
                 if stretch is not None:
-                    if not self._is_whole(stretch, self._following(response, total)):
+                    # A page without rows is the end of the list, even without a total.
+                    following = 0 if page.total is None and not rows else page.total
+                    if not self._is_whole(stretch, following):
                         keyset.ask_again(stretch)
                         request = fetch(keyset.position)
                         continue
                     if incremental:
                         bookmark.advance(stretch.end)
-                records, last = self._take_page(keyset, response, total)
+                last = self.is_last(response)
+                last = not rows if last is None else last
+                records = self._take_page(keyset, rows, page.total, last=last)
                 if not last:
                     request = fetch(keyset.position)
                 for record in records:
-                    rows += 1
+                    emitted += 1
                     yield record
                 if last:
                     stretch, keyset.stretch = cast("_Stretch", keyset.stretch), None
@@ -228,24 +233,21 @@ class KeysetStream(AdTechStream[Any]):
                     request = fetch(keyset.position)
             if stretch.end is not None and incremental:
                 bookmark.advance(stretch.end)
-            self.log_rows(rows)
+            self.log_rows(emitted)
 
     def _take_page(
-        self, keyset: Keyset, response: requests.Response, total: int | None
-    ) -> tuple[Iterator[Record], bool]:
-        """Return the records of a page that are new, and whether it is the last one."""
+        self, keyset: Keyset, rows: list[dict[str, Any]], total: int | None, *, last: bool
+    ) -> Iterator[Record]:
+        """Return the new records of a page."""
         if self.counts.total is None:
             # Those of later pages are of what is still to come.
             self.counts.report_total(total)
         # Of the class: a catalog may name no key.
         key_names = cast("tuple[str, ...]", type(self).primary_keys)
         changed = cast("str", type(self).replication_key)
-        rows = list(self.parse_response(response))
-        last = self.is_last(response)
-        last = not rows if last is None else last
         fresh = keyset.take(((_key(row, key_names), row.get(changed)) for row in rows), total, last=last)
         new = (row for row, is_new in zip(rows, fresh, strict=True) if is_new)
-        return (self.shape.record(self.flat_row(row, None)) for row in new), last
+        return (self.shape.record(self.flat_row(row, None)) for row in new)
 
     def _fetch_keyset(self, context: Context | None) -> Callable[[KeysetPosition], Callable[[], requests.Response]]:
         """Return what begins the request for a position, and gives what waits for its response."""
@@ -262,15 +264,6 @@ class KeysetStream(AdTechStream[Any]):
 
         return fetch
 
-    def _following(self, response: requests.Response, total: int | None) -> int | None:
-        """Return how many rows follow a stretch, by the first response after it; None if it does not say.
-
-        A response without rows says so, even without a total.
-        """
-        if total is None and next(iter(self.parse_response(response)), None) is None:
-            return 0
-        return total
-
     def _is_whole(self, stretch: _Stretch, following: int | None) -> bool:
         """Judge the rows between two bounds by the total that is reported for the second one.
 
@@ -284,9 +277,7 @@ class KeysetStream(AdTechStream[Any]):
         Raises:
             DataError: Rows are missing after the second reading too, and `row_count_check` is `fail`.
         """
-        # A connection test reads one record, and nothing twice.
-        mode = "off" if self.ABORT_AT_RECORD_COUNT else self.config.get("row_count_check", "off")
-        if stretch.rest is None or following is None or stretch.rest <= following or mode == "off":
+        if stretch.rest is None or following is None or stretch.rest <= following or self.row_count_check == "off":
             return True
         missing = stretch.rest - following
         begin = "the first one" if stretch.bound is None else stretch.bound.text
@@ -294,12 +285,7 @@ class KeysetStream(AdTechStream[Any]):
         if not stretch.asked_again:
             self.log_lines.warning("%s; asked for again", what)
             return False
-        what += " (read 2 times)"
-        if mode == "fail":
-            raise DataError(what, MISSING_ROWS_REMEDY)
-        # A loader must not take what is missing for what is gone.
-        self.counts.read_whole = False
-        self.log_lines.warning("%s: the run goes on, as `row_count_check` is `warn`", what)
+        self.miss_rows(f"{what} (read 2 times)")
         return True
 
     @property
