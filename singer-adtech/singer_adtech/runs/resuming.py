@@ -73,7 +73,7 @@ def _ahead(tap: ConnectedTap, streams: list[AdTechStream[Any]]) -> Iterator[str]
             ahead.append(stream.name)
     if ahead:
         yield (
-            f"the state's bookmark lies in the future, so little or nothing is read until then: {listed(ahead)}: check "
+            f"the state's bookmark is in the future, so little or nothing is read until then: {listed(ahead)}: check "
             "this machine's clock, or repair the state"
         )
 
@@ -101,8 +101,8 @@ def _earlier_start(tap: ConnectedTap, streams: list[AdTechStream[Any]]) -> Itera
     last = max(missed.values()) - DAY
     prefix = variable_prefix(tap.name)
     yield (
-        f"`start_date` was moved back to {first}, and the state says that earlier runs began later: the days "
-        f"from {first} to {last} ({zone_name(tap.day_zone)}) are not read of {listed(missed)}. Read them by "
+        f"`start_date` was moved back to {first}, and according to the state, earlier runs began later: the days "
+        f"from {first} to {last} ({zone_name(tap.day_zone)}) are not read for {listed(missed)}. Read them by "
         f"{prefix}START_DATE={first} {prefix}END_DATE={last} meltano el {tap.name} <loader> "
         f"--state-id {tap.name}-{first}; with `start_date` set back, this warning ends"
     )

@@ -127,7 +127,7 @@ class Keyset:
         for key, sent in rows:
             changed = self._stamp(key, sent)
             if newest is not None and changed < newest:
-                what = "was changed before the instant asked for" if newest is bound else "is out of order"
+                what = "was changed before the requested instant" if newest is bound else "is out of order"
                 raise DataError(f"{self._ignored}: the row {key} {what}", self._remedy)
             if newest is None or changed > newest:
                 newest = changed
@@ -281,9 +281,9 @@ class KeysetStream(AdTechStream[Any]):
             return True
         missing = stretch.rest - following
         begin = "the first one" if stretch.bound is None else stretch.bound.text
-        what = f"{missing} rows are missing after {begin}, by the totals that the vendor reports"
+        what = f"{missing} rows are missing after {begin}, according to the reported totals"
         if not stretch.asked_again:
-            self.log_lines.warning("%s; asked for again", what)
+            self.log_lines.warning("%s; requested again", what)
             return False
         self.miss_rows(f"{what} (read 2 times)")
         return True
