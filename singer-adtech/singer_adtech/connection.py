@@ -18,11 +18,11 @@ from singer_adtech.http.downloads import BodyLimits
 from singer_adtech.http.requester import Requester
 from singer_adtech.http.retries import RetryPolicy
 from singer_adtech.http.session import Session
+from singer_adtech.metrics import RunMetrics
 from singer_adtech.records.writer import MessageWriter
-from singer_adtech.runs.metrics import RunMetrics
-from singer_adtech.runs.status_line import Progress
 from singer_adtech.sdk.tap import HookedTap
 from singer_adtech.settings import zone
+from singer_adtech.status_line import Progress
 
 if TYPE_CHECKING:
     import logging

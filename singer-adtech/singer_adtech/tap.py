@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from singer_sdk.streams import Stream
 
     from singer_adtech.http.requester import Requester
-    from singer_adtech.runs.metrics import Status
+    from singer_adtech.metrics import Status
     from singer_adtech.sdk.tap import RunKind
 
 

@@ -18,8 +18,8 @@ from singer_adtech.progress.windows import PartT
 from singer_adtech.records.page import Page
 from singer_adtech.records.row_times import ForeignRowError
 from singer_adtech.records.shapes import flatten
-from singer_adtech.runs.status_line import MOST_WINDOW_LINES
 from singer_adtech.sdk.streams import SyncedStream
+from singer_adtech.status_line import MOST_WINDOW_LINES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
 
     from singer_adtech.logs import StreamLog
+    from singer_adtech.metrics import StreamCounts
     from singer_adtech.records.row_times import RowCheck
     from singer_adtech.records.shapes import RecordShape
-    from singer_adtech.runs.metrics import StreamCounts
 
 RowCountCheck = Literal["fail", "warn", "off"]
 

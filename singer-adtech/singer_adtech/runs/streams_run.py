@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from singer_sdk.streams import Stream
 
     from singer_adtech.connection import ConnectedTap
-    from singer_adtech.runs.metrics import Status
+    from singer_adtech.metrics import Status
 
 MOST_NAMED = 5
 """Failures whose reasons are repeated in the last line of a run."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from singer_adtech.connection import ConnectedTap
     from singer_adtech.http.auth import Authenticator
-    from singer_adtech.runs.metrics import StreamCounts
+    from singer_adtech.metrics import StreamCounts
 
 
 class AdTechStream(ContinuedStream, RowReader[PartT]):
