@@ -280,7 +280,7 @@ def test_a_response_for_another_window_is_requested_again(
     run = case.read(monkeypatch, vendor, page_size=100)
     # Then its rows do not replace those of the window
     assert table(run) == truth
-    assert any("outside of the window asked for; read again" in one for one in run.warnings())
+    assert any("outside of the requested window; read again" in one for one in run.warnings())
 
 
 @pytest.mark.parametrize("case", DATED, ids=str)
@@ -294,7 +294,7 @@ def test_responses_of_another_window_without_end_fail_the_stream(
     run = case.read(monkeypatch, vendor, page_size=100, fails=True)
     # Then it fails with the day and the window but no other value, and the next run loads all rows
     assert run.error.startswith(f"stream {case.stream}, window 2025-03-12")
-    assert "the response has a row of 2025-03-11, outside of the window asked for: " in run.error
+    assert "the response has a row of 2025-03-11, outside of the requested window: " in run.error
     assert bookmark(run, case) < bookmark(clean, case)
     vendor.faults.clear()
     again = case.read(monkeypatch, vendor, state=run.states[-1])

@@ -264,7 +264,7 @@ def test_a_bookmark_in_the_future_is_one_warning(run: Callable[..., Ended], tap:
     # then
     (line,) = [one for one in ended.warnings() if "in the future" in one]
     assert line == (
-        f"the state's bookmark lies in the future, so little or nothing is read until then: {stream}: check this "
+        f"the state's bookmark is in the future, so little or nothing is read until then: {stream}: check this "
         "machine's clock, or repair the state"
     )
 

@@ -18,11 +18,11 @@ from singer_adtech.http.downloads import BodyLimits
 from singer_adtech.http.requester import Requester
 from singer_adtech.http.retries import RetryPolicy
 from singer_adtech.http.session import Session
+from singer_adtech.metrics import RunMetrics
 from singer_adtech.records.writer import MessageWriter
-from singer_adtech.runs.metrics import RunMetrics
-from singer_adtech.runs.status_line import Progress
 from singer_adtech.sdk.tap import HookedTap
 from singer_adtech.settings import zone
+from singer_adtech.status_line import Progress
 
 if TYPE_CHECKING:
     import logging
@@ -43,56 +43,56 @@ class ConnectedTap(HookedTap):
     """The vendor's request limits."""
 
     retry_policy: ClassVar[RetryPolicy] = RetryPolicy()
-    """When requests are repeated."""
+    """When requests are retried."""
 
     allowed_requests: ClassVar[tuple[Rule, ...]] = READ_ANYTHING
-    """The methods and paths below `api_url` that the tap may send; whatever else is asked for is refused unsent."""
+    """Methods and paths below `api_url` that the tap may request; others are refused before they are sent."""
 
     unlimited_requests: ClassVar[tuple[str, ...]] = ()
-    """Paths, with `*` for anything, for which the vendor documents no limit; every other one is in a family."""
+    """Paths, with `*` as a wildcard, without a documented limit; every other path is in a family."""
 
     follow_redirects: ClassVar[bool] = True
-    """Whether a redirect within the vendor's host is followed."""
+    """Whether redirects within the vendor's host are followed."""
 
     clock: ClassVar[Clock] = Clock()
-    """Where time comes from."""
+    """The clock of the run."""
 
     dates_as_written: ClassVar[bool] = False
-    """Whether an instant in `start_date` or `end_date` means the day that is written, whatever its offset."""
+    """Whether an instant in `start_date` or `end_date` means its date as written, regardless of its offset."""
 
     account: str | None = None
-    """Which account the vendor's answers are of, an id or a hash; set by streams or the login. See `signatures`."""
+    """The account of the responses, an id or a hash; set by streams or the login. See `progress.signatures`."""
 
     @abstractmethod
     def make_authenticator(self) -> Authenticator:
-        """Make the authenticator that all streams of the run share."""
+        """Make the authenticator of the run."""
 
     @property
     def api_url(self) -> str:
-        """The vendor's base address, without a slash at its end."""
+        """The vendor's base address, without a trailing slash."""
         url: str = self.config["api_url"]
         return url.rstrip("/")
 
     @cached_property
     def run_start(self) -> dt.datetime:
-        """When the run began, in UTC; all streams of a run mean the same by "now"."""
+        """The start of the run, in UTC: "now" for all its streams."""
         return self.clock.now()
 
     @property
     def day_zone(self) -> ZoneInfo | dt.timezone:
-        """The zone whose days are read: that of the setting `time_zone`; UTC without one.
+        """The zone of the requested days: the setting `time_zone`, or UTC.
 
         Raises:
-            SettingError: There is no such zone.
+            SettingError: The zone does not exist.
         """
         name: str | None = self.config.get("time_zone")
         return zone(name) if name else dt.timezone.utc
 
     def day_range(self, day_zone: ZoneInfo | dt.timezone | None = None) -> tuple[dt.date, dt.date]:
-        """Return the first and the last day that the settings ask for.
+        """Return the first and the last day of the settings.
 
         Args:
-            day_zone: The zone whose days are meant, if it is not `day_zone`.
+            day_zone: Their zone; `self.day_zone` by default.
         """
         return date_range(self.config, day_zone or self.day_zone, self.run_start, as_written=self.dates_as_written)
 
@@ -114,16 +114,16 @@ class ConnectedTap(HookedTap):
         )
 
     def request_rules(self) -> tuple[Rule, ...]:
-        """Return the methods and paths of this run; `allowed_requests`, unless settings have a say."""
+        """Return the allowed methods and paths, `allowed_requests` by default."""
         return self.allowed_requests
 
     def request_limits(self) -> tuple[Family, ...]:
-        """Return the request limits of this run; `families`, unless settings have a say."""
+        """Return the request limits, `families` by default."""
         return self.families
 
     @cached_property
     def shared_folder(self) -> SharedFolder | None:
-        """Where runs of this tap meet that keep the vendor's limits together; None if each keeps them alone.
+        """The folder through which runs share the vendor's limits, if any.
 
         Raises:
             SettingError: The setting `budget_folder` names a folder that cannot be used.
@@ -131,14 +131,14 @@ class ConnectedTap(HookedTap):
         folder: str | None = self.config.get("budget_folder")
         if folder is None:
             return None
-        # Not at the top: whoever does not set it shall not pay for the import of the library that locks files.
-        from singer_adtech.http.shared_budgets import SharedFolder  # noqa: PLC0415 - as said above
+        # Imported only if needed, because of the library that locks files.
+        from singer_adtech.http.shared_budgets import SharedFolder  # noqa: PLC0415 - see above
 
         return SharedFolder(folder, tap=self.name, api_url=self.api_url)
 
     @cached_property
     def budgets(self) -> Budgets:
-        """How many requests may start and be in flight."""
+        """The request budgets of this run."""
         if self.shared_folder is None:
             return Budgets(self.request_limits(), self.clock, self.logger)
         from singer_adtech.http.shared_budgets import SharedBudgets  # noqa: PLC0415 - as for the folder
@@ -167,17 +167,17 @@ class ConnectedTap(HookedTap):
 
     @cached_property
     def progress(self) -> Progress:
-        """What shows how far this run is."""
+        """The progress of this run, for the terminal and the log."""
         return Progress(self.name, self.clock, self.logger)
 
     @cached_property
     def run_metrics(self) -> RunMetrics:
-        """The numbers of this run."""
+        """The metrics of this run."""
         return RunMetrics(self.clock, self.progress.update)
 
     @cached_property
     def requester(self) -> Requester:
-        """What sends the requests of this run."""
+        """The requester of this run."""
         return Requester(
             self.api_url,
             session=self.session,
@@ -200,5 +200,5 @@ class ConnectedTap(HookedTap):
             self.message_writer.flush()
 
     def continues_without(self, stream: Stream, error: Exception) -> bool:  # noqa: ARG002 - for taps with such streams
-        """Note that a derived stream failed; returns whether its parent is read on."""
+        """Note that a derived stream failed; return whether its parent is still read."""
         return False

@@ -290,8 +290,8 @@ class ReportStream(DayWindowStream):
     """What stands for null in a key column of a type, as loaders refuse null there."""
 
     foreign_remedy = (
-        "a cache or a gateway may have answered, or the vendor cuts days in another zone than `time_zone`: run again "
-        "later; if it stays so, report this to the vendor"
+        "a cache or a gateway may have sent it, or the vendor cuts days in another zone than `time_zone`: run again "
+        "later; if it happens again, report it to the vendor"
     )
     state_remedy = (
         "give the report another name or clear its state (by a new state id or `--full-refresh`), or undo the change"
@@ -369,7 +369,7 @@ class ReportStream(DayWindowStream):
         return hash(str(record))
 
     @override
-    def repeated(self, record: Record, *, same: bool) -> bool:
+    def on_duplicate(self, record: Record, *, same: bool) -> bool:
         shown = (name for name in self.primary_keys if name not in self.private_columns)
         key = ", ".join(f"{name} {record[name]!r}" for name in shown)
         if not same:

@@ -1,4 +1,4 @@
-"""The base class of a tap: settings checked before the first request, one requester for the whole run."""
+"""The base class of taps."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ if TYPE_CHECKING:
     from singer_sdk.streams import Stream
 
     from singer_adtech.http.requester import Requester
-    from singer_adtech.runs.metrics import Status
+    from singer_adtech.metrics import Status
     from singer_adtech.sdk.tap import RunKind
 
 
 class AdTechTap(CommandLineTap, ConnectedTap):
     """A tap whose streams share a session, an authenticator and budgets.
 
-    A tap gives its settings in `config_jsonschema`, what JSON Schema cannot say of them in `check_settings`, its
-    request limits in `families`, its patience in `retry_policy`, and its credentials in `make_authenticator`.
+    A tap declares its settings in `config_jsonschema`, checks beyond JSON Schema in `check_settings`, request limits in
+    `families`, retries in `retry_policy`, and credentials in `make_authenticator`.
     """
 
     message_writer_class = MessageWriter
@@ -55,7 +55,7 @@ class AdTechTap(CommandLineTap, ConnectedTap):
     ]
 
     connection_test: ClassVar[tuple[str, ...] | None] = None
-    """Names of the streams that a connection test reads; None for those that it would read anyway."""
+    """Names of the streams that a connection test reads; None for the default."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         REDACTOR.install()
@@ -66,26 +66,26 @@ class AdTechTap(CommandLineTap, ConnectedTap):
         try:
             super().__init__(*args, **kwargs)
         except BaseException:
-            # Discovery, which a run begins with, may have asked the vendor something.
+            # Discovery, at the start of a run, may have sent requests.
             with self.run_context("discovery"):
                 raise
 
     def check_settings(self) -> None:
-        """Refuse settings that JSON Schema cannot judge.
+        """Check settings beyond JSON Schema.
 
         Raises:
-            SettingError: With one line that names the setting, the value (never a secret) and what is allowed.
+            SettingError: A setting is not allowed. The message names it, its value (never a secret) and allowed values.
         """
 
     def close(self) -> None:
-        """Take leave of the vendor, such as by logging out: called once when a run, a test or a discovery ends.
+        """End the session with the vendor, for example by logging out.
 
-        It is called however that ends (an error and a signal too), after running jobs were cancelled, and may be called
-        before anything was asked for. It must be quick; its errors are ignored.
+        Called once at the end of a run, a test or a discovery, including by an error or a signal, after running jobs
+        were cancelled, and possibly before the first request. It must be quick; its errors are ignored.
         """
 
     def reopen(self) -> None:
-        """Make ready for another run of the same object: called when a run, a test or a discovery begins."""
+        """Prepare for another run of the same object; called when a run, a test or a discovery begins."""
 
     @override
     @contextlib.contextmanager
@@ -100,13 +100,13 @@ class AdTechTap(CommandLineTap, ConnectedTap):
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[None]:
-        """Close at the end, whatever the end is."""
+        """Open the connection, and close it however the run ends."""
         self.reopen()
         self._end_log_of_requests(ended=False)
         try:
             yield
         finally:
-            # Ctrl-C reaches a tap twice, from the terminal and from Meltano: the second must not cut this short.
+            # A tap receives Ctrl-C twice, from the terminal and from Meltano: the second must not interrupt this.
             self._closing = True
             try:
                 self.close()
@@ -117,7 +117,7 @@ class AdTechTap(CommandLineTap, ConnectedTap):
                 self._end_log_of_requests(ended=True)
 
     def _end_log_of_requests(self, *, ended: bool) -> None:
-        # Not made for this: a run may end before anything is requested.
+        # It may not exist: a run may end before the first request.
         requester: Requester | None = self.__dict__.get("requester")
         if requester is not None:
             requester.end_log(ended=ended)
@@ -164,7 +164,7 @@ class AdTechTap(CommandLineTap, ConnectedTap):
                 if "start_date" in settings:
                     check_dates(settings, self.day_zone, self.run_start, as_written=self.dates_as_written)
                 self.check_settings()
-                # Made and tried before the first request.
+                # Checked before the first request.
                 _ = self.shared_folder
             except SettingError as error:
                 problems.append(str(error))
@@ -181,7 +181,7 @@ class AdTechTap(CommandLineTap, ConnectedTap):
     def stop(self, signum: int) -> None:
         """End the run with the signal's exit code.
 
-        No STATE is written here: each window read whole has had its own.
+        No STATE is written here, because one was written after each window read whole.
         """
         if self._closing:
             return
@@ -195,9 +195,9 @@ class AdTechTap(CommandLineTap, ConnectedTap):
     @override
     @classmethod
     def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
-        """Test what a user would read: the streams that are on by default.
+        """Test the streams that are selected by default.
 
-        singer-sdk would test all, and so fail for every product that an account did not buy.
+        singer-sdk would test all streams, and fail for products that the account did not buy.
         """
         if value != CliTestOptionValue.All.value:
             super().cb_test(ctx, param, value)

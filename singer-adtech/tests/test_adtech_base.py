@@ -237,7 +237,7 @@ def test_a_difference_from_the_vendors_total_warns(
     where = "stream airings: window 2024-03-08..2024-03-08: 5 rows read, and the reported total is 7"
     assert [line for line in log if "reported total" in line] == [
         f"{where}; read again from its first request",
-        f"{where} (read 2 times): the run goes on, as `row_count_check` is `warn`",
+        f"{where} (read 2 times): the run continues because `row_count_check` is `warn`",
     ]
     assert [record["airing_id"] for record in run.records("airings")] == ["1", "2", "3", "4", "5"]
 
@@ -274,9 +274,9 @@ def test_a_row_of_another_window_fails_the_stream_and_none_of_its_page_is_emitte
     run = run_tap("airings", page_size=10)
     # then
     assert str(run.error) == (
-        "stream airings, window 2024-03-10..2024-03-10: the response has a row of 2024-03-08, outside of the window "
-        "asked for: a cache or a gateway may have answered, or the vendor ignored the filter by time: run again "
-        "later; if it stays so, report this to the vendor"
+        "stream airings, window 2024-03-10..2024-03-10: the response has a row of 2024-03-08, outside of the "
+        "requested window: a cache or a gateway may have sent it, or the vendor ignored the filter by time: run again "
+        "later; if it happens again, report it to the vendor"
     )
     assert {record["airing_day"] for record in run.records("airings")} == {"2024-03-08"}
     assert run.bookmarks("airings")[-1] == MIDNIGHTS[1]

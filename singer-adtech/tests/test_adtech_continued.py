@@ -67,8 +67,8 @@ def test_a_narrowed_filter_is_continued_and_signed_again() -> None:
     assert signed(stream) == {"ids": [7], "national": True, "zone": "UTC"}  # type: ignore[arg-type]
     (line,) = stream.lines
     assert line == (
-        "its state was made with ids none, now [7], and with national false, now true: that is fewer rows, so it is "
-        "continued, and to have more again all must be read again"
+        "its state was made with ids none, now [7], and with national false, now true: the filter is narrower, so "
+        "the run continues; to widen it again, read everything again"
     )
 
 

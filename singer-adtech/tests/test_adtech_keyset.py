@@ -95,7 +95,7 @@ def test_an_empty_page_moves_nothing_but_the_page() -> None:
     ("bound", "rows", "words"),
     [
         (None, [(1, B), (2, A)], "the row 2 is out of order"),
-        (B, [(1, A)], "the row 1 was changed before the instant asked for"),
+        (B, [(1, A)], "the row 1 was changed before the requested instant"),
         (None, [(1, None)], "the row 1 has no such time (a JSON null)"),
         (None, [(1, "soon")], "the row 1 has no such time (a JSON string)"),
         (None, [(1, 17)], "the row 1 has no such time (a JSON number)"),
@@ -330,7 +330,7 @@ def test_a_row_that_stays_missing_keeps_the_bookmark_before_the_gap(
 ) -> None:
     # Given a row that is in the totals and never among the rows
     leave_out(server, 3, *range(1, 99))
-    what = f"stream tags: 1 rows are missing after {A}, by the totals that the vendor reports"
+    what = f"stream tags: 1 rows are missing after {A}, according to the reported totals"
     # When the list is read
     tap = TagTap(config={"api_url": server.url, "row_count_check": mode})
     if mode == "fail":
@@ -342,8 +342,8 @@ def test_a_row_that_stays_missing_keeps_the_bookmark_before_the_gap(
     messages = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert bookmarks(messages)[-1] == (A if mode == "fail" else D)
     again, goes_on = (
-        f"{what}; asked for again",
-        f"{what} (read 2 times): the run goes on, as `row_count_check` is `warn`",
+        f"{what}; requested again",
+        f"{what} (read 2 times): the run continues because `row_count_check` is `warn`",
     )
     expected = {"fail": [again], "warn": [again, goes_on], "off": []}[mode]
     assert [one for one in log if one.startswith(what)] == expected

@@ -49,8 +49,18 @@ def test_imports_make_no_circle() -> None:
         froms = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
         names = {name for node in froms for one in node.names for name in (node.module, f"{node.module}.{one.name}")}
         imported[module] = {name for name in names & MODULES.keys() if name is not None} - {module}
-    # then: no `CycleError`, and all modules are in the order
+    rooms: dict[str, set[str]] = {}
+    for module, others in imported.items():
+        rooms.setdefault(room_of(module), set()).update({room_of(other) for other in others} - {room_of(module), ""})
+    # then: no `CycleError`, neither between modules nor between rooms, and all modules are in the order
     assert {*graphlib.TopologicalSorter(imported).static_order()} == MODULES.keys()
+    assert {*graphlib.TopologicalSorter(rooms).static_order()} == rooms.keys()
+
+
+def room_of(module: str) -> str:
+    """Return the room of a module; empty for modules that are in none."""
+    parts = module.split(".")[1:]
+    return parts[0] if parts and (FOLDER / parts[0]).is_dir() else ""
 
 
 def test_nothing_happens_at_import() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from singer_adtech.http.budgets import Family, Limit
-from singer_adtech.runs.metrics import RunMetrics
+from singer_adtech.metrics import RunMetrics
 from singer_sdk.metrics import MetricExclusionFilter, get_metrics_logger
 
 if TYPE_CHECKING:

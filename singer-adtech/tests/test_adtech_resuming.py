@@ -55,8 +55,8 @@ def test_a_start_date_moved_back_is_one_warning_with_the_command_that_reads_what
     # then
     (line,) = moved_back(log)
     assert line == (
-        "`start_date` was moved back to 2024-03-07, and the state says that earlier runs began later: the days from "
-        "2024-03-07 to 2024-03-09 (America/New_York) are not read of airings. Read them by "
+        "`start_date` was moved back to 2024-03-07, and according to the state, earlier runs began later: the days "
+        "from 2024-03-07 to 2024-03-09 (America/New_York) are not read for airings. Read them by "
         "TAP_ACME_START_DATE=2024-03-07 TAP_ACME_END_DATE=2024-03-09 meltano el tap-acme <loader> "
         "--state-id tap-acme-2024-03-07; with `start_date` set back, this warning ends"
     )
@@ -153,7 +153,7 @@ def test_a_state_of_another_account_is_refused_before_the_bookmark_moves(
     assert first.states[-1]["bookmarks"]["airings"]["account"] == "7"
     assert (same.error, unknown.error) == (None, None)
     assert str(other.error) == (
-        "stream airings: its state was made with account 7, and the vendor's answers are of account 8: check the "
-        "credentials, or read the new account under a state id and into a schema of its own"
+        "stream airings: its state was made with account 7, and the responses belong to account 8: check the "
+        "credentials, or use a separate state id and schema for the new account"
     )
     assert acme.server.calls == []

@@ -10,8 +10,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from singer_adtech.runs.metrics import StreamCounts
-from singer_adtech.runs.status_line import (
+from singer_adtech.metrics import StreamCounts
+from singer_adtech.status_line import (
     MOST_WINDOW_LINES,
     Progress,
     StatusLine,

@@ -29,5 +29,5 @@ def test_a_list_may_grow_to_twice_its_total_and_a_thousand_rows_more(total: int,
         progress.page(rows=1, new=1, total=total)
     # then
     assert str(caught.value) == (
-        f"the list does not end: {most + 1:,} rows came, and the reported total is {total:,}: deselect it"
+        f"the list does not end: {most + 1:,} rows were received, and the reported total is {total:,}: deselect it"
     )

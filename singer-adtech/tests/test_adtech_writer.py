@@ -261,6 +261,6 @@ def test_a_stdout_that_takes_nothing_is_one_error(monkeypatch: pytest.MonkeyPatc
     file.write(b"more")
     file.close()
     assert str(caught.value) == (
-        "stdout: No space left on device: look at the program that reads this output, or at the disk it is written to"
+        "stdout: No space left on device: check the program that reads this output, or the disk"
     )
     assert (tmp_path / "out").read_bytes() == b""

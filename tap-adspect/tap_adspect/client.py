@@ -258,13 +258,8 @@ class PartsStream(AdspectStream[Never]):
             rows: Returns flat rows from the decoded body.
         """
         response = self.fetch(self.request(path), label=f", {path}")
-        seen: set[tuple[Any, ...]] = set()
-        for row in rows(exact_json(response.content)):
-            record = self.shape.record(row)
-            key = tuple(record[name] for name in self.primary_keys)
-            if key not in seen:
-                seen.add(key)
-                yield record
+        records = (self.shape.record(row) for row in rows(exact_json(response.content)))
+        yield from self.row_counter(None).take(records, None)
 
 
 _EMPTY = re.compile(rb"\s*(?:\[\s*\]\s*)?")

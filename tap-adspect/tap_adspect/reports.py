@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     import requests
     from singer_adtech.progress.bookmarks import BookmarkKind
+    from singer_adtech.records.page import Page
     from singer_adtech.records.row_times import RowCheck
     from singer_adtech.tap import AdTechTap
     from singer_sdk.helpers.types import Context, Record
@@ -224,11 +225,9 @@ class FunnelReport(RowsStream[DayWindow], ReportStream):
         return check
 
     @override
-    def page_records(
-        self, response: requests.Response, window: DayWindow | None, check: RowCheck | None
-    ) -> list[Record]:
+    def page_records(self, page: Page, window: DayWindow | None, check: RowCheck | None) -> list[Record]:
         # Assumed: `date_to` may be inclusive. Then a sliver of the next day is returned, which would replace that day.
-        records = [*super().page_records(response, window, check)]
+        records = [*super().page_records(page, window, check)]
         _, last = self.ends(cast("DayWindow", window))
         within = [record for record in records if record[self.day] <= last]
         if records and not within:

@@ -79,7 +79,7 @@ def test_a_stream_that_moves_to_the_next_page_is_emitted_once(run_tap: TapRunner
     where = "stream streams: 3 rows read, and the reported total is 4"
     assert run.warnings() == [
         f"{where}; read again from its first request",
-        f"{where} (read 2 times, 1 came more than once): the run goes on, as `row_count_check` is `warn`",
+        f"{where} (read 2 times, 1 received more than once): the run continues because `row_count_check` is `warn`",
     ]
 
 

@@ -386,4 +386,4 @@ def test_a_report_of_another_account_is_refused_where_the_account_is_read(run_ta
     run = run_tap(other.settings(), "account", "funnel_daily", state=state, fails=True)
     # Then no report is asked for
     assert [request.path for request in other.journal] == ["/v1/account"]
-    assert "its state was made with account a1, and the vendor's answers are of account b2" in run.error
+    assert "its state was made with account a1, and the responses belong to account b2" in run.error

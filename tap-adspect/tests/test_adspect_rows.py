@@ -143,8 +143,8 @@ def test_a_sliver_of_the_next_day_is_dropped(run_tap: TapRunner, script: Script)
 @pytest.mark.parametrize(
     ("days", "said"),
     [
-        (["2025-03-28", "2025-03-27"], "the response has a row of 2025-03-27, outside of the window asked for: "),
-        (["2025-03-28", "2025-03-30"], "the response has a row of 2025-03-30, outside of the window asked for: "),
+        (["2025-03-28", "2025-03-27"], "the response has a row of 2025-03-27, outside of the requested window: "),
+        (["2025-03-28", "2025-03-30"], "the response has a row of 2025-03-30, outside of the requested window: "),
         # As the window after this one would be answered, which is no sliver of its first second.
         (["2025-03-29"], "the response has only rows of 2025-03-29, outside of the requested window: "),
     ],

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from singer_adtech.errors import DataError
 from singer_adtech.records.exact_json import exact_json
+from singer_adtech.records.page import once_per_response
 from singer_adtech.records.shapes import unwrap
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class _Envelope(msgspec.Struct):
 _ENVELOPES = msgspec.json.Decoder(_Envelope, strict=False)
 
 
+@once_per_response
 def read_envelope(response: requests.Response) -> _Envelope:
     """Decode the response envelope; the rows stay bytes.
 

@@ -322,4 +322,4 @@ def test_airings_of_another_account_are_refused_where_the_account_is_read(run_ta
     run = run_tap(other.settings(), "account", "audience_airings", state=state, fails=True)
     # Then no airing is asked for
     assert [request.path for request in other.data_requests] == ["/v4/account"]
-    assert "its state was made with account 5, and the vendor's answers are of account 6" in run.error
+    assert "its state was made with account 5, and the responses belong to account 6" in run.error

@@ -269,7 +269,8 @@ def growing(script: Script) -> Scripted:
 
 SAID = (
     "stream audience_airings, window 2024-03-08..2024-03-08: 3 rows read, and the reported total is 4 (read 2 times): "
-    "run again later; if it stays so, set `row_count_check` to `warn` to load what comes, and report this to the vendor"
+    "run again later; if rows are still missing, set `row_count_check` to `warn` to load the others, and report "
+    "this to the vendor"
 )
 
 
@@ -284,7 +285,7 @@ def test_a_missing_row_is_warned_of(run_tap: RunTap, script: Script) -> None:
     where = "stream audience_airings: window 2024-03-08..2024-03-08: 3 rows read, and the reported total is 4"
     assert run.warnings() == [
         f"{where}; read again from its first request",
-        f"{where} (read 2 times): the run goes on, as `row_count_check` is `warn`",
+        f"{where} (read 2 times): the run continues because `row_count_check` is `warn`",
     ]
     assert run.bookmarks() == ["2024-03-09T00:00:00-05:00"]
 

@@ -14,7 +14,7 @@ from tap_magnite.responses import check_response
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from singer_adtech.runs.metrics import RequestCounts
+    from singer_adtech.metrics import RequestCounts
     from singer_adtech.tap import AdTechTap
 
     from tap_magnite.auth import SessionAuthenticator

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from singer_adtech.clock import Clock
     from singer_adtech.http.requester import Requester
     from singer_adtech.http.session import Session
-    from singer_adtech.runs.metrics import RequestCounts
+    from singer_adtech.metrics import RequestCounts
 
 API_SESSION = "ApiSession"
 """The cookie that the guide's text names."""

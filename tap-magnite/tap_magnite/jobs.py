@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from singer_adtech.logs import StreamLog
-    from singer_adtech.runs.metrics import RequestCounts
+    from singer_adtech.metrics import RequestCounts
 
     from tap_magnite.api import MagniteApi
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import requests
-    from singer_adtech.runs.metrics import RequestCounts
+    from singer_adtech.metrics import RequestCounts
 
 BASES = ("/query/sources", "/queries/sources")
 Kind = Literal["dimensions", "metrics"]

@@ -272,7 +272,7 @@ class QueryReport(MagniteStream[DayWindow], ReportStream):
         return 0
 
     @override
-    def repeated(self, record: Record, *, same: bool) -> bool:
+    def on_duplicate(self, record: Record, *, same: bool) -> bool:
         values = ", ".join(f"{name} {record[name]!r}" for name in self.report.dimensions)
         raise DataError(
             f"report {self.name}: two rows of one window have the same key ({shorten(values)})",

@@ -201,11 +201,11 @@ def test_a_metric_that_is_no_number_is_fatal(run_tap: TapRunner, script: Script)
         ({"day": None}, "report units: a row has no day (window 2025-03-01..2025-03-02)"),
         (
             {"day": "2025-02-28"},
-            "the response has a row of 2025-02-28, outside of the window asked for",
+            "the response has a row of 2025-02-28, outside of the requested window",
         ),
         (
             {"day": "2025-03-03"},
-            "the response has a row of 2025-03-03, outside of the window asked for",
+            "the response has a row of 2025-03-03, outside of the requested window",
         ),
         ({"day": "03/01/2025"}, "report units: a row has a day that is not a date such as 2025-03-01 (a JSON string)"),
         ({"day": 20250301}, "report units: a row has a day that is not a date such as 2025-03-01 (a JSON number)"),

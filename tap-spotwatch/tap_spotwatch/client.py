@@ -329,7 +329,7 @@ class PagedStream(InstantWindowStream, SpotwatchStream):
         return hash(_ENCODE(record))
 
     @override
-    def repeated(self, record: Record, *, same: bool) -> bool:
+    def on_duplicate(self, record: Record, *, same: bool) -> bool:
         # A row may change while its window is read.
         return not same
 

@@ -11,6 +11,7 @@ import msgspec
 from singer_adtech.errors import DataError
 from singer_adtech.http.addresses import origin
 from singer_adtech.records.exact_json import exact_json
+from singer_adtech.records.page import once_per_response
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -42,6 +43,7 @@ class _Envelope(msgspec.Struct):
 _ENVELOPES = msgspec.json.Decoder(_Envelope)
 
 
+@once_per_response
 def read_page(response: requests.Response) -> tuple[Page, msgspec.Raw]:
     """Decode the page object of a response; the rows stay bytes.
 

@@ -89,7 +89,8 @@ def test_each_window_has_restarts_of_its_own(run_tap: TapRunner, script: Script)
 
 TWO = "2 rows read, and the reported total is 3"
 REMEDY = (
-    "run again later; if it stays so, set `row_count_check` to `warn` to load what comes, and report this to the vendor"
+    "run again later; if rows are still missing, set `row_count_check` to `warn` to load the others, and report "
+    "this to the vendor"
 )
 
 
@@ -103,11 +104,11 @@ def test_a_total_that_does_not_fit(run_tap: TapRunner, script: Script, mode: str
     assert len(vendor.journal) == (1 if mode == "off" else 2)
     again = f"{LOG}{TWO}; read again from its first request"
     if mode == "fail":
-        assert run.error == f"{WHERE}{TWO} (read 2 times, 1 came more than once): {REMEDY}"
+        assert run.error == f"{WHERE}{TWO} (read 2 times, 1 received more than once): {REMEDY}"
         assert (run.warnings(), run.states) == ([again], [])
     else:
-        notes = "(read 2 times, 1 came more than once)"
-        decided = f"{LOG}{TWO} {notes}: the run goes on, as `row_count_check` is `warn`"
+        notes = "(read 2 times, 1 received more than once)"
+        decided = f"{LOG}{TWO} {notes}: the run continues because `row_count_check` is `warn`"
         assert run.warnings() == ([again, decided] if mode == "warn" else [])
         assert [row["id"] for row in run.records("broadcasts")] == [1, 2]
         assert run.bookmarks("broadcasts")[-1] == NEXT_DAY
@@ -175,7 +176,9 @@ def test_links_with_more_rows_than_the_total_end(run_tap: TapRunner, script: Scr
     # when
     run = run_tap({**vendor.settings(), "parallel_requests": 1}, "broadcasts", fails=True)
     # then
-    assert run.error.startswith(f"{WHERE}the list does not end: 1,100 rows came, and the reported total is 10: ")
+    assert run.error.startswith(
+        f"{WHERE}the list does not end: 1,100 rows were received, and the reported total is 10: "
+    )
     assert len(vendor.journal) == 11
 
 

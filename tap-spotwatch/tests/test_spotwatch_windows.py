@@ -295,7 +295,7 @@ def test_a_row_of_another_window_is_not_taken(  # noqa: PLR0913 - a case and its
     if not taken:
         assert run.error.startswith(
             f"stream {stream}, window 2024-06-01T00:00:00+00:00..2024-06-02T00:00:00+00:00: the response has a row of "
-            f"{at[:10]}, outside of the window asked for: "
+            f"{at[:10]}, outside of the requested window: "
         )
 
 

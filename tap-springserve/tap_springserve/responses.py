@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from singer_adtech.errors import DataError, shorten
 from singer_adtech.records.exact_json import exact_json
+from singer_adtech.records.page import once_per_response
 from singer_adtech.records.values import json_kind
 from singer_adtech.redaction import REDACTOR
 
@@ -59,6 +60,7 @@ _REPORTS: msgspec.json.Decoder[list[msgspec.Raw] | ReportAnswer] = msgspec.json.
 _IDS: msgspec.json.Decoder[_Row] = msgspec.json.Decoder(_Row)
 
 
+@once_per_response
 def read_page(response: requests.Response) -> Page:
     """Read an answer's frame and leave its rows as bytes.
 
@@ -74,6 +76,7 @@ def read_page(response: requests.Response) -> Page:
     return answer if isinstance(answer, Page) else Page(answer)
 
 
+@once_per_response
 def read_report(response: requests.Response) -> ReportAnswer:
     """Read an answer about a report and leave its rows as bytes.
 

@@ -274,7 +274,7 @@ def test_rows_that_are_left_by_the_totals_do_not_end_with_a_response_without_any
 
     run = run_tap(vendor.settings(), "supply_tags", fails=True)
 
-    assert "2 rows are missing after the first one, by the totals that the vendor reports (read 2 times)" in run.error
+    assert "2 rows are missing after the first one, according to the reported totals (read 2 times)" in run.error
     assert run.bookmarks("supply_tags") == []
 
 
@@ -306,7 +306,7 @@ def test_fewer_rows_than_reported_are_noticed(run_tap: TapRunner, script: Script
     run = run_tap({**vendor.settings(), "row_count_check": mode}, "supply_tags", fails=fails)
 
     assert len(vendor.data_requests) == (1 if mode == "off" else 2)
-    words = "1 rows are missing after the first one, by the totals that the vendor reports (read 2 times)"
+    words = "1 rows are missing after the first one, according to the reported totals (read 2 times)"
     assert (words in run.error, any(words in one for one in run.warnings())) == (fails, mode == "warn")
     # The bookmark moves past what was confirmed only.
     assert (run.bookmarks("supply_tags") == []) is fails
@@ -428,7 +428,7 @@ def test_a_list_of_another_account_is_refused_before_the_bookmark_moves(run_tap:
     run = run_tap(other.settings(), "supply_tags", state=state, fails=True)
     # Then
     assert run.error.startswith(
-        "stream supply_tags: its state was made with account 7, and the vendor's answers are of account 8: check the "
+        "stream supply_tags: its state was made with account 7, and the responses belong to account 8: check the "
     )
     assert (run.records("supply_tags"), set(run.bookmarks("supply_tags"))) == ([], {C})
 

@@ -154,7 +154,7 @@ def test_rows_edited_while_a_list_is_read_are_not_lost(run_tap: TapRunner, simul
     vendor = simulate(SpringServeSimulator(first_day=FIRST, days=1, rows_per_day=120, edits=3, most_edits=24))
     # When the tags are read
     run = run_tap({**vendor.settings(), "page_size": 25}, "supply_tags")
-    # Then the last version of each tag is the truth, and edited ones came more than once
+    # Then the last version of each tag is the truth, and edited ones received more than once
     assert newest(run, "supply_tags") == exact(vendor.truth("supply_tags"))
     records = run.records("supply_tags")
     assert len(records) > 120

@@ -22,8 +22,8 @@ from singer_adtech.http.retries import (
     reset_wait,
     retry_after,
 )
+from singer_adtech.metrics import RequestCounts
 from singer_adtech.redaction import REDACTOR
-from singer_adtech.runs.metrics import RequestCounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable

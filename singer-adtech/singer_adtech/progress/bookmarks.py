@@ -1,8 +1,8 @@
 """Bookmarks that move by windows read whole, and never back.
 
-singer-sdk moves a bookmark with each record, compares it as a string, and promises nothing after a crash unless records
-are sorted. Here the bookmark is what has been read whole: it moves after a window, empty ones too, and a run that is
-killed goes on at the window in which it died.
+singer-sdk moves a bookmark with each record, compares it as a string, and guarantees nothing after a crash unless
+records are sorted. Here a bookmark moves after each window read whole, including empty ones. A run that was killed
+continues with the window in which it was killed.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 READ_FROM = "read_from"
-"""Where a stream's state keeps the earliest day or instant that was read."""
+"""The key in a stream's state of the earliest day or instant that was read."""
 
 
 class BookmarkKind(Protocol):
-    """How a position (a day or an instant) is written in the state."""
+    """The format of a position (a day or an instant) in the state."""
 
     def read(self, text: str) -> Any:
-        """Read a position; raises `ValueError` if the text is none."""
+        """Read a position; raises `ValueError` if the text is not one."""
         ...
 
     def write(self, position: Any) -> str:
@@ -62,10 +62,10 @@ class BookmarkedStream(SignedStream, Protocol):
 
 
 class DayBookmark:
-    """A calendar day, `2024-03-11`."""
+    """A calendar day, such as `2024-03-11`."""
 
     def read(self, text: str) -> dt.date:
-        """Read a day; of a date-time, the day as written."""
+        """Read a day; of a date-time, its date as written."""
         return dt.date.fromisoformat(text[:10])
 
     def write(self, position: dt.date) -> str:
@@ -77,14 +77,14 @@ class InstantBookmark:
     """An instant, RFC 3339 with the offset of a zone, `2024-03-11T00:00:00-04:00`.
 
     Args:
-        zone: The zone in which instants are written, and in which one without offset is read.
+        zone: The zone in which instants are written, and those without an offset are read.
     """
 
     def __init__(self, zone: ZoneInfo | dt.timezone) -> None:
         self._zone = zone
 
     def read(self, text: str) -> dt.datetime:
-        """Read an instant; comparisons of what is returned are comparisons of instants, not of wall clocks."""
+        """Read an instant, in UTC, so that instants are compared and not wall clocks."""
         moment = dt.datetime.fromisoformat(text.replace("Z", "+00:00"))
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=self._zone)
@@ -116,13 +116,13 @@ class Bookmark:
 
     @property
     def position(self) -> Any | None:
-        """Where the bookmark stands; None on the first run.
+        """The position of the bookmark; None on the first run.
 
         Raises:
-            StateError: The state holds something else.
+            StateError: The state contains an invalid bookmark.
         """
         if self._stream.replication_method == REPLICATION_FULL_TABLE:
-            return None  # a catalog may ask for all of it, each time
+            return None  # a catalog may set FULL_TABLE
         state = self._entry
         text = state.get("replication_key_value")
         if text is None:
@@ -130,33 +130,34 @@ class Bookmark:
         key = state.get("replication_key")
         if key not in {None, self._stream.replication_key}:
             raise StateError(
-                f"the state's bookmark is of {key}, and the stream's replication key is {self._stream.replication_key}",
+                f"the state's bookmark belongs to {key}, and the stream's replication key is "
+                f"{self._stream.replication_key}",
                 "clear the state of this stream to read it from the beginning",
             )
         return self._read(text, self._kind.read)
 
     def read_from(self, like: dt.date | dt.datetime) -> Any | None:
-        """Return the earliest day or instant that was read; None on the first run, and of states that do not have it.
+        """Return the earliest day or instant that was read; None on the first run, or if the state does not have it.
 
         Args:
-            like: A day or an instant: what comes out is of its type.
+            like: A day or an instant, of the type to return.
 
         Raises:
-            StateError: The state holds something else.
+            StateError: The state contains an invalid bookmark.
         """
         text = self._entry.get(READ_FROM)
         return None if text is None else self._read(text, partial(_read_start, instant=isinstance(like, dt.datetime)))
 
     @property
     def _entry(self) -> Mapping[str, Any]:
-        # Not `stream_state`, which makes an entry: a state that is only looked at stays as it is.
+        # Not `stream_state`, which would add an entry to the state.
         entry: Mapping[str, Any] = self._stream.tap_state.get("bookmarks", {}).get(self._stream.tap_stream_id, {})
         return entry
 
     @staticmethod
     def _read(text: Any, read: Callable[[str], Any]) -> Any:
         try:
-            # Nothing that a tap writes is older, and what is reckoned back from it need not be in the calendar.
+            # Taps write nothing older, and look-back from it could leave the calendar.
             if isinstance(text, str) and text[:4] >= str(FIRST_YEAR):
                 return read(text)
         except (TypeError, ValueError, AttributeError, OverflowError):
@@ -167,34 +168,34 @@ class Bookmark:
         )
 
     def advance(self, position: Any) -> None:
-        """Move the bookmark, unless it is there or further already, and write a STATE.
+        """Move the bookmark unless it is at the position or later, and write a STATE.
 
-        A STATE is written even if the bookmark stays (in the look-back): it is what tells a loader to commit.
+        A STATE is written even if the bookmark stays (in the look-back), because loaders commit at a STATE.
 
         Args:
             position: The first position not read yet, or the last one read, as the stream defines its bookmark.
 
         Raises:
-            StateError: The state was made with another account than the vendor's answers are of.
+            StateError: The state belongs to another account than the responses.
         """
         check_account(self._stream)
-        stands = self.position
+        before = self.position
         incremental = self._stream.replication_method != REPLICATION_FULL_TABLE
-        if incremental and (stands is None or position > stands):
+        if incremental and (before is None or position > before):
             self._stream.stream_state["replication_key"] = self._stream.replication_key
             self._stream.stream_state["replication_key_value"] = self._kind.write(position)
         self._stream.stream_state.update(signed(self._stream))
         self._stream.write_state()
 
     def note_start(self, start: dt.date | dt.datetime, stop: dt.date | dt.datetime) -> None:
-        """Keep in the state since when everything up to the bookmark was read; written with the next STATE.
+        """Note in the state the start of the range that was read up to the bookmark; written with the next STATE.
 
-        A run that begins before what earlier runs have read counts once it has reached that, so that nothing between is
-        left out. States of older versions, which do not have it, are left so.
+        An earlier start than that of previous runs is noted once this run has reached their range, so that the range
+        has no gap. It is not added to states of older versions.
 
         Args:
-            start: Where this run begins.
-            stop: The first day or instant after the window that was just read.
+            start: The start of this run.
+            stop: The first day or instant after the window just read.
         """
         if self._stream.replication_method == REPLICATION_FULL_TABLE:
             return

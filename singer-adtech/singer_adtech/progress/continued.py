@@ -1,4 +1,4 @@
-"""What a stream keeps in the state, and whether a state that a run is given can be continued."""
+"""The state of a stream, and the check whether a run can continue from it."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ if TYPE_CHECKING:
 
 
 class ContinuedStream:
-    """The part of every stream that is about its state; a stream without a bookmark leaves it as it is."""
+    """The state of a stream; unchanged if the stream has no bookmark."""
 
     filters_of_rows: ClassVar[frozenset[str]] = frozenset()
-    """Names of the signature that only filter rows: lists of what is let through, or switches. See `signatures`."""
+    """Names in the signature that only filter rows: lists of accepted values, or switches. See `signatures`."""
 
     state_remedy: ClassVar[str] = UNDO
-    """What the user can do about a state with another signature, for the message."""
+    """Advice on a state with another signature."""
 
     @property
     def bookmark(self) -> Bookmark | None:
-        """The stream's bookmark; None where it has none."""
+        """The stream's bookmark, if it has one."""
         return None
 
     @property
     def signature(self) -> dict[str, Any]:
-        """What changes which rows there are, or what they mean, kept with the bookmark: names and JSON values."""
+        """Settings that change the rows or their meaning, kept with the bookmark: names and JSON values."""
         return {}
 
     @property
@@ -38,11 +38,11 @@ class ContinuedStream:
 
     @property
     def state_label(self) -> str:
-        """What messages about its state begin with, such as `report daily: `."""
+        """The beginning of messages about its state, such as `report daily: `."""
         return ""
 
     def check_state(self) -> None:
-        """Refuse a state that cannot be continued; called before the first request.
+        """Refuse a state from which the stream cannot continue; called before the first request.
 
         Raises:
             StateError: It was made with another signature or account, or its bookmark is unreadable.

@@ -1,13 +1,13 @@
-"""What a bookmark was made with, so that rows of two meanings never share a table and none is left out in silence.
+"""Signatures of bookmarks: the settings with which rows were read.
 
-The days of another zone, other dimensions, another account give rows that look alike and do not mean the same; and a
-filter that was widened asks for rows before the bookmark that nobody has read. So an incremental stream may keep a
-signature with its bookmark: names and values of whatever changes which rows there are or what they mean. A state with
-another signature stops the run before the first request; one without (made by hand, or by an older version) is taken
-as it is, and signed with the next window or page.
+Rows of another time zone, account or set of dimensions look alike but have another meaning, and a wider filter needs
+rows before the bookmark that were never read. So an incremental stream may keep a signature with its bookmark: names
+and values of the settings that change its rows or their meaning. A state with another signature ends the run before
+the first request. A state without one (made by hand or by an older version) is accepted, and signed with the next
+window or page.
 
-A filter that was narrowed asks for nothing that was not read: the run continues, and the state is signed again, so that
-widening it later is refused.
+A narrower filter needs no other rows: the run continues, and the state is signed again, so that widening the filter
+later is refused.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from singer_adtech.logs import StreamLog
 
 ACCOUNT = "account"
-"""Where a stream's state keeps which account its rows are of."""
+"""The key in a stream's state of the account that its rows belong to."""
 
 SEVERAL = "several"
-"""What is kept where the rows of one stream are of several accounts, so that no one of them tells whose they are."""
+"""The account of a stream with rows of several accounts."""
 
 UNDO = "undo the change, or read everything again under a new state id or with `--full-refresh`"
 
@@ -72,25 +72,25 @@ class SignedStream(Protocol):
 
 
 def check_signature(stream: SignedStream, *, what: str = "", remedy: str = UNDO) -> None:
-    """Compare what a bookmark was made with to what the settings say now.
+    """Compare the signature in the state with the present one.
 
     Args:
-        stream: The stream, with its signature and the state that the run was given.
-        what: What messages call it in addition to its name, such as `report daily: `.
-        remedy: What the user can do about it.
+        stream: The stream.
+        what: The beginning of messages, after the stream's name, such as `report daily: `.
+        remedy: Advice for the user.
 
     Raises:
-        StateError: They differ in a name that the state has, and by more than a narrowed filter.
+        StateError: They differ in a name in the state, by more than a narrower filter.
     """
-    # Not by singer-sdk's accessor of a stream's state, which would make one where there is none.
+    # Not `stream_state`, which would add an entry to the state.
     state = (stream.tap_state.get("bookmarks") or {}).get(stream.name) or {}
     differing = [name for name, now in stream.signature.items() if name in state and state[name] != now]
     changes = [f"{name} {_words(state[name])}, now {_words(stream.signature[name])}" for name in differing]
     if all(name in stream.filters_of_rows and narrower(state[name], stream.signature[name]) for name in differing):
         if changes:
             stream.log_lines.info(
-                "its state was made with %s: that is fewer rows, so it is continued, and to have more again all must "
-                "be read again",
+                "its state was made with %s: the filter is narrower, so the run continues; to widen it again, read "
+                "everything again",
                 ", and with ".join(changes),
             )
         return
@@ -98,10 +98,10 @@ def check_signature(stream: SignedStream, *, what: str = "", remedy: str = UNDO)
 
 
 def check_account(stream: SignedStream) -> None:
-    """Refuse to continue with the state of another account.
+    """Refuse a state of another account.
 
     Args:
-        stream: The stream, with its state and the account that the vendor's answers are of, as far as they say.
+        stream: The stream, with its state and the account of the responses, if known.
 
     Raises:
         StateError: The state was made with another account.
@@ -111,16 +111,16 @@ def check_account(stream: SignedStream) -> None:
     unknown = account is None or before is None or SEVERAL in {account, before}
     if not unknown and before != account:
         raise StateError(
-            f"its state was made with account {_words(before)}, and the vendor's answers are of account {account}",
-            "check the credentials, or read the new account under a state id and into a schema of its own",
+            f"its state was made with account {_words(before)}, and the responses belong to account {account}",
+            "check the credentials, or use a separate state id and schema for the new account",
         )
 
 
 def narrower(then: Any, now: Any) -> bool:
-    """Tell whether a filter lets through nothing now that it did not let through then.
+    """Return whether a filter now accepts no row that it did not accept then.
 
     Args:
-        then: A list of what is let through, an empty one lets everything through; or whether there is a filter.
+        then: A list of accepted values (empty for all), or whether a filter is on.
         now: The same.
     """
     if isinstance(then, bool) and isinstance(now, bool):
@@ -131,7 +131,7 @@ def narrower(then: Any, now: Any) -> bool:
 
 
 def signed(stream: SignedStream) -> Mapping[str, Any]:
-    """Return what a stream's state keeps with its bookmark: the signature, and the account where it is known."""
+    """Return the entries of a stream's state next to its bookmark: the signature, and the account if known."""
     account = SEVERAL if stream.stream_state.get(ACCOUNT) == SEVERAL else stream.account
     return {**stream.signature, **({} if account is None else {ACCOUNT: account})}
 

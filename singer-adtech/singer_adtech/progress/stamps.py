@@ -1,7 +1,7 @@
-"""Instants as a vendor writes them: compared by what they mean, and handed back in the vendor's own spelling.
+"""Instants compared by their value, and sent back in the vendor's own spelling.
 
-A filter is understood best in the spelling that the rows themselves have, and a fraction of a second must not be cut
-on the way: two rows of one millisecond are ordered by it.
+Vendors parse their own spelling best, and no digit of a fraction may be lost, because rows of one millisecond are
+ordered by it.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ class Stamp:
     """An instant.
 
     Args:
-        text: As the vendor writes it: ISO 8601, a blank in place of the `T` allowed. Without a zone it is UTC.
+        text: As the vendor writes it: ISO 8601, or with a blank instead of the `T`. Without a zone it is UTC.
 
     Raises:
-        ValueError: The text is no instant.
+        ValueError: The text is not an instant.
     """
 
     text: str
@@ -40,16 +40,16 @@ class Stamp:
     def __post_init__(self) -> None:
         parts = _STAMP.fullmatch(self.text.strip())
         if parts is None:
-            raise ValueError(f"{self.text!r} is no date-time")
+            raise ValueError(f"{self.text!r} is not a date-time")
         wall = dt.datetime.fromisoformat(f"{parts['day']}T{parts['time'] or '00:00'}")
-        # Compared as text, so that no digit is lost: trailing zeros mean nothing.
+        # Compared as text to keep all digits, without trailing zeros.
         fraction = (parts["fraction"] or "")[1:].rstrip("0")
         object.__setattr__(self, "_parts", parts)
         object.__setattr__(self, "_wall", wall)
         object.__setattr__(self, "_instant", (wall - _offset(parts["zone"]), fraction))
 
     def earlier(self, by: dt.timedelta) -> Self:
-        """Return the instant so much earlier, whole seconds, in the same spelling."""
+        """Return an earlier instant in the same spelling, by whole seconds."""
         wall = self._wall - by
         parts = self._parts
         if parts["time"] is None:
@@ -65,7 +65,7 @@ class Stamp:
 
     @property
     def rfc3339(self) -> str:
-        """The instant as RFC 3339 demands it, with all digits of its fraction."""
+        """The instant in RFC 3339, with all digits of its fraction."""
         parts = self._parts
         zone = parts["zone"] or "Z"
         if zone in {"z", "UTC"}:
@@ -91,10 +91,10 @@ class Stamp:
 
 
 class StampBookmark:
-    """A bookmark in the spelling of the row that it was taken from."""
+    """A bookmark in the spelling of its row."""
 
     def read(self, text: str) -> Stamp:
-        """Read an instant; raises `ValueError` if the text is none."""
+        """Read an instant; raises `ValueError` if the text is not one."""
         return Stamp(text)
 
     def write(self, position: Stamp) -> str:

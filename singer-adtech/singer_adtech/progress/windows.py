@@ -1,7 +1,7 @@
-"""Ranges of calendar days or of instants, cut into windows without gap or overlap.
+"""Ranges of calendar days or instants, cut into windows without gap or overlap.
 
-Days are calendar days of a zone: the day on which clocks change is one whole day of 23 or 25 hours. So windows of days
-are counted by the calendar and never by 24 hours.
+Days are calendar days of a zone and have 23 or 25 hours when clocks change, so windows of days are counted by the
+calendar.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class DayWindow:
 
     @property
     def stop(self) -> dt.date:
-        """The same as `next_day`: where the next window begins."""
+        """The start of the next window, `next_day`."""
         return self.next_day
 
 
@@ -62,19 +62,19 @@ class InstantWindow:
 
     @property
     def stop(self) -> dt.datetime:
-        """The same as `end`: where the next window begins."""
+        """The start of the next window, `end`."""
         return self.end
 
 
 @dataclass(frozen=True)
 class WindowPlan:
-    """What a run is going to read of a stream.
+    """The windows of a stream in this run.
 
     Args:
         windows: The windows, in order.
-        count: How many there are.
-        start: Where the first one begins; None if there is none.
-        span: From where to where, in words.
+        count: Their number.
+        start: The start of the first one, if any.
+        span: Their range, for messages.
     """
 
     windows: Iterator[Any]
@@ -90,18 +90,18 @@ class WindowPlan:
 def plan_instants(
     windows: Iterator[InstantWindow], start: dt.datetime, end: dt.datetime, step: dt.timedelta
 ) -> WindowPlan:
-    """Count windows between two instants without making them: a click log of years has millions."""
+    """Count windows between two instants without making them, because there may be millions."""
     if start >= end:
-        return WindowPlan(windows, 0, None, "nothing, as everything was read or lies in the future")
+        return WindowPlan(windows, 0, None, "nothing, because everything was read or is in the future")
     texts = (moment.astimezone(dt.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ") for moment in (start, end))
     return WindowPlan(windows, -((start - end) // step), start, " to ".join(texts))
 
 
 def plan_days(windows: Iterable[DayWindow], zone: str) -> WindowPlan:
-    """Count windows of days of a zone, and say from where to where they go."""
+    """Return a plan of windows of days of a zone."""
     every = list(windows)
     if not every:
-        return WindowPlan(iter(()), 0, None, f"nothing, as everything was read or lies in the future ({zone})")
+        return WindowPlan(iter(()), 0, None, f"nothing, because everything was read or is in the future ({zone})")
     return WindowPlan(iter(every), len(every), every[0].first, f"{every[0].first} to {every[-1].last} ({zone})")
 
 
@@ -110,11 +110,11 @@ def day_windows(first: dt.date, last: dt.date, days: int) -> Iterator[DayWindow]
 
     Args:
         first: The first day.
-        last: The last day, included; before `first` for an empty range.
+        last: The last day, inclusive; before `first` for an empty range.
         days: Days in each window; the last window may have fewer.
 
     Yields:
-        Windows that cover each day of the range once, in order.
+        Windows that cover the range, in order.
     """
     while first <= last:
         end = min(first + (days - 1) * DAY, last)
@@ -127,14 +127,14 @@ def instant_windows(start: dt.datetime, end: dt.datetime, step: dt.timedelta) ->
 
     Args:
         start: The first instant, with a zone.
-        end: The first instant that is not read; not after `start` for an empty range.
+        end: The end, exclusive; not after `start` for an empty range.
         step: Length of a window; the last one may be shorter.
 
     Yields:
-        Windows that cover the range once, in order.
+        Windows that cover the range, in order.
     """
-    # In UTC: in a zone with clock changes, adding to the wall clock would make windows of other lengths, and Python
-    # compares instants of one zone by their wall clocks, which go back in the hour that repeats.
+    # In UTC: within a zone, Python adds to and compares wall clocks, so windows would have other lengths when clocks
+    # change.
     at, last = start.astimezone(dt.timezone.utc), end.astimezone(dt.timezone.utc)
     while at < last:
         stop = min(at + step, last)
@@ -143,7 +143,7 @@ def instant_windows(start: dt.datetime, end: dt.datetime, step: dt.timedelta) ->
 
 
 def midnight(day: dt.date, zone: ZoneInfo | dt.timezone) -> dt.datetime:
-    """Return the instant at which a day begins in a zone, with the offset in force there and then."""
+    """Return the first instant of a day in a zone."""
     return dt.datetime.combine(day, dt.time(), tzinfo=zone)
 
 
@@ -152,12 +152,12 @@ def first_day(start: dt.date, bookmark: dt.date | None, lookback_days: int) -> d
 
     Args:
         start: The configured first day; nothing before it is read.
-        bookmark: The first day not read yet, from the state; None on the first run, which looks back at nothing.
-        lookback_days: Days before the bookmark that are read again, as vendors restate them.
+        bookmark: The first day not read yet, from the state; None on the first run, which has no look-back.
+        lookback_days: Days before the bookmark that are read again because vendors restate them.
     """
     return start if bookmark is None else earlier(bookmark, lookback_days * DAY, start)
 
 
 def earlier(position: Position, by: dt.timedelta, limit: Position) -> Position:
-    """Return a day or an instant so much earlier, but none before a limit, and none that no calendar has."""
+    """Return an earlier day or instant, but not before a limit. Positions before the calendar are not computed."""
     return limit if position - limit <= by else position - by

@@ -18,25 +18,25 @@ def exact_json(body: bytes) -> Any:
         body: UTF-8 JSON.
 
     Returns:
-        Numbers with a point or an exponent are `decimal.Decimal`, integers are `int`; those of more digits than Python
-        reads are texts, which fit no number column.
+        Numbers with a point or an exponent are `decimal.Decimal`, integers are `int`. Integers with more digits than
+        Python accepts are strings, which fit no number column.
 
     Raises:
-        msgspec.DecodeError: The body is not JSON, or breaks off.
-        UnicodeDecodeError: It is not in UTF-8.
-        DataError: It cannot be held: it is nested too deep, or there is not enough memory.
+        msgspec.DecodeError: The body is not valid JSON, or is cut off.
+        UnicodeDecodeError: It is not UTF-8.
+        DataError: It is nested too deep, or there is not enough memory.
     """
     try:
         return _decode(body)
     except msgspec.ValidationError:
-        # Nothing else is validated here: any type is welcome.
+        # The only validation: integers that are too long.
         return _decode(quote_long_integers(body))
     except RecursionError:
         raise DataError("the response is nested too deep to be read", "report this to the vendor") from None
     except MemoryError:
         raise DataError(
             f"there is not enough memory to read a response of {len(body) / 1e6:,.0f} MB",
-            "ask for less at once: lower `page_size` or the length of windows",
+            "request less at a time: lower `page_size` or the length of windows",
         ) from None
 
 

@@ -1,8 +1,8 @@
-"""Rows held against the window that was asked for.
+"""Rows compared with the requested window.
 
-A cache, a gateway that ignores the query or a vendor that ignores a filter may answer with the rows of another window.
-So each row's day or instant is looked at before a row of its page is emitted. A row from elsewhere makes the window one
-that is not whole: it is read once more, and then the stream fails.
+A cache, a gateway that ignores the query or a vendor that ignores a filter may return the rows of another window. So
+the day or instant of all rows of a page is checked before the first is emitted. If one is outside, the window is read
+once more; if that fails too, the stream fails.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from singer_adtech.progress.windows import DayWindow, InstantWindow
 
 RowCheck: TypeAlias = "Callable[[Record], str | None]"
-"""Returns the day or instant of a record that is not of the window, and None for any other record."""
+"""Returns the day or instant of a record outside of the window, else None."""
 
 
 class ForeignRowError(ReadAgainError, DataError):
-    """A response has rows of another window."""
+    """A response contains rows of another window."""
 
 
 def outside_days(
@@ -36,10 +36,10 @@ def outside_days(
     """Make a check of rows by their calendar day.
 
     Args:
-        column: The column with a day, or with a date-time, of which the day as written counts.
-        window: The days asked for.
+        column: The column with a day, or a date-time, whose day as written counts.
+        window: The requested days.
         zone: The zone of these days: a date-time with another offset is read in it.
-        later: Days after the window that are its own too.
+        later: Days after the window that are accepted, too.
     """
     first, last = window.first.isoformat(), (window.last + later * DAY).isoformat()
     dated = len(first)
@@ -68,13 +68,13 @@ def outside_instants(
     slack: dt.timedelta = dt.timedelta(),
     open_from: dt.datetime | None = None,
 ) -> RowCheck:
-    """Make a check of rows by their instant. Both ends count as within: most vendors do not say which they include.
+    """Make a check of rows by their instant. Both ends are within: most vendors do not document which they include.
 
     Args:
         column: The column with a date-time; without an offset it is UTC. A row without one cannot be checked.
-        window: The instants asked for.
-        slack: Time before and after the window that is its own too.
-        open_from: Instants from here on are within: rows whose time moves on while they are read.
+        window: The requested instants.
+        slack: Time before and after the window that is accepted, too.
+        open_from: Instants from here on are accepted, for rows whose time changes while they are read.
     """
     utc = dt.timezone.utc
     start, end = (window.start - slack).astimezone(utc), (window.end + slack).astimezone(utc)

@@ -1,8 +1,8 @@
-"""Rows as vendors send them, made into records as a schema declares them.
+"""Conversion of rows, as vendors send them, to records, as a schema declares them.
 
-Two steps: `flatten` takes wrappers away and joins names; a `RecordShape`, compiled once for each stream, gives every
-declared column a value of its type and gathers what is not declared in `_extra`. Numbers stay exact: a numeric string
-becomes the `int` or `decimal.Decimal` that it spells, and nothing passes through a float.
+`flatten` removes wrappers and joins names. A `RecordShape`, compiled once per stream, gives every declared column a
+value of its type and collects undeclared fields in `_extra`. Numbers stay exact: a numeric string becomes the `int` or
+`decimal.Decimal` of the same digits, without a float in between.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ EXTRA = "_extra"
 WRAPPER_NAMES = frozenset({"data", "meta", "links"})
 
 MOST_NAMED = 20
-"""Undeclared fields of a stream that are named in warnings; of the others there is a count."""
+"""Undeclared fields of a stream that are named in warnings; the others are counted."""
 
 MOST_COUNTED = 10_000
-"""Undeclared fields of a stream that are remembered, so that each counts once."""
+"""Undeclared fields of a stream that are remembered, to count each once."""
 
 
 def unwrap(value: Any) -> Any:
-    """Take wrappers away: an object with `data` and at most `meta` and `links` beside it stands for its `data`."""
+    """Remove wrappers: an object with `data` and at most `meta` and `links` is replaced by its `data`."""
     while isinstance(value, dict) and "data" in value and value.keys() <= WRAPPER_NAMES:
         value = value["data"]
     return value
@@ -46,17 +46,17 @@ def flatten(
     objects: Collection[str] = (),
     arrays: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Make one level of a nested row; names join with `_`.
+    """Flatten a nested row to one level; names are joined with `_`.
 
     Args:
         row: A row as sent, or its names and values; nested objects may be wrapped.
-        objects: Columns that hold an object: it is not taken apart.
-        arrays: Columns that hold an array: each item is unwrapped and flattened by itself.
+        objects: Columns that hold an object, which is not flattened.
+        arrays: Columns that hold an array, whose items are unwrapped and flattened one by one.
 
     Returns:
-        Flat names to values. An empty list under any other name means that there is none, and leaves no name; a
-        non-empty one stays under its name. Of two different values for one name the less nested keeps it (the first,
-        if they are equally nested), and the other stands under its dotted path, which no column has.
+        Flat names to values. An empty list under any other name is left out; a non-empty one is kept. Of two
+        different values with one name, the less nested keeps it (or the first); the other is kept under its dotted
+        path, which no column has.
     """
     flat: dict[str, Any] = {}
     fields = row.items() if isinstance(row, Mapping) else row
@@ -101,19 +101,19 @@ def _item(item: Any) -> Any:
 
 
 class RecordShape:
-    """What a stream's schema says about its records, compiled once.
+    """The conversion to records of one stream, compiled once from its schema.
 
     Args:
         schema: The stream's JSON schema; its top-level properties are the columns.
         primary_keys: Columns that are never null.
-        extra_fields: What becomes of fields that the schema does not name.
-        logger: Warned once for each undeclared field (the first 20 of them) and each misfit column of a run.
-        private: Columns whose values no message quotes.
-        converters: What makes sent values of these columns into declared ones, in place of what their type says.
-        extra_selected: Whether the column of undeclared fields is selected, for the warnings.
+        extra_fields: Whether undeclared fields are kept, dropped or refused.
+        logger: Receives one warning per undeclared field (the first 20) and per column with values that do not fit.
+        private: Columns whose values are not quoted in messages.
+        converters: Converters of some columns, instead of those of their types.
+        extra_selected: Whether `_extra` is selected, for the warnings.
     """
 
-    def __init__(  # noqa: PLR0913 - what a stream knows of its rows
+    def __init__(  # noqa: PLR0913 - the settings of one conversion
         self,
         schema: Mapping[str, Any],
         *,
@@ -132,23 +132,23 @@ class RecordShape:
         self.arrays = frozenset(name for name, kind in kinds.items() if kind == "array")
         self._empty = dict.fromkeys(self.columns)
         self._keys = tuple(primary_keys)
-        # Without the column there is nowhere to keep them.
+        # Without the column they cannot be kept.
         self._extra_fields = "drop" if extra_fields == "keep" and EXTRA not in self.columns else extra_fields
         self._logger = logger
         self._fate = _fate(self._extra_fields, selected=extra_selected)
-        self._misfits: set[str] = set()
+        self._unconverted: set[str] = set()
         # Hashes: a name may be as long as a body.
         self._undeclared: set[int] = set()
         self._private = frozenset(private)
 
     def record(self, flat: Mapping[str, Any]) -> Record:
-        """Give every column its value.
+        """Make a record.
 
         Args:
             flat: Flat names to values as sent.
 
         Returns:
-            A record with every declared column, null where nothing was sent.
+            A record with every declared column; those that were not sent are null.
 
         Raises:
             DataError: A key is missing or null, or a field is undeclared and `extra_fields` is `fail`.
@@ -194,11 +194,11 @@ class RecordShape:
 
     @property
     def undeclared(self) -> int:
-        """Undeclared fields that came; no more than 10,000 are told apart."""
+        """The number of undeclared fields received, at most 10,000."""
         return len(self._undeclared)
 
     def warn_of_rest(self) -> None:
-        """Warn once of the undeclared fields that were not named, when a stream ends."""
+        """Warn of the undeclared fields that were not named; called when a stream ends."""
         if self.undeclared > MOST_NAMED:
             least = "at least " if self.undeclared >= MOST_COUNTED else ""
             self._logger.warning(
@@ -210,9 +210,9 @@ class RecordShape:
             raise DataError(
                 f"the field `{name}` has a value that does not fit the schema (a JSON {json_kind(value)})",
                 "set `extra_fields` to `keep` or `drop`",
-            ) from None  # what it follows from quotes the value
-        if name not in self._misfits:
-            self._misfits.add(name)
+            ) from None  # the cause quotes the value
+        if name not in self._unconverted:
+            self._unconverted.add(name)
             self._logger.warning(
                 "The field `%s` has a value that does not fit the schema (a JSON %s): null, and the value is %s",
                 name,
@@ -222,14 +222,14 @@ class RecordShape:
 
 
 def _fate(extra_fields: ExtraFields, *, selected: bool) -> str:
-    """Describe what becomes of a field that has no column."""
+    """Return the words for the fate of an undeclared field."""
     if extra_fields != "keep":
         return "dropped"
     return "kept in `_extra`" if selected else "dropped, because `_extra` is deselected: select it to keep the field"
 
 
 def same_columns(schema: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Tell whether two schemas have the same columns of the same types."""
+    """Return whether two schemas have the same columns of the same types."""
     one, two = (
         {name: declared.get("type") for name, declared in each["properties"].items()} for each in (schema, other)
     )

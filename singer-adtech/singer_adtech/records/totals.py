@@ -1,9 +1,8 @@
-"""The rows of one window or list: each key once, counted against the vendor's total, and read again where some lack.
+"""The rows of one window or list: each key once, compared with the reported total, and read again if some are missing.
 
-Every reading loop counts here, so that there is one rule. The total that counts is the largest one that the pages of a
-reading report: a list that grows or shrinks while it is read then costs one more reading at most. More rows than the
-total are no loss. If rows are missing, the window or list is read once more from its first request; what still lacks
-then is up to the setting `row_count_check`.
+All streams count their rows here, by one rule. The largest total of the pages of a reading counts, so a list that grows
+or shrinks meanwhile costs one more reading at most. More rows than the total are accepted. If rows are missing, the
+window or list is read once more from its first request; then the setting `row_count_check` decides.
 """
 
 from __future__ import annotations
@@ -16,10 +15,11 @@ from typing_extensions import override
 
 from singer_adtech.errors import DataError, ReadAgainError
 from singer_adtech.progress.windows import PartT
+from singer_adtech.records.page import Page
 from singer_adtech.records.row_times import ForeignRowError
 from singer_adtech.records.shapes import flatten
-from singer_adtech.runs.status_line import MOST_WINDOW_LINES
 from singer_adtech.sdk.streams import SyncedStream
+from singer_adtech.status_line import MOST_WINDOW_LINES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -28,27 +28,27 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
 
     from singer_adtech.logs import StreamLog
+    from singer_adtech.metrics import StreamCounts
     from singer_adtech.records.row_times import RowCheck
     from singer_adtech.records.shapes import RecordShape
-    from singer_adtech.runs.metrics import StreamCounts
 
 RowCountCheck = Literal["fail", "warn", "off"]
 
 MOST_READINGS = 3
-"""How often one window or list is read at most, whatever the reasons."""
+"""Readings of one window or list at most."""
 
 MOST_IDLE_PAGES = 3
-"""Pages in a row without a new row after which a list is taken for one that never ends."""
+"""Consecutive pages without a new row after which a list is considered endless."""
 
 GROWTH = 1000
-"""Rows beyond twice the reported total after which a list is taken for one that never ends; it may grow meanwhile."""
+"""Rows beyond twice the reported total after which a list is considered endless; it may grow while it is read."""
 
 
 class PageProgress:
-    """Whether the pages of one reading still lead to something.
+    """Check that the pages of one reading come to an end.
 
     Args:
-        remedy: What the user can do about a list that does not end.
+        remedy: Advice for the user if the list does not end.
     """
 
     def __init__(self, remedy: str = "report this to the vendor, and deselect the stream meanwhile") -> None:
@@ -57,11 +57,11 @@ class PageProgress:
         self._rows = 0
 
     def page(self, *, rows: int, new: int, total: int | None = None) -> None:
-        """Take note of a page.
+        """Count a page.
 
         Args:
             rows: Rows on it.
-            new: Those of them that no earlier page of this reading had.
+            new: Rows that no earlier page of this reading had.
             total: The reported total of the list.
 
         Raises:
@@ -73,17 +73,18 @@ class PageProgress:
             raise DataError(f"the list does not end: {self._idle} pages in a row have no new row", self._remedy)
         if total is not None and self._rows > 2 * total + GROWTH:
             raise DataError(
-                f"the list does not end: {self._rows:,} rows came, and the reported total is {total:,}", self._remedy
+                f"the list does not end: {self._rows:,} rows were received, and the reported total is {total:,}",
+                self._remedy,
             )
 
 
 class RowCounter(Generic[PartT]):
-    """The rows of one window, of the list of one parent, or of a whole list.
+    """The rows of one part or of a whole list.
 
     Args:
         stream: The stream.
         part: The part that is read; None for a whole list.
-        known: Digests of records by key that are not emitted if they come with the same digest.
+        known: Digests by key of records that are not emitted unless their digest differs.
     """
 
     def __init__(
@@ -94,10 +95,7 @@ class RowCounter(Generic[PartT]):
         name = stream.part_name(part)
         self._where = f"{name}: " if name else ""
         # A connection test reads one record, and nothing twice.
-        testing = bool(stream.ABORT_AT_RECORD_COUNT)
-        self._most_readings = 1 if testing else MOST_READINGS
-        # A tap whose vendor reports no totals has no such setting.
-        self._mode: RowCountCheck = "off" if testing else stream.config.get("row_count_check", "off")
+        self._most_readings = 1 if stream.ABORT_AT_RECORD_COUNT else MOST_READINGS
         self._readings = 1
         self._reasons: dict[type, int] = {}
         self._emitted: dict[Any, object] = dict(known or {})
@@ -115,10 +113,10 @@ class RowCounter(Generic[PartT]):
 
         Args:
             records: Its records.
-            total: The total that it reports, if it does.
+            total: Its reported total, if any.
 
         Yields:
-            The records to be emitted: of each key the first one, unless an earlier reading emitted it as it is.
+            The records to emit: the first of each key, unless an earlier reading emitted the same.
 
         Raises:
             DataError: The list does not end.
@@ -130,10 +128,10 @@ class RowCounter(Generic[PartT]):
         sent, known = 0, len(rows)
         for record in records:
             sent += 1
-            # A catalog may name no key: then rows cannot be told apart, and each counts.
+            # Without a key (a catalog may name none) each row counts.
             key = record[keys[0]] if len(keys) == 1 else tuple(record[name] for name in keys) or len(rows)
             digest = stream.digest(record)
-            if key in rows and not stream.repeated(record, same=rows[key] == digest):
+            if key in rows and not stream.on_duplicate(record, same=rows[key] == digest):
                 continue
             rows[key] = digest
             if key not in self._emitted or self._emitted[key] != digest:
@@ -142,42 +140,38 @@ class RowCounter(Generic[PartT]):
         self._progress.page(rows=sent, new=len(rows) - known, total=self._total)
 
     def failed(self, error: ReadAgainError) -> None:
-        """Prepare for another reading, after one that came to nothing.
+        """Prepare for another reading after one that failed.
 
         Raises:
-            ReadAgainError: The same error, if there is to be no other reading.
+            ReadAgainError: The same error, if no other reading is allowed.
         """
         if not self._again(type(error), error.most, error.reason):
             raise error
 
     def whole(self) -> bool:
-        """Judge a reading that came to its end.
+        """Check a complete reading.
 
         Returns:
-            False if another reading is due.
+            False if the part must be read again.
 
         Raises:
             DataError: Rows are missing after the last reading, and `row_count_check` is `fail`.
         """
         read = self._sent if self._stream.equal_rows_are_one else len(self.rows)
-        if self._total is None or self._mode == "off" or read >= self._total:
+        if self._total is None or self._stream.row_count_check == "off" or read >= self._total:
             return True
         what = f"{read} rows read, and the reported total is {self._total}"
         if self._again(DataError, 1, what):
             return False
         notes = [f"read {self._readings} times"] if self._readings > 1 else []
         if self._sent > read:
-            notes.append(f"{self._sent - read} came more than once")
+            notes.append(f"{self._sent - read} received more than once")
         what += f" ({', '.join(notes)})" if notes else ""
-        if self._mode == "fail":
-            raise DataError(what, MISSING_ROWS_REMEDY)
-        # A loader must not take what is missing for what is gone.
-        self._stream.counts.read_whole = False
-        self._stream.log_lines.warning("%s%s: the run goes on, as `row_count_check` is `warn`", self._where, what)
+        self._stream.miss_rows(what, self._where)
         return True
 
     def _again(self, reason: type, most: int, what: str) -> bool:
-        """Begin another reading, unless there were enough; tells whether there is one."""
+        """Begin another reading unless there were enough; return whether one began."""
         times = self._reasons.get(reason, 0)
         if times >= most or self._readings >= self._most_readings:
             return False
@@ -190,13 +184,14 @@ class RowCounter(Generic[PartT]):
 
 
 MISSING_ROWS_REMEDY = (
-    "run again later; if it stays so, set `row_count_check` to `warn` to load what comes, and report this to the vendor"
+    "run again later; if rows are still missing, set `row_count_check` to `warn` to load the others, and report "
+    "this to the vendor"
 )
-"""What a user can do about rows that are missing."""
+"""Advice on missing rows."""
 
 
 class RowReader(SyncedStream, Generic[PartT]):
-    """How a stream reads the rows of a window, of the list of one parent, or of a whole list."""
+    """A stream that reads the rows of a part or of a whole list."""
 
     @property
     @override
@@ -219,107 +214,132 @@ class RowReader(SyncedStream, Generic[PartT]):
         """Fetch the pages of a window, or of the whole list, in order."""
 
     equal_rows_are_one: bool = False
-    """Whether the vendor counts rows that are one here: of equal rows, one is emitted."""
+    """Whether the vendor counts equal rows, of which one is emitted."""
 
-    def total_rows(self, response: requests.Response) -> int | None:  # noqa: ARG002 - for vendors that tell
-        """Return the vendor's total of rows in the window or list, if an answer tells it."""
+    def total_rows(self, response: requests.Response) -> int | None:  # noqa: ARG002 - for vendors that report one
+        """Return the total of rows in the part or list, if a response reports it."""
         return None
 
     def flat_row(self, row: dict[str, Any], part: PartT | None) -> dict[str, Any]:  # noqa: ARG002 - for subclasses
-        """Make a row as sent, of a window or a whole list, into flat names and values."""
+        """Flatten a row, as sent, of a part or a whole list."""
         return flatten(row, objects=self.shape.objects, arrays=self.shape.arrays)
 
     def digest(self, record: Record) -> object:  # noqa: ARG002 - for streams whose keys might not tell rows apart
-        """Return what tells two records of one key apart; None where such records are one row that was sent twice."""
+        """Return a value that differs between two records of one key; None if they are one row that was sent twice."""
         return None
 
-    def repeated(self, record: Record, *, same: bool) -> bool:  # noqa: ARG002 - for streams whose rows may change
-        """Note that a key came again in one reading of a window or list.
+    def on_duplicate(self, record: Record, *, same: bool) -> bool:  # noqa: ARG002 - for streams whose rows may change
+        """Decide on a record whose key was read before in the same reading.
 
         Args:
             record: The later record.
-            same: Whether both have one digest.
+            same: Whether both have the same digest.
 
         Returns:
-            Whether the later record is emitted too; otherwise the first one stands.
+            Whether the later record is emitted, too.
         """
         return False
 
     def row_check(self, part: PartT) -> RowCheck | None:  # noqa: ARG002 - for streams with windows
-        """Return what finds rows that are not of a window; None if a row does not tell. See `row_times`."""
+        """Return a check for rows of other windows; None if rows have no time. See `row_times`."""
         return None
 
     foreign_remedy: str = (
-        "a cache or a gateway may have answered, or the vendor ignored the filter by time: run again later; if it "
-        "stays so, report this to the vendor"
+        "a cache or a gateway may have sent it, or the vendor ignored the filter by time: run again later; if it "
+        "happens again, report it to the vendor"
     )
-    """What a user can do about a response that belongs to another window."""
+    """Advice on a response with rows of another window."""
 
     def report_total(self, total: int) -> None:
-        """Let progress show the total of a window or a list."""
+        """Show the total of a part or list in the progress line."""
         self.counts.report_total(total)
 
+    @property
+    def row_count_check(self) -> RowCountCheck:
+        """The setting of this name; `off` in a connection test, and without the setting if no totals are reported."""
+        return "off" if self.ABORT_AT_RECORD_COUNT else self.config.get("row_count_check", "off")
+
+    def miss_rows(self, what: str, where: str = "") -> None:
+        """Continue without rows that are still missing after the last reading, if the settings allow it.
+
+        Args:
+            what: The missing rows, for the message.
+            where: The part, with a colon.
+
+        Raises:
+            DataError: `row_count_check` is `fail`.
+        """
+        if self.row_count_check == "fail":
+            raise DataError(what, MISSING_ROWS_REMEDY)
+        # Otherwise a loader would take missing rows for deleted ones.
+        self.counts.read_whole = False
+        self.log_lines.warning("%s%s: the run continues because `row_count_check` is `warn`", where, what)
+
     def log_rows(self, rows: int, part: PartT | None = None) -> None:
-        """Log how many rows a window or a list has; of very many windows at level DEBUG, as `progress` logs them."""
+        """Log the number of rows of a part or list; at level DEBUG if there are very many windows."""
         level = logging.DEBUG if (self.counts.windows or 0) > MOST_WINDOW_LINES else logging.INFO
         self.log_lines.log(level, "%s%d rows", f"{self.part_name(part)}: " if part is not None else "", rows)
 
     def part_name(self, part: PartT | None) -> str:
-        """Return what messages call a window; nothing for a whole list."""
+        """Return the name of a part for messages; empty for a whole list."""
         return f"window {part}" if part is not None else ""
 
     def read_records(
         self, context: Context | None, part: PartT | None = None, pages: Iterable[requests.Response] | None = None
     ) -> Iterator[Record]:
-        """Read a window, or the whole list: each key once, and the rows held against the vendor's total.
+        """Read a part or the whole list: each key once, the number of rows compared with the reported total.
 
-        This is the one place where rows are read: again where some lack or belong to another window.
+        It is read again if rows are missing or belong to another window.
 
         Args:
             context: The stream's context.
             part: The part, or None for a whole list.
-            pages: Its pages, where they are being fetched already.
+            pages: Its pages, if they are being fetched already.
         """
         counter = self.row_counter(part)
         check = None if part is None else self.row_check(part)
         while True:
             try:
                 for response in self.pages(context, part) if pages is None else pages:
-                    yield from counter.take(self.page_records(response, part, check), self.total_rows(response))
+                    page = self.page(response)
+                    yield from counter.take(self.page_records(page, part, check), page.total)
             except ReadAgainError as error:
                 counter.failed(error)
             else:
                 if counter.whole():
                     break
-            # Another reading is made in this thread, whoever fetched the first one.
+            # The first reading may be prefetched in another thread; later ones are made here.
             pages = None
         self.log_rows(len(counter.rows), part)
 
     def row_counter(self, part: PartT | None) -> RowCounter[PartT]:
-        """Return what counts the rows of a window, or of a whole list."""
+        """Return a counter for the rows of a part or a whole list."""
         return RowCounter(self, part)
 
-    def page_records(self, response: requests.Response, part: PartT | None, check: RowCheck | None) -> Iterable[Record]:
+    def page(self, response: requests.Response) -> Page:
+        """Return the rows and the total of a response; called once per response."""
+        return Page(self.parse_response(response), self.total_rows(response))
+
+    def page_records(self, page: Page, part: PartT | None, check: RowCheck | None) -> Iterable[Record]:
         """Make records of a page.
 
         Args:
-            response: The page.
+            page: The page.
             part: The part, or None for a whole list.
-            check: What finds rows of another window; then no record is given before all rows of the page are checked.
+            check: Finds rows of other windows. With it, all rows of the page are checked before the first is returned.
 
         Raises:
-            ForeignRowError: A row is of another window.
+            ForeignRowError: A row belongs to another window.
         """
-        rows: Iterable[Any] = self.parse_response(response)
         if check is None:
-            return (self.shape.record(self.flat_row(row, part)) for row in rows)
-        # In place, so that no page is held twice.
-        records = list(rows)
+            return (self.shape.record(self.flat_row(row, part)) for row in page.rows)
+        # In place, so that a page is in memory once.
+        records: list[Any] = list(page.rows)
         for number, row in enumerate(records):
             record = records[number] = self.shape.record(self.flat_row(row, part))
             outside = check(record)
             if outside is not None:
                 raise ForeignRowError(
-                    f"the response has a row of {outside}, outside of the window asked for", self.foreign_remedy
+                    f"the response has a row of {outside}, outside of the requested window", self.foreign_remedy
                 )
         return records

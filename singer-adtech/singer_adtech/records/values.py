@@ -1,4 +1,4 @@
-"""Values: each JSON type as a column declares it, exact, or refused."""
+"""Conversion of JSON values to the declared type of a column, exact or refused."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 _MOST_DIGITS = 4000
-"""Python reads and writes no longer integers, to be safe from those that take minutes."""
+"""Python refuses longer integers by default, because converting them may take minutes."""
 
 _INTEGER = re.compile(rf"[+-]?[0-9]{{1,{_MOST_DIGITS}}}")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -23,19 +23,19 @@ class ConversionError(ValueError):
 
 
 def converter(declared: Mapping[str, Any]) -> Callable[[Any], Any]:
-    """Return what makes a sent value into one of a declared type.
+    """Return the converter to a declared type.
 
     Args:
         declared: A property of a JSON schema with a `type`.
 
     Returns:
-        A function that raises `ConversionError` for a value that the type cannot hold. It is not asked about null.
+        A function that raises `ConversionError` for a value that does not fit. It is not called with null.
     """
     return _CONVERTERS[json_type(declared)]
 
 
 def json_type(declared: Mapping[str, Any]) -> str:
-    """Return the one type of a property that is not `null`."""
+    """Return the type of a property other than `null`."""
     types = declared["type"]
     return next(name for name in ([types] if isinstance(types, str) else types) if name != "null")
 
@@ -66,7 +66,7 @@ def to_number(value: Any) -> int | Decimal | None:
         if _INTEGER.fullmatch(text):
             return int(text)
         if _NUMBER.fullmatch(text):
-            with suppress(InvalidOperation):  # an exponent beyond all reason
+            with suppress(InvalidOperation):  # an exponent out of range
                 return Decimal(text)
     raise ConversionError(value)
 
@@ -96,14 +96,14 @@ def to_boolean(value: Any) -> bool | None:
 
 
 def to_array(value: Any) -> list[Any]:
-    """Take an array as it is."""
+    """Return an array unchanged."""
     if isinstance(value, list):
         return value
     raise ConversionError(value)
 
 
 def to_object(value: Any) -> dict[str, Any]:
-    """Take an object as it is."""
+    """Return an object unchanged."""
     if isinstance(value, dict):
         return value
     raise ConversionError(value)
@@ -120,6 +120,6 @@ _CONVERTERS: dict[str, Callable[[Any], Any]] = {
 
 
 def json_kind(value: Any) -> str:
-    """Name the kind of a JSON value, for messages that must not quote it."""
+    """Return the kind of a JSON value, for messages that must not quote it."""
     kinds = {bool: "boolean", int: "number", Decimal: "number", str: "string", list: "array", dict: "object"}
     return "null" if value is None else kinds.get(type(value), type(value).__name__)

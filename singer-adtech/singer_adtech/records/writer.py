@@ -1,8 +1,7 @@
-"""Singer messages on stdout: the last stretch of a record's way.
+"""Singer messages on stdout.
 
-A page of records travels like this, and nothing else stands in the way: `AdTechStream.read_records` decodes the page's
-bytes and conforms each row (`records`), singer-sdk applies selection, stream maps and state, and `MessageWriter`
-encodes the line.
+A record's way: `RowReader.read_records` decodes a page and converts its rows, singer-sdk applies the selection and
+stream maps, and `MessageWriter` encodes the line.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 BUFFER_SIZE = 64 * 1024
-"""Bytes of RECORD lines that are gathered before they are written; a pipe takes as much at once."""
+"""Bytes of RECORD lines gathered before they are written: the size of a pipe."""
 
 
 def _encode_other(value: Any) -> Any:
@@ -31,17 +30,17 @@ def _encode_other(value: Any) -> Any:
 
 
 class OutputError(TapError):
-    """Nothing can be written to stdout any more."""
+    """stdout is closed or full."""
 
 
 class MessageWriter(GenericSingerWriter[bytes, Message]):
-    """Writes messages with exact decimals, and flushes when a message is no RECORD or the buffer is full.
+    """A writer with exact decimals that flushes after each message other than RECORD, and when its buffer is full.
 
-    Numbers go out as `Decimal` and `int` hold them, to the last digit. singer-sdk's writer flushes after every record,
-    which only STATE needs.
+    `Decimal` and `int` are written with all digits. singer-sdk's writer flushes after every record, but only STATE
+    needs it.
 
-    A SCHEMA is held until the message after it: some loaders empty a table when they read one, and so would lose the
-    rows of a stream that cannot be read.
+    A SCHEMA is held until the next message: some loaders empty a table when they receive it, and would lose the rows of
+    a stream that cannot be read.
     """
 
     def __init__(self) -> None:
@@ -73,7 +72,7 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
             self.flush()
 
     def drop_schemas(self) -> None:
-        """Forget the SCHEMA messages that nothing has followed: their stream could not be read."""
+        """Drop the SCHEMA messages that no message has followed, because their stream could not be read."""
         self._schemas.clear()
 
     def _take_schemas(self) -> None:
@@ -81,18 +80,18 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
         self._schemas.clear()
 
     def flush(self) -> None:
-        """Write what has been gathered.
+        """Write the buffer.
 
         Raises:
             OutputError: stdout is closed or full.
-            SystemExit: A signal asked to stop meanwhile; lines are never cut.
+            SystemExit: A signal arrived meanwhile; lines are never cut.
         """
         self._take_schemas()
         self.writing = True
         try:
             stdout = sys.stdout
             if hasattr(stdout, "buffer"):
-                # A raw stream, as PYTHONUNBUFFERED makes it, may take a part only, at a signal or on a full disk.
+                # With PYTHONUNBUFFERED the stream may write only a part, at a signal or on a full disk.
                 left = bytes(self._buffer)
                 while left:
                     left = left[stdout.buffer.write(left) :]
@@ -108,9 +107,9 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
             raise SystemExit(self.stop_after_writing)
 
     def _give_up(self, error: OSError) -> NoReturn:
-        # What is left in Python's own buffer would fail once more when the interpreter ends.
+        # Otherwise Python's own buffer would fail again when the interpreter ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise OutputError(
             f"stdout: {error.strerror or error}",
-            "look at the program that reads this output, or at the disk it is written to",
+            "check the program that reads this output, or the disk",
         ) from error

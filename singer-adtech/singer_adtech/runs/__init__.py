@@ -1,1 +1,1 @@
-"""One run of a tap: the command line, its inputs, the loop over streams, metrics, and the status line."""
+"""One run of a tap: the command line, its inputs, the loop over streams."""

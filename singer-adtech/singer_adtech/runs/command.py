@@ -1,4 +1,4 @@
-"""The command line of a tap: whatever ends a run badly is said in one last line."""
+"""The command line of a tap. Any error of a run is reported in one last line."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
     from singer_adtech.runs.inputs import Parsed
 
 _WORDS: Mapping[type[Exception], str] = {
-    MemoryError: "there is not enough memory: ask for less at once (lower `page_size` or the length of windows)",
+    MemoryError: "there is not enough memory: request less at a time (lower `page_size` or the length of windows)",
     RecursionError: "a value is nested too deep to be read",
 }
 
 
 class TapCommand(SingerCommand):
-    """singer-sdk's command with one clear line and exit code 1 for whatever goes wrong.
+    """singer-sdk's command with one line and exit code 1 for any error.
 
-    A traceback comes before it only if the log level is DEBUG.
+    A traceback is logged before it at level DEBUG.
     """
 
     @override
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        # `--config`, `--discover` and `--test` do their work while arguments are read.
+        # `--config`, `--discover` and `--test` run while arguments are parsed.
         with self._one_line():
             return super().make_context(*args, **kwargs)
 
@@ -48,7 +48,7 @@ class TapCommand(SingerCommand):
     def invoke(self, ctx: click.Context) -> Any:
         logging.captureWarnings(capture=True)
         with self._one_line():
-            # Past singer-sdk's own command: of bad settings it would say last that there are some, and not which.
+            # Skips singer-sdk's own command, whose last line on invalid settings does not name them.
             return super(SingerCommand, self).invoke(ctx)
 
     @contextmanager
@@ -58,12 +58,12 @@ class TapCommand(SingerCommand):
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except SystemExit as stop:
-            # Said here and not where the signal arrives, which may be in the middle of a line, and is not the end.
+            # Logged here, because the signal may arrive in the middle of a line.
             if isinstance(stop.code, int) and stop.code > SIGNAL_BASE:
                 number = stop.code - SIGNAL_BASE
                 close_what_it_holds(stop)
                 self.logger.critical(
-                    "%s: stopped by signal %d: run it again to go on from the last STATE", self.name, number
+                    "%s: stopped by signal %d: run it again to continue from the last STATE", self.name, number
                 )
             raise
         except Exception as error:
@@ -75,23 +75,23 @@ class TapCommand(SingerCommand):
 
 
 def close_what_it_holds(error: BaseException) -> None:
-    """End the generators that an error's frames hold; they log their metrics then, which must not come last."""
+    """Close the generators in an error's frames now: they log metrics, which must not be the last line."""
     link: BaseException | None = error
     while link is not None:
         traceback.clear_frames(link.__traceback__)
         link = link.__cause__ or link.__context__
-    # A context manager on the way may have made a cycle of the error and its frames.
+    # A context manager may have created a cycle of the error and its frames.
     gc.collect()
 
 
 def line(error: Exception) -> str:
-    """Say in one line what ended the run.
+    """Return the line for the error that ended a run.
 
     Args:
         error: Any exception.
 
     Returns:
-        The error's own words where it was made for the user, else its kind and words.
+        The message of errors made for the user; for others their type and message.
     """
     if isinstance(error, TapError):
         return str(error)
@@ -111,7 +111,7 @@ def line(error: Exception) -> str:
 
 
 class CommandLineTap(HookedTap):
-    """singer-sdk's tap with files that are judged when they are read, and one line for whatever goes wrong."""
+    """A tap whose options are checked when they are read, with one line for any error."""
 
     @override
     def environment_settings(self) -> dict[str, Any]:
@@ -137,11 +137,11 @@ class CommandLineTap(HookedTap):
         state: Parsed | None = None,
         catalog: Parsed | None = None,
     ) -> None:
-        """Run the tap as its command line says.
+        """Run the tap.
 
         Args:
-            about: Whether to print what the tap is, and nothing else.
-            about_format: In which form.
+            about: Whether to print the tap's description only.
+            about_format: Its format.
             config: Settings, from files or the environment.
             state: The file of the option `--state`.
             catalog: The file of the option `--catalog`.

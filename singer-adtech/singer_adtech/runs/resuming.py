@@ -1,4 +1,4 @@
-"""What a run says of its catalog and of the state that it continues with, before the first request."""
+"""Checks of the catalog and the state of a run, before the first request."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def check_selection(tap: ConnectedTap) -> None:
-    """Refuse to read nothing.
+    """Refuse an empty selection.
 
     Raises:
         SettingError: No stream is selected.
@@ -40,14 +40,14 @@ def check_selection(tap: ConnectedTap) -> None:
 
 
 def check_resuming(tap: ConnectedTap, given: Mapping[str, Any]) -> None:
-    """Refuse a state that the selected streams cannot continue with, and warn of what else is odd with it.
+    """Refuse a state from which the selected streams cannot continue, and warn of other problems with it.
 
     Args:
         tap: The tap.
-        given: The state that the run was given.
+        given: The state passed to the run.
 
     Raises:
-        StateError: It was made with other settings or another account, or holds something else than bookmarks.
+        StateError: It was made with other settings or another account, or contains invalid bookmarks.
     """
     for line in state_lines(given, tap.streams):
         tap.logger.warning("%s", line)
@@ -64,7 +64,7 @@ def check_resuming(tap: ConnectedTap, given: Mapping[str, Any]) -> None:
 
 
 def _ahead(tap: ConnectedTap, streams: list[AdTechStream[Any]]) -> Iterator[str]:
-    """Name the streams whose bookmarks lie in the future, of which nothing would be read until then."""
+    """Warn of bookmarks in the future, because nothing would be read until then."""
     ahead = []
     for stream in streams:
         bookmark = stream.bookmark
@@ -73,7 +73,7 @@ def _ahead(tap: ConnectedTap, streams: list[AdTechStream[Any]]) -> Iterator[str]
             ahead.append(stream.name)
     if ahead:
         yield (
-            f"the state's bookmark lies in the future, so little or nothing is read until then: {listed(ahead)}: check "
+            f"the state's bookmark is in the future, so little or nothing is read until then: {listed(ahead)}: check "
             "this machine's clock, or repair the state"
         )
 
@@ -87,7 +87,7 @@ def _instant(position: Any) -> dt.datetime:
 
 
 def _earlier_start(tap: ConnectedTap, streams: list[AdTechStream[Any]]) -> Iterator[str]:
-    """Say which days were never read, as `start_date` was moved back, and how to read them."""
+    """Warn of days that were never read because `start_date` was moved back later, with a command that reads them."""
     missed: dict[str, dt.date] = {}
     for stream in streams:
         if isinstance(stream, WindowStream):
@@ -101,15 +101,15 @@ def _earlier_start(tap: ConnectedTap, streams: list[AdTechStream[Any]]) -> Itera
     last = max(missed.values()) - DAY
     prefix = variable_prefix(tap.name)
     yield (
-        f"`start_date` was moved back to {first}, and the state says that earlier runs began later: the days "
-        f"from {first} to {last} ({zone_name(tap.day_zone)}) are not read of {listed(missed)}. Read them by "
+        f"`start_date` was moved back to {first}, and according to the state, earlier runs began later: the days "
+        f"from {first} to {last} ({zone_name(tap.day_zone)}) are not read for {listed(missed)}. Read them by "
         f"{prefix}START_DATE={first} {prefix}END_DATE={last} meltano el {tap.name} <loader> "
         f"--state-id {tap.name}-{first}; with `start_date` set back, this warning ends"
     )
 
 
 def _first_day_read(tap: ConnectedTap, stream: WindowStream[Any]) -> dt.date | None:
-    """Return the first day that was read whole, if days before it are asked for and this run does not read them."""
+    """Return the first day read whole, if the settings include earlier days that this run does not read."""
     bookmark, start = stream.bookmark, stream.start
     since: dt.date | dt.datetime | None = bookmark.read_from(start)
     if bookmark.position is None or since is None or start >= since:

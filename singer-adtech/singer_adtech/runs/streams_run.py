@@ -1,11 +1,11 @@
-"""A run over all selected streams: one that fails does not cost the others.
+"""The loop over the selected streams of a run.
 
-A stream's failure is logged when it happens, and the other streams are read; then the run fails. These end a run at
-once, because the other streams would fare no better:
+If a stream fails, the error is logged, the other streams are read, and the run fails at the end. A run ends immediately
+if the other streams would fail in the same way:
 
-- a setting that cannot be used, and stdout that is closed;
-- refused credentials, where the vendor has not accepted a request of this run before;
-- the second stream in a row that failed because of refused credentials or for want of a connection.
+- because of an invalid setting, or because stdout is closed;
+- because credentials are refused, and no request of this run was accepted before;
+- because two consecutive streams failed with refused credentials or without a connection.
 """
 
 from __future__ import annotations
@@ -34,24 +34,24 @@ if TYPE_CHECKING:
     from singer_sdk.streams import Stream
 
     from singer_adtech.connection import ConnectedTap
-    from singer_adtech.runs.metrics import Status
+    from singer_adtech.metrics import Status
 
 MOST_NAMED = 5
-"""Failures whose reasons the last line of a run repeats."""
+"""Failures whose reasons are repeated in the last line of a run."""
 
 LONGEST_REASON = 300
 
 SAME_FOR_ALL = (AuthError, NoConnectionError)
-"""Failures that have more to do with the vendor or the account than with one stream."""
+"""Errors caused by the vendor or the account rather than by one stream."""
 
 
 class StreamsRun:
-    """The streams of one run, and what became of each.
+    """The streams of one run and their outcomes.
 
     Args:
         tap: The tap.
-        streams: The streams to read or to test, in order. Derived ones are read with their parents.
-        testing: Whether this is a connection test, for which one record of each stream is enough.
+        streams: The streams to read or test, in order; derived streams are read with their parents.
+        testing: Whether this is a connection test, which reads one record per stream.
     """
 
     def __init__(self, tap: ConnectedTap, streams: Iterable[Stream], *, testing: bool = False) -> None:
@@ -68,21 +68,21 @@ class StreamsRun:
 
     @property
     def statuses(self) -> dict[str, Status]:
-        """How each selected stream ended that did end."""
+        """The outcome of each selected stream that has ended."""
         return {name: self._statuses[name] for name in self._wanted if name in self._statuses}
 
     def read(self) -> None:
         """Read all streams.
 
         Raises:
-            TapError: Streams failed, or all of them are forbidden.
+            TapError: Streams failed, or all are forbidden.
         """
         for number, stream in enumerate(self._streams, start=1):
             self._read(stream, last=number == len(self._streams))
         self._conclude()
 
     def goes_on(self, stream: AdTechStream[Any], error: Exception) -> bool:
-        """Note that a derived stream failed; returns whether its parent is to be read all the same."""
+        """Note that a derived stream failed; return whether its parent is still read."""
         if isinstance(error, (OutputError, SettingError, *SAME_FOR_ALL)):
             return False
         self._note(stream, error)
@@ -94,7 +94,7 @@ class StreamsRun:
         for one in (stream, *derived):
             one.counts.began = self._tap.clock.monotonic()
         self._tap.progress.begin(stream.counts)
-        # Unless something else is noted: a signal is no `Exception`.
+        # For signals, which are not an `Exception`.
         ended: Status = "stopped"
         try:
             error = _sync(stream)
@@ -117,10 +117,10 @@ class StreamsRun:
             raise self._failed() from None
 
     def _note(self, stream: AdTechStream[Any], error: Exception) -> Status:
-        """Note what became of a stream that ended badly."""
+        """Note the outcome of a stream that failed."""
         if isinstance(error, ForbiddenError):
             error.remedy = f"{error.remedy}, or {how_to_deselect(self._tap.name, stream.name)}".removeprefix(", or ")
-            # In the middle of a stream it is not a right that the account lacks, and to skip the rest would lose rows.
+            # After an accepted request the account does have the right, and skipping the rest would lose rows.
             if not stream.counts.accepted and self._tap.config.get("on_forbidden", "skip") == "skip":
                 self._logger.warning(
                     "stream %s: skipped, because it is forbidden: %s", stream.name, f"{error.what}: {error.remedy}"
@@ -131,7 +131,7 @@ class StreamsRun:
                 return "skipped"
         if self._logger.isEnabledFor(logging.DEBUG):
             self._logger.debug("Where it happened", exc_info=error)
-        # Its threads end, and what it holds is free for the next stream.
+        # Ends its threads and frees its memory for the next stream.
         close_what_it_holds(error)
         self._failures[stream.name] = failure_of(stream.name, error)
         self._alike = self._alike + 1 if isinstance(error, SAME_FOR_ALL) else 0
@@ -145,7 +145,7 @@ class StreamsRun:
 
     def _log_failure(self, stream: AdTechStream[Any], *, last: bool) -> None:
         failure = self._failures.get(stream.name)
-        # The only failure, if it is the last stream's, is the last line anyway.
+        # The only failure of a run, if it is the last stream's, is its last line anyway.
         if failure is not None and (self._testing or not last or len(self._failures) > 1):
             self._logger.error("%s", failure)
 
@@ -161,7 +161,7 @@ class StreamsRun:
             self._tap.run_metrics.log_stream(stream.name, stream.path, status, bookmark)
 
     def _conclude(self) -> None:
-        """Log or raise what became of the run."""
+        """Log or raise the outcome of the run."""
         forbidden = self._with("skipped")
         if forbidden and forbidden == self._wanted:
             first = self._forbidden[0]
@@ -181,7 +181,7 @@ class StreamsRun:
             raise self._failed()
 
     def _failed(self) -> TapError:
-        """Return one error for the failures of several streams."""
+        """Return one error for several failed streams."""
         reasons = [shorten(str(failure), LONGEST_REASON) for failure in self._failures.values()]
         if len(reasons) > MOST_NAMED:
             reasons[MOST_NAMED:] = [f"and {len(reasons) - MOST_NAMED} more, in the lines above"]
@@ -196,7 +196,7 @@ class StreamsRun:
 
 
 def _sync(stream: AdTechStream[Any]) -> Exception | None:
-    """Read a stream; returns what is wrong with this stream, and raises what is wrong with the whole run."""
+    """Read a stream; return an error of this stream, and raise one of the whole run."""
     try:
         stream.sync()
         stream.finalize_state_progress_markers()
@@ -204,7 +204,7 @@ def _sync(stream: AdTechStream[Any]) -> Exception | None:
         return None  # a connection test has its record
     except OutputError:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is this stream's
+    except Exception as error:  # noqa: BLE001 - any error of this stream
         return error
     return None
 
@@ -218,7 +218,7 @@ def _streams(number: int) -> str:
 
 
 def selected_streams(tap: ConnectedTap) -> list[Stream]:
-    """Return the streams of a run: those that are selected, and those from which selected ones follow."""
+    """Return the streams of a run: the selected ones, and parents of selected ones."""
     selected = []
     for stream in tap.streams.values():
         if stream.selected or stream.has_selected_descendents:
@@ -229,7 +229,7 @@ def selected_streams(tap: ConnectedTap) -> list[Stream]:
 
 
 def failure_of(stream: str, error: Exception) -> TapError:
-    """Return what ended a stream as an error that names the stream."""
+    """Return the error of a stream as a `TapError` that names the stream."""
     if not isinstance(error, TapError):
         return TapError(line(error), stream=stream)
     error.stream = error.stream or stream
@@ -237,5 +237,5 @@ def failure_of(stream: str, error: Exception) -> TapError:
 
 
 def how_to_deselect(tap: str, stream: str) -> str:
-    """Tell a user how to take a stream out of the selection."""
+    """Return the advice to deselect a stream."""
     return f'deselect it: `meltano select {tap} --exclude {stream} "*"`, or `"selected": false` in the catalog'

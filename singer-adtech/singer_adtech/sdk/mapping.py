@@ -1,4 +1,4 @@
-"""What singer-sdk makes of streams and columns by its own settings, and the one line that a bad one gets."""
+"""singer-sdk's stream maps and flattening, with errors of one line."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing_extensions import override
 from singer_adtech.errors import SettingError, shorten
 
 MAPPING = ("stream_maps", "flattening_enabled")
-"""Settings of singer-sdk from which it makes other streams and columns."""
+"""Settings of singer-sdk that change streams and columns."""
 
 
 class MappedTap(Tap):
-    """singer-sdk's tap, whose stream maps and flattening fail in one line."""
+    """A tap whose errors of stream maps and flattening take one line."""
 
     @override
     def setup_mapper(self) -> None:
@@ -24,7 +24,7 @@ class MappedTap(Tap):
         except Exception as error:
             if not mapped:
                 raise
-            # singer-sdk fails in whatever way it happens to, on what its schema of these settings lets through.
-            told = isinstance(error, (ValueError, MapExpressionError, StreamMapConfigError))
-            why = shorten(str(error)) if told else "it does not have the form that singer-sdk expects"
+            # singer-sdk's schema accepts values on which it then fails with any exception.
+            meant_for_users = isinstance(error, (ValueError, MapExpressionError, StreamMapConfigError))
+            why = shorten(str(error)) if meant_for_users else "it does not have the form that singer-sdk expects"
             raise SettingError(f"setting {' or '.join(f'`{name}`' for name in mapped)}: {why}", "correct it") from error

@@ -29,24 +29,24 @@ if TYPE_CHECKING:
 
     from singer_adtech.connection import ConnectedTap
     from singer_adtech.http.auth import Authenticator
-    from singer_adtech.runs.metrics import StreamCounts
+    from singer_adtech.metrics import StreamCounts
 
 
 class AdTechStream(ContinuedStream, RowReader[PartT]):
     """A stream of one endpoint, read whole.
 
-    A subclass declares attributes; its vendor's base class says how a page is asked for (`get_http_request`), how pages
-    follow each other (`get_new_paginator`), and where rows (`parse_response`) and their total (`total_rows`) are.
+    A subclass declares attributes. Its vendor's base class makes requests (`get_http_request`), follows pages
+    (`get_new_paginator`), and reads rows (`parse_response`) and their total (`total_rows`) from a response.
     """
 
     STATE_MSG_FREQUENCY = sys.maxsize
     """No STATE within a window: only whole windows move a bookmark."""
 
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
-    """`RecordShape` gives every column its type, and no other column; to do so twice would double a record's cost."""
+    """`RecordShape` has converted all columns; a second conversion would double the cost of a record."""
 
     private_columns: ClassVar[tuple[str, ...]] = ()
-    """Columns whose values no message quotes: capabilities, code, personal data."""
+    """Columns whose values are not quoted in messages: capabilities, code, personal data."""
 
     @property
     @override
@@ -103,21 +103,21 @@ class AdTechStream(ContinuedStream, RowReader[PartT]):
     def apply_catalog(self, catalog: Catalog) -> None:
         super().apply_catalog(catalog)
         if not same_columns(self.schema, self.effective_schema):
-            # Records have the tap's columns, and are to have the catalog's.
+            # Records have the types of the tap's schema, and need those of the catalog's.
             self.TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.RECURSIVE
 
     @property
     def converters(self) -> Mapping[str, Callable[[Any], Any]]:
-        """What makes sent values of some columns into declared ones, where the type alone does not say."""
+        """Converters of columns whose type alone does not determine the conversion."""
         return {}
 
-    # What a vendor's base class gives
+    # Methods that a vendor's base class overrides
 
     def check_body(self, response: requests.Response) -> None:
-        """Refuse a response whose body is not whole, so that it is requested again.
+        """Refuse an incomplete body, so that it is requested again.
 
         Raises:
-            InvalidBodyError: The body is not JSON in UTF-8, or breaks off.
+            InvalidBodyError: The body is not JSON in UTF-8, or is cut off.
         """
         check_json(response)
 
@@ -130,7 +130,7 @@ class AdTechStream(ContinuedStream, RowReader[PartT]):
         """Requests of one list or window in flight at once."""
         return cast("int", self.config.get("parallel_requests", 1))
 
-    # How pages and rows are read
+    # Pages and rows
 
     def part_of(self, page: PageContext[Any]) -> PartT | None:
         """Return the part of a page that `get_http_request` received; None for a page of the whole list."""
@@ -144,12 +144,12 @@ class AdTechStream(ContinuedStream, RowReader[PartT]):
         """Send a request of this stream.
 
         Args:
-            request: What `get_http_request` made.
+            request: The request, from `get_http_request`.
             label: Added to the stream's name in log lines.
-            counted_as: The path for which budgets count it, if it is not its own.
+            counted_as: The path for which budgets count it, if another than its own.
 
         Returns:
-            A whole, successful answer.
+            A complete, successful response.
         """
         data = {"json": request.data} if self.payload_as_json else {"data": request.data}
         query = request.encode_params()

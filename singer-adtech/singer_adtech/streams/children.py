@@ -1,8 +1,8 @@
-"""Child streams: a list for each row of another list, read side by side.
+"""Child streams: one list per row of another list, read in parallel.
 
-singer-sdk syncs children from within their parent, keeps a state for each of them, and so becomes quadratic. Here a
-child stream is a stream like any other: it reads its parents' ids itself, once, and keeps no state. A child that is not
-selected costs nothing, and a parent need not be selected.
+singer-sdk syncs children from within their parent and keeps a state for each, which takes quadratic time. Here a child
+stream reads its parents' ids itself, once, and keeps no state. A child that is not selected sends no requests, and its
+parent need not be selected.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class ChildStream(AdTechStream[ParentId]):
     """A list for each parent. The part of a page and of a row is the parent's id."""
 
     parent_key: str
-    """The column that holds the parent's id."""
+    """The column of the parent's id."""
 
     @abstractmethod
     def parent_ids(self, context: Context | None) -> Iterable[ParentId]:
@@ -42,12 +42,12 @@ class ChildStream(AdTechStream[ParentId]):
     @property
     @override
     def parallel_pages(self) -> int:
-        # Parents are read side by side, and the pages of each one after the other.
+        # Parents are read in parallel, and the pages of each one after the other.
         return 1
 
     @property
     def parallel_parents(self) -> int:
-        """Parents whose lists are read at once."""
+        """Parents whose lists are read in parallel."""
         return super().parallel_pages
 
     @override
@@ -56,11 +56,11 @@ class ChildStream(AdTechStream[ParentId]):
 
     @override
     def report_total(self, total: int) -> None:
-        """Show none: it is of one parent's list, and rows are counted over all."""
+        """Show no total: it is that of one parent, and rows are counted over all."""
 
     @override
     def log_rows(self, rows: int, part: ParentId | None = None) -> None:
-        # One line for each of thousands of parents would say nothing.
+        # There may be thousands of parents.
         self.log_lines.debug("%s: %d rows", self.part_name(part), rows)
 
     @override
@@ -70,12 +70,12 @@ class ChildStream(AdTechStream[ParentId]):
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
         with error_context(stream=self.name):
-            # All ids before the first child: reading children may take an hour, in which the parents' pages move.
+            # All ids first: reading children may take an hour, and the parents' pages would change meanwhile.
             parents = list(dict.fromkeys(self.parent_ids(context)))
             # A connection test reads one record: nothing is fetched ahead for it.
             parallel = 1 if self.ABORT_AT_RECORD_COUNT else self.parallel_parents
             sources = (partial(self.pages, context, parent) for parent in parents)
-            # Closed whatever happens, so that no thread goes on asking for lists that nobody will take.
+            # Always closed, so that no thread continues to request lists.
             not_found: list[ParentId] = []
             with closing(read_ahead(sources, parallel=parallel)) as readers:
                 for parent, pages in zip(parents, readers, strict=False):
@@ -97,7 +97,7 @@ class ChildStream(AdTechStream[ParentId]):
         pages: Iterator[requests.Response] | None = None,
         not_found: list[ParentId] | None = None,
     ) -> Iterator[Record]:
-        """Read the list of a parent, which may not be found if there is a list to note it in."""
+        """Read the list of a parent; if it is not found, add the parent to `not_found`, if given."""
         try:
             yield from self.read_records(context, parent, pages)
         except DataError as error:

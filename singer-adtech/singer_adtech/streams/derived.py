@@ -1,8 +1,8 @@
 """Streams that are made from the records of another stream, without requests of their own.
 
-singer-sdk's parent and child streams are made for requests: each record of the parent would cost a SCHEMA and a STATE
-message of the child. Here the child's rows are written beside the parent's record, whether the parent itself is
-selected or not, and the parent's bookmark covers both. A parent without a bookmark is read on if the child fails.
+singer-sdk's child streams send requests, and write a SCHEMA and a STATE message per record of the parent. Here the
+child's rows are written with the parent's record, even if the parent is not selected, and the parent's bookmark covers
+both. If the child fails, reading continues only if the parent has no bookmark.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class DerivedStream(AdTechStream[Never]):
-    """A stream whose `parent_stream_type` is a `DerivingStream`, which writes it."""
+    """A stream that is written by its `parent_stream_type`, a `DerivingStream`."""
 
     state_partitioning_keys = ()
 
@@ -35,14 +35,14 @@ class DerivedStream(AdTechStream[Never]):
         """Make rows.
 
         Args:
-            record: A record of the parent with all of its columns, selected or not.
+            record: A record of the parent with all columns, selected or not.
 
         Returns:
-            Flat names to values; each becomes a record as the schema says.
+            Flat names to values, one dictionary per record.
         """
 
     def last_rows(self) -> Iterable[dict[str, Any]]:
-        """Make the rows that remain once all records of the parent were read; none by default."""
+        """Make rows after all records of the parent were read; none by default."""
         return ()
 
     def begin(self) -> Counter:
@@ -51,7 +51,7 @@ class DerivedStream(AdTechStream[Never]):
         return self.get_record_counter()
 
     def write(self, record: Record | None, counter: Counter) -> None:
-        """Write the records that follow from one of the parent; those of `last_rows` if it is None."""
+        """Write the records derived from one of the parent, or from `last_rows` if it is None."""
         with error_context(stream=self.name):
             for row in self.last_rows() if record is None else self.rows(record):
                 self.write_record(self.shape.record(row))
@@ -60,7 +60,7 @@ class DerivedStream(AdTechStream[Never]):
 
 
 class DerivingStream(AdTechStream[PartT]):
-    """A stream with derived ones. It comes before the base class that reads records."""
+    """A stream with derived streams; inherited before the base class that reads records."""
 
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
@@ -76,11 +76,11 @@ class DerivingStream(AdTechStream[PartT]):
                 self._derive(None, stream, counter)
 
     def _derive(self, record: Record | None, stream: DerivedStream, counter: Counter) -> bool:
-        """Write what follows from a record; returns whether the derived stream can go on."""
+        """Write the records derived from one; return whether the derived stream can continue."""
         try:
             stream.write(record, counter)
         except Exception as error:
-            # The bookmark of an incremental parent covers both, and must not move past what is missing.
+            # The bookmark of an incremental parent covers both streams, so it must not move.
             if self.replication_method != REPLICATION_FULL_TABLE or not self.tap.continues_without(stream, error):
                 raise
             return False
@@ -88,5 +88,5 @@ class DerivingStream(AdTechStream[PartT]):
 
     @override
     def generate_child_contexts(self, record: Record, context: Context | None) -> Iterable[Context | None]:
-        # Nothing is left for singer-sdk to do.
+        # singer-sdk must not sync the children.
         return ()

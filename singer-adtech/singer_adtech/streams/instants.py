@@ -1,4 +1,4 @@
-"""Instants in UTC, to the second: for vendors that are asked by instants and not by calendar days."""
+"""Instants in UTC, to the second: for vendors whose filters are instants and not calendar days."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ UTC = dt.timezone.utc
 
 
 def utc_text(moment: dt.datetime) -> str:
-    """Write an instant as `2024-06-01T00:00:00Z`; parts of a second are cut off."""
+    """Write an instant as `2024-06-01T00:00:00Z`; fractions of a second are cut off."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -43,12 +43,12 @@ class UTCBookmark(InstantBookmark):
 
 @dataclass(frozen=True)
 class InstantRange:
-    """What the settings ask for, in UTC and whole seconds.
+    """The range of the settings, in UTC and whole seconds.
 
     Args:
         start: The first instant to read.
-        end: The first instant that is not read; not after `start` if there is nothing to read.
-        limit: `end_date` as an instant, exclusive, even if it lies in the future; None without that setting.
+        end: The end, exclusive; not after `start` if there is nothing to read.
+        limit: `end_date` as an instant, exclusive, even if it is in the future; None without that setting.
     """
 
     start: dt.datetime
@@ -61,7 +61,7 @@ def instant_range(config: Mapping[str, Any], now: dt.datetime) -> InstantRange:
 
     Args:
         config: The settings; a day of `start_date` means its midnight, one of `end_date` the midnight after it (UTC).
-        now: The present instant; nothing after it is asked for.
+        now: The present instant; nothing after it is requested.
 
     Raises:
         SettingError: One is unreadable, or the start is after the end.
@@ -74,14 +74,14 @@ def instant_range(config: Mapping[str, Any], now: dt.datetime) -> InstantRange:
     limit, whole_day = end.at, end.whole_day
     if whole_day:
         limit += DAY
-    # A range without an instant in it is nobody's mistake, unless its end is a day before that of the start.
+    # An empty range is valid, unless `end_date` is a day before `start_date`.
     if start > limit or (whole_day and start == limit):
         raise SettingError(
             f"setting `end_date`: {config['end_date']!r} is before `start_date` {config['start_date']!r}",
             "give a later day or instant, or leave it out to read up to now",
         )
     if limit.microsecond:
-        # The part of a second before the end is wanted, and can be asked for only as a whole second.
+        # The last fraction of a second can only be requested as a whole second.
         limit = limit.replace(microsecond=0) + dt.timedelta(seconds=1)
     return InstantRange(start, min(limit, now), limit)
 
@@ -91,12 +91,12 @@ class InstantWindowStream(WindowStream[InstantWindow]):
 
     @abstractmethod
     def instant_range(self) -> tuple[dt.datetime, dt.datetime]:
-        """Return the first instant that the settings ask for, and the first that is not read any more."""
+        """Return the range of the settings: the first instant, and the end, exclusive."""
 
     @property
     @abstractmethod
     def window_length(self) -> dt.timedelta:
-        """Time asked for at once."""
+        """Time per window."""
 
     @property
     @abstractmethod

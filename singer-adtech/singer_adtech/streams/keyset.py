@@ -1,8 +1,8 @@
-"""Keyset reading: a list in the order of its last change, each page asked for by the last row of the page before.
+"""Keyset reading: a list in the order of last changes, with each page requested by the last row of the page before.
 
-Rows that are edited while a list is read move to its end, and pull the others one place forward: page numbers alone
-lose rows then. So the next page is asked for by what was read, "changed at or after B", and a page number serves only
-where more rows than a page share one instant.
+Rows that are edited meanwhile move to the end of the list and shift the others, so page numbers would lose rows.
+Instead, the next page is requested by "changed at or after B", and by a page number only if more rows than a page share
+one instant.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from singer_adtech.errors import DataError, error_context
 from singer_adtech.fetching.parallel import in_background
 from singer_adtech.progress.bookmarks import Bookmark
 from singer_adtech.progress.stamps import Stamp, StampBookmark
-from singer_adtech.records.totals import MISSING_ROWS_REMEDY, PageProgress
+from singer_adtech.records.totals import PageProgress
 from singer_adtech.records.values import json_kind
 from singer_adtech.streams.base import AdTechStream
 
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class KeysetPosition:
-    """What a page is asked for by.
+    """The position of a page.
 
     Args:
-        bound: Only rows changed at this instant or later; None for all.
-        page: Number of the page among those rows, from 1.
+        bound: Requests rows changed at this instant or later; None for all.
+        page: Number of the page of these rows, from 1.
     """
 
     bound: Stamp | None
@@ -46,14 +46,14 @@ class KeysetPosition:
 
 @dataclass(frozen=True)
 class _Stretch:
-    """The rows from one bound up to the next, as they came.
+    """The rows received between two bounds.
 
     Args:
-        bound: Where it begins.
-        at_bound: Keys at that instant, of rows that came before.
-        rows: Keys and last changes of what came.
-        end: The next bound: the newest change that came. None if nothing did.
-        rest: Rows that are at the end or later, by the reported total and what came before it; None without a total.
+        bound: The first bound.
+        at_bound: Keys of rows at that instant that were received before.
+        rows: Keys and last changes of the rows.
+        end: The next bound: the newest change. None without rows.
+        rest: Rows expected at `end` or later, from the reported total; None without a total.
         asked_again: Whether this is the second reading.
     """
 
@@ -66,25 +66,24 @@ class _Stretch:
 
 
 class Keyset:
-    """Where a keyset reading stands.
+    """The state of a keyset reading.
 
-    The rows at the bound come again with each page; they are known by their keys. Only keys from the bound on are
-    remembered, so memory does not grow with the list. A row that was edited meanwhile comes once more, as a newer
-    version.
+    Each page repeats the rows at its bound, which are recognised by their keys. Only keys from the bound on are kept,
+    so memory does not grow with the list. A row edited meanwhile is received once more, in its newer version.
 
-    Totals make a chain: of the rows that are reported for one bound, those that came before the next bound leave as
-    many as are reported for that one. If that one reports fewer, rows are missing, or were deleted meanwhile.
+    Totals are compared from bound to bound: the total at one bound, minus the rows received before the next bound, is
+    the total expected at the next bound. If fewer are reported, rows are missing, or were deleted meanwhile.
 
     Args:
-        bound: Where to begin; None for the whole list.
-        remedy: What the user can do about a vendor that does not sort or filter.
+        bound: The start; None for the whole list.
+        remedy: Advice for the user if the vendor does not sort or filter.
     """
 
     def __init__(self, bound: Stamp | None, *, remedy: str) -> None:
         self._remedy = remedy
         self._begin(bound, frozenset(), {}, asked_again=False)
         self.stretch: _Stretch | None = None
-        """The stretch that the last page closed, until the next total has judged it."""
+        """The stretch that the last page ended, until it is compared with the next total."""
 
     def _begin(
         self,
@@ -105,7 +104,7 @@ class Keyset:
         self._progress = PageProgress(self._remedy)
 
     def take(self, rows: Iterable[tuple[Hashable, Any]], total: int | None = None, *, last: bool = False) -> list[bool]:
-        """Judge the rows of a page, and move on to the next position.
+        """Check the rows of a page, and move to the next position.
 
         Args:
             rows: Key and time of the last change of each row, as sent.
@@ -113,7 +112,7 @@ class Keyset:
             last: Whether the page is the last one.
 
         Returns:
-            For each row whether it is new.
+            Whether each row is new.
 
         Raises:
             DataError: The vendor did not honour the sort, the filter, or the page number; or the list does not end.
@@ -127,7 +126,7 @@ class Keyset:
         for key, sent in rows:
             changed = self._stamp(key, sent)
             if newest is not None and changed < newest:
-                what = "was changed before the instant asked for" if newest is bound else "is out of order"
+                what = "was changed before the requested instant" if newest is bound else "is out of order"
                 raise DataError(f"{self._ignored}: the row {key} {what}", self._remedy)
             if newest is None or changed > newest:
                 newest = changed
@@ -136,7 +135,7 @@ class Keyset:
             self._at_bound.add(key)
             self._rows[key] = changed
             keys.append(key)
-        # Two empty ones too, of a vendor that says that there is more.
+        # Or two empty pages of a vendor that reports more.
         if self.position.page > 1 and keys == self._page_before:
             raise DataError(f"page {self.position.page} has the same rows as the page before", self._remedy)
         self._page_before = keys
@@ -145,7 +144,7 @@ class Keyset:
         return fresh
 
     def _close(self, newest: Stamp | None, *, last: bool) -> None:
-        """Move on to the next page, and to the next bound if there is one."""
+        """Move to the next page, and to the next bound if there is one."""
         if not last and newest == self.position.bound:
             self.position = KeysetPosition(newest, self.position.page + 1)
             return
@@ -156,7 +155,7 @@ class Keyset:
         self._begin(newest, frozenset(self._at_bound), {}, asked_again=False)
 
     def ask_again(self, stretch: _Stretch) -> None:
-        """Go back to where a stretch begins; what came of it is not new any more, unless it was edited."""
+        """Go back to the start of a stretch; its rows are not new any more unless they were edited."""
         self._begin(stretch.bound, stretch.at_bound, stretch.rows, asked_again=True)
 
     _ignored = "the vendor did not honour the sort or the filter by the time of the last change"
@@ -174,15 +173,15 @@ class KeysetStream(AdTechStream[Any]):
     """An incremental stream that is read in the order of its replication key.
 
     The bookmark is the latest change read, in the vendor's own spelling, and moves after each page. The first run reads
-    the whole list; later ones begin `overlap` before the bookmark. Where a catalog asks for the full table, each run
-    reads the whole list and there is no bookmark.
+    the whole list; later ones begin `overlap` before the bookmark. If a catalog sets FULL_TABLE, each run reads the
+    whole list without a bookmark.
     """
 
     overlap: ClassVar[dt.timedelta] = dt.timedelta(minutes=10)
-    """Assumed: how late a change may become visible in the list, counted from its own time."""
+    """Assumed: the longest time until a change is visible in the list."""
 
     keyset_remedy: str
-    """What the user can do about a vendor that does not sort or filter."""
+    """Advice for the user if the vendor does not sort or filter."""
 
     @property
     @override
@@ -191,34 +190,39 @@ class KeysetStream(AdTechStream[Any]):
 
     @abstractmethod
     def is_last(self, response: requests.Response) -> bool | None:
-        """Tell whether a page is the last one; None if the answer does not say, and an empty page ends the list."""
+        """Return whether a page is the last one; None if not reported, so that an empty page ends the list."""
 
     def read_keyset(self, context: Context | None) -> Iterator[Record]:
-        """Read the list from the bookmark on, and move the bookmark past each page that the next total confirms."""
+        """Read the list from the bookmark on, and move the bookmark past each page confirmed by the next total."""
         with error_context(stream=self.name):
             bookmark = Bookmark(self, StampBookmark())
             incremental = self.replication_method == "INCREMENTAL"
             stands = bookmark.position if incremental else None
             keyset = Keyset(None if stands is None else stands.earlier(self.overlap), remedy=self.keyset_remedy)
-            rows = 0
+            emitted = 0
             fetch = self._fetch_keyset(context)
             request = fetch(keyset.position)
             while True:
                 response = request()
-                total = self.total_rows(response)
+                page = self.page(response)
+                rows = list(page.rows)
                 stretch, keyset.stretch = keyset.stretch, None
                 if stretch is not None:
-                    if not self._is_whole(stretch, self._following(response, total)):
+                    # A page without rows is the end of the list, even without a total.
+                    following = 0 if page.total is None and not rows else page.total
+                    if not self._is_whole(stretch, following):
                         keyset.ask_again(stretch)
                         request = fetch(keyset.position)
                         continue
                     if incremental:
                         bookmark.advance(stretch.end)
-                records, last = self._take_page(keyset, response, total)
+                last = self.is_last(response)
+                last = not rows if last is None else last
+                records = self._take_page(keyset, rows, page.total, last=last)
                 if not last:
                     request = fetch(keyset.position)
                 for record in records:
-                    rows += 1
+                    emitted += 1
                     yield record
                 if last:
                     stretch, keyset.stretch = cast("_Stretch", keyset.stretch), None
@@ -228,27 +232,24 @@ class KeysetStream(AdTechStream[Any]):
                     request = fetch(keyset.position)
             if stretch.end is not None and incremental:
                 bookmark.advance(stretch.end)
-            self.log_rows(rows)
+            self.log_rows(emitted)
 
     def _take_page(
-        self, keyset: Keyset, response: requests.Response, total: int | None
-    ) -> tuple[Iterator[Record], bool]:
-        """Return the records of a page that are new, and whether it is the last one."""
+        self, keyset: Keyset, rows: list[dict[str, Any]], total: int | None, *, last: bool
+    ) -> Iterator[Record]:
+        """Return the new records of a page."""
         if self.counts.total is None:
-            # Those of later pages are of what is still to come.
+            # Later pages report the total of the remaining rows.
             self.counts.report_total(total)
-        # Of the class: a catalog may name no key.
+        # Of the class, because a catalog may remove the key.
         key_names = cast("tuple[str, ...]", type(self).primary_keys)
         changed = cast("str", type(self).replication_key)
-        rows = list(self.parse_response(response))
-        last = self.is_last(response)
-        last = not rows if last is None else last
         fresh = keyset.take(((_key(row, key_names), row.get(changed)) for row in rows), total, last=last)
         new = (row for row, is_new in zip(rows, fresh, strict=True) if is_new)
-        return (self.shape.record(self.flat_row(row, None)) for row in new), last
+        return (self.shape.record(self.flat_row(row, None)) for row in new)
 
     def _fetch_keyset(self, context: Context | None) -> Callable[[KeysetPosition], Callable[[], requests.Response]]:
-        """Return what begins the request for a position, and gives what waits for its response."""
+        """Return a function that starts the request of a position, and returns one that waits for the response."""
 
         def send(position: KeysetPosition) -> requests.Response:
             page: PageContext[KeysetPosition] = PageContext(stream_context=context, next_page_token=position)
@@ -262,49 +263,33 @@ class KeysetStream(AdTechStream[Any]):
 
         return fetch
 
-    def _following(self, response: requests.Response, total: int | None) -> int | None:
-        """Return how many rows follow a stretch, by the first response after it; None if it does not say.
-
-        A response without rows says so, even without a total.
-        """
-        if total is None and next(iter(self.parse_response(response)), None) is None:
-            return 0
-        return total
-
     def _is_whole(self, stretch: _Stretch, following: int | None) -> bool:
-        """Judge the rows between two bounds by the total that is reported for the second one.
+        """Compare the rows between two bounds with the total reported at the second one.
 
         Args:
-            stretch: What came.
+            stretch: The rows.
             following: That total; 0 at the end of the list.
 
         Returns:
-            False if they are to be asked for once more.
+            False if they must be requested again.
 
         Raises:
             DataError: Rows are missing after the second reading too, and `row_count_check` is `fail`.
         """
-        # A connection test reads one record, and nothing twice.
-        mode = "off" if self.ABORT_AT_RECORD_COUNT else self.config.get("row_count_check", "off")
-        if stretch.rest is None or following is None or stretch.rest <= following or mode == "off":
+        if stretch.rest is None or following is None or stretch.rest <= following or self.row_count_check == "off":
             return True
         missing = stretch.rest - following
         begin = "the first one" if stretch.bound is None else stretch.bound.text
-        what = f"{missing} rows are missing after {begin}, by the totals that the vendor reports"
+        what = f"{missing} rows are missing after {begin}, according to the reported totals"
         if not stretch.asked_again:
-            self.log_lines.warning("%s; asked for again", what)
+            self.log_lines.warning("%s; requested again", what)
             return False
-        what += " (read 2 times)"
-        if mode == "fail":
-            raise DataError(what, MISSING_ROWS_REMEDY)
-        # A loader must not take what is missing for what is gone.
-        self.counts.read_whole = False
-        self.log_lines.warning("%s: the run goes on, as `row_count_check` is `warn`", what)
+        self.miss_rows(f"{what} (read 2 times)")
         return True
 
     @property
     def by_keyset(self) -> bool:
-        """Whether the list is read in this way; else it is read whole, by pages."""
+        """Whether the list is read by keyset; otherwise it is read whole, by pages."""
         return True
 
     @override

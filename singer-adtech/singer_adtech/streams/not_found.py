@@ -1,7 +1,7 @@
-"""Parts of a stream that are requested by an id from another list, and are not found (404).
+"""Parts of a stream that are requested by an id from another list and not found (404).
 
-Either what the id names was deleted after the list had been read, or the request went wrong: a gateway, a missing
-right, another API version. The list is read once more to tell one from the other.
+Either the object was deleted after the list was read, or the request is wrong: a gateway, a missing right, another API
+version. The list is read once more to decide.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Id = TypeVar("Id")
 T = TypeVar("T")
 
 
-def read_not_found(  # noqa: PLR0913 - a stream, its ids, and how they are named, listed and read
+def read_not_found(  # noqa: PLR0913 - a stream, ids, and three functions of them
     stream: RowReader[Any],
     not_found: Sequence[Id],
     *,
@@ -28,22 +28,22 @@ def read_not_found(  # noqa: PLR0913 - a stream, its ids, and how they are named
     listed: Callable[[], Container[Id]],
     read: Callable[[Id], Iterator[T]],
 ) -> Iterator[T]:
-    """Read once more what was not found, after everything else was read.
+    """Read parts again that were not found, after everything else was read.
 
     Args:
         stream: The stream.
-        not_found: Ids whose requests were answered with 404.
-        of: How many ids were requested.
-        name: Returns what messages call an id.
-        listed: Reads the list again; called only if something was not found.
-        read: Requests what belongs to an id.
+        not_found: The ids of these parts.
+        of: Number of ids requested.
+        name: Returns the name of an id for messages.
+        listed: Reads the list again; called only if a part was not found.
+        read: Reads the part of an id.
 
     Yields:
-        What `read` yields for the ids that are still listed. What is not found again is skipped, each with a warning,
-        and the stream does not count as read whole.
+        The items of `read` for the ids that are still listed. Parts that are not found again are skipped with a
+        warning, and the stream does not count as read whole.
 
     Raises:
-        VendorError: There are several ids, all of them are still listed, and nothing that belongs to them is found.
+        VendorError: There are several ids, all still listed, and none of their parts is found.
     """
     if not not_found:
         return
@@ -66,5 +66,5 @@ def read_not_found(  # noqa: PLR0913 - a stream, its ids, and how they are named
         )
     for one_skipped in skipped:
         stream.log_lines.warning("%s: skipped", one_skipped)
-        # A loader must not take what was passed over for what is gone.
+        # Otherwise a loader would take skipped rows for deleted ones.
         stream.counts.read_whole = False

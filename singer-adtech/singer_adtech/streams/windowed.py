@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 
 
 class WindowStream(AdTechStream[WindowT]):
-    """An incremental stream that is read in windows, of which each moves the bookmark once it is read whole."""
+    """An incremental stream that is read in windows; each moves the bookmark once it was read whole."""
 
     @property
     @abstractmethod
     def bookmark_kind(self) -> BookmarkKind:
-        """How the bookmark is written."""
+        """The format of the bookmark."""
 
     @property
     @override
@@ -56,7 +56,7 @@ class WindowStream(AdTechStream[WindowT]):
     @property
     @abstractmethod
     def start(self) -> dt.date | dt.datetime:
-        """Where reading begins without a bookmark."""
+        """The start without a bookmark."""
 
     @abstractmethod
     def position_after(self, window: WindowT) -> Any:
@@ -64,7 +64,7 @@ class WindowStream(AdTechStream[WindowT]):
 
     @property
     def parallel_windows(self) -> int:
-        """Windows that are read side by side; records and bookmarks keep their order."""
+        """Windows read in parallel; records and bookmarks keep their order."""
         return 1
 
     @property
@@ -74,7 +74,7 @@ class WindowStream(AdTechStream[WindowT]):
 
     @property
     def time_column(self) -> str | None:
-        """The column by which the vendor puts rows into windows."""
+        """The column by which the vendor assigns rows to windows."""
         # Of the class: a catalog may name no replication key.
         declared = cast("object", type(self).replication_key)
         return declared if isinstance(declared, str) else self.replication_key
@@ -84,9 +84,9 @@ class WindowStream(AdTechStream[WindowT]):
         return cast("WindowT", self.part_of(page))
 
     def pages_ahead(self, context: Context | None, window: WindowT) -> Iterator[requests.Response]:
-        """Fetch the pages of a window, perhaps before its turn and in another thread.
+        """Fetch the pages of a window, possibly ahead of time and in another thread.
 
-        A window that may be asked for only in its turn gives none here, and `read_records` fetches them.
+        If a window must not be requested ahead, nothing is returned here, and `read_records` fetches its pages.
         """
         return self.pages(context, window)
 
@@ -95,17 +95,17 @@ class WindowStream(AdTechStream[WindowT]):
         with error_context(stream=self.name):
             bookmark = self.bookmark
             check_account(self)
-            stands = bookmark.position
+            before = bookmark.position
             plan = self.plan(bookmark)
             self.counts.windows = plan.count
             self.log_lines.info("%s", plan)
-            ordered, asked = itertools.tee(plan.windows)
+            ordered, requested = itertools.tee(plan.windows)
             # A connection test reads one record: nothing is fetched ahead for it.
             parallel = 1 if self.ABORT_AT_RECORD_COUNT else self.parallel_windows
-            # Made before threads ask for them: two threads that are the first would make two, and log in twice.
+            # Made before the threads start: otherwise two threads might make two, and log in twice.
             _ = self.authenticator, self.tap.requester
-            sources = (partial(self.pages_ahead, context, window) for window in asked)
-            # Closed whatever happens, so that no thread goes on asking for windows that nobody will take.
+            sources = (partial(self.pages_ahead, context, window) for window in requested)
+            # Always closed, so that no thread continues to request windows.
             with closing(read_ahead(sources, parallel=parallel)) as readers:
                 for window, pages in zip(ordered, readers, strict=False):
                     with error_context(window=window):
@@ -114,7 +114,7 @@ class WindowStream(AdTechStream[WindowT]):
                             bookmark.note_start(plan.start, window.stop)
                         position = self.position_after(window)
                         bookmark.advance(position)
-                        self.counts.window_done(window, restated=stands is not None and position <= stands)
+                        self.counts.window_done(window, restated=before is not None and position <= before)
 
 
 class DayWindowStream(WindowStream[DayWindow]):
@@ -126,7 +126,7 @@ class DayWindowStream(WindowStream[DayWindow]):
         return self.tap.day_zone
 
     def day_range(self) -> tuple[dt.date, dt.date]:
-        """Return the first and the last day that the settings ask for; see `dates.date_range`."""
+        """Return the first and the last day of the settings; see `dates.date_range`."""
         return self.tap.day_range(self.day_zone)
 
     @property
@@ -149,7 +149,7 @@ class DayWindowStream(WindowStream[DayWindow]):
 
     @property
     def days_per_window(self) -> int:
-        """Days asked for at once."""
+        """Days per window."""
         return cast("int", self.config["window_days"])
 
     @property
@@ -158,7 +158,7 @@ class DayWindowStream(WindowStream[DayWindow]):
         return cast("int", self.config["lookback_days"])
 
     def bookmark_day(self, position: Any) -> dt.date:
-        """Return the first day that a bookmark says is not read yet."""
+        """Return the first day not read yet, from a bookmark."""
         return cast("dt.date", position)
 
     @override

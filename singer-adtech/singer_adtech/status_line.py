@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from singer_adtech.clock import Clock
-    from singer_adtech.runs.metrics import StreamCounts
+    from singer_adtech.metrics import StreamCounts
 
 LINE_EVERY = 30.0
 """Seconds between two lines."""

@@ -1,0 +1,47 @@
+"""A page between its response and its records, decoded once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakKeyDictionary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    import requests
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Page:
+    """The decoded content of a response.
+
+    Args:
+        rows: The rows as sent, decoded when they are iterated over; once only.
+        total: The reported total of rows in the part or list; None if not reported.
+    """
+
+    rows: Iterable[dict[str, Any]]
+    total: int | None = None
+
+
+def once_per_response(decode: Callable[[requests.Response], T]) -> Callable[[requests.Response], T]:
+    """Decorate a decoder of response envelopes, so that the check of a body, paging, totals and rows share the result.
+
+    The result is kept as long as the response and its body. It may be requested from several threads.
+    """
+    results: WeakKeyDictionary[requests.Response, tuple[bytes, T]] = WeakKeyDictionary()
+
+    @wraps(decode)
+    def decode_once(response: requests.Response) -> T:
+        body = response.content
+        known = results.get(response)
+        # A body that was repaired is another one.
+        if known is None or known[0] is not body:
+            known = results[response] = body, decode(response)
+        return known[1]
+
+    return decode_once
