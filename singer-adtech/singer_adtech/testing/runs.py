@@ -142,10 +142,9 @@ class TapRunner:
             AssertionError: The run was expected to fail and did not.
         """
         fake = clock or FakeClock(self._now)
-        own: dict[str, Any] = {"clock": Clock() if real_time else fake}
+        tap_class = with_clock(self._tap_class, Clock() if real_time else fake)
         if families is not None:
-            own["families"] = tuple(families)
-        frozen: type[AdTechTap] = type("Frozen", (self._tap_class,), own)
+            tap_class.families = tuple(families)
         # Replaced in the retrying library only: a server in this process needs the real module.
         self._monkeypatch.setattr(backoff._sync, "time", SimpleNamespace(sleep=fake.back_off))  # noqa: SLF001
         notes = _Notes()
@@ -153,7 +152,7 @@ class TapRunner:
         error = ""
         with _listening(notes), redirect_stdout(out):
             try:
-                tap = frozen(
+                tap = tap_class(
                     config=dict(settings),
                     state=dict(state) if state else None,
                     catalog=dict(catalog) if catalog else None,
@@ -177,6 +176,11 @@ class TapRunner:
             raise AssertionError("the run did not fail")
         out.seek(0)
         return Run(out.read(), error, notes.lines, fake)
+
+
+def with_clock(tap_class: type[AdTechTap], clock: Clock) -> type[AdTechTap]:
+    """Return a subclass of a tap with this clock."""
+    return type(tap_class.__name__, (tap_class,), {"clock": clock})
 
 
 @contextmanager

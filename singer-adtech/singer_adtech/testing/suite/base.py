@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -75,7 +75,7 @@ class Slices:
         vendor: The simulator, slow enough for the runs to meet.
         settings: Settings in addition to the simulator's.
         days: First and last day of each run.
-        in_flight: The largest number of requests in flight, of all runs together.
+        limits: Checks in the simulator's journal that the runs kept the vendor's limits together.
         source: A program that adapts the tap to the test, in place of the tap's module.
     """
 
@@ -83,9 +83,8 @@ class Slices:
     vendor: Any
     settings: Mapping[str, Any]
     days: Sequence[tuple[str, str]]
-    in_flight: int
+    limits: Callable[[], None]
     source: str = ""
-    limits: Callable[[], None] = field(default=lambda: None)
 
 
 class SuiteBase:
@@ -95,8 +94,6 @@ class SuiteBase:
         tap_class: The tap.
         now: The tap's current time in runs within this process.
         settings: Settings in addition to the simulator's with which every stream has rows, several pages included.
-        standard_settings: Settings in addition to `settings` for singer-sdk's standard tests, which use the clock of
-            the machine.
         wrong_credentials: Settings that the vendor refuses.
         dry_runs_skip: Streams that a dry run does not read.
     """
@@ -104,7 +101,6 @@ class SuiteBase:
     tap_class: ClassVar[type[AdTechTap]]
     now: ClassVar[dt.datetime]
     settings: ClassVar[Mapping[str, Any]] = {}
-    standard_settings: ClassVar[Mapping[str, Any]] = {}
     wrong_credentials: ClassVar[Mapping[str, Any]]
     dry_runs_skip: ClassVar[frozenset[str]] = frozenset()
 
@@ -121,7 +117,7 @@ class SuiteBase:
 
     @classmethod
     def final_bookmark(cls, stream: AdTechStream, records: Sequence[Mapping[str, Any]]) -> str:
-        """Return the bookmark of a stream after a complete run with `standard_settings`.
+        """Return the bookmark of a stream after a complete run with `settings`.
 
         Args:
             stream: A stream with a replication key.

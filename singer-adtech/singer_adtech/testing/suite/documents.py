@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import html
+import sys
 
 import pytest
+from click.testing import CliRunner
 
 from singer_adtech.testing.suite.base import SuiteBase
 
@@ -38,6 +40,14 @@ class DocumentTests(SuiteBase):
     def test_the_readme_has_all_chapters(self, readme: str) -> None:
         assert [chapter for chapter in CHAPTERS if readme.count(f"\n## {chapter}\n") != 1] == []
 
+    def test_the_readme_has_the_settings_that_about_prints(self, readme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+        about = CliRunner().invoke(self.tap_class.get_singer_command(), ["--about", "--format=markdown"]).output
+        rows = [cells(line) for line in about.splitlines() if line.startswith("| ")]
+        assert len(rows) > len(self.own_settings())
+        written = [cells(line) for line in readme.splitlines() if line.startswith("| ")]
+        assert [row for row in rows if row not in written] == []
+
     def test_the_readme_lists_each_stream(self, readme: str) -> None:
         # given the table of streams; rows for a user's own reports are not streams of the tap
         chapter = readme.partition("\n## What you can sync\n")[2].partition("\n## ")[0]
@@ -54,7 +64,6 @@ class DocumentTests(SuiteBase):
             assert row["replication"] in ([f"incremental, {key}"] if key else ["full table", derived]), name
             assert row["on by default"] == ("yes" if stream.selected_by_default else "no"), name
             assert f"/{str(getattr(stream, 'path', '')).split('/')[1]}" in row["endpoint"], name
-            assert (row.get("look-back", key or "-") != "-") == bool(key), name
-            assert row.get("look-back", "").strip("`") in {"", "-", "yes", getattr(stream, "lookback_setting", "")}, (
-                name
-            )
+            lookback = row.get("look-back", "yes" if key else "-")
+            assert (lookback != "-") == bool(key), name
+            assert lookback in {"-", "yes"} or lookback.strip("`") in self.own_settings(), name

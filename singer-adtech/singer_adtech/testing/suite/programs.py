@@ -51,20 +51,19 @@ class ProgramTests(SuiteBase):
     @pytest.mark.parametrize(
         ("arguments", "code"),
         [
-            (["--version"], 0),
-            (["--about"], 0),
-            (["--about", "--format=json"], 0),
-            (["--about", "--format=markdown"], 0),
-            (["--help"], 0),
-            (["--no-such-option"], 2),
-            (["--about", "--format=no-such-format"], 2),
+            ("--version", 0),
+            ("--about", 0),
+            ("--about --format=json", 0),
+            ("--about --format=markdown", 0),
+            ("--help", 0),
+            ("--no-such-option", 2),
+            ("--about --format=no-such-format", 2),
         ],
-        ids=" ".join,
     )
-    def test_the_command_line(self, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int) -> None:
+    def test_the_command_line(self, monkeypatch: pytest.MonkeyPatch, arguments: str, code: int) -> None:
         # singer-sdk sets a hook of its own, which would stay.
         monkeypatch.setattr(sys, "excepthook", sys.excepthook)
-        result = CliRunner().invoke(self.tap_class.get_singer_command(), arguments)
+        result = CliRunner().invoke(self.tap_class.get_singer_command(), arguments.split())
         assert result.exit_code == code
         if code == 0:
             assert self.tap_class.name in result.output
@@ -72,7 +71,7 @@ class ProgramTests(SuiteBase):
             assert [name for name in self.own_settings() if name not in result.output] == []
 
     def test_bad_input_ends_the_program_in_one_line(self, program: Program, simulate: Callable[[Any], Any]) -> None:
-        # given bad values in two runs in parallel, one of which only discovers if the value decides about streams
+        # given bad values in two runs in parallel
         vendor = simulate(self.vendor())
         runs = {
             "start_date": program.start(config={**vendor.settings(), "start_date": None}),
@@ -201,5 +200,4 @@ class ProgramTests(SuiteBase):
         ]
         assert [request.status for request in vendor.journal if request.status >= 400] == []
         assert vendor.violations == []
-        assert vendor.journal.concurrency() == case.in_flight
         case.limits()

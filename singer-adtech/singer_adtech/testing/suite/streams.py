@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -11,8 +12,9 @@ from singer_sdk.testing import SuiteConfig, TapTestRunner
 from singer_sdk.testing.suites import tap_stream_attribute_tests, tap_stream_tests, tap_tests
 from singer_sdk.testing.tap_tests import StreamReturnsRecordTest
 
+from singer_adtech.testing.clock import FakeClock
 from singer_adtech.testing.messages import select
-from singer_adtech.testing.runs import tap_runner
+from singer_adtech.testing.runs import tap_runner, with_clock
 from singer_adtech.testing.suite.base import SuiteBase
 
 if TYPE_CHECKING:
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
     from singer_adtech.streams.base import AdTechStream
     from singer_adtech.testing.runs import Run
 
+FORMATS = {
+    "date": re.compile(r"\d{4}-\d\d-\d\d"),
+    "date-time": re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"),
+}
 STATE_MARKERS = {"progress_markers", "replication_key_signpost", "starting_replication_value"}
 
 
@@ -53,10 +59,10 @@ class StreamTests(SuiteBase):
     def standard_run(cls, simulate_for_class: Callable[[Any], Any]) -> Iterator[TapTestRunner]:
         """Read all streams once, as singer-sdk's standard tests do."""
         vendor = simulate_for_class(cls.vendor())
-        config = {**vendor.settings(), **cls.settings, **cls.standard_settings}
+        config = {**vendor.settings(), **cls.settings}
         with pytest.MonkeyPatch.context() as patch, tap_runner(cls.tap_class, cls.now, patch):
             runner = TapTestRunner(
-                cls.tap_class,
+                with_clock(cls.tap_class, FakeClock(cls.now)),
                 config=config,
                 suite_config=SuiteConfig(max_records_limit=None),
                 catalog=select(cls.tap_class, *cls.tap().streams, config=config),
@@ -117,7 +123,11 @@ class StreamTests(SuiteBase):
             return
         assert bookmark["replication_key"] == stream.replication_key
         assert bookmark["replication_key_value"] == self.final_bookmark(stream, standard_run.records[stream_name])
-        assert bookmark.keys() & STATE_MARKERS == set()
+        assert bookmark.keys() & FORMATS = {
+    "date": re.compile(r"\d{4}-\d\d-\d\d"),
+    "date-time": re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"),
+}
+STATE_MARKERS == set()
         assert bookmark.items() >= getattr(stream, "signature", {}).items()
 
     def test_rows_equal_the_truth(self, complete_run: CompleteRun, stream_name: str) -> None:
@@ -138,13 +148,22 @@ class StreamTests(SuiteBase):
         properties = stream.schema["properties"]
         never_null = {name for name, one in properties.items() if "null" not in one["type"]}
         # then
-        assert entry.key_properties == list(stream.primary_keys)
+        assert tuple(entry.key_properties) == tuple(stream.primary_keys)
         assert entry.replication_method == ("INCREMENTAL" if stream.replication_key else "FULL_TABLE")
         assert {*stream.primary_keys} <= never_null
         assert never_null == set(stream.schema.get("required", never_null))
         assert not stream.replication_key or stream.replication_key in properties
         assert properties.get("_extra", {"type": ["object", "null"]})["type"] == ["object", "null"]
-        assert [name for name, one in properties.items() if len(one["description"]) <= 10] == []
+        assert [name for name, one in properties.items() if not one["description"].endswith(".")] == []
+
+    def test_the_schema_declares_the_types_of_the_truth(self, complete_run: CompleteRun, stream_name: str) -> None:
+        """Converted values equal the truth, so this concerns formats: instants and days are no plain text."""
+        properties = self.tap().streams[stream_name].schema["properties"]
+        for name, declared in properties.items():
+            values = {str(row[name]) for row in complete_run.truth[stream_name] if row[name] is not None}
+            for form, pattern in FORMATS.items():
+                if values and all(pattern.fullmatch(value) for value in values):
+                    assert (name, declared.get("format")) == (name, form)
 
     def test_each_schema_file_belongs_to_a_stream(self) -> None:
         schemas = files(f"{self.package()}.schemas").iterdir()
