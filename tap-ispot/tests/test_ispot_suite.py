@@ -39,6 +39,9 @@ class TestISpot(TapSuite):
         "client_secret": "somebody-elses-secret",
     }
 
+    # The vendor documents no form of this date.
+    text_columns = frozenset({"creative_airing_date_first_et"})
+
     @override
     @classmethod
     def vendor(cls) -> ISpotSimulator:

@@ -96,6 +96,7 @@ class SuiteBase:
         settings: Settings in addition to the simulator's with which every stream has rows, several pages included.
         wrong_credentials: Settings that the vendor refuses.
         dry_runs_skip: Streams that a dry run does not read.
+        text_columns: Columns that are text in the schema, although the simulator has only days or instants in them.
     """
 
     tap_class: ClassVar[type[AdTechTap]]
@@ -103,6 +104,7 @@ class SuiteBase:
     settings: ClassVar[Mapping[str, Any]] = {}
     wrong_credentials: ClassVar[Mapping[str, Any]]
     dry_runs_skip: ClassVar[frozenset[str]] = frozenset()
+    text_columns: ClassVar[frozenset[str]] = frozenset()
 
     @classmethod
     def vendor(cls) -> Any:

@@ -43,7 +43,8 @@ class DocumentTests(SuiteBase):
     def test_the_readme_has_the_settings_that_about_prints(self, readme: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sys, "excepthook", sys.excepthook)
         about = CliRunner().invoke(self.tap_class.get_singer_command(), ["--about", "--format=markdown"]).output
-        rows = [cells(line) for line in about.splitlines() if line.startswith("| ")]
+        # A setting without a default has None there.
+        rows = [cells(line.replace("| None |", "| |")) for line in about.splitlines() if line.startswith("| ")]
         assert len(rows) > len(self.own_settings())
         written = [cells(line) for line in readme.splitlines() if line.startswith("| ")]
         assert [row for row in rows if row not in written] == []

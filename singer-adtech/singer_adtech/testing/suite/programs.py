@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +18,6 @@ from singer_adtech.testing.suite.base import Restart, Slices, SuiteBase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
 STOPPED = "stopped by signal 15: run it again to go on from the last STATE"
 
@@ -105,6 +106,33 @@ class ProgramTests(SuiteBase):
             assert "Traceback" not in err
             assert [value for value in self.wrong_credentials.values() if value in err] == []
         assert len(vendor.journal) == 2
+
+    def test_an_output_or_a_vendor_that_is_gone_ends_the_program_in_one_line(
+        self, program: Program, simulate: Callable[[Any], Any], tmp_path: Path
+    ) -> None:
+        # given a full disk, a closed pipe, and an address without a server, for a run that does not wait
+        vendor = simulate(self.vendor())
+        good = {**vendor.settings(), **self.settings}
+        down = {**good, "api_url": f"http://127.0.0.1:1/{vendor.api_url.partition('://')[2].partition('/')[2]}"}
+        (tmp_path / "sitecustomize.py").write_text("import time\ntime.sleep = lambda _: None\n", encoding="utf-8")
+        catalog = program.file("catalog.json", select(self.tap_class, self.slices().stream))
+        reader, writer = os.pipe()
+        os.close(reader)
+        with Path("/dev/full").open("w", encoding="utf-8") as full, os.fdopen(writer, "w", encoding="utf-8") as closed:
+            # when
+            runs = {
+                "stdout: No space left on device": program.start("--catalog", catalog, config=good, stdout=full),
+                "stdout: Broken pipe": program.start("--catalog", catalog, config=good, stdout=closed),
+                "no connection to 127.0.0.1:1: connection refused (tried 6 times)": program.start(
+                    config=down, environment={"PYTHONPATH": str(tmp_path)}
+                ),
+            }
+        # then
+        for words, process in runs.items():
+            _, err = process.communicate(timeout=60)
+            assert process.returncode == 1
+            assert words in last_line(err)
+            assert "Traceback" not in err
 
     def test_no_secret_is_in_any_output_at_level_debug(self, program: Program, simulate: Callable[[Any], Any]) -> None:
         # given settings from the environment, every log line, and a vendor that repeats secrets in an error

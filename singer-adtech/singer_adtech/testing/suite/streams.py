@@ -123,11 +123,7 @@ class StreamTests(SuiteBase):
             return
         assert bookmark["replication_key"] == stream.replication_key
         assert bookmark["replication_key_value"] == self.final_bookmark(stream, standard_run.records[stream_name])
-        assert bookmark.keys() & FORMATS = {
-    "date": re.compile(r"\d{4}-\d\d-\d\d"),
-    "date-time": re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"),
-}
-STATE_MARKERS == set()
+        assert bookmark.keys() & STATE_MARKERS == set()
         assert bookmark.items() >= getattr(stream, "signature", {}).items()
 
     def test_rows_equal_the_truth(self, complete_run: CompleteRun, stream_name: str) -> None:
@@ -162,7 +158,7 @@ STATE_MARKERS == set()
         for name, declared in properties.items():
             values = {str(row[name]) for row in complete_run.truth[stream_name] if row[name] is not None}
             for form, pattern in FORMATS.items():
-                if values and all(pattern.fullmatch(value) for value in values):
+                if values and name not in self.text_columns and all(pattern.fullmatch(value) for value in values):
                     assert (name, declared.get("format")) == (name, form)
 
     def test_each_schema_file_belongs_to_a_stream(self) -> None:
