@@ -123,7 +123,7 @@ class ProgramTests(SuiteBase):
             runs = {
                 "stdout: No space left on device": program.start("--catalog", catalog, config=good, stdout=full),
                 "stdout: Broken pipe": program.start("--catalog", catalog, config=good, stdout=closed),
-                "no connection to 127.0.0.1:1: connection refused (tried 6 times)": program.start(
+                "no connection to 127.0.0.1:1: connection refused (tried ": program.start(
                     config=down, environment={"PYTHONPATH": str(tmp_path)}
                 ),
             }
