@@ -27,7 +27,7 @@ def test_a_fake_clock_moves_when_somebody_waits() -> None:
     # when
     clock.sleep(1.5)
     clock.back_off(2)
-    clock.pass_time(10)
+    clock.pass_by(10)
     # then
     assert clock.now() == NOW + dt.timedelta(seconds=13.5)
     assert clock.now().tzinfo is dt.timezone.utc

@@ -59,7 +59,7 @@ def test_the_token_is_renewed_five_minutes_before_its_end(  # noqa: PLR0913, PLR
 
     def reply(request: Request) -> Response:
         if request.param("page[number]") == "1":
-            clock.pass_time(lifetime - before_end)
+            clock.pass_by(lifetime - before_end)
         return script.page([{"id": int(request.param("page[number]") or 0)}], total=2, total_pages=2)
 
     vendor = script(reply)

@@ -102,7 +102,7 @@ def test_a_token_is_renewed_five_minutes_before_its_end(
         left = [Response.json([{"id": 1}]), Response.json([])]
 
         def answer(_: Request) -> Response:
-            clock.pass_time(seconds)
+            clock.pass_by(seconds)
             return left.pop(0)
 
         vendor = script(answer)

@@ -117,11 +117,11 @@ class TestSpringServe(TapSuite):
             stream="supply_tags",
             vendor=vendor,
             settings={"page_size": 8},
-            states=3,
-            bookmark="2025-07-16T06:00:00.675Z",
+            states=2,
+            bookmark="2025-07-16T04:00:00.675Z",
             requested=lambda: [one.param("updated_at::gte") for one in vendor.journal.matching(TAGS)][:1],
             # Ten minutes before the bookmark.
-            after=["2025-07-16T05:50:00.675Z"],
+            after=["2025-07-16T03:50:00.675Z"],
             release=vendor.faults.clear,
         )
 

@@ -44,7 +44,7 @@ class FakeClock(Clock):
         """Replace the sleep of the library that repeats requests."""
         self._move(seconds, self.waits)
 
-    def pass_time(self, seconds: float) -> None:
+    def pass_by(self, seconds: float) -> None:
         """Let time pass without a wait."""
         self._move(seconds, [])
 
