@@ -15,7 +15,7 @@ from vendor_simulators.faults import Fault
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from singer_adtech.streams.base import AdTechStream
+    from singer_sdk import Stream
 
 MONTHLY: dict[str, Any] = {"dimensions": ["month", "asn"], "metrics": ["clicks", "roi"]}
 BOOKMARKS = {"date": "2025-03-31", "month": "2025-03", "timestamp": "2025-04-01T00:00:00Z"}
@@ -53,7 +53,7 @@ class TestAdspect(TapSuite):
 
     @override
     @classmethod
-    def final_bookmark(cls, stream: AdTechStream, records: Sequence[Mapping[str, Any]]) -> str:
+    def final_bookmark(cls, stream: Stream, records: Sequence[Mapping[str, Any]]) -> str:
         return BOOKMARKS[str(stream.replication_key)]
 
     @override

@@ -14,7 +14,7 @@ from vendor_simulators.ispot import ISpotSimulator
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from singer_adtech.streams.base import AdTechStream
+    from singer_sdk import Stream
 
 AUDIENCE = "/v4/metrics/audience/airings"
 # The tap sends no filter by type to /airings/updates: the specification names the airing streams only.
@@ -54,7 +54,7 @@ class TestISpot(TapSuite):
 
     @override
     @classmethod
-    def final_bookmark(cls, stream: AdTechStream, records: Sequence[Mapping[str, Any]]) -> str:
+    def final_bookmark(cls, stream: Stream, records: Sequence[Mapping[str, Any]]) -> str:
         # Bookmarks are the beginning of the next window; days are Eastern.
         return "2024-03-13" if stream.name == "airing_updates" else "2024-03-13T00:00:00-04:00"
 

@@ -14,7 +14,7 @@ from vendor_simulators.magnite import MagniteSimulator
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from singer_adtech.streams.base import AdTechStream
+    from singer_sdk import Stream
 
 QUERIES = "/v1/resources/queries"
 CODE = "4e7a8e0c-018d-4184-a780-7b8d7d7683fe"
@@ -44,7 +44,7 @@ class TestMagnite(TapSuite):
 
     @override
     @classmethod
-    def final_bookmark(cls, stream: AdTechStream, records: Sequence[Mapping[str, Any]]) -> str:
+    def final_bookmark(cls, stream: Stream, records: Sequence[Mapping[str, Any]]) -> str:
         return "2025-03-10"
 
     @override

@@ -14,7 +14,7 @@ from vendor_simulators.spotwatch import SpotwatchSimulator
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from singer_adtech.streams.base import AdTechStream
+    from singer_sdk import Stream
 
 LAST_DAY = dt.date(2024, 6, 12)
 PAGED = ("ads", "broadcasts", "blocks", "block_ads")
@@ -50,7 +50,7 @@ class TestSpotwatch(TapSuite):
 
     @override
     @classmethod
-    def final_bookmark(cls, stream: AdTechStream, records: Sequence[Mapping[str, Any]]) -> str:
+    def final_bookmark(cls, stream: Stream, records: Sequence[Mapping[str, Any]]) -> str:
         return "2024-06-13T00:00:00Z"
 
     @override

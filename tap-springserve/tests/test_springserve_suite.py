@@ -17,7 +17,7 @@ from vendor_simulators.springserve import SpringServeSimulator
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from singer_adtech.streams.base import AdTechStream
+    from singer_sdk import Stream
 
 FIRST_DAY = dt.date(2026, 2, 1)
 TAGS = "/api/v1/supply_tags"
@@ -71,7 +71,7 @@ class TestSpringServe(TapSuite):
 
     @override
     @classmethod
-    def final_bookmark(cls, stream: AdTechStream, records: Sequence[Mapping[str, Any]]) -> str:
+    def final_bookmark(cls, stream: Stream, records: Sequence[Mapping[str, Any]]) -> str:
         return max(str(record[str(stream.replication_key)]) for record in records)
 
     @override

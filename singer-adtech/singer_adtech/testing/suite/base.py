@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from singer_adtech.streams.base import AdTechStream
+    from singer_sdk import Stream
+
     from singer_adtech.tap import AdTechTap
     from singer_adtech.testing.runs import Run
 
@@ -118,7 +119,7 @@ class SuiteBase:
         return truth
 
     @classmethod
-    def final_bookmark(cls, stream: AdTechStream, records: Sequence[Mapping[str, Any]]) -> str:
+    def final_bookmark(cls, stream: Stream, records: Sequence[Mapping[str, Any]]) -> str:
         """Return the bookmark of a stream after a complete run with `settings`.
 
         Args:
