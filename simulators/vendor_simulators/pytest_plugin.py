@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import date
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -28,18 +28,31 @@ class Simulate(Protocol):
     def __call__(self, simulator: S, /) -> S: ...  # noqa: D102 - documented on the class
 
 
-@pytest.fixture
-def simulate() -> Iterator[Simulate]:
-    """Return a function that starts a simulator, for example `simulate(ISpotSimulator(days=2, ties="stable"))`.
-
-    The test fails at its end if a simulator raised an unexpected error.
-    """
+@contextmanager
+def _starting() -> Iterator[Simulate]:
     with ExitStack() as servers:
 
         def start(simulator: S, /) -> S:
             servers.enter_context(serve(simulator))
             return simulator
 
+        yield start
+
+
+@pytest.fixture
+def simulate() -> Iterator[Simulate]:
+    """Return a function that starts a simulator, for example `simulate(ISpotSimulator(days=2, ties="stable"))`.
+
+    The test fails at its end if a simulator raised an unexpected error.
+    """
+    with _starting() as start:
+        yield start
+
+
+@pytest.fixture(scope="class")
+def simulate_for_class() -> Iterator[Simulate]:
+    """Return a function like `simulate`, whose simulators stop after the last test of a class."""
+    with _starting() as start:
         yield start
 
 

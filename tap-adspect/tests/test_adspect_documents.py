@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
 import yaml
 from tap_adspect.reports import DIMENSIONS, FILTERS, METRICS
 from tap_adspect.tap import TapAdspect
 
 HERE = Path(__file__).resolve().parent.parent
-ROOT = HERE.parent
 README = (HERE / "README.md").read_text(encoding="utf-8")
 
 
@@ -26,22 +24,3 @@ def test_the_reports_of_the_readme_are_good_ones() -> None:
     [example] = re.findall(r"```yaml\n    config:\n(.*?)```", README, re.DOTALL)
     tap = TapAdspect(config=yaml.safe_load(example), validate_config=False)
     assert {"funnel_daily", "quality_by_sub_id", "revenue_by_month"} < set(tap.streams)
-
-
-@pytest.mark.parametrize(
-    "heading",
-    [
-        "At a glance",
-        "What you can sync",
-        "Prerequisites",
-        "Installation",
-        "Configuration",
-        "Capabilities",
-        "Usage",
-        "Behaviour worth knowing",
-        "Errors and what to do",
-        "Developer resources",
-    ],
-)
-def test_the_readme_has_this_chapter(heading: str) -> None:
-    assert README.count(f"\n## {heading}\n") == 1

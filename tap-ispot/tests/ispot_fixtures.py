@@ -42,7 +42,7 @@ class Run(testing.Run):
 
     @override
     def by_key(self, stream: str = "audience_airings", *key: str) -> list[dict[str, Any]]:
-        return super().by_key(stream, *(key or ("airing_id",)))
+        return super().by_key(stream, *key)
 
     @override
     def bookmarks(self, stream: str = "audience_airings") -> list[str]:

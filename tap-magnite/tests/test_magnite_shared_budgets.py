@@ -36,31 +36,6 @@ def config(vendor: MagniteSimulator, folder: Path, **more: Any) -> dict[str, Any
     return {**vendor.settings(), **own, **more}
 
 
-def test_three_slices_at_once_never_meet_a_running_query(
-    cli: Program, vendor: MagniteSimulator, tmp_path: Path
-) -> None:
-    # Given three slices of two days each
-    catalog = cli.file("catalog.json", select(TapMagnite, "adstats_daily"))
-    slices = [("2025-03-01", "2025-03-02"), ("2025-03-03", "2025-03-04"), ("2025-03-05", "2025-03-06")]
-    # When they are read at the same time
-    processes = [
-        cli.start("--catalog", catalog, config=config(vendor, tmp_path / "budget", start_date=first, end_date=last))
-        for first, last in slices
-    ]
-    ends = [process.communicate(timeout=120) for process in processes]
-    # Then each has its rows, and no submit met the query of another run, whose results were there before
-    assert [process.returncode for process in processes] == [0, 0, 0], ends
-    rows = [one["record"] for out, _ in ends for one in read_messages(out) if one["type"] == "RECORD"]
-    assert sorted(row["row_key"] for row in rows) == sorted(
-        str(row["row_key"]) for row in vendor.truth("adstats_daily")
-    )
-    submits = vendor.journal.matching(QUERIES, "POST")
-    assert [request.status for request in submits] == [200] * 6
-    results = vendor.journal.matching(f"{QUERIES}/*/results", "GET")
-    assert all(result.finished < submit.at for result, submit in zip(results, submits[1:], strict=False))
-    assert vendor.violations == []
-
-
 def test_a_run_that_is_stopped_lets_the_next_one_submit_after_its_cancel(
     cli: Program, simulate: Simulate, tmp_path: Path
 ) -> None:

