@@ -287,7 +287,7 @@ def test_fewer_rows_than_reported_are_a_loss_and_more_are_not(server: Server, of
     vendor.total_off_by = off_by
 
     if fails:
-        with pytest.raises(DataError, match=f"stream tags: 1 rows are missing after {B}, by the totals .*read 2 times"):
+        with pytest.raises(DataError, match=f"stream tags: 1 rows are missing after {B}, according to .*read 2 times"):
             run(server)
     else:
         assert ids(run(server)) == [1, 2, 3]
