@@ -198,7 +198,7 @@ STATES: dict[str, tuple[Any, str]] = {
     ),
     "another key": (
         {"bookmarks": {"STREAM": {"replication_key": 5, "replication_key_value": "2024-03-08"}}},
-        "the state's bookmark is of 5",
+        "the state's bookmark belongs to 5",
     ),
     "partitions is null": ({"bookmarks": {"STREAM": {"partitions": None}}}, "its `partitions` is not a list"),
     "a message with a list": ({"type": "STATE", "value": []}, "it is a list"),

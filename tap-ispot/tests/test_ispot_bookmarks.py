@@ -238,7 +238,7 @@ def test_a_run_that_fails_leaves_the_bookmark_before_the_window(run_tap: RunTap,
         (
             state("2024-03-10", key="id"),
             (
-                "stream audience_airings: the state's bookmark is of id, and the stream's replication key is "
+                "stream audience_airings: the state's bookmark belongs to id, and the stream's replication key is "
                 "airing_aired_at_et: clear the state of this stream to read it from the beginning"
             ),
         ),
