@@ -68,7 +68,7 @@ class MagniteApi:
         )
 
     def send_once(self, method: str, path: str) -> None:
-        """Send a request while the run stops: with the session as it is, without retries.
+        """Send a request while the run stops: with the current session and without retries.
 
         Raises:
             Exception: The request failed. The response is not checked.

@@ -33,70 +33,70 @@ if TYPE_CHECKING:
     from singer_adtech.metrics import RequestCounts
 
 API_SESSION = "ApiSession"
-"""The cookie that the guide's text names."""
+"""The name of the cookie in the text of the guide."""
 
 VHFP_SESSION = "VhfpSession"
-"""The cookie that the guide's sample shows."""
+"""The name of the cookie in the example of the guide."""
 
 _CHECK_KEYS = "check `access_key` and `secret_key`, and whether the account has API access"
-_PATIENCE = 10.0
-"""Seconds that a log-out waits for a login of another thread."""
+_LOGIN_WAIT = 10.0
+"""Seconds that a logout waits for a login in another thread."""
 
 
 class SessionAuthenticator(TokenAuthenticator):
-    """A session, shared by all streams and threads of a run.
+    """The session of a run, shared by all streams and threads.
 
-    It is sent as one Cookie header: `ApiSession` with the session's code, and every other cookie that the login set.
-    Requests that meet 419 together cause one login.
+    Requests send it in one Cookie header: `ApiSession` with the session code, and the other cookies of the login.
+    Parallel requests that get status 419 cause one login.
 
     Args:
-        requester: Sends the login, with the same patience as any request.
+        requester: Sends the login, with the usual retries.
         api_url: The API's base address.
         access_key: The user's access key.
         secret_key: The user's secret key.
-        clock: Where time comes from.
-        own: Counts what is sent without the requester: the end of a session, and the cancel of a query.
-        identify: Takes the company that a login says the session is of.
+        clock: The clock.
+        counts: Counts the requests that bypass the requester: logout and cancelled queries.
+        identify: Called with the company in the login response.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what a session is made of
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts of a session
         self,
         requester: Requester,
         api_url: str,
         access_key: str,
         secret_key: str,
         clock: Clock,
-        own: RequestCounts,
+        counts: RequestCounts,
         *,
         identify: Callable[[str], None] = lambda _: None,
     ) -> None:
         super().__init__(clock, header="Cookie", prefix="")
-        self._own = own
+        self._counts = counts
         self._requester = requester
         self._url = f"{api_url}/sessions"
         self._keys = {"accessKey": access_key, "secretKey": secret_key}
         self._code: str | None = None
-        self._leaving = False
+        self._ended = False
         self._identify = identify
 
     @property
     def ended(self) -> bool:
-        """Whether the session was closed, and no other is to be opened."""
-        return self._leaving
+        """Whether the session was closed and must not be opened again."""
+        return self._ended
 
     @override
     def refused(self, response: requests.Response) -> bool:
-        # Assumed: 401, which the guide does not give to a session that was good, means the same as 419.
+        # Assumed: 401 means the same as 419. The guide does not document it for an expired session.
         return response.status_code in {HTTPStatus.UNAUTHORIZED, SESSION_TIMEOUT}
 
     @override
     def renew(self, prepared: requests.PreparedRequest) -> bool:
-        # A thread that is still at work after the log-out must not open a session that nobody closes.
-        return not self._leaving and super().renew(prepared)
+        # A thread that runs after the logout must not open a session, because it would stay open.
+        return not self._ended and super().renew(prepared)
 
     @override
     def login(self) -> Token:
-        if self._leaving:
+        if self._ended:
             raise VendorError("the run has ended")
         self._code = None
         response = self._requester.send(
@@ -117,25 +117,25 @@ class SessionAuthenticator(TokenAuthenticator):
         if isinstance(company, str) and company:
             self._identify(company)
         values = {**cookies, API_SESSION: code}
-        # Until it is refused: the guide tells of a time-out after a while without requests, and not how long that is.
+        # Valid until refused: the guide mentions an idle timeout without its length.
         return Token("; ".join(f"{name}={values[name]}" for name in (API_SESSION, *_others(cookies))), math.inf)
 
     def logout(self, session: Session) -> None:
-        """End the session, once, whatever the vendor says; nothing can be asked with this object afterwards.
+        """End the session. Errors are ignored, and no requests can be sent afterwards.
 
         Args:
-            session: Connections for this one request; not those of the run, whose timeout may be minutes.
+            session: Connections with a short timeout; the timeout of the run may be minutes.
         """
-        self._leaving = True
-        # A login of another thread has its end awaited, as it opens a session that is to be closed.
-        locked = self._lock.acquire(timeout=_PATIENCE)
+        self._ended = True
+        # Wait for a login in another thread, because its session must be closed too.
+        locked = self._lock.acquire(timeout=_LOGIN_WAIT)
         try:
             code, token = self._code, self._token
             self._code = None
             if code is None or token is None:
                 return
             request = requests.Request("DELETE", f"{self._url}/{quote(code, safe='')}", headers={"Cookie": token.value})
-            self._own.sent()
+            self._counts.sent()
             with suppress(Exception):
                 session.send(request.prepare())
         finally:
@@ -143,14 +143,14 @@ class SessionAuthenticator(TokenAuthenticator):
                 self._lock.release()
 
     def send_once(self, session: Session, request: requests.Request) -> None:
-        """Send one request with the session as it is: no renewal, no repetition.
+        """Send a request with the current session, without renewal or retries.
 
         Raises:
-            Exception: Whatever goes wrong on the way; what the vendor answers is not looked at.
+            Exception: The request failed. The response is not checked.
         """
         if self._token is not None:
             request.headers = {**request.headers, "Cookie": self._token.value}
-            self._own.sent()
+            self._counts.sent()
             session.send(request.prepare())
 
 
@@ -167,26 +167,26 @@ def _check_login(response: requests.Response) -> None:
 
 
 def _cookies(response: requests.Response) -> dict[str, str]:
-    """Return the cookies that an answer sets, by name; read from the headers, as the run's cookie jar takes none."""
+    """Return the cookies of a response by name, read from its headers: the run has no cookie jar."""
     cookies: dict[str, str] = {}
     for line in response.raw.headers.getlist("Set-Cookie"):
         pair, *attributes = line.split(";")
         name, equals, value = pair.strip().partition("=")
-        # A cookie without a value, or with an age of nothing, is one that the server takes back.
-        gone = any(attribute.strip().lower().startswith(("max-age=0", "max-age=-")) for attribute in attributes)
-        if name and equals and value and not gone:
+        # The server deletes a cookie with an empty value or a Max-Age of 0 or less.
+        deleted = any(attribute.strip().lower().startswith(("max-age=0", "max-age=-")) for attribute in attributes)
+        if name and equals and value and not deleted:
             cookies[name.strip()] = value.strip()
     return cookies
 
 
 def _session_code(session: Mapping[str, Any], cookies: Mapping[str, str]) -> str:
-    """Return the session's code.
+    """Return the session code.
 
     Raises:
-        VendorError: There is none.
+        VendorError: The response has no session code.
     """
-    told = session.get("sessionCode")
-    code = str(told) if isinstance(told, (str, int)) and told else None
+    sent = session.get("sessionCode")
+    code = str(sent) if isinstance(sent, (str, int)) and sent else None
     code = code or cookies.get(API_SESSION) or cookies.get(VHFP_SESSION)
     if code is None:
         raise VendorError(

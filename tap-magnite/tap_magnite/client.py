@@ -26,7 +26,7 @@ SCHEMAS = SchemaDirectory(schemas)
 
 
 class MagniteStream(AdTechStream[PartT]):
-    """One endpoint that answers with a bare array."""
+    """An endpoint that returns an array."""
 
     def __init__(self, tap: AdTechTap, api: MagniteApi, **kwargs: Any) -> None:
         super().__init__(tap, **kwargs)
@@ -39,7 +39,7 @@ class MagniteStream(AdTechStream[PartT]):
 
     @property
     def remedies(self) -> Mapping[int, str]:
-        """What a user can do about a refusal, by status."""
+        """Remedies for error messages, by status."""
         return {}
 
     @override
@@ -69,6 +69,6 @@ class MagniteStream(AdTechStream[PartT]):
 
 
 class ListStream(MagniteStream[int | str]):
-    """A list that is read whole, with a schema in `schemas/`."""
+    """A list with a schema in `schemas/`."""
 
     schema = StreamSchema(SCHEMAS)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 PATH = "/queries"
 
 MOST_ERRORS = 3
-"""Consecutive polls with an error beside a query at work that are tolerated: one was seen to pass by itself."""
+"""Consecutive polls in which a running query may report an error; a single error was seen to disappear."""
 
 _PHASES: Mapping[int, Phase] = {
     1: Phase.WAITING,
@@ -33,24 +33,24 @@ _PHASES: Mapping[int, Phase] = {
     4: Phase.FAILED,
     5: Phase.FAILED,
 }
-# The guide writes words, the wire shows numbers.
+# The guide uses names, the API sends numbers.
 _NAMES: Mapping[int, str] = {1: "CREATED", 2: "RUNNING", 3: "COMPLETED", 4: "ERRORED", 5: "CANCELLED"}
 _WORDS: Mapping[str, int] = {**{word: number for number, word in _NAMES.items()}, "ERROR": 4, "CANCELED": 5}
 
 
-def read_status(told: Any) -> int:
+def read_status(sent: Any) -> int:
     """Read a query's status.
 
     Args:
-        told: An integer, a string of digits, a word in any case, or an object with `id` or else `name`.
+        sent: An integer, a string of digits, a name in any case, or an object with `id` or `name`.
 
     Returns:
         The number, 1 to 5.
 
     Raises:
-        VendorError: It is none of those that are known.
+        VendorError: The status is unknown.
     """
-    value = told
+    value = sent
     if isinstance(value, dict):
         value = value.get("name") if value.get("id") is None else value["id"]
     if isinstance(value, str):
@@ -58,11 +58,11 @@ def read_status(told: Any) -> int:
         value = int(text) if text.isascii() and text.isdigit() else _WORDS.get(text)
     if type(value) is int and value in _PHASES:
         return value
-    raise VendorError(f"unknown query status {shorten(repr(told), 80)}", "report this to the tap's authors")
+    raise VendorError(f"unknown query status {shorten(repr(sent), 80)}", "report this to the tap's authors")
 
 
 def policy(config: Mapping[str, Any]) -> JobPolicy:
-    """Return how patiently queries are waited for, as the settings say."""
+    """Return the waits and timeouts of queries, from the settings."""
     return JobPolicy(
         first_wait=config["poll_interval"],
         growth=1.5,
@@ -77,13 +77,13 @@ def policy(config: Mapping[str, Any]) -> JobPolicy:
 
 
 class QueryJob(Job[requests.Response]):
-    """One query.
+    """A query of the data warehouse.
 
     Args:
         api: The API.
-        definition: What is asked for; the body of the submit.
-        bad_request: What a user can do about a 400.
-        label: What log lines call the requests.
+        definition: The body of the submission.
+        bad_request: The remedy for status 400.
+        label: The name of the requests in log lines.
         logger: Its lines name the stream.
         counts: The request counts of the stream.
     """
@@ -116,7 +116,7 @@ class QueryJob(Job[requests.Response]):
         if not isinstance(code, (str, int)) or not str(code):
             raise DataError("the response to a submitted query has no code", "report this to the tap's authors")
         try:
-            # Assumed: a ticket without a status, of which the guide says only that it has a code, is a query at work.
+            # Assumed: a query without a status is running. The guide documents only the code.
             return self._status(str(code), {"status": 1, **_given(ticket)})
         except VendorError:
             self.try_to_cancel(str(code))
@@ -124,9 +124,9 @@ class QueryJob(Job[requests.Response]):
 
     @override
     def poll(self, ticket: str) -> JobStatus:
-        answer = read_object(self._send("GET", _path(ticket), self._check_known))
-        status = self._status(ticket, answer)
-        error = answer.get("error")
+        body = read_object(self._send("GET", _path(ticket), self._check_known))
+        status = self._status(ticket, body)
+        error = body.get("error")
         self._errors = self._errors + 1 if status.phase is Phase.WAITING and error is not None else 0
         if self._errors > MOST_ERRORS:
             raise VendorError(
@@ -146,12 +146,12 @@ class QueryJob(Job[requests.Response]):
         """Cancel a query; errors are ignored."""
         try:
             self.cancel(ticket)
-        except Exception as error:  # noqa: BLE001 - an attempt: what ended the run is what the user shall read
+        except Exception as error:  # noqa: BLE001 - the user must see the error that ended the run
             self._logger.info("The query could not be cancelled: %s", error)
 
-    def _status(self, code: str, answer: Mapping[str, Any]) -> JobStatus:
-        number = read_status(answer.get("status"))
-        error = answer.get("error")
+    def _status(self, code: str, body: Mapping[str, Any]) -> JobStatus:
+        number = read_status(body.get("status"))
+        error = body.get("error")
         reason = "" if error is None else shorten(error if isinstance(error, str) else repr(error))
         return JobStatus(code, _PHASES[number], _NAMES[number], reason)
 

@@ -19,10 +19,10 @@ from tap_magnite.client import MagniteStream
 from tap_magnite.jobs import PATH, QueryJob, policy
 from tap_magnite.rows import (
     INTEGER_DIMENSIONS,
-    INTEGER_TWINS,
-    WITHOUT_TWIN,
+    INTEGER_IDS,
+    WITHOUT_ID,
+    id_column,
     row_key,
-    twin_column,
     with_numbers,
     with_text,
 )
@@ -38,13 +38,13 @@ if TYPE_CHECKING:
     from tap_magnite.metadata import Kind
 
 MOST_DAYS = 45
-"""Days in one range at most (Public API Guide, "Query Range"); both ends count."""
+"""Maximum number of days in a range, both ends included (Public API Guide, "Query Range")."""
 
 MAIN_SOURCE = "adstats-publisher"
 DEFAULT_REPORTS: list[dict[str, Any]] = [
     {
         "name": "adstats_daily",
-        # Assumed: without `currency`, amounts of several currencies might be added up.
+        # Assumed: without `currency`, amounts of several currencies might be summed.
         "dimensions": ["day", "publisher", "supply", "adUnit", "currency"],
         "metrics": ["requests", "impressions", "fillRate", "useRate", "netRevenue", "grossRevenue"],
     }
@@ -57,7 +57,7 @@ _KINDS: Mapping[str, Any] = {
     **dict.fromkeys(("number", "double", "float", "decimal", "percent", "currency"), "number"),
     "boolean": "boolean",
 }
-"""JSON types of metrics, by the type that `query_metrics` tells."""
+"""JSON types of metrics, by their type in `query_metrics`."""
 
 
 def _source(given: Any) -> str:
@@ -84,12 +84,12 @@ def _objects(given: Any, member: str, *names: str) -> list[dict[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
-    """Return a number of a settings file, which is read as a decimal, as JSON is written."""
+    """Convert a decimal from a settings file to a float for the request body."""
     return float(value) if isinstance(value, Decimal) else value
 
 
 def _exact(value: Any) -> Any:
-    """Return a value as a state can keep it: a state file is read with decimals, which no float of a tenth equals."""
+    """Convert a float to a string for the state: state files are read as decimals, and Decimal('0.1') != 0.1."""
     return str(value) if isinstance(value, float) else value
 
 
@@ -117,7 +117,7 @@ def _constraints(given: Any) -> list[dict[str, Any]]:
             )
         value = _plain(item.get("value"))
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise ValueError(  # noqa: TRY004 - one kind of error for each bad value
+            raise ValueError(  # noqa: TRY004 - one type of error for all invalid values
                 f"`constraints`: `value` {shorten(repr(item.get('value')), 80)} is not allowed: give a number"
             )
         constraints.append({"field": item["field"], "operator": item["operator"], "value": value})
@@ -148,7 +148,7 @@ def report_columns(report: Report, types: Mapping[str, str]) -> dict[str, Column
 
     Args:
         report: The report.
-        types: Types of metrics as the vendor tells them, where they were asked for.
+        types: Types of metrics from the vendor; empty without `discover_fields`.
     """
     columns: dict[str, Column] = {}
     for name in report.dimensions:
@@ -158,9 +158,9 @@ def report_columns(report: Report, types: Mapping[str, str]) -> dict[str, Column
             columns[name] = Column("integer", f"Dimension `{name}`, as the vendor sends it.")
         else:
             columns[name] = Column("string", f"Dimension `{name}`: mostly the readable name.")
-        if name not in WITHOUT_TWIN and twin_column(name) not in report.dimensions:
-            kind: Any = "integer" if name in INTEGER_TWINS else "string"
-            columns[twin_column(name)] = Column(kind, f"Identifier of `{name}`; null where the vendor sends none.")
+        if name not in WITHOUT_ID and id_column(name) not in report.dimensions:
+            kind: Any = "integer" if name in INTEGER_IDS else "string"
+            columns[id_column(name)] = Column(kind, f"Identifier of `{name}`; null where the vendor sends none.")
     for name in report.metrics:
         kind = _KINDS.get(types.get(name, "").lower(), "integer" if name in _INTEGER_METRICS else "number")
         columns[name] = Column(kind, f"Metric `{name}`; rates are fractions.")
@@ -171,16 +171,16 @@ def report_columns(report: Report, types: Mapping[str, str]) -> dict[str, Column
 
 
 class QueryReport(MagniteStream[DayWindow], ReportStream):
-    """A report: one query for each window of days.
+    """A report: one query per window of days.
 
-    A row that a restatement takes back, or that no longer meets a constraint, is not sent any more; its old row stays
-    in the target.
+    A row without data after a restatement, or that no longer meets a constraint, is missing; its old row stays in the
+    target.
 
     Args:
         tap: The tap.
         api: The API.
         report: The report.
-        types: Types of metrics as the vendor tells them, where they were asked for.
+        types: Types of metrics from the vendor; empty without `discover_fields`.
     """
 
     path = PATH
@@ -195,7 +195,7 @@ class QueryReport(MagniteStream[DayWindow], ReportStream):
     @override
     def signature(self) -> dict[str, Any]:
         options = self.report.options
-        # In any order: neither keys nor rows depend on it.
+        # Sorted: keys and rows do not depend on the order.
         return {
             **super().signature,
             "dimensions": sorted(self.report.dimensions),
@@ -205,7 +205,7 @@ class QueryReport(MagniteStream[DayWindow], ReportStream):
         }
 
     def definition(self, window: DayWindow) -> dict[str, Any]:
-        """Return the query for a window; both of its days are included."""
+        """Return the query of a window, with both of its days included."""
         options = self.report.options
         lists = {name: options[name] for name in ("filters", "constraints") if options[name]}
         return {
@@ -238,12 +238,12 @@ class QueryReport(MagniteStream[DayWindow], ReportStream):
             policy(self.config),
             clock=self.tap.clock,
             logger=self.log_lines,
-            # One query of a user runs at a time, whichever run asks.
+            # A user can run one query at a time, across all runs.
             alone=self.tap.exclusive("query", self.log_lines),
             on_wait=self.counts.waited,
         )
         for part in parts:
-            # The first login may have come with this query.
+            # This query may have caused the first login.
             check_account(self)
             yield part
 
@@ -257,18 +257,18 @@ class QueryReport(MagniteStream[DayWindow], ReportStream):
             raise
         return {**made, "row_key": row_key(row, self.report.dimensions)}
 
-    def _check_day(self, told: Any, window: DayWindow | None) -> None:
-        if told is None:
+    def _check_day(self, day: Any, window: DayWindow | None) -> None:
+        if day is None:
             what = f"a row has no day (window {window})"
-        elif not isinstance(told, str) or not _DAY.fullmatch(told):
-            what = f"a row has a day that is not a date such as 2025-03-01 (a JSON {json_kind(told)})"
+        elif not isinstance(day, str) or not _DAY.fullmatch(day):
+            what = f"a row has a day that is not a date such as 2025-03-01 (a JSON {json_kind(day)})"
         else:
             return
         raise DataError(f"report {self.name}: {what}", "check `time_zone`, and report this to the tap's authors")
 
     @override
     def digest(self, record: Record) -> int:
-        # Two rows of one key fail whatever else they say.
+        # Two rows with the same key are an error, even if they are equal.
         return 0
 
     @override
@@ -281,7 +281,7 @@ class QueryReport(MagniteStream[DayWindow], ReportStream):
 
 
 def report_streams(tap: AdTechTap, api: MagniteApi, taken: set[str]) -> list[QueryReport]:
-    """Make the streams of the setting `reports`.
+    """Create the streams of the setting `reports`.
 
     Args:
         tap: The tap.
@@ -289,7 +289,7 @@ def report_streams(tap: AdTechTap, api: MagniteApi, taken: set[str]) -> list[Que
         taken: Names of the other streams.
 
     Raises:
-        SettingError: A report is not as it must be.
+        SettingError: A report is invalid.
         VendorError: With `discover_fields`: the vendor refused to list the fields.
     """
     reports = read_reports(tap.config, RULES, taken=taken)
@@ -301,7 +301,7 @@ def report_streams(tap: AdTechTap, api: MagniteApi, taken: set[str]) -> list[Que
 
 
 def _check_sides(report: Report) -> None:
-    """Refuse a filter on a metric and a constraint on a dimension, of those that the report itself names."""
+    """Reject filters on the report's own metrics and constraints on its own dimensions."""
     sides = (
         ("filters", report.metrics, "metric", "dimensions"),
         ("constraints", report.dimensions, "dimension", "metrics"),
@@ -316,10 +316,10 @@ def _check_sides(report: Report) -> None:
 
 
 def _known_fields(api: MagniteApi, report: Report) -> dict[str, str]:
-    """Hold a report against the vendor's lists of fields; returns the types of its source's metrics.
+    """Check a report against the vendor's fields, and return the metric types of its source.
 
     Raises:
-        SettingError: A field is not there; with those that are spelled most like it.
+        SettingError: A field does not exist. The message suggests similar names.
     """
     options = report.options
     named: dict[Kind, list[str]] = {

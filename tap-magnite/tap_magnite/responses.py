@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     import requests
 
 SESSION_TIMEOUT = 419
-"""The session has timed out (Public API Guide, "Maintaining a Session"); in no standard."""
+"""The session has expired (Public API Guide, "Maintaining a Session"); not a standard status."""
 
 INVALID_CREDENTIALS = "invalid-credentials"
-"""The `errorCode` that the guide prints."""
+"""The `errorCode` of a refused login in the guide."""
 
-_REFUSED_ANEW = "a new session was refused: check `access_key`, `secret_key` and the account's API access"
+_NEW_SESSION_REFUSED = "a new session was refused: check `access_key`, `secret_key` and the account's API access"
 _REMEDIES: Mapping[int, str] = {
-    HTTPStatus.UNAUTHORIZED: _REFUSED_ANEW,
-    SESSION_TIMEOUT: _REFUSED_ANEW,
+    HTTPStatus.UNAUTHORIZED: _NEW_SESSION_REFUSED,
+    SESSION_TIMEOUT: _NEW_SESSION_REFUSED,
     HTTPStatus.FORBIDDEN: "the user has no permission for this stream: ask for access",
     HTTPStatus.PRECONDITION_FAILED: "the API documents this for queries only: run again, and report this if it stays",
 }
@@ -37,7 +37,7 @@ _REFUSALS: Mapping[int, type[VendorError]] = {
 
 
 def error_body(response: requests.Response) -> dict[str, Any] | None:
-    """Return the error object that is an answer's body; None if its body is something else."""
+    """Return the error object of a response; None if the body is not one."""
     try:
         body = exact_json(response.content)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -45,36 +45,36 @@ def error_body(response: requests.Response) -> dict[str, Any] | None:
     return body if isinstance(body, dict) and body.get("type") == "error" else None
 
 
-def error_words(body: Mapping[str, Any] | None) -> str | None:
-    """Return code, description and details of an error in one line; None if it has none of them."""
+def error_text(body: Mapping[str, Any] | None) -> str | None:
+    """Return code, description and details of an error in one line; None if it has none."""
     if body is None:
         return None
-    parts = [_words(body.get(name)) for name in ("errorCode", "errorDescription", "errors")]
+    parts = [_text(body.get(name)) for name in ("errorCode", "errorDescription", "errors")]
     return ": ".join(part for part in parts if part) or None
 
 
-def _words(value: Any) -> str:
+def _text(value: Any) -> str:
     if value is None or isinstance(value, str):
         return value or ""
     return msgspec.json.encode(value).decode() if value else ""
 
 
 def description(response: requests.Response) -> str:
-    """Say in one line what an answer was, with the vendor's own words."""
-    return describe(response, words=error_words(error_body(response)))
+    """Describe a response in one line, with the vendor's error message."""
+    return describe(response, words=error_text(error_body(response)))
 
 
 def check_response(response: requests.Response, remedies: Mapping[int, str] | None = None) -> None:
-    """Raise for an answer that is no success; a 2xx that holds an error is none.
+    """Raise for an unsuccessful response, also for an error object with status 2xx.
 
     Args:
-        response: Any answer.
-        remedies: What a user can do, by status, beyond what holds for every call.
+        response: Any response.
+        remedies: Remedies by status; they replace the general ones.
 
     Raises:
         RateLimitedError: 429.
         TransientError: 5xx.
-        VendorError: Any other status from 300 on, and an error with a lower one.
+        VendorError: Any other status from 300, or an error object.
     """
     status = response.status_code
     if status == HTTPStatus.TOO_MANY_REQUESTS:
@@ -94,11 +94,11 @@ def not_found(response: requests.Response) -> bool:
 
 
 def read_array(response: requests.Response) -> Iterator[dict[str, Any]]:
-    """Decode the rows of a list or a result, numbers exact.
+    """Decode the rows of a list or result with exact numbers.
 
     Raises:
-        DataError: The body is no array of objects. An envelope would mean pages, and one page read as all of them
-            would lose rows.
+        DataError: The body is not an array of objects. An envelope would mean pages, and the rows of other pages
+            would be lost.
     """
     rows = exact_json(response.content)
     if not isinstance(rows, list):
@@ -110,10 +110,10 @@ def read_array(response: requests.Response) -> Iterator[dict[str, Any]]:
 
 
 def read_object(response: requests.Response) -> dict[str, Any]:
-    """Decode an answer that is one object, numbers exact.
+    """Decode a response that is one object, with exact numbers.
 
     Raises:
-        DataError: It is something else.
+        DataError: The body is not an object.
     """
     body = exact_json(response.content)
     if not isinstance(body, dict):

@@ -14,25 +14,25 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
 INTEGER_DIMENSIONS = frozenset({"hour", "year"})
-"""Dimensions whose own value is a number."""
+"""Dimensions with integer values."""
 
-WITHOUT_TWIN = frozenset({"day", "hour", "year"})
-"""Dimensions beside which no identifier stands; assumed of `year`."""
+WITHOUT_ID = frozenset({"day", "hour", "year"})
+"""Dimensions without an identifier. Assumed for `year`."""
 
-INTEGER_TWINS = frozenset({"seat", "publisher", "brand", "supply", "adUnit", "network", "currency"})
-"""Dimensions whose identifier is a number; of others it is a text."""
+INTEGER_IDS = frozenset({"seat", "publisher", "brand", "supply", "adUnit", "network", "currency"})
+"""Dimensions with integer identifiers; other identifiers are strings."""
 
 
-def twin_column(dimension: str) -> str:
-    """Return the column with the identifier of a dimension; that of `currency` has a name of its own."""
+def id_column(dimension: str) -> str:
+    """Return the name of a dimension's identifier column; the one of `currency` is irregular."""
     return "currencyId" if dimension == "currency" else f"{dimension}IdLink"
 
 
 def text(value: Any) -> str | None:
-    """Return a value of a dimension as text; numbers in decimal notation.
+    """Convert the value of a dimension to a string; numbers in decimal notation.
 
     Raises:
-        DataError: It is an array or an object.
+        DataError: The value is an array or an object.
     """
     if value is None or isinstance(value, str):
         return value
@@ -46,26 +46,26 @@ def text(value: Any) -> str | None:
 
 
 def with_text(row: Mapping[str, Any], dimensions: Iterable[str]) -> dict[str, Any]:
-    """Make text of dimensions, and of identifiers that are no numbers."""
+    """Convert dimensions and identifiers to strings, except integers."""
     made: dict[str, Any] = dict(row)
     for name in dimensions:
         if name not in INTEGER_DIMENSIONS and name in row:
             made[name] = text(row[name])
-        twin = twin_column(name)
-        if name not in WITHOUT_TWIN | INTEGER_TWINS and twin in row:
-            made[twin] = text(row[twin])
+        id_name = id_column(name)
+        if name not in WITHOUT_ID | INTEGER_IDS and id_name in row:
+            made[id_name] = text(row[id_name])
     return made
 
 
 def with_numbers(row: Mapping[str, Any], metrics: Iterable[str]) -> dict[str, Any]:
-    """Make numbers of metrics that came as strings; an empty one is null.
+    """Convert metrics that were sent as strings to numbers; an empty string becomes null.
 
     Args:
         row: A row.
-        metrics: Its metrics that are numbers.
+        metrics: The numeric metrics.
 
     Raises:
-        DataError: A metric is some other text.
+        DataError: A string is not a number.
     """
     made: dict[str, Any] = dict(row)
     for name in metrics:
@@ -81,10 +81,10 @@ def with_numbers(row: Mapping[str, Any], metrics: Iterable[str]) -> dict[str, An
 
 
 def row_key(row: Mapping[str, Any], dimensions: Collection[str]) -> str:
-    """Return the key of a row: a digest of its dimensions, each by its identifier where the row has one.
+    """Return the key of a row: a digest of its dimensions, by their identifiers if the row has them.
 
     Args:
-        row: The row as sent.
+        row: The row, as sent.
         dimensions: The report's dimensions, in any order.
 
     Returns:
@@ -96,17 +96,17 @@ def row_key(row: Mapping[str, Any], dimensions: Collection[str]) -> str:
 
 
 def _identity(row: Mapping[str, Any], name: str, dimensions: Collection[str]) -> tuple[str, str | None]:
-    if name not in WITHOUT_TWIN:
-        for twin in (f"{name}IdLink", f"{name}Id"):
-            # `supplySeatId` may be a dimension of its own, and then says nothing of `supplySeat`.
-            found = None if twin in dimensions else _number_text(row.get(twin), whole=name in INTEGER_TWINS)
+    if name not in WITHOUT_ID:
+        for id_name in (f"{name}IdLink", f"{name}Id"):
+            # `supplySeatId` may be a dimension, and is then not the identifier of `supplySeat`.
+            found = None if id_name in dimensions else _number_text(row.get(id_name), whole=name in INTEGER_IDS)
             if found is not None:
                 return "id", found
     return "value", _number_text(row.get(name), whole=name in INTEGER_DIMENSIONS)
 
 
 def _number_text(value: Any, *, whole: bool) -> str | None:
-    """Return text; of what stands in a column of integers, the digits that the column has."""
+    """Convert a value to a string; in an integer column, to the digits of the emitted integer."""
     if whole and value is not None:
         try:
             return text(to_integer(value))

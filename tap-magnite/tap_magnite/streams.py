@@ -29,10 +29,10 @@ _DATES = ("creationDate", "updateDate", "lastUpdated")
 
 
 class InventoryStream(ListStream):
-    """A level of the hierarchy: a list with a small view, and a call for one entity with every field."""
+    """A level of the hierarchy: a list with a few fields, and one request per entity for all fields."""
 
     ancestors: ClassVar[tuple[str, ...]] = ()
-    """What is nested in a row, each in the one before."""
+    """Entities nested in a row, each inside the previous one."""
 
     @property
     @override
@@ -48,28 +48,28 @@ class InventoryStream(ListStream):
     @override
     def parse_response(self, response: requests.Response) -> Iterator[dict[str, Any]]:
         rows = list(read_array(response))
-        # A connection test is one call of a list.
+        # A connection test requests the list only.
         if not self.config["include_details"] or self.ABORT_AT_RECORD_COUNT:
             yield from (_with_ids(row, self.ancestors) for row in rows)
             return
-        gone = 0
+        deleted = 0
         pieces = (partial(self._details, row) for row in rows)
         for row, details in zip(rows, side_by_side(pieces, self.config["parallel_requests"]), strict=True):
-            gone += details is None
+            deleted += details is None
             yield _with_ids(row, self.ancestors, details or {})
-        if gone:
+        if deleted:
             self.log_lines.warning(
-                "%d rows were deleted before their details were read and have the listed fields only", gone
+                "%d rows were deleted before their details were read and have the listed fields only", deleted
             )
 
     @override
     def flat_row(self, row: dict[str, Any], part: int | str | None) -> dict[str, Any]:
-        # `+0000`, which RFC 3339 does not know.
+        # `+0000` is not valid in RFC 3339.
         dates = {name: _OFFSET.sub(r"\1:\2", row[name]) for name in _DATES if isinstance(row.get(name), str)}
         return {**row, **dates}
 
     def _details(self, row: dict[str, Any]) -> dict[str, Any] | None:
-        """Return every field of an entity; None if it is gone, by two answers."""
+        """Return all fields of an entity; None after two responses with status 404."""
         if row.get("id") is None:
             return {}
         with suppress(NotFoundError):
@@ -98,9 +98,9 @@ def _check_details(response: requests.Response) -> None:
 def _with_ids(
     row: Mapping[str, Any], ancestors: tuple[str, ...], details: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Put a row and its details together, and add the columns `<ancestor>_id`.
+    """Merge a row with its details, and add the columns `<ancestor>_id`.
 
-    The guide says that inner entities are limited in details: an ancestor that only the list has counts.
+    Details may omit nested entities (see the guide), so ancestors are also taken from the list.
     """
     above = _ids(row, ancestors)
     above |= {name: value for name, value in _ids(details or {}, ancestors).items() if value is not None}
@@ -108,7 +108,7 @@ def _with_ids(
 
 
 def _ids(row: Mapping[str, Any], ancestors: tuple[str, ...]) -> dict[str, Any]:
-    """Return the ids of the entities that are nested in a row, each in the one before."""
+    """Return the ids of the entities nested in a row."""
     ids: dict[str, Any] = {}
     node: Any = row
     for name in ancestors:
@@ -121,7 +121,7 @@ class Seats(InventoryStream):
     """Seats: the root of the hierarchy."""
 
     name = "seats"
-    path = "/seats"  # Assumed: the reference of resources is open to partners only; so for the four below.
+    path = "/seats"  # Assumed, like the next four paths: the reference is open to partners only.
     primary_keys = ("id",)
 
 
@@ -144,7 +144,7 @@ class Brands(InventoryStream):
 
 
 class Supply(InventoryStream):
-    """Supply: what a brand offers for bidding."""
+    """Supply: inventory that a brand offers for bidding."""
 
     name = "supply"
     path = "/supply"
@@ -174,7 +174,7 @@ class QuerySources(ListStream):
 
 
 class FieldsStream(ChildStream, ListStream):
-    """What can be asked of a source."""
+    """Fields of each source."""
 
     path = "/query/sources/{source}"
     parent_key = "source"
@@ -183,7 +183,7 @@ class FieldsStream(ChildStream, ListStream):
     @property
     @override
     def parallel_parents(self) -> int:
-        # `parallel_requests` is for details.
+        # `parallel_requests` applies to details only.
         return 1
 
     @override

@@ -33,20 +33,20 @@ class TapMagnite(AdTechTap):
     """Singer tap for Magnite Streaming: the inventory hierarchy, and queries of the data warehouse."""
 
     name = "tap-magnite"
-    # A query that a test left behind would block the next run.
+    # Not a report: a query that is left running would block the next run.
     connection_test = (Seats.name,)
     allowed_requests = (
-        # The session of the run, begun and ended.
+        # Login and logout.
         ("POST", "/sessions"),
         ("DELETE", "/sessions/*"),
-        # A query of its own: asked for, looked at, fetched, and cancelled where the run stops.
+        # The run's own queries: submit, poll, fetch, and cancel if the run stops.
         ("POST", "/queries"),
         ("GET", "/queries/*"),
         ("GET", "/queries/*/results"),
         ("DELETE", "/queries/*"),
     )
-    """Beside these: GET of the inventory and of the query sources, whose paths are settings; see `request_rules`."""
-    # The vendor documents one query at a time, and no number of requests.
+    """`request_rules` adds GET of inventory and query sources, because their paths are settings."""
+    # The vendor documents one query at a time and no other limit.
     unlimited_requests = ("*",)
     dates_as_written = True
 
@@ -196,7 +196,7 @@ class TapMagnite(AdTechTap):
         )
 
     def _identify(self, company: str) -> None:
-        # The name itself is nobody's business who reads the state.
+        # Hashed: the state must not contain the name.
         self.account = hashlib.sha256(f"{self.name} {company}".encode()).hexdigest()[:16]
 
     @cached_property
@@ -213,24 +213,24 @@ class TapMagnite(AdTechTap):
     @override
     def reopen(self) -> None:
         authenticator: SessionAuthenticator | None = self.__dict__.get("authenticator")
-        # Not when closing: a thread that is still at work would make a new one, and log in.
+        # Not in `close`: a thread that still runs would create a new one and log in.
         if authenticator is not None and authenticator.ended:
             del self.authenticator
 
     @override
     def discover_streams(self) -> Sequence[Stream]:
         if self.config.get("discover_fields"):
-            # `--discover` alone does not look at settings, and these requests need credentials.
+            # `--discover` does not validate settings, and these requests need credentials.
             self.validate_settings()
         streams: list[Stream] = [stream(self, self.api) for stream in STREAMS]
         return [*streams, *report_streams(self, self.api, {stream.name for stream in streams})]
 
 
 def _check_path(path: Any, setting: str) -> None:
-    """Refuse a path that leads elsewhere than below the base address.
+    """Reject a path that is not below the base address.
 
     Raises:
-        SettingError: It is no path, or holds what belongs to an address.
+        SettingError: The value is not a path, or contains other parts of a URL.
     """
     good = isinstance(path, str) and path.startswith("/") and not path.startswith("//")
     if not good or any(part in path for part in ("?", "#", "..")):

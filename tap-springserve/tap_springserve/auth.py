@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from singer_adtech.http.requester import Requester
 
 TOKEN_LIFETIME = 2 * 60 * 60
-"""Seconds that a token lives (vendor's wiki); it can be neither refreshed nor revoked."""
+"""Lifetime of a token in seconds (vendor's wiki). It can be neither refreshed nor revoked."""
 
 LEEWAY = 5 * 60
-"""Seconds before its end at which a token is replaced."""
+"""Seconds before its expiry at which a token is replaced."""
 
 _REFUSED = {
     HTTPStatus.BAD_REQUEST,
@@ -32,28 +32,28 @@ _REFUSED = {
     HTTPStatus.FORBIDDEN,
     HTTPStatus.UNPROCESSABLE_ENTITY,
 }
-"""Wrong credentials are 400 (official SDK); the others are taken for the same. Assumed."""
+"""Wrong credentials return 400 (official SDK). Assumed: the others mean the same."""
 
 _MILLISECONDS_FROM = 1e11
 
 
 class _Login(msgspec.Struct):
-    """What the login answers; other members (`bearer_token`) are ignored."""
+    """The login response; other members (`bearer_token`) are ignored."""
 
     token: str
-    # An older form of the answer has the token alone.
+    # An older form of the response has only the token.
     expiration: Any = None
 
 
 class SpringServeAuthenticator(TokenAuthenticator):
-    """One token for the whole run, bare in the header, good for v0 and v1.
+    """One token per run for v0 and v1, sent in the header without a prefix.
 
     Args:
-        requester: Sends the login, with the same patience as any request.
+        requester: Sends the login, with the usual retries.
         login_url: `{api_url}/v0/auth`.
         email: The user.
         password: The user's password.
-        clock: Where time comes from.
+        clock: The clock.
     """
 
     def __init__(self, requester: Requester, login_url: str, email: str, password: str, clock: Clock) -> None:
@@ -73,13 +73,13 @@ class SpringServeAuthenticator(TokenAuthenticator):
             label="login",
         )
         try:
-            answer = msgspec.json.decode(response.content, type=_Login)
+            decoded = msgspec.json.decode(response.content, type=_Login)
         except msgspec.DecodeError:
-            answer = _Login("")
-        if not answer.token:
-            # Without the body: it may hold a token under another name.
+            decoded = _Login("")
+        if not decoded.token:
+            # The body is not quoted: it may contain a token under another name.
             raise DataError("the login response has no token: expected an object with `token`", "check `api_url`")
-        return Token(answer.token, _lifetime(answer.expiration, self._clock.now()))
+        return Token(decoded.token, _lifetime(decoded.expiration, self._clock.now()))
 
 
 def _check_login(response: requests.Response) -> None:
@@ -90,9 +90,9 @@ def _check_login(response: requests.Response) -> None:
 
 
 def _lifetime(expiration: Any, now: dt.datetime) -> float:
-    """Return the seconds until a time as the login tells it; those of any token where it cannot be right.
+    """Return the seconds until the expiry in the login response; `TOKEN_LIFETIME` if it is invalid.
 
-    Assumed: a text like the other timestamps, or seconds (milliseconds, if there are so many) since 1970.
+    Assumed: a timestamp like the others, or seconds since 1970 (milliseconds if the number is large).
     """
     try:
         if isinstance(expiration, str):
@@ -105,5 +105,5 @@ def _lifetime(expiration: Any, now: dt.datetime) -> float:
     except (ValueError, TypeError, OverflowError, OSError):
         return TOKEN_LIFETIME
     left = (end - now).total_seconds()
-    # A new token that has run out already says that this machine's clock is wrong.
+    # If a new token has already expired, this machine's clock is wrong.
     return left if left > 0 else TOKEN_LIFETIME

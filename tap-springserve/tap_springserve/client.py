@@ -37,37 +37,37 @@ if TYPE_CHECKING:
 SCHEMAS = SchemaDirectory(schemas)
 
 MOST_ROWS_V0 = 100
-"""Assumed: the vendor does not say how many rows a page of v0 may have (its default is 50)."""
+"""Rows per page of v0. Assumed: the vendor documents only the default, 50."""
 
 DOMAIN_REPORT = "/v0/report#domain"
-"""What budgets know a report by domain or app bundle as, which has the path of all reports."""
+"""The name that budgets use for reports by domain or app bundle; their path is the same as for other reports."""
 
 VENDOR_LIMITS = {
     "requests_per_minute": 240,
     "report_requests_per_minute": 10,
     "domain_report_requests_per_minute": 3,
 }
-"""Requests a minute that the vendor allows an account (vendor's wiki)."""
+"""Requests per minute that the vendor allows per account (vendor's wiki)."""
 
 LATENESS = 0.5
-"""Seconds that a request for a report may take before the vendor counts it. Every single one counts in the minute of
-reports; a tenth of a second, as for other limits, was not enough on a busy machine."""
+"""Seconds that may pass until the vendor counts a report request. The limit is low, so a single request matters: the
+tenth of a second of other limits was not enough on a busy machine."""
 
 EMPTY_WAIT = 1.0
-"""Seconds before an empty array is requested once more where an object was expected."""
+"""Seconds before a request is repeated that returned an empty array instead of an object."""
 
 _EMPTY = re.compile(rb"\s*\[\s*\]\s*")
 
 RETRY_POLICY = RetryPolicy(
     waits=(1, 2, 4, 8, 16, 32, 60),
     rate_limit_tries=8,
-    # The steps of the official SDK, which come to an end there.
+    # The waits of the official SDK, which gives up after the last one.
     rate_limit_waits=(5, 10, 20, 40, 60),
 )
 
 
 def request_limits(config: Mapping[str, Any]) -> tuple[Family, ...]:
-    """Return the budgets: a report counts among all calls too. Assumed: so do its polls and pages."""
+    """Return the budgets. A report counts as a request too. Assumed: so do its polls and pages."""
     reports, by_domain = ("/v0/report", DOMAIN_REPORT), (DOMAIN_REPORT,)
     return tuple(
         Family(name, patterns, (Limit(config[setting], 60),), setting, lateness)
@@ -80,17 +80,17 @@ def request_limits(config: Mapping[str, Any]) -> tuple[Family, ...]:
 
 
 class SpringServeStream(AdTechStream[PartT]):
-    """One endpoint of either version."""
+    """An endpoint of v0 or v1."""
 
     payload_as_json = False
     version: str = "v0"
-    """The version of the API that is asked."""
+    """The API version."""
 
     @property
     @override
     def http_headers(self) -> dict[str, str]:
         account = self.config.get("account_id")
-        # Never by `POST /accounts/{id}/set_current`, which would move the user's own session too.
+        # Not `POST /accounts/{id}/set_current`: it would also switch the user's own session.
         return {"x-auth-context": str(account)} if account is not None else {}
 
     @property
@@ -106,16 +106,16 @@ class SpringServeStream(AdTechStream[PartT]):
     def parse_response(self, response: requests.Response) -> Iterable[dict[str, Any]]:
         yield from decode_rows(read_page(response).results)
 
-    # Bare arrays where the vendor documents an object with totals around the rows
+    # Bare arrays instead of the documented objects with totals
 
     declared_array: ClassVar[bool] = False
     """Whether the vendor declares its v1 list as a bare array."""
 
     _shape: Literal["unknown", "object", "array"] = "unknown"
-    """What the responses of this run are; an empty array does not decide it."""
+    """The form of this run's responses; still unknown after an empty array."""
 
     def expects_object(self, response: requests.Response) -> bool:
-        """Tell whether the vendor documents an object for such a response."""
+        """Return whether the vendor documents an object for this response."""
         return urlsplit(response.url).path.removeprefix(urlsplit(self.url_base).path).startswith("/v1/")
 
     @override
@@ -135,7 +135,7 @@ class SpringServeStream(AdTechStream[PartT]):
     def fetch(self, request: HTTPRequest, *, label: str = "", counted_as: str | None = None) -> requests.Response:
         response = super().fetch(request, label=label, counted_as=counted_as)
         if self._is_doubtful(response):
-            # A gateway that fails looks the same.
+            # A failing gateway looks the same.
             self.tap.clock.sleep(EMPTY_WAIT)
             response = super().fetch(request, label=label, counted_as=counted_as)
             if self._is_doubtful(response) and self.stream_state.get("replication_key_value"):
@@ -175,7 +175,7 @@ class SpringServeStream(AdTechStream[PartT]):
                 f"deselect {self.name}, or check `api_url`",
             )
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR or (status >= HTTPStatus.BAD_REQUEST and is_html(response)):
-            # The application answers in JSON; HTML comes from the load balancer before it, and passes.
+            # The application returns JSON. HTML is from the load balancer, and temporary.
             raise TransientError(said, response)
         if status == HTTPStatus.FORBIDDEN:
             raise ForbiddenError(
@@ -187,18 +187,18 @@ class SpringServeStream(AdTechStream[PartT]):
         check_status(response)
 
     refused_remedy: str = "report this with the request's time, or deselect the stream"
-    """What a user can do about a request that the vendor calls wrong."""
+    """The remedy for a request that the vendor rejects as invalid."""
 
 
 class NumberedPages(BaseAPIPaginator[int]):
-    """Pages by number: up to the last one where the answer tells it, else until an empty one.
+    """Numbered pages, up to the reported last page or else until an empty one.
 
-    v0 tells no count and may cap the rows of a page below what was asked, so a short page is not the last one.
+    v0 reports no count and may return fewer rows than requested, so a short page is not necessarily the last one.
     """
 
     def __init__(self) -> None:
         super().__init__(1)
-        self._before: list[bytes] = []
+        self._previous: list[bytes] = []
 
     @override
     def get_next(self, response: requests.Response) -> int | None:
@@ -206,30 +206,30 @@ class NumberedPages(BaseAPIPaginator[int]):
         ids = row_ids(page)
         if not ids:
             return None
-        # In any order: a list without a count ends with an empty page only.
-        if sorted(ids) == self._before:
+        # Sorted, because the order may differ: a list without a count ends only with an empty page.
+        if sorted(ids) == self._previous:
             raise DataError(
                 f"page {self.current_value} has the same rows as the page before: the vendor ignored the page number",
                 "report this to the vendor, or deselect the stream",
             )
-        self._before = sorted(ids)
+        self._previous = sorted(ids)
         if page.total_pages is not None and (page.current_page or self.current_value) >= page.total_pages:
             return None
         return self.current_value + 1
 
 
 class ListStream(SpringServeStream[int | str]):
-    """A list that is read whole, page by page."""
+    """A list, read page by page."""
 
     schema = StreamSchema(SCHEMAS)
 
     @override
     def flat_row(self, row: dict[str, Any], part: int | str | None) -> dict[str, Any]:
-        # Objects and arrays pass untouched, so nothing is made flat.
+        # Objects and arrays stay as sent.
         misprinted = row.get("app_name__targeting")
         if misprinted is None or "app_name_targeting" not in self.shape.columns:
             return row
-        # As the wiki prints it.
+        # The spelling in the wiki.
         row = {name: value for name, value in row.items() if name != "app_name__targeting"}
         if row.get("app_name_targeting") is None:
             row["app_name_targeting"] = misprinted
@@ -237,7 +237,7 @@ class ListStream(SpringServeStream[int | str]):
 
     @override
     def total_rows(self, response: requests.Response) -> int | None:
-        # An array has none.
+        # None for an array.
         return read_page(response).total_count
 
     @override
@@ -262,12 +262,12 @@ class ListStream(SpringServeStream[int | str]):
 
 
 class EntityStream(ListStream, KeysetStream):
-    """A resource of v1, in the order of its last change; or of v0, read whole, if `resource_version` says so."""
+    """A v1 list in the order of last changes, or a v0 list that is read in full (`resource_version`)."""
 
     version = "v1"
     keyset_remedy = "set `resource_version: v0` to read the whole list"
     has_v0: ClassVar[bool] = True
-    """Whether v0 has this resource too."""
+    """Whether v0 also has this list."""
 
     def __init__(self, tap: AdTechTap) -> None:
         super().__init__(tap)
@@ -285,7 +285,7 @@ class EntityStream(ListStream, KeysetStream):
     @property
     @override
     def account(self) -> str | None:
-        # Of this stream alone: a list may hold what another account shares.
+        # Per stream: a list may contain entities that another account shares.
         return None if not self._owners else SEVERAL if len(self._owners) > 1 else next(iter(self._owners))
 
     @override
@@ -302,7 +302,7 @@ class EntityStream(ListStream, KeysetStream):
         if not isinstance(position, KeysetPosition):
             return super().get_http_request(page=page)
         bound = {} if position.bound is None else {"updated_at::gte": position.bound.text}
-        # Without `id`, the order of rows of one bulk edit would be arbitrary.
+        # Without `id`, the order of rows from a bulk edit would be arbitrary.
         return self.list_request(self.path, position.page, sort="updated_at,id", **bound)
 
     @override
@@ -319,10 +319,10 @@ class EntityStream(ListStream, KeysetStream):
 
 
 class MemberStream(ListStream, ChildStream):
-    """A list for each row of a list of v0."""
+    """A list for each row of a v0 list."""
 
     parent_path: str
-    """The list of the parents."""
+    """The path of the parents' list."""
 
     @override
     def get_http_request(self, *, page: PageContext[Any]) -> HTTPRequest:
@@ -353,7 +353,7 @@ class MemberStream(ListStream, ChildStream):
 
 
 def _to_rfc3339(value: Any) -> str | None:
-    """Read a timestamp; one without a zone is UTC. Assumed."""
+    """Convert a timestamp to RFC 3339. Assumed: it is in UTC if it has no zone."""
     text = to_text(value).strip()
     if not text:
         return None

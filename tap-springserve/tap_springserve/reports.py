@@ -54,16 +54,16 @@ DEFAULT_REPORTS: list[dict[str, Any]] = [
 INTERVALS = ("hour", "day", "cumulative")
 
 DOMAIN_DAYS = 7
-"""Days back for which the official SDK documents the dimensions by domain."""
+"""Past days for which the official SDK documents the dimensions by domain."""
 
 _ADDED = ("date", "end_date", "_extra")
-"""Columns that the tap itself gives a report."""
+"""Columns that the tap adds to a report."""
 
 _RESERVED = (
     *("start_date", "end_date", "date_range", "interval", "timezone", "dimensions", "metrics", "filters", "currency"),
     *("account_id", "report_service", "async", "report_id", "page"),
 )
-"""Members of the body that are no filters."""
+"""Members of the request body that are not filters."""
 
 _DATE = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}:\d{2})(?:\.\d+)?(Z|[+-]\d{2}:?\d{2})?)?")
 _UTC = ("UTC", "Etc/UTC")
@@ -81,7 +81,7 @@ def _filters(given: Any) -> dict[str, list[Any]]:
     if given is None:
         return {}
     if not isinstance(given, Mapping):
-        raise ValueError(  # noqa: TRY004 - one kind of error for each bad value
+        raise ValueError(  # noqa: TRY004 - one type of error for all invalid values
             f"`filters` {shorten(repr(given), 80)} is not allowed: give an object of names to lists of values"
         )
     for name, values in given.items():
@@ -119,7 +119,7 @@ def _check_keys(report: Report) -> None:
         raise ValueError(f"`primary_keys` {list(report.primary_keys)} is not allowed: date must be among them")
 
 
-# Both lists of names are open: the vendor does not publish all.
+# Any names are allowed: the vendor does not publish complete lists.
 RULES = ReportRules(
     dimensions=None,
     metrics=None,
@@ -134,10 +134,10 @@ def reports_of(config: Mapping[str, Any], *, taken: Collection[str]) -> list[Rep
 
     Args:
         config: All settings.
-        taken: Names of the streams of entities.
+        taken: Names of the other streams.
 
     Raises:
-        SettingError: With one line that names the report, the field and what is allowed.
+        SettingError: A report is invalid. The message names the report, the field and the allowed values.
     """
     given = config.get("reports", DEFAULT_REPORTS)
     if isinstance(given, list):
@@ -158,13 +158,13 @@ def reports_of(config: Mapping[str, Any], *, taken: Collection[str]) -> list[Rep
 
 
 def _with_own_window(one: Any) -> Any:
-    """Give an hourly report its own default, a day a window."""
+    """Set the default window of an hourly report: one day."""
     hourly = isinstance(one, Mapping) and one.get("interval") == "hour" and one.get("window_days") is None
     return {**one, "window_days": 1} if hourly else one
 
 
 def report_columns(report: Report) -> dict[str, Column]:
-    """Return the columns of a report; whatever else its rows have goes to `_extra`."""
+    """Return the columns of a report; other fields go to `_extra`."""
     interval = report.options["interval"]
     zone_name = report.time_zone.key
     if interval == "hour":
@@ -177,31 +177,30 @@ def report_columns(report: Report) -> dict[str, Column]:
             "end_date": Column("string", f"Last day of the window, {zone_name}.", "date"),
         }
     for name in report.dimensions:
-        words = f"Dimension {name}."
-        columns[name] = Column("integer" if name.endswith("_id") else "string", words)
+        columns[name] = Column("integer" if name.endswith("_id") else "string", f"Dimension {name}.")
     for name in report.dimensions:
         if name.endswith("_id"):
-            beside = f"{name.removesuffix('_id')}_name"
-            columns.setdefault(beside, Column("string", f"Name beside {name}."))
+            name_column = f"{name.removesuffix('_id')}_name"
+            columns.setdefault(name_column, Column("string", f"Name beside {name}."))
     for name in report.metrics:
         columns[name] = Column("number", f"Metric {name}, as the vendor counts it.")
     return columns
 
 
 class HourBookmark:
-    """The day of an hourly report, as its midnight in UTC."""
+    """The bookmark of an hourly report: a day, written as midnight in UTC."""
 
     def read(self, text: str) -> dt.date:
-        """Read a day; of a date-time, the day as written."""
+        """Read the day of a date or date-time, as written."""
         return dt.date.fromisoformat(text[:10])
 
     def write(self, position: dt.date) -> str:
-        """Write a day as its midnight."""
+        """Write a day as midnight in UTC."""
         return f"{position.isoformat()}T00:00:00+00:00"
 
 
 class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
-    """One report: a job for each window, whose rows are given out when all of them are there.
+    """A report: one job per window. Rows are emitted after all rows of the window are read.
 
     Args:
         tap: The tap.
@@ -212,7 +211,7 @@ class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
     payload_as_json = True
     null_keys: Mapping[str, str | int] = {"string": "", "integer": 0}
     refused_remedy = "check the report's dimensions, metrics and filters"
-    # The vendor's total counts rows, equal ones too.
+    # The vendor's total includes equal rows.
     equal_rows_are_one = True
 
     def __init__(self, tap: AdTechTap, report: Report) -> None:
@@ -241,7 +240,7 @@ class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
 
     @property
     def by_domain(self) -> bool:
-        """Whether the vendor's lowest limit is for this report."""
+        """Whether the limit for reports by domain or app bundle applies."""
         names = (*self.report.dimensions, *self.report.options["filters"])
         return any("domain" in name or "bundle" in name for name in names)
 
@@ -263,7 +262,7 @@ class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
         }
         step = self.days_per_window
         if self.interval == "cumulative" and step > 1:
-            # Rows are of whole windows: others would overlap with those that were read.
+            # Each row covers a window: other windows would overlap with those already read.
             epoch = dt.date(1970, 1, 1)
             counted_from = epoch + (self.start - epoch).days % step * DAY
             signature["windows"] = f"{step} days, counted from {counted_from}"
@@ -273,13 +272,13 @@ class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
     def windows(self, bookmark: Bookmark) -> Iterator[DayWindow]:
         windows = [*super().windows(bookmark)]
         if windows and self.interval == "cumulative":
-            # Counted from the first day, so that a re-read has the same windows and so the same keys.
+            # Counted from the first day, so that windows that are read again have the same keys.
             start, last = self.day_range()
             step = self.days_per_window
             windows = [*day_windows(start + (windows[0].first - start).days // step * step * DAY, last, step)]
         if windows and self.by_domain:
             today = self.tap.run_start.astimezone(self.report.time_zone).date()
-            # Once: windows are counted before they are read.
+            # Only once: this method is called for counting and for reading.
             if windows[0].first < today - DOMAIN_DAYS * DAY and not self._warned_of_domains:
                 self._warned_of_domains = True
                 self.log_lines.warning(
@@ -297,19 +296,19 @@ class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
         return bool(self.report.options["async"])
 
     def body(self, window: DayWindow) -> dict[str, Any]:
-        """Return the body that asks for a window; polls and pages add to it."""
+        """Return the request body of a window; polls and pages add members."""
         report = self.report
         body: dict[str, Any] = {
             "start_date": window.first.isoformat(),
             "end_date": window.last.isoformat(),
             "interval": self.interval,
-            # The vendor's own default is New York.
+            # The vendor's default is New York.
             "timezone": report.time_zone.key,
             "dimensions": list(report.dimensions),
         }
         if report.metrics:
             body["metrics"] = list(report.metrics)
-        # At the top: a nested object of filters is ignored without a word.
+        # At the top level: the vendor silently ignores a nested object of filters.
         body.update(report.options["filters"])
         if report.options["currency"] is not None:
             body["currency"] = report.options["currency"]
@@ -321,8 +320,8 @@ class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
         body["async"] = asynchronous
         return body
 
-    def ask(self, window: DayWindow, **more: Any) -> requests.Response:
-        """Send the request for a window, its state or one of its pages."""
+    def request_window(self, window: DayWindow, **more: Any) -> requests.Response:
+        """Request a window, its status or one of its pages."""
         return self.fetch(
             HTTPRequest(
                 url=f"{self.url_base}/v0{self.path}",
@@ -346,11 +345,11 @@ class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
             resubmits=2,
         )
         yield from run_job(
-            ReportJob(partial(self.ask, cast("DayWindow", window))),
+            ReportJob(partial(self.request_window, cast("DayWindow", window))),
             policy,
             clock=self.tap.clock,
             logger=self.log_lines,
-            # The vendor's rule, also for runs beside this one: reports strictly one at a time.
+            # The vendor allows one report at a time, across all runs.
             alone=self.tap.exclusive("report", self.log_lines),
             on_wait=self.counts.waited,
         )
@@ -368,7 +367,7 @@ class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
         self, context: Context | None, window: DayWindow | None = None, pages: Iterable[requests.Response] | None = None
     ) -> Iterator[Record]:
         self._metrics_seen.clear()
-        # Held until the last row is in and counted: half a window would look like a whole one.
+        # Emitted after all rows are counted: half a window would look complete.
         records = [*super().read_records(context, window, pages)]
         missed = [name for name in self.report.metrics if name not in self._metrics_seen] if records else []
         for name in missed:
@@ -399,6 +398,6 @@ class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
         if self.interval != "hour":
             return {"date": day}
         if zone is not None and zone.strip("Z+-0:"):
-            # None is documented; another one than the zone that was asked for would move the row to another hour.
+            # No zone is documented. A zone other than the requested one would move the row to another hour.
             raise DataError(f"a row has the date {shorten(sent, 60)}, which is not in UTC", "report this to the vendor")
         return {"date": f"{day}T{time or '00:00:00'}+00:00"}

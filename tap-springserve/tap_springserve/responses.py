@@ -21,9 +21,9 @@ _FIRST_WORDS = 200
 
 
 class Page(msgspec.Struct):
-    """One answer to a list: the envelope of v1, or a bare array, which has rows alone.
+    """A page of a list: the envelope of v1, or the rows of a bare array.
 
-    The documented envelope has `count`, `includable_fields` and `additional_data_fields` beside these.
+    The documented envelope also has `count`, `includable_fields` and `additional_data_fields`.
     """
 
     results: list[msgspec.Raw]
@@ -32,8 +32,8 @@ class Page(msgspec.Struct):
     total_pages: int | None = None
 
 
-class ReportAnswer(msgspec.Struct):
-    """One answer about a report: its state, and rows once it is complete; a bare array is a complete one."""
+class ReportResponse(msgspec.Struct):
+    """A response about a report: its status, and its rows when it is complete. A bare array is complete."""
 
     status: str | None = None
     report_id: int | str | None = None
@@ -44,8 +44,8 @@ class ReportAnswer(msgspec.Struct):
     error: Any = None
 
     @property
-    def words(self) -> str:
-        """What the vendor says of a report that it did not complete; empty if it says nothing."""
+    def message(self) -> str:
+        """The vendor's message about a failed report; empty if there is none."""
         return _first(str(self.error)) if self.error else ""
 
 
@@ -54,51 +54,51 @@ class _Row(msgspec.Struct):
 
 
 _PAGES: msgspec.json.Decoder[list[msgspec.Raw] | Page] = msgspec.json.Decoder(list[msgspec.Raw] | Page, strict=False)
-_REPORTS: msgspec.json.Decoder[list[msgspec.Raw] | ReportAnswer] = msgspec.json.Decoder(
-    list[msgspec.Raw] | ReportAnswer, strict=False
+_REPORTS: msgspec.json.Decoder[list[msgspec.Raw] | ReportResponse] = msgspec.json.Decoder(
+    list[msgspec.Raw] | ReportResponse, strict=False
 )
 _IDS: msgspec.json.Decoder[_Row] = msgspec.json.Decoder(_Row)
 
 
 @once_per_response
 def read_page(response: requests.Response) -> Page:
-    """Read an answer's frame and leave its rows as bytes.
+    """Decode the envelope of a list; the rows stay bytes.
 
-    Either version may answer with an array or with an envelope: a few v1 lists are declared as arrays.
+    Both versions may return an array or an envelope: a few v1 lists are declared as arrays.
 
     Raises:
-        DataError: The answer is neither.
+        DataError: The body is neither.
     """
     try:
-        answer = _PAGES.decode(response.content)
+        decoded = _PAGES.decode(response.content)
     except msgspec.DecodeError:
         raise _unexpected(response, "an array, or an object with `results`") from None
-    return answer if isinstance(answer, Page) else Page(answer)
+    return decoded if isinstance(decoded, Page) else Page(decoded)
 
 
 @once_per_response
-def read_report(response: requests.Response) -> ReportAnswer:
-    """Read an answer about a report and leave its rows as bytes.
+def read_report(response: requests.Response) -> ReportResponse:
+    """Decode a response about a report; the rows stay bytes.
 
     Raises:
-        DataError: It is neither an array nor an object with `data` or with `status` and `report_id`.
+        DataError: The body is neither an array nor an object with `data` or with `status` and `report_id`.
     """
     try:
-        answer = _REPORTS.decode(response.content)
+        decoded = _REPORTS.decode(response.content)
     except msgspec.DecodeError:
-        answer = ReportAnswer()
-    if not isinstance(answer, ReportAnswer):
-        return ReportAnswer(data=answer)
-    if answer.status is None and answer.data is None:
+        decoded = ReportResponse()
+    if not isinstance(decoded, ReportResponse):
+        return ReportResponse(data=decoded)
+    if decoded.status is None and decoded.data is None:
         raise _unexpected(response, "rows, or an object with `status` and `report_id`")
-    return answer
+    return decoded
 
 
 def decode_rows(rows: Iterable[msgspec.Raw]) -> Iterator[dict[str, Any]]:
-    """Decode rows, numbers exact.
+    """Decode rows with exact numbers.
 
     Raises:
-        DataError: One is no object.
+        DataError: A row is not an object.
     """
     for sent in rows:
         row = exact_json(bytes(sent))
@@ -108,7 +108,7 @@ def decode_rows(rows: Iterable[msgspec.Raw]) -> Iterator[dict[str, Any]]:
 
 
 def row_ids(page: Page) -> list[bytes]:
-    """Return what tells the rows of a page from those of another: their ids, or the rows where they have none."""
+    """Return the ids of a page's rows, to compare pages; rows without an id are returned whole."""
     return [_id(row) or bytes(row) for row in page.results]
 
 
@@ -120,10 +120,10 @@ def _id(row: msgspec.Raw) -> bytes:
 
 
 def words(response: requests.Response) -> str:
-    """Find the vendor's words in a body that may be anything.
+    """Find the vendor's message in an error body.
 
     An error is `{"error": "..."}`, 422 adds `{"errors": {"field": ["..."]}}`, 429 is text, and the load balancer sends
-    HTML, of which the text without its tags is returned.
+    HTML, which is returned without tags.
     """
     text = response.content[:10_000].decode("utf-8", "replace")
     if is_html(response):
@@ -131,7 +131,7 @@ def words(response: requests.Response) -> str:
     try:
         body = msgspec.json.decode(response.content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        # The beginning of an object may hold anything.
+        # An object that is cut off may contain anything.
         return "" if text.lstrip()[:1] in {"{", "["} else _first(text)
     if not isinstance(body, dict):
         return _first(body) if isinstance(body, str) else ""
@@ -139,8 +139,8 @@ def words(response: requests.Response) -> str:
     errors = body.get("errors")
     if isinstance(errors, dict):
         found += [
-            f"{field}: {', '.join(map(str, said)) if isinstance(said, list) else said}"
-            for field, said in errors.items()
+            f"{field}: {', '.join(map(str, messages)) if isinstance(messages, list) else messages}"
+            for field, messages in errors.items()
         ]
     elif errors:
         found.append(", ".join(map(str, errors)) if isinstance(errors, list) else str(errors))
@@ -148,15 +148,15 @@ def words(response: requests.Response) -> str:
 
 
 def is_html(response: requests.Response) -> bool:
-    """Tell whether an answer is a page of HTML, as the load balancer sends it."""
+    """Return whether a response is HTML; only the load balancer sends it."""
     return "html" in response.headers.get("Content-Type", "") or response.content.lstrip()[:1] == b"<"
 
 
 def _first(text: str) -> str:
-    # Before it is cut: the beginning of a secret would not be known as one any more.
+    # Redacted first: the beginning of a secret would not be recognized after shortening.
     return shorten(REDACTOR.scrub(text), _FIRST_WORDS)
 
 
 def _unexpected(response: requests.Response, expected: str) -> DataError:
-    # Without a word of it: it may be rows.
+    # The body is not quoted: it may contain rows.
     return DataError(f"HTTP {response.status_code} with an unexpected body: expected {expected}", "check `api_url`")

@@ -15,7 +15,7 @@ class SupplyTags(EntityStream):
 
 
 class DemandTags(EntityStream):
-    """What buyers buy through, line items and deals included."""
+    """Tags through which buyers buy, including line items and deals."""
 
     name = "demand_tags"
     path = "/demand_tags"
@@ -77,7 +77,7 @@ class Campaigns(ListStream):
 
 
 class SupplyPartners(ListStream):
-    """Whose inventory is sold."""
+    """Sellers of inventory."""
 
     name = "supply_partners"
     path = "/supply_partners"
@@ -85,7 +85,7 @@ class SupplyPartners(ListStream):
 
 
 class DemandPartners(ListStream):
-    """Who buys."""
+    """Buyers of inventory."""
 
     name = "demand_partners"
     path = "/demand_partners"
@@ -93,7 +93,7 @@ class DemandPartners(ListStream):
 
 
 class SupplyRouters(ListStream):
-    """Which supply tag a request goes to."""
+    """Rules that assign requests to supply tags."""
 
     name = "supply_routers"
     path = "/supply_routers"
@@ -131,7 +131,7 @@ class PartnerSegments(EntityStream):
 
 
 class Bills(EntityStream):
-    """Bills by month; what they are made of is bill_items."""
+    """Monthly bills; their items are bill_items."""
 
     name = "bills"
     path = "/bills"
@@ -235,7 +235,7 @@ class KeyValues(MemberStream):
 
 
 class BillItems(MemberStream):
-    """What bills are made of."""
+    """Items of bills."""
 
     name = "bill_items"
     path = "/bills/{}/bill_items"
@@ -246,7 +246,7 @@ class BillItems(MemberStream):
 
 
 class DemandTagPriorities(MemberStream):
-    """Places of demand tags in the waterfalls of supply tags: one call for each supply tag."""
+    """Positions of demand tags in the waterfalls of supply tags; one request per supply tag."""
 
     name = "demand_tag_priorities"
     path = "/supply_tags/{}/demand_tag_priorities"
@@ -285,4 +285,4 @@ STREAMS = (
     BillItems,
     DemandTagPriorities,
 )
-"""All streams of entities; those of reports come from the setting `reports`."""
+"""All streams except reports."""

@@ -40,7 +40,7 @@ def _per_minute(name: str, of: str) -> th.Property[int]:
 
 
 class TapSpringServe(AdTechTap):
-    """Singer tap for SpringServe: supply and demand tags, what surrounds them, and reports."""
+    """Singer tap for SpringServe: supply and demand tags, related entities, and reports."""
 
     name = "tap-springserve"
     retry_policy = RETRY_POLICY
