@@ -28,7 +28,7 @@ from tap_ispot.rows import read_envelope, read_extent, read_rows, with_airing_pr
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import requests
     from singer_adtech.records.row_times import RowCheck
@@ -40,19 +40,6 @@ EASTERN = ZoneInfo("America/New_York")
 
 SCHEMAS = SchemaDirectory(schemas)
 
-_LISTS = (
-    "brands",
-    "celebrities",
-    "events",
-    "movies",
-    "networks",
-    "product-categories",
-    "products",
-    "shows",
-    "spots",
-    "users",
-)
-
 FAMILIES = (
     # Quickstart, "Rate limiting". For metrics and airings, the lowest limit of any of the vendor's tables.
     Family("access", ("/access",), (Limit(100, 900),)),
@@ -61,12 +48,20 @@ FAMILIES = (
     Family("metrics/audience", ("/metrics/audience/*",), (Limit(25, 10), Limit(75, 60))),
     Family("metrics/tv", ("/metrics/tv/*",), (Limit(25, 10), Limit(50, 60))),
     Family("metrics/attention", ("/metrics/attention/*",), (Limit(10, 10),)),
-    *(Family(name, (f"/{name}",), (Limit(50, 60),)) for name in _LISTS),
     Family("industries", ("/industries",), (Limit(50, 300),)),
     Family("notifications", ("/notifications",), (Limit(100, 60),)),
-    # Assumed: the same limit as the other lists; the vendor's table does not name episodes.
-    Family("episodes", ("/episodes",), (Limit(50, 60),)),
 )
+"""The endpoints with particular limits."""
+
+
+def families(paths: Iterable[str]) -> tuple[Family, ...]:
+    """Return the request limits of all paths.
+
+    Other lists have 50 requests per minute each (Quickstart, "Rate limiting"). Assumed for episodes, which the vendor's
+    table does not name.
+    """
+    lists = [path for path in paths if not any(family.covers(path) for family in FAMILIES)]
+    return (*FAMILIES, *(Family(path.removeprefix("/"), (path,), (Limit(50, 60),)) for path in lists))
 
 
 class ISpotStream(AdTechStream[DayWindow]):

@@ -10,7 +10,7 @@ from singer_sdk import typing as th
 from typing_extensions import override
 
 from tap_ispot.auth import ISpotAuthenticator
-from tap_ispot.client import EASTERN, FAMILIES
+from tap_ispot.client import EASTERN, families
 from tap_ispot.streams import STREAMS
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class TapISpot(AdTechTap):
     """Singer tap for iSpot.tv: every TV ad airing with spend and impressions, and the catalogue."""
 
     name = "tap-ispot"
-    families = FAMILIES
+    families = families(stream.path for stream in STREAMS)
     allowed_requests = (("POST", "/oauth2/token"), *(("GET", stream.path) for stream in STREAMS))
     # The Quickstart asks callers to request few tokens and gives no number.
     unlimited_requests = ("/oauth2/token",)

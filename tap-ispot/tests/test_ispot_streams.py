@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from tap_ispot.client import FAMILIES
 from tap_ispot.tap import TapISpot
 
 PATHS = sorted({str(stream.path) for stream in TapISpot(validate_config=False).streams.values()})  # type: ignore[attr-defined]  # every stream has a path
@@ -22,13 +21,15 @@ LIMITS = {
 
 @pytest.mark.parametrize("path", PATHS)
 def test_each_path_has_the_limits_of_the_vendor(path: str) -> None:
-    families = [family for family in FAMILIES if family.covers(path)]
+    families = [family for family in TapISpot.families if family.covers(path)]
     assert len(families) == 1
     assert [(limit.requests, limit.seconds) for limit in families[0].limits] == LIMITS.get(path, MOST_PATHS)
 
 
 def test_airings_and_their_updates_share_a_budget() -> None:
     assert set(PATHS) >= LIMITS.keys()
-    shared = [family.name for family in FAMILIES if family.covers("/airings") or family.covers("/airings/updates")]
+    shared = [
+        family.name for family in TapISpot.families if family.covers("/airings") or family.covers("/airings/updates")
+    ]
     assert shared == ["airings"]
-    assert not [family.name for family in FAMILIES if family.covers("/oauth2/token")]
+    assert not [family.name for family in TapISpot.families if family.covers("/oauth2/token")]
