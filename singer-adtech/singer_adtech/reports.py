@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from singer_sdk import typing as th
 from typing_extensions import override
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from singer_adtech.progress.windows import DayWindow
     from singer_adtech.tap import AdTechTap
 
-PageToken = TypeVar("PageToken")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _COMMON = ("name", "dimensions", "metrics", "time_zone", "lookback_days", "window_days", "primary_keys")
 

@@ -109,7 +109,8 @@ def test_a_row_dated_outside_of_the_window_ends_the_run(run_tap: TapRunner, scri
     # The job was run again; the message says no more of the row than its day.
     assert len(vendor.data_requests) == 2
     assert run.error.startswith(
-        f"stream mine, window 2026-02-01..2026-02-01: the response has a row of {sent[:10]}, outside of the window"
+        f"stream mine, window 2026-02-01..2026-02-01: the response has a row of {sent[:10]}, outside of the requested "
+        "window: "
     )
     assert run.records("mine") == []
 
