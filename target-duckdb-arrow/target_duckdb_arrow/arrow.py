@@ -1,10 +1,10 @@
-"""Columns of parsed JSON values to Arrow arrays, refusing what would not come back as it was sent.
+"""Conversion of columns of JSON values to Arrow arrays. Values that would change are rejected.
 
-Each converter looks at the kinds of values first, as Arrow by itself would cut 1.5 to 1 in an integer column; the set
-of the values' types costs a tenth of a look at each value. The common case then is one call into Arrow for a column;
-only a column that Arrow refuses is looked at value by value.
+Each converter first checks the types of the values, because Arrow would truncate 1.5 to 1 in an integer column. A set
+of types costs a tenth of a check per value. Most columns then need a single call into Arrow, and values are inspected
+one by one only if Arrow rejects the column.
 
-Some types have no Arrow type that DuckDB reads: HUGEINT and JSON travel as text and are cast by DuckDB.
+HUGEINT and JSON have no Arrow type that DuckDB reads. They are sent as text and cast by DuckDB.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from target_duckdb_arrow.types import ColumnType
 
 _HUGEINT_LIMIT = 2**127
-# Decimal exponents are unbounded: int(Decimal("1E+999999999")) would fill the memory.
+# Exponents of Decimal are unbounded: int(Decimal("1E+999999999")) would exhaust the memory.
 _MOST_INTEGER_DIGITS = 39
 
 _NUMBER_TEXT = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
@@ -66,8 +66,8 @@ class Converted(NamedTuple):
 
     Attributes:
         array: its values.
-        column_type: the type that holds them, which may be wider than the one asked for.
-        cut: whether a date-time was finer than microseconds and was cut.
+        column_type: their type, which may be wider than the requested one.
+        cut: whether a date-time was truncated to microseconds.
     """
 
     array: pa.Array
@@ -76,14 +76,14 @@ class Converted(NamedTuple):
 
 
 def convert(values: Sequence[Any], wanted: ColumnType) -> Converted:
-    """Turn values as the JSON parser gives them (numbers with a point are Decimal) into an array.
+    """Convert parsed JSON values to an array. Numbers with a point are Decimal.
 
     Args:
         values: None is NULL.
-        wanted: an integer column may come back as HUGEINT, a number column as another DECIMAL or as DOUBLE.
+        wanted: the type of the column. BIGINT may become HUGEINT, and a number type another DECIMAL or DOUBLE.
 
     Raises:
-        RefusedValueError: A value does not fit; the message shows it.
+        RefusedValueError: A value does not fit. The message describes it.
     """
     if wanted.depth:
         return _convert_lists(values, wanted)
@@ -107,14 +107,14 @@ def _convert_booleans(values: Sequence[Any]) -> Converted:
 
 
 def _array(values: Sequence[Any], wanted: Any, kind: type, name: str) -> pa.Array:
-    """Make an array of a type for which Arrow takes values of one kind only, so that no look at each is needed."""
+    """Create an array of a type for which Arrow accepts only one Python type, so that values need no check."""
     try:
         return pa.array(values, wanted)
     except (TypeError, pa.ArrowInvalid, pa.ArrowNotImplementedError):
         _refuse_others(values, (kind,), name)
         raise
-    except UnicodeEncodeError:  # only a stream map can make one; the JSON parser refuses them
-        raise RefusedValueError("a string holds half of a surrogate pair, which is not a character") from None
+    except UnicodeEncodeError:  # only from a stream map: the JSON parser rejects it
+        raise RefusedValueError("a string contains half of a surrogate pair") from None
 
 
 def _refuse_others_if(values: Sequence[Any], kinds: set[type], name: str) -> None:
@@ -145,20 +145,20 @@ def _convert_integers(values: Sequence[Any]) -> Converted:
         pass
     for value in values:
         if value is not None and not -_HUGEINT_LIMIT <= value < _HUGEINT_LIMIT:
-            raise RefusedValueError(f"{describe(value)} is beyond 128 bits, the widest integer of DuckDB")
+            raise RefusedValueError(f"{describe(value)} exceeds 128 bits, the widest integer of DuckDB")
     return Converted(pa.array([None if value is None else str(value) for value in values], pa.string()), HUGEINT)
 
 
 def _integer(value: Any) -> int | None:
-    """Accept 1.0 and 1e3, which JSON Schema counts as integers, and nothing else that is no int."""
+    """Convert a value to an integer. 1.0 and 1e3 are integers in JSON Schema."""
     if value is None or type(value) is int:
         return value
     number = _finite(value, from_text=False, name="an integer")
     if isinstance(number, Decimal):
         if not number:
-            return 0  # 0e999999999 too, whose zeros int() would write out
+            return 0  # also 0e999999999, for which int() would compute all zeros
         if number.adjusted() > _MOST_INTEGER_DIGITS:
-            raise RefusedValueError(f"{describe(value)} is beyond 128 bits, the widest integer of DuckDB")
+            raise RefusedValueError(f"{describe(value)} exceeds 128 bits, the widest integer of DuckDB")
         if number != int(number):
             raise RefusedValueError(f"{describe(value)} is not an integer")
     return int(number)
@@ -176,7 +176,7 @@ def _finite(value: Any, *, from_text: bool, name: str) -> int | Decimal:
         if isinstance(value, Decimal):
             return value
     if isinstance(value, BeyondNumber):
-        raise RefusedValueError(f"{describe(value)} is beyond every number type")
+        raise RefusedValueError(f"{describe(value)} exceeds every number type")
     raise RefusedValueError(f"{describe(value)} is not {name}")
 
 
@@ -208,7 +208,7 @@ def _decimals(values: Sequence[Any], scale: int) -> pa.Array:
 
 
 def _doubles(values: Sequence[Any]) -> pa.Array:
-    # Plus 0.0, so that minus zero is zero here as it is in a DECIMAL.
+    # Plus 0.0, because minus zero becomes zero in a DECIMAL as well.
     return pa.array([None if value is None else float(value) + 0.0 for value in values], pa.float64())
 
 
@@ -221,18 +221,18 @@ def _beyond_all(values: Sequence[Any]) -> str:
     present = [value for value in values if value is not None]
     longest = max(present, key=_length)
     return (
-        f"no number type of DuckDB holds all values digit for digit: {describe(longest)} does not fit a "
-        f"DECIMAL({PRECISION}) together with the others, and a DOUBLE would round"
+        f"no DuckDB number type holds all values exactly: {describe(longest)} does not fit in a DECIMAL({PRECISION}) "
+        "with the others, and a DOUBLE would round it"
     )
 
 
 def _convert_dates(values: Sequence[Any]) -> Converted:
     try:
         return Converted(pa.array(values, pa.string()).cast(pa.date32()), DATE)
-    except (TypeError, ValueError):  # Arrow's own errors among them
+    except (TypeError, ValueError):  # including Arrow's errors
         values = _texts(values, "a date")
     normal = [None if value is None else _date(value) for value in values]
-    return Converted(_cast_naming(values, normal, pa.date32(), "a date"), DATE)
+    return Converted(_cast_texts(values, normal, pa.date32(), "a date"), DATE)
 
 
 def _date(value: str) -> str:
@@ -245,7 +245,7 @@ def _date(value: str) -> str:
 def _convert_timestamps(values: Sequence[Any]) -> Converted:
     try:
         return Converted(pa.array(values, pa.string()).cast(_TIMESTAMP), TIMESTAMPTZ)
-    except (TypeError, ValueError):  # Arrow's own errors among them
+    except (TypeError, ValueError):  # including Arrow's errors
         values = _texts(values, "a date-time")
     normal: list[str | None] = []
     cut = False
@@ -256,11 +256,11 @@ def _convert_timestamps(values: Sequence[Any]) -> Converted:
         text, value_cut = _timestamp(value)
         normal.append(text)
         cut = cut or value_cut
-    return Converted(_cast_naming(values, normal, _TIMESTAMP, "a date-time"), TIMESTAMPTZ, cut)
+    return Converted(_cast_texts(values, normal, _TIMESTAMP, "a date-time"), TIMESTAMPTZ, cut)
 
 
 def _timestamp(value: str) -> tuple[str, bool]:
-    """Write a date-time as Arrow reads it: UTC where it has no offset, digits after the sixth cut."""
+    """Rewrite a date-time for Arrow: UTC if it has no offset, and at most six decimals."""
     match = _TIMESTAMP_TEXT.fullmatch(value)
     if match is None:
         raise RefusedValueError(f"{describe(value)} is not a date-time")
@@ -280,8 +280,8 @@ def _texts(values: Sequence[Any], name: str) -> Sequence[str | None]:
     return values
 
 
-def _cast_naming(values: Sequence[str | None], normal: Sequence[str | None], wanted: Any, name: str) -> pa.Array:
-    """Cast text, and show the value which Arrow refuses (30 February, an offset of 25 hours)."""
+def _cast_texts(values: Sequence[str | None], normal: Sequence[str | None], wanted: Any, name: str) -> pa.Array:
+    """Cast text. Describe the first value that Arrow rejects, such as 30 February or an offset of 25 hours."""
     try:
         return pa.array(normal, pa.string()).cast(wanted)
     except pa.ArrowInvalid:

@@ -1,8 +1,8 @@
-"""The database file: opened for one transaction at a time, so that several loaders can share it.
+"""The database file, opened for one transaction at a time so that several loaders can share it.
 
-DuckDB lets one process at a time open a file for writing (https://duckdb.org/docs/stable/connect/concurrency). So the
-file is held only while a batch is written, and loaders side by side take turns. DuckDB itself, in memory, is started
-once for a run (0.1 s); attaching the file to it and detaching it, checkpoint included, costs about 0.01 s.
+DuckDB lets only one process at a time open a file for writing (https://duckdb.org/docs/stable/connect/concurrency). The
+file is therefore held only while a batch is written, and parallel loaders take turns. DuckDB is started in memory once
+per run (0.1 s). Attaching and detaching the file costs about 0.01 s, checkpoint included.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CATALOG = "target_duckdb_arrow_file"
-"""What the file's database is called while it is open, whatever the name of the file."""
+"""Name of the database while the file is open, independent of the file's name."""
 
 _FIRST_WAIT = 0.05
 _LONGEST_WAIT = 1.0
-# "md:", "s3://" and the like; one letter is a Windows drive.
+# Such as "md:" and "s3://". A single letter is a Windows drive.
 _REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
-# POSIX, and the words of Windows.
+# The messages of POSIX and Windows.
 _LOCKED = re.compile(r"could not set lock|being used by another process|conflicting lock", re.IGNORECASE)
 _HOLDER = re.compile(r"\(PID \d+\)")
 _NOT_A_DATABASE = "not a valid DuckDB database"
-# DuckDB's messages quote values of a row, and names.
+# DuckDB's messages quote names and values of rows.
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _ABOUT_THE_FILE = (
     duckdb.IOException,
@@ -43,7 +43,7 @@ _ABOUT_THE_FILE = (
     duckdb.InternalException,
     duckdb.TransactionException,
 )
-# Nobody else may read the file and what lies next to it: its log, and what DuckDB moves out of memory.
+# Other users may not read the file, its log, or the data that DuckDB spills next to it.
 _PRIVATE = 0o077
 
 
@@ -51,9 +51,9 @@ class Database:
     """A DuckDB file.
 
     Args:
-        filepath: where it is; `~` is the home folder. Its folder is made when it is first opened.
+        filepath: its path; `~` is the home folder. Its folder is created when it is first opened.
         lock_timeout: seconds to wait for another process that has it open.
-        logger: told of waiting.
+        logger: logs when it waits.
 
     Raises:
         SettingError: `filepath` does not name a local file.
@@ -62,28 +62,27 @@ class Database:
     def __init__(self, filepath: str, lock_timeout: int, logger: logging.Logger) -> None:
         if not filepath.strip() or _REMOTE.match(filepath) or filepath.startswith(":"):
             raise SettingError(
-                f"Setting 'filepath' is '{filepath}': it must name a local file, such as output/warehouse.duckdb. "
-                "A database in memory would be gone at the end of the run.",
+                f"Setting 'filepath' must be a local file, such as output/warehouse.duckdb, and not '{filepath}'.",
             )
         try:
             self.path = Path(filepath).expanduser()
             is_folder = self.path.is_dir()
             if "\0" in filepath:
-                raise ValueError("a NUL in its name")  # noqa: TRY301 - as from Python 3.14 on is_dir() does
+                raise ValueError("the path contains a NUL")  # noqa: TRY301 - from Python 3.14 on is_dir() raises it
         except (OSError, RuntimeError, ValueError) as error:  # no such user, a name too long
             reason = getattr(error, "strerror", None) or error
-            raise SettingError(f"Setting 'filepath' cannot be used ({reason}): name a file.") from error
+            raise SettingError(f"Setting 'filepath' is not a usable path ({reason}). Choose a file.") from error
         if is_folder:
-            raise SettingError(f"Setting 'filepath' is '{filepath}', which is a folder: name a file in it.")
+            raise SettingError(f"Setting 'filepath' must be a file, and '{filepath}' is a folder. Choose a file in it.")
         self._lock_timeout = lock_timeout
         self._logger = logger
         self._engine: duckdb.DuckDBPyConnection | None = None
 
     @contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Open the file, commit what is done inside, close it. On an error nothing of it is kept.
+        """Open the file, begin a transaction, commit it and close the file. An error rolls it back.
 
-        The file's tables are in the catalogue named by `CATALOG`. The session's time zone is UTC.
+        The tables are in the catalogue `CATALOG`. The session's time zone is UTC.
 
         Raises:
             DatabaseError: The file cannot be opened, or DuckDB fails.
@@ -99,16 +98,16 @@ class Database:
             connection.execute("COMMIT").fetchall()
             connection.execute(f"DETACH {CATALOG}").fetchall()
         except BaseException as error:
-            # Ends DuckDB as a whole: an open transaction is rolled back, and the file let go.
+            # Shuts DuckDB down, which rolls back an open transaction and releases the file.
             connection.close()
             self._engine = None
             if not isinstance(error, duckdb.Error):
                 raise
-            cause = "a full disk, memory, rights" if is_about_the_file(error) else "how the table was made"
+            cause = "disk space, memory, permissions" if is_about_the_file(error) else "the table's definition"
             reason = _first_line(error) if is_about_the_file(error) else plain_text(error)
             raise DatabaseError(
-                f"Setting 'filepath': DuckDB failed on {self.path}: {reason}. What came before the last "
-                f"state is safe; see to the cause ({cause}) and run again from the last state.",
+                f"Setting 'filepath': DuckDB failed on {self.path}: {reason}. Everything before the last state is "
+                f"committed. Fix the cause ({cause}) and run again from the last state.",
             ) from error
 
     def _attach(self) -> duckdb.DuckDBPyConnection:
@@ -116,19 +115,20 @@ class Database:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DatabaseError(
-                f"Setting 'filepath': the folder {self.path.parent} cannot be made ({error.strerror}). Choose another.",
+                f"Setting 'filepath': the folder {self.path.parent} cannot be created ({error.strerror}). Choose "
+                "another.",
             ) from error
         if self._engine is None:
             self._engine = duckdb.connect(":memory:")
             self._engine.execute("SET TimeZone = 'UTC'").fetchall()
-            # Next to the file; for a database in memory DuckDB would choose the current folder.
+            # Next to the file. For a database in memory, DuckDB would choose the current folder.
             self._engine.execute(f"SET temp_directory = {_literal(f'{self.path}.tmp')}").fetchall()
         deadline = time.monotonic() + self._lock_timeout
         wait = _FIRST_WAIT
-        told = False
+        logged = False
         while True:
             try:
-                # The type is said, as DuckDB would fetch an extension for a file that looks like another database.
+                # With a type, because DuckDB would download an extension for a file that looks like another database.
                 self._engine.execute(f"ATTACH {_literal(str(self.path))} AS {CATALOG} (TYPE duckdb)").fetchall()
             except duckdb.Error as error:
                 text = str(error)
@@ -140,22 +140,22 @@ class Database:
                 by = f"another process{' ' + holder[0] if holder else ''}"
                 if time.monotonic() >= deadline:
                     raise DatabaseError(
-                        f"Setting 'filepath': {self.path} has been open in {by} for {self._lock_timeout} seconds. "
-                        "Close it there, or raise the setting 'lock_timeout', and run again.",
+                        f"Setting 'filepath': {self.path} is still open in {by} after {self._lock_timeout} seconds. "
+                        "Close it there or raise lock_timeout, and run again.",
                     ) from error
-                if not told:
+                if not logged:
                     self._logger.info("%s is open in %s: waiting up to %d seconds", self.path, by, self._lock_timeout)
-                    told = True
+                    logged = True
             else:
                 return self._engine
-            # Uneven waits, so that loaders side by side do not ask at the same moments.
+            # Random waits, so that parallel loaders do not retry at the same moment.
             time.sleep(min(wait, max(0.0, deadline - time.monotonic())) * random.uniform(0.5, 1))  # noqa: S311 - no secret
             wait = min(wait * 1.5, _LONGEST_WAIT)
 
     def _not_opened(self, error: duckdb.Error) -> DatabaseError:
         if _NOT_A_DATABASE in str(error):
             return DatabaseError(
-                f"Setting 'filepath': {self.path} exists and is not a DuckDB database. Name another file.",
+                f"Setting 'filepath': {self.path} is not a DuckDB database. Choose another file.",
             )
         return DatabaseError(f"Setting 'filepath': {self.path} cannot be opened: {_first_line(error)}")
 
@@ -170,13 +170,13 @@ def _private_files() -> Iterator[None]:
 
 
 def _removed_if_empty(path: Path) -> bool:
-    """Remove a file of 0 bytes, as `touch` and `mktemp` make them, so that DuckDB makes a database in its place."""
+    """Remove a file of 0 bytes, as created by `touch` and `mktemp`, so that DuckDB can create the database."""
     if os.name != "posix":
         return False
     import fcntl  # noqa: PLC0415 - absent on Windows
 
     with suppress(OSError), path.open("r+b") as file:
-        # The lock that DuckDB takes: no other loader is making a database of this very file.
+        # DuckDB's own lock: no other loader is creating its database in this file.
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         found = os.fstat(file.fileno())
         if found.st_size == 0 and os.path.samestat(found, path.stat()):
@@ -190,12 +190,12 @@ def _literal(text: str) -> str:
 
 
 def is_about_the_file(error: duckdb.Error) -> bool:
-    """Tell whether the disk, the memory or DuckDB itself is the cause, and not the table or the rows."""
+    """Return whether the disk, the memory or DuckDB is the cause, rather than the table or the rows."""
     return isinstance(error, _ABOUT_THE_FILE)
 
 
 def plain_text(error: duckdb.Error) -> str:
-    """Return what DuckDB says, without the values and names that it quotes."""
+    """Return DuckDB's message without the values and names that it quotes."""
     return _QUOTED.sub("...", _first_line(error))
 
 

@@ -1,18 +1,17 @@
-"""Which column type holds a set of numbers digit for digit.
+"""The column type that holds a set of numbers exactly.
 
 The rule, for every column of type `number`:
 
-1. DECIMAL(38, s). s is 10 at first; it grows to the decimals that the values need, up to 28, and shrinks below 10 only
-   where the whole digits need the room.
-2. Where no such DECIMAL holds every value, old and new: DOUBLE, provided that each value is what its double prints, so
-   that all its digits can be had back. Fifteen significant digits always can, and so can what was a double at its
-   source.
-3. Where that would lose a digit: a DECIMAL(38, s) with s above 28.
+1. DECIMAL(38, s). s starts at 10, grows up to 28 with the decimals of the values, and shrinks below 10 only if the
+   whole digits need the room.
+2. If no such DECIMAL holds every value, old and new: DOUBLE, if each value equals the text of its double, so that all
+   digits can be restored. This is true of up to 15 significant digits, and of values that were doubles at the source.
+3. If that would lose a digit: a DECIMAL(38, s) with s above 28.
 4. Otherwise the run stops and names the column.
 
-All of it is decided by the numbers' own digits and exponents. Arrow is only handed numbers that have exactly the
-decimals of their column, because its own rescaling reads past a table of powers of ten when it has to move the point by
-more than 38 digits (https://github.com/apache/arrow/issues/50964): wrong values, or a segmentation fault.
+Only the digits and exponents of the numbers are used. Arrow receives numbers with exactly the decimals of their column,
+because its rescaling reads past a table of powers of ten if it moves the point by more than 38 digits
+(https://github.com/apache/arrow/issues/50964): wrong values, or a segmentation fault.
 """
 
 from __future__ import annotations
@@ -29,28 +28,28 @@ PRECISION = 38
 """Digits of the widest DECIMAL of DuckDB: https://duckdb.org/docs/stable/sql/data_types/numeric"""
 
 DEFAULT_SCALE = 10
-"""Decimals of a new column: 28 whole digits are left, so that sums of money do not overflow."""
+"""Decimals of a new column. The remaining 28 whole digits keep sums of money from overflowing."""
 
-# At least 10 whole digits are kept for sums: SUM of DECIMAL(38, s) is DECIMAL(38, s) in DuckDB, and stops on overflow.
+# At least 10 whole digits remain for sums: SUM of a DECIMAL(38, s) has the same type, and fails on overflow.
 _LARGEST_USUAL_SCALE = 28
 
-# Raises where a number would lose a digit or needs more than 38.
+# Raises if a number would lose a digit or needs more than 38.
 _EXACT = Context(prec=PRECISION, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[Inexact, InvalidOperation])
 
-# Integers of more bits than this are far beyond every type here. Python does not print those of over 4,300 digits.
+# Integers with more bits exceed every type here. Python does not print integers of more than 4,300 digits.
 _LARGEST_COUNTED_BITS = 4096
 _BEYOND = 10_000
 
 
 class BeyondNumber:
-    """A number of JSON whose exponent has more than 18 digits: not even Python's Decimal holds it."""
+    """A JSON number with an exponent of more than 18 digits, which Python's Decimal cannot hold."""
 
 
 BEYOND_NUMBER = BeyondNumber()
 
 
 def parse_number(text: str) -> Decimal | BeyondNumber:
-    """Parse the text of a JSON number, whatever its exponent."""
+    """Parse the text of a JSON number with any exponent."""
     try:
         return Decimal(text)
     except InvalidOperation:
@@ -59,27 +58,27 @@ def parse_number(text: str) -> Decimal | BeyondNumber:
 
 
 def to_scale(values: Sequence[int | Decimal | None], scale: int) -> list[Decimal | None]:
-    """Write numbers with exactly `scale` decimals, as a DECIMAL(38, scale) has them.
+    """Write numbers with exactly `scale` decimals.
 
     Raises:
-        ArithmeticError: A number has more decimals that are not zero, or more than 38 digits.
+        ArithmeticError: A number has more nonzero decimals, or more than 38 digits.
     """
     quantize, quantum = _EXACT.quantize, Decimal((0, (1,), -scale))
     try:
         return list(map(quantize, values, repeat(quantum)))  # type: ignore[arg-type]
     except TypeError:
-        pass  # there is a None among them
+        pass  # a value is None
     return [None if value is None else quantize(value, quantum) for value in values]
 
 
 @dataclass(frozen=True)
 class Profile:
-    """What a set of numbers needs of a column.
+    """The digits that a set of numbers needs.
 
     Attributes:
-        whole: most digits before the point, leading zeros not counted.
-        fraction: most digits after the point, trailing zeros not counted.
-        double: whether each value is exactly what its nearest double prints.
+        whole: largest number of digits before the point, without leading zeros.
+        fraction: largest number of digits after the point, without trailing zeros.
+        double: whether each value equals the text of its nearest double.
     """
 
     whole: int = 0
@@ -94,12 +93,12 @@ class Profile:
         )
 
     def fits_scale(self, scale: int) -> bool:
-        """Tell whether a DECIMAL(38, scale) holds every value exactly."""
+        """Return whether a DECIMAL(38, scale) holds every value exactly."""
         return self.fraction <= scale and self.whole <= PRECISION - scale
 
 
 BEYOND_DECIMAL = Profile(whole=_BEYOND)
-"""A column that is DOUBLE already: it may hold anything a double may."""
+"""The profile of a DOUBLE column, which may hold any double."""
 
 
 def profile_of(values: Iterable[int | Decimal]) -> Profile:
@@ -132,7 +131,7 @@ def choose_scale(profile: Profile) -> int | None:
 
 
 def is_exact_double(value: int | Decimal) -> bool:
-    """Tell whether the double nearest to the value prints as the value, so that no digit is lost in it."""
+    """Return whether the nearest double has the value as its text, so that no digit is lost."""
     try:
         return Decimal(repr(float(value))) == value
     except OverflowError:
@@ -140,7 +139,7 @@ def is_exact_double(value: int | Decimal) -> bool:
 
 
 def _digits(value: int | Decimal) -> tuple[int, int]:
-    """Count the digits before and after the point, zeros at either end left out."""
+    """Count the digits before and after the point, without zeros at either end."""
     if isinstance(value, int):
         if value.bit_length() > _LARGEST_COUNTED_BITS:
             return _BEYOND, 0
@@ -149,7 +148,7 @@ def _digits(value: int | Decimal) -> tuple[int, int]:
     text = "".join(map(str, digits)).lstrip("0")
     if not text:
         return 0, 0
-    # Not Decimal.normalize(): it rounds to the 28 digits of the default context.
+    # Not Decimal.normalize(), which rounds to the 28 digits of the default context.
     stripped = text.rstrip("0")
     places = int(exponent) + len(text) - len(stripped)
     return max(0, len(stripped) + places), max(0, -places)

@@ -1,7 +1,7 @@
-"""Errors that end a run, each in one line: which setting or stream, what is wrong, what to do.
+"""Errors that end a run. Each is one line: the setting or stream, the problem, and the remedy.
 
-No message quotes a value of a record, because records may hold personal data: a value is described by its JSON type,
-its length and its shape, and the number of its line in the input leads to it.
+No message quotes a value of a record, because records may contain personal data. A value is described by its JSON type,
+length and shape, and is found by the number of its line in the input.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MOST_COUNTED_BITS = 4096
 
 
 class LoadError(Exception):
-    """A foreseeable end of a run. Its text is one line for the user; nothing after the last commit was written."""
+    """An expected failure. Its text is one line for the user. Nothing after the last commit was written."""
 
 
 class SettingError(LoadError):
@@ -29,11 +29,11 @@ class SettingError(LoadError):
 
 
 class DatabaseError(LoadError):
-    """DuckDB or the file system refused: the file is locked, damaged, not writable, or the disk is full."""
+    """A failure of DuckDB or the file system: the file is locked, damaged or not writable, or the disk is full."""
 
 
 class SchemaError(LoadError):
-    """A schema which the table cannot follow."""
+    """A schema that the table cannot follow."""
 
 
 class RecordError(LoadError):
@@ -45,11 +45,11 @@ class InputError(LoadError, InvalidInputLine):
 
 
 class UnfinishedError(LoadError):
-    """An input that ended before the tap had finished."""
+    """An input that ended before the tap finished."""
 
 
 class UnknownStreamError(LoadError, RecordsWithoutSchemaException):
-    """A message about a stream that has had no SCHEMA message."""
+    """A message that precedes the SCHEMA message of its stream."""
 
 
 class MissingKeyError(RecordError, MissingKeyPropertiesError):
@@ -61,9 +61,9 @@ class RefusedValueError(ValueError):
 
 
 def describe(value: object) -> str:
-    """Describe a value without its content: its JSON type and its size; of a short string its shape too.
+    """Describe a value by its JSON type and size, and a short string by its shape as well.
 
-    In a shape every letter is an `a` and every digit a `9`: `99.99.9999` shows which form a date has.
+    In a shape, every letter is an `a` and every digit a `9`: `99.99.9999` shows the format of a date.
     """
     if isinstance(value, str):
         return f"a string of {_count(len(value), 'character')}{_shape(value)}"
@@ -77,7 +77,7 @@ def describe(value: object) -> str:
 
 
 def broken_rule(error: InvalidRecord) -> str:
-    """Name the property and the rule that a record breaks; jsonschema's own message quotes the value."""
+    """Name the property and the rule that a record breaks. jsonschema's own message quotes the value."""
     cause = error.__cause__
     rule, limit = getattr(cause, "validator", None), getattr(cause, "validator_value", None)
     if rule is None:
@@ -87,13 +87,13 @@ def broken_rule(error: InvalidRecord) -> str:
 
 
 def shorten(name: object) -> str:
-    """Quote a name from the input: on one line, cut to 60 characters."""
+    """Quote a name from the input, on one line and cut to 60 characters."""
     text = " ".join(str(name).split())
     return f"'{text}'" if len(text) <= _LONGEST_NAME else f"'{text[:_LONGEST_NAME]}...'"
 
 
 def one_line(error: BaseException) -> str:
-    """Write an error on one line, without a full stop at its end."""
+    """Format an error on one line, without a final full stop."""
     return " ".join(str(error).split()).rstrip(".") or type(error).__name__
 
 

@@ -1,7 +1,7 @@
-"""What singer-sdk's flattening needs so that no property is dropped: schemas in its own form, and records to match.
+"""Schemas and records in a form from which singer-sdk's flattening drops no property.
 
-singer-sdk 0.54 drops a property of `anyOf` or `oneOf` whose first branch is not a string, array or object, declares one
-without a type a string, and does not turn its values into one.
+singer-sdk 0.54 drops a property with `anyOf` or `oneOf` if the first branch is not a string, array or object. It
+declares a property without a type as a string, and does not convert its values.
 """
 
 from __future__ import annotations
@@ -9,21 +9,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from singer_sdk.helpers._flattening import flatten_key
+
+from target_duckdb_arrow.sdk import flatten_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from singer_sdk.helpers._flattening import FlatteningOptions
+    from target_duckdb_arrow.sdk import FlatteningOptions
 
-# Of several types, none of which is an object or array that singer-sdk would make text of: a column of JSON.
+# Several types, which make a column of JSON. Not object or array, which singer-sdk would convert to text.
 _ANY = {"type": ["boolean", "integer", "number", "string", "null"]}
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 def plain_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Write a schema so that each property has one list of types, and no `anyOf` or `oneOf`."""
+    """Rewrite a schema so that each property has one list of types, without `anyOf` and `oneOf`."""
     properties = schema.get("properties")
     if not isinstance(properties, dict):
         return dict(schema)
@@ -48,7 +49,7 @@ def _plain_property(definition: Any) -> dict[str, Any]:
 
 
 def _branches(definition: dict[str, Any]) -> list[dict[str, Any]]:
-    """Write out the alternatives of a property; as for its column, what stands next to `anyOf` holds for each."""
+    """List the alternatives of a property. Keywords next to `anyOf` apply to each of them."""
     for word in ("anyOf", "oneOf"):
         if isinstance(definition.get(word), list) and definition[word]:
             rest = {key: value for key, value in definition.items() if key not in {"anyOf", "oneOf"}}
@@ -58,7 +59,7 @@ def _branches(definition: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _types(branch: Mapping[str, Any]) -> list[str]:
-    """Return the types of a branch; of one without types, or with types that are none, a name that is not one."""
+    """Return the types of a branch, or `any` if it has no valid ones."""
     names = branch.get("type")
     names = [names] if isinstance(names, str) else names
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
@@ -70,11 +71,11 @@ def record_flattener(
     schema: Mapping[str, Any],
     options: FlatteningOptions,
 ) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """Make the function that flattens the records of a stream.
+    """Create the function that flattens the records of a stream.
 
     Args:
-        schema: the stream's schema as singer-sdk flattened it.
-        options: how deep, and how names are joined.
+        schema: the stream's schema, flattened by singer-sdk.
+        options: the depth, and how names are joined.
     """
     properties = schema["properties"]
     texts = {name for name, one in properties.items() if set(_types(one)) <= {"string", "null"}}

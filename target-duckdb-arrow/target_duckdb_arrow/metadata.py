@@ -1,4 +1,4 @@
-"""The columns that the Singer SDK calls record metadata.
+"""The record metadata columns of the Singer SDK.
 
 https://sdk.meltano.com/en/latest/implementation/record_metadata.html
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 DELETED_AT = "_sdc_deleted_at"
-"""Column that marks a row as deleted at its source."""
+"""Column that marks a row as deleted at the source."""
 
 _MOMENT = {"type": ["null", "string"], "format": "date-time"}
 _INTEGER = {"type": ["null", "integer"]}

@@ -1,4 +1,4 @@
-"""Names: which table a stream goes to, and which names of columns DuckDB can tell apart."""
+"""The table of a stream, and which column names DuckDB can tell apart."""
 
 from __future__ import annotations
 
@@ -11,52 +11,51 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _DEFAULT_SCHEMA = "main"
-# Schemas of DuckDB itself, in which nothing can be made.
+# DuckDB's own schemas, in which tables cannot be created.
 _RESERVED = frozenset({"information_schema", "pg_catalog"})
 
 
 def table_name(stream: str, default_schema: str | None) -> TableName:
-    """Name the table of a stream, as singer-sdk's SQL targets do, but with names left as they are.
+    """Name the table of a stream, as singer-sdk's SQL targets do, but keep the names unchanged.
 
-    The table is what follows the last hyphen of the stream's name. The schema is `default_target_schema`; without it,
-    what stands before that hyphen in `schema-table` and `database-schema-table`, else `main`.
+    The table is named by the part after the last hyphen of the stream's name. The schema is `default_target_schema`,
+    or else the part before that hyphen in `schema-table` and `database-schema-table`, or else `main`.
 
     Raises:
-        SchemaError: The schema is DuckDB's own, or a name has a NUL in it.
+        SchemaError: The schema is reserved by DuckDB, or a name contains a NUL.
     """
     parts = stream.split("-")
     schema = default_schema or (parts[-2] if len(parts) in {2, 3} and parts[-2] else _DEFAULT_SCHEMA)
     table = parts[-1] or stream
     if fold(schema) in _RESERVED:
         raise SchemaError(
-            f"Stream '{stream}' would go to the schema '{schema}', which is DuckDB's own. Set default_target_schema to "
-            "another.",
+            f"Stream '{stream}': the schema '{schema}' is reserved by DuckDB. Set default_target_schema to another.",
         )
     if "\0" in schema or "\0" in table:
-        raise SchemaError(f"Stream {stream!r} would go to a schema or table with a NUL in its name. Rename it.")
+        raise SchemaError(f"Stream {stream!r}: the name of its schema or table contains a NUL. Rename it.")
     return TableName(schema, table)
 
 
 def check_names(stream: str, names: Iterable[str], keys: Sequence[str]) -> None:
-    """Refuse what cannot be a table's columns.
+    """Check that properties can be columns of one table.
 
     Raises:
-        SchemaError: A property has no name, two differ by case only, or a key is no property.
+        SchemaError: A name is empty, two differ only by case, or a key is not a property.
     """
     seen: dict[str, str] = {}
     for name in names:
         if not name or "\0" in name:
             raise SchemaError(
-                f"Stream '{stream}' has a property without a name, or with a NUL in it ({name!r}). Deselect it.",
+                f"Stream '{stream}': a property name is empty or contains a NUL ({name!r}). Deselect it.",
             )
         if fold(name) in seen:
             raise SchemaError(
-                f"Stream '{stream}' has the properties '{seen[fold(name)]}' and '{name}'. DuckDB's column names "
-                "ignore the case of ASCII letters: deselect one, or rename it by a stream map.",
+                f"Stream '{stream}': the properties '{seen[fold(name)]}' and '{name}' differ only by case, which "
+                "DuckDB ignores in column names. Deselect one, or rename it with a stream map.",
             )
         seen[fold(name)] = name
     for key in keys:
         if key not in seen.values():
             raise SchemaError(
-                f"Stream '{stream}': its key '{key}' is not a property of its schema. Select that property in the tap.",
+                f"Stream '{stream}': the key property '{key}' is not in the schema. Select it in the tap.",
             )

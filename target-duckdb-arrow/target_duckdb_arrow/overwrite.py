@@ -1,8 +1,8 @@
-"""Overwriting: the evidence in an input that the tap finished a stream, and the exchange of tables.
+"""Overwriting: evidence that the tap finished a stream, and the replacement of tables.
 
-The end of the input proves nothing: where a tap fails, Meltano and shells close the pipe as they do after a success. A
-STATE after the last record of a stream shows that the tap was still at work then. A tap that fails between a STATE and
-its next record cannot be recognised; for that case the replaced table is kept.
+The end of the input proves nothing, because Meltano and shells close the pipe of a failed tap as they do after success.
+A STATE after the last record of a stream shows that the tap was still running then. A tap that fails between a STATE
+and its next record cannot be recognised: for that case the replaced table is kept.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from target_duckdb_arrow.sinks import DuckDBSink
 
 STAGED_SUFFIX = "__target_duckdb_arrow_new"
-"""What the name of a table gets while its successor is written."""
+"""Suffix of the table that is written to replace another."""
 
 REPLACED_SUFFIX = "__target_duckdb_arrow_previous"
-"""What the name of a table that was replaced gets."""
+"""Suffix of a replaced table."""
 
 _DATES = frozenset({"date", "date-time"})
 
 
 class Evidence:
-    """What the messages of one input show."""
+    """Evidence in the messages of one input."""
 
     def __init__(self) -> None:
         self._begun: set[str] = set()
@@ -41,19 +41,19 @@ class Evidence:
         """Line of the last SCHEMA or RECORD of each stream."""
 
     def note_state(self, value: dict[str, Any], line: int) -> None:
-        """Take in a STATE."""
+        """Record a STATE message."""
         if not self.last_lines:
-            # singer-sdk writes the state that a run resumes from before any SCHEMA; a full refresh has none.
+            # singer-sdk writes the state from which a run resumes before any SCHEMA. A full refresh has none.
             self._first = value
         self._latest = value
         self.state_line = line
 
     def resumed(self, stream: str, bookmark_properties: Iterable[str] | None, schema: Mapping[str, Any]) -> bool:
-        """Tell whether the input began with a state that has a bookmark of the stream.
+        """Return whether the input began with a state that has a bookmark of the stream.
 
         Args:
             stream: its name in the tap.
-            bookmark_properties: as its SCHEMA message names them; without any, dates among its properties count.
+            bookmark_properties: those of its SCHEMA message. Without any, its properties with dates are used.
             schema: its JSON Schema.
         """
         names = list(bookmark_properties or ())
@@ -64,16 +64,16 @@ class Evidence:
         return _holds_value(_bookmark(self._first, stream), ("replication_key_value", *names))
 
     def has_bookmark(self, stream: str) -> bool:
-        """Tell whether the tap keeps a bookmark for the stream, so that its next run would read new rows only."""
+        """Return whether the tap keeps a bookmark for the stream, so that its next run would read only new rows."""
         return bool(_bookmark(self._latest, stream))
 
     def finished(self, stream: str) -> bool:
-        """Tell whether a STATE followed the stream's last record, and does not say that the stream is under way."""
+        """Return whether a STATE followed the stream's last record and does not mark the stream as unfinished."""
         if self.last_lines.get(stream, 0) > self.state_line or self._latest.get("currently_syncing") == stream:
             return False
         bookmark = _bookmark(self._latest, stream)
         parts = [bookmark, *_partitions(bookmark)]
-        # singer-sdk keeps them while it reads a stream that is not sorted, and removes them at its end.
+        # singer-sdk keeps them while it reads an unsorted stream, and removes them at the end.
         return not any(isinstance(part, dict) and part.get("progress_markers") for part in parts)
 
 
@@ -102,17 +102,17 @@ def replace_tables(
     *,
     without_state: bool,
 ) -> tuple[str, UnfinishedError | None]:
-    """Put the new tables of finished streams in the place of the old ones, and drop those of the others.
+    """Replace the old tables of finished streams with the new ones, and drop the new tables of other streams.
 
     Args:
         connection: open, with a transaction begun.
         sinks: one for each table that was written.
-        evidence: what the input showed.
-        without_state: whether an input without any STATE replaces tables too.
+        evidence: evidence of the input.
+        without_state: whether an input without any STATE replaces tables as well.
 
     Returns:
-        A warning about tables of streams with bookmarks, or an empty text; and the error of a run that did not finish
-        its streams, to be raised when the transaction is committed.
+        A warning about tables of streams with bookmarks, or an empty string; and the error about unfinished streams, to
+        be raised after the commit.
     """
     replaced, unfinished = [], []
     for sink in sinks:
@@ -123,11 +123,11 @@ def replace_tables(
             continue
         old, new = TableLoader(connection, sink.destination, stream).replace_with(sink.staged, sink.replaced)
         if old and evidence.has_bookmark(stream):
-            replaced.append(f"{sink.destination} ({old:,} rows by {new:,})")
+            replaced.append(f"{sink.destination} ({old:,} rows with {new:,})")
     warning = (
-        f"load_method overwrite replaced {', '.join(replaced)}. If the tap resumed from a state, older rows are "
-        "missing now: run again with `meltano run --full-refresh`. The replaced tables are kept, with "
-        f"{REPLACED_SUFFIX} added to their names"
+        f"load_method overwrite replaced {', '.join(replaced)}. If the tap resumed from a state, older rows are now "
+        "missing: run again with `meltano run --full-refresh`. The replaced tables are kept with the suffix "
+        f"{REPLACED_SUFFIX}"
     )
     return warning if replaced else "", _unfinished(unfinished, evidence) if unfinished else None
 
@@ -135,11 +135,11 @@ def replace_tables(
 def _unfinished(streams: list[str], evidence: Evidence) -> UnfinishedError:
     if evidence.state_line:
         reason = "the input ended without a STATE after the last record, so the tap may have failed"
-        advice = "See what the tap reports, and run again"
+        advice = "Check the tap's log and run again"
     else:
-        reason = "the input has no STATE, so nothing shows that the tap finished"
-        advice = "See what the tap reports; if it never sends STATE, set overwrite_without_state"
+        reason = "the input contains no STATE, so the tap may have failed"
+        advice = "Check the tap's log. If it never sends STATE, set overwrite_without_state"
     return UnfinishedError(
-        f"{'Streams' if len(streams) > 1 else 'Stream'} {', '.join(streams)}: {reason}. With load_method overwrite the "
-        f"table stays as it was. {advice}.",
+        f"{'Streams' if len(streams) > 1 else 'Stream'} {', '.join(streams)}: {reason}. load_method overwrite left "
+        f"the table unchanged. {advice}.",
     )

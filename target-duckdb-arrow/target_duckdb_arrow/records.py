@@ -1,7 +1,8 @@
-"""Singer lines: reading them fast, and records straight into rows of a stream's columns.
+"""Reading Singer messages, and decoding records into rows.
 
-A line is read in two steps: its envelope first, with the record left as bytes, then the record by a decoder compiled
-for its stream. Numbers with a point or an exponent become Decimal, integers stay of any size: no digit is lost.
+A line is read in two steps: first its envelope, which leaves the record as bytes, then the record, with a decoder
+compiled for its stream. Numbers with a point or an exponent become Decimal, and integers may have any size, so no digit
+is lost.
 """
 
 from __future__ import annotations
@@ -21,16 +22,16 @@ from target_duckdb_arrow.errors import InputError, RecordError, describe, one_li
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-# Records with ever new unknown properties would compile a decoder for each; past this many they are parsed into dicts.
+# Each unknown property compiles a new decoder. Beyond this number, records are parsed into dicts.
 _MOST_COMPILED = 50
-# Names of unknown properties that are remembered, so that a tap which uses ids as names does not fill the memory.
+# Unknown properties that are remembered. A tap that uses ids as names must not fill the memory.
 _MOST_REMEMBERED = 10_000
-# Unknown properties that get a line of their own, and names in the line about the rest.
+# Unknown properties that are logged one per line, and the limit of names in the line for the rest.
 _MOST_NAMED = 20
 _MOST_LISTED = 100
-# What msgspec refuses in the name of a field.
+# Characters that msgspec rejects in field names.
 _NOT_COMPILED = re.compile(r'["\\\x00-\x1f]')
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff", b"{\x00", b"\x00{")
@@ -38,12 +39,12 @@ _SURROGATE = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F][0-9a-fA-F]{2}",
 )
 _NOT_FINITE = re.compile(rb"[:,\[]\s*-?(?:NaN|Infinity)\b")
-# What a parser raises on text that is not JSON, on nesting beyond Python's limit, and on exponents of over 18 digits.
+# Errors on invalid JSON, on nesting beyond Python's limit, and on exponents of more than 18 digits.
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class Message(TypedDict, total=False):
-    """The envelope of any Singer message. What belongs to streams and users stays text until it is needed."""
+    """The envelope of any Singer message. Schemas, records and states stay unparsed."""
 
     type: str
     stream: str
@@ -56,9 +57,8 @@ class Message(TypedDict, total=False):
     time_extracted: str | None
 
 
-# A TypedDict is a dict.
-_decode_message: Callable[[bytes | str], dict[str, Any]] = msgspec.json.Decoder(Message).decode  # type: ignore[assignment]
-# Decimal itself is the faster hook, and fails on exponents of more than 18 digits only.
+_decode_message = msgspec.json.Decoder(Message).decode
+# Decimal is the faster hook, and fails only on exponents of more than 18 digits.
 _decode_json = msgspec.json.Decoder(float_hook=Decimal).decode
 _decode_any_number = msgspec.json.Decoder(float_hook=parse_number).decode
 
@@ -68,10 +68,10 @@ def decode_json(text: bytes | msgspec.Raw, part: str) -> Any:
 
     Args:
         text: the part.
-        part: what it is and where, for messages.
+        part: its name and line, for messages.
 
     Raises:
-        InputError: It is not JSON, which shows only now for a part that was left as text.
+        InputError: It is not valid JSON.
     """
     try:
         return _parse(text)
@@ -87,25 +87,23 @@ def _parse(text: bytes | msgspec.Raw) -> Any:
 
 
 def explain(line: bytes, error: Exception) -> str:
-    """Say why text is not JSON that can be read, without quoting it."""
+    """Explain why text cannot be read as JSON, without quoting it."""
     if isinstance(error, RecursionError):
-        return f"it is nested more than about {sys.getrecursionlimit():,} levels deep"
+        return f"it is nested deeper than about {sys.getrecursionlimit():,} levels"
     if isinstance(error, UnicodeDecodeError) and not line.startswith(_UTF_16):
-        return f"it is not UTF-8 text (byte {len(line) - len(_after_text(line)):,})"
+        return f"it is not valid UTF-8 (byte {len(line) - len(_after_text(line)):,})"
     if found := _SURROGATE.search(line):
-        return f"half of a surrogate pair (byte {found.start():,}) is not a character"
+        return f"it contains half of a surrogate pair (byte {found.start():,})"
     reasons = {
-        "it is UTF-16 text, and Singer messages are UTF-8": line.startswith(_UTF_16),
+        "it is UTF-16, and Singer messages are UTF-8": line.startswith(_UTF_16),
         "NaN and Infinity are not JSON": _NOT_FINITE.search(line),
-        f"it ends in the middle, after {len(line.rstrip()):,} bytes; the tap may have been stopped there": (
-            "truncated" in str(error)
-        ),
+        f"it is cut off after {len(line.rstrip()):,} bytes; the tap may have been stopped": ("truncated" in str(error)),
     }
     return next((reason for reason, applies in reasons.items() if applies), one_line(error))
 
 
 def _after_text(line: bytes) -> bytes:
-    """Return a line from its first byte that is not UTF-8 on; msgspec counts from the start of a string."""
+    """Return the rest of a line from its first invalid byte. msgspec counts from the start of a string instead."""
     try:
         line.decode()
     except UnicodeDecodeError as error:
@@ -114,13 +112,21 @@ def _after_text(line: bytes) -> bytes:
 
 
 class LineReader(GenericSingerReader[bytes]):
-    """Reads Singer messages, passing records on unparsed.
+    """Reads Singer messages and passes each to the handler of its type.
+
+    The SDK passes its own callbacks, which are private methods of the target. They are not used.
+
+    Args:
+        handlers: a function for each type of message.
 
     Attributes:
-        line: number of the line being read, by which a user finds it in the tap's output.
+        line: number of the line being read, counted from 1.
     """
 
-    line = 0
+    def __init__(self, handlers: Mapping[str, Callable[[Message], None]]) -> None:
+        super().__init__()
+        self.line = 0
+        self._handlers = handlers
 
     @property
     @override
@@ -135,53 +141,52 @@ class LineReader(GenericSingerReader[bytes]):
         file_input: IO[Any] | None,
         callbacks: dict[str, Callable[[dict[str, Any]], None]],
     ) -> Counter[str]:
-        """Hand each message to the callback of its type.
+        """Read all messages and count them by type.
 
         Raises:
             InputError: A line is not a Singer message.
         """
         source: IO[Any] = file_input or self.default_input
-        counts = dict.fromkeys(callbacks, 0)
-        decode = _decode_message  # not by way of a method, for each line
+        handlers = self._handlers
+        counts = dict.fromkeys(handlers, 0)
         for number, line in enumerate(getattr(source, "buffer", source), 1):
             self.line = number
             try:
-                message = decode(line)
+                message = _decode_message(line)
             except _UNREADABLE as error:
                 if not line.strip():
                     continue
                 message = self._read_oddity(line, error)
             kind = message.get("type", "")
-            callback = callbacks.get(kind)
-            if callback is None:
+            handler = handlers.get(kind)
+            if handler is None:
                 raise InputError(
                     f"Line {number:,} of the input has the unknown message type {shorten(kind)}. Check the tap.",
                 )
-            callback(message)
+            handler(message)
             counts[kind] += 1
         return Counter(counts)
 
-    def _read_oddity(self, line: bytes | str, error: Exception) -> dict[str, Any]:
-        """Read a first line that begins with a byte order mark; refuse everything else."""
+    def _read_oddity(self, line: bytes | str, error: Exception) -> Message:
+        """Read a first line that begins with a byte order mark. Reject everything else."""
         text = line.encode("utf-8", "surrogatepass") if isinstance(line, str) else line
         if self.line == 1 and text.startswith(_BYTE_ORDER_MARK):
             text = text.removeprefix(_BYTE_ORDER_MARK)
             try:
-                return self.deserialize_json(text)
+                return _decode_message(text)
             except _UNREADABLE as another:
                 error = another
         raise InputError(
-            f"Line {self.line:,} of the input is not a Singer message: {explain(text, error)}. Check what the tap "
-            "writes.",
+            f"Line {self.line:,} of the input is not a Singer message: {explain(text, error)}. Check the tap's output.",
         ) from error
 
     @override
     def deserialize_json(self, line: bytes) -> dict[str, Any]:
-        return _decode_message(line)
+        return dict(_decode_message(line))
 
 
 class UnknownProperties:
-    """Names, each once, the properties of records that the schema does not name.
+    """Logs each property that records have and the schema has not, once.
 
     Args:
         stream: its name, for messages.
@@ -195,24 +200,24 @@ class UnknownProperties:
         self._named = 0
 
     def add(self, name: str) -> None:
-        """Take in a name; the first ones get a line each."""
+        """Add a name. The first names are logged in a line each."""
         self.names.append(name)
         if len(self.names) <= _MOST_NAMED:
             self._named += 1
             self._logger.warning(
-                "Stream %s: the schema does not name the property %s of the records; it is not loaded",
+                "Stream %s: property %s is not in the schema and is not loaded",
                 shorten(self._stream),
                 shorten(name),
             )
 
     def name_rest(self) -> None:
-        """Name in one line those that have had no line."""
+        """Log the remaining names in one line."""
         rest = self.names[self._named :]
         if not rest:
             return
         self._named = len(self.names)
         self._logger.warning(
-            "Stream %s: the schema does not name %d more properties of the records; they are not loaded: %s%s",
+            "Stream %s: %d more properties are not in the schema and are not loaded: %s%s",
             shorten(self._stream),
             len(rest),
             ", ".join(map(shorten, rest[:_MOST_LISTED])),
@@ -234,7 +239,7 @@ class RecordDecoder:
         self._names = list(names)
         self.unknown = UnknownProperties(stream, logger)
         self._known = set(names)
-        # None: the names cannot be compiled, and records are parsed into dicts.
+        # None if the names cannot be compiled: records are then parsed into dicts.
         self._decode: Callable[[msgspec.Raw], Any] | None = None
         self._compile()
 
@@ -243,7 +248,7 @@ class RecordDecoder:
         if len(self.unknown.names) > _MOST_COMPILED or any(map(_NOT_COMPILED.search, fields)):
             self._decode = None
             return
-        # Fields are numbered, as a property may be called anything. `gc=False`: rows of parsed JSON have no cycles.
+        # Fields are numbered because a property may have any name. `gc=False`: rows of parsed JSON have no cycles.
         row_type = msgspec.defstruct(
             "Row",
             [(f"f{index}", Any, None) for index in range(len(fields))],
@@ -254,7 +259,11 @@ class RecordDecoder:
         self._decode = msgspec.json.Decoder(row_type, float_hook=Decimal).decode
 
     def decode(self, record: msgspec.Raw, line: int) -> tuple[Any, ...]:
-        """Parse one record, which stands in a line of the input.
+        """Parse one record.
+
+        Args:
+            record: its JSON.
+            line: number of its line in the input.
 
         Returns:
             The values in the order of the names; None for a property that is null or missing.
@@ -277,13 +286,13 @@ class RecordDecoder:
         except _UNREADABLE as error:
             raise self._refusal(line, explain(bytes(record), error)) from error
         if not isinstance(content, dict):
-            raise self._refusal(line, f"it is {describe(content)} instead of an object")
+            raise self._refusal(line, f"it is {describe(content)}, not an object")
         if self.note_unknown(content):
             self._compile()
         return tuple(map(content.get, self._names))
 
     def note_unknown(self, content: dict[str, Any]) -> bool:
-        """Report each property that the schema does not name, once; return whether there was a new one."""
+        """Log properties that are not in the schema, each once. Return whether one was new."""
         new = [name for name in content if name not in self._known][: _MOST_REMEMBERED - len(self.unknown.names)]
         for name in new:
             self._known.add(name)

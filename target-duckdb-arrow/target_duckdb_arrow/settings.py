@@ -1,4 +1,4 @@
-"""The settings, and reading them from files and the environment: refused in one line where they cannot be read."""
+"""The settings, and how they are read from files and the environment."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 ENVIRONMENT = "ENV"
-"""What stands for the environment in `--config`."""
+"""The value of `--config` that means the environment."""
+
+VARIABLE_PREFIX = "TARGET_DUCKDB_ARROW_"
+"""Prefix of the environment variables."""
 
 CONFIG: dict[str, Any] = th.PropertiesList(
     th.Property(
@@ -24,15 +27,14 @@ CONFIG: dict[str, Any] = th.PropertiesList(
         th.StringType(min_length=1),
         required=True,
         title="File",
-        description="The DuckDB database file. It and its folder are made if they are not there.",
+        description="The DuckDB database file. It and its folder are created if missing.",
     ),
     th.Property(
         "default_target_schema",
         th.StringType,
         title="Schema",
         description=(
-            "Schema of DuckDB to load into. Without it streams named `schema-table` go to that schema, "
-            "others to `main`."
+            "DuckDB schema to load into. Without it, streams named `schema-table` go to that schema, others to `main`."
         ),
     ),
     th.Property(
@@ -42,9 +44,9 @@ CONFIG: dict[str, Any] = th.PropertiesList(
         allowed_values=["upsert", "append-only", "overwrite"],
         title="Load method",
         description=(
-            "`upsert` replaces rows of the same key, and appends streams without a key; `append-only` appends "
-            "all; `overwrite` replaces each table at the end of a run, if a STATE followed the stream's last "
-            "record, and keeps the replaced one until the next run. Use it with `meltano run --full-refresh`."
+            "`upsert` replaces rows with the same key, and appends streams without a key. `append-only` appends all "
+            "rows. `overwrite` replaces each table at the end of a run if a STATE followed the stream's last record, "
+            "and keeps the replaced table until the next run. Use it with `meltano run --full-refresh`."
         ),
     ),
     th.Property(
@@ -53,8 +55,8 @@ CONFIG: dict[str, Any] = th.PropertiesList(
         default=False,
         title="Overwrite without STATE",
         description=(
-            "Whether `overwrite` also replaces tables when the whole input has no STATE, for taps that never send "
-            "one. A tap that failed cannot be recognised then."
+            "Let `overwrite` replace tables even if the input contains no STATE, for taps that never send one. "
+            "A failed tap is then not recognised."
         ),
     ),
     th.Property(
@@ -62,7 +64,7 @@ CONFIG: dict[str, Any] = th.PropertiesList(
         th.BooleanType,
         default=False,
         title="Record metadata",
-        description="Whether to add the `_sdc_` columns of the Singer SDK.",
+        description="Add the `_sdc_` columns of the Singer SDK.",
     ),
     th.Property(
         "hard_delete",
@@ -70,9 +72,8 @@ CONFIG: dict[str, Any] = th.PropertiesList(
         default=False,
         title="Hard delete",
         description=(
-            "Whether ACTIVATE_VERSION deletes rows of older versions, and a record with `_sdc_deleted_at` the row "
-            "of its key. Otherwise ACTIVATE_VERSION sets `_sdc_deleted_at`, where record metadata is on. Adds the "
-            "`_sdc_` columns."
+            "Delete rows of older versions on ACTIVATE_VERSION, and the row of a record that has `_sdc_deleted_at`. "
+            "Without it, ACTIVATE_VERSION sets `_sdc_deleted_at` if record metadata is on. Adds the `_sdc_` columns."
         ),
     ),
     th.Property(
@@ -80,14 +81,14 @@ CONFIG: dict[str, Any] = th.PropertiesList(
         th.IntegerType(minimum=1),
         default=100_000,
         title="Rows per batch",
-        description="A batch is written once a stream has this many records waiting.",
+        description="Write a batch once a stream has this many records waiting.",
     ),
     th.Property(
         "max_batch_bytes",
         th.IntegerType(minimum=1),
         default=64 * 1024 * 1024,
         title="Bytes per batch",
-        description="A batch is written once the records waiting, of all streams, are this many bytes of JSON.",
+        description="Write a batch once the waiting records of all streams are this many bytes of JSON.",
     ),
     th.Property(
         "lock_timeout",
@@ -102,50 +103,52 @@ CONFIG: dict[str, Any] = th.PropertiesList(
         default=False,
         title="Validate records",
         description=(
-            "Whether to check each record against its JSON Schema too, several times slower. Values that do not "
-            "fit their column are refused in any case."
+            "Validate each record against its JSON Schema, which is several times slower. Values that do not fit their "
+            "column are always rejected."
         ),
     ),
 ).to_dict()
-"""JSON Schema of the loader's own settings; those of stream maps and flattening are the SDK's."""
+"""JSON Schema of the loader's own settings. The SDK adds those of stream maps and flattening."""
 
 _WORDS = {
     **dict.fromkeys(("true", "t", "yes", "y", "on", "1"), True),
     **dict.fromkeys(("false", "f", "no", "n", "off", "0"), False),
 }
-# Read by singer-sdk, and not settings.
+# Variables that singer-sdk reads and that are not settings.
 _NOT_SETTINGS = frozenset({"LOGLEVEL"})
 
 
 def read_files(paths: Iterable[str]) -> dict[str, Any]:
-    """Read files of settings; later ones override earlier ones.
+    """Read files of settings. Later files override earlier ones.
 
     Raises:
-        SettingError: A file cannot be read, or is not a JSON object.
+        SettingError: A file cannot be read or is not a JSON object.
     """
     settings: dict[str, Any] = {}
     for path in paths:
         try:
             content = json.loads(Path(path).read_bytes())
         except OSError as error:
-            raise SettingError(f"Option --config {path}: {error.strerror}. Name a file with a JSON object.") from error
+            raise SettingError(
+                f"Option --config {path}: {error.strerror}. Choose a file with a JSON object."
+            ) from error
         except (ValueError, RecursionError) as error:  # a path with a NUL too
             reason = one_line(error) if isinstance(error, json.JSONDecodeError) else type(error).__name__
             raise SettingError(
-                f"Option --config {path}: not JSON ({reason}). Name a file with a JSON object."
+                f"Option --config {path}: not JSON ({reason}). Choose a file with a JSON object."
             ) from error
         if not isinstance(content, dict):
-            raise SettingError(f"Option --config {path}: not a JSON object. Name a file with a JSON object.")
+            raise SettingError(f"Option --config {path}: not a JSON object. Choose a file with a JSON object.")
         settings |= content
     return settings
 
 
 def read_environment(properties: Mapping[str, Mapping[str, Any]], prefix: str) -> dict[str, Any]:
-    """Read settings from environment variables. An empty variable is not set, and no other file is looked at.
+    """Read settings from environment variables. An empty variable counts as not set.
 
     Args:
         properties: JSON Schemas of the settings.
-        prefix: what the variables begin with.
+        prefix: prefix of the variables.
 
     Raises:
         SettingError: A variable cannot be read.
@@ -178,7 +181,7 @@ def _parse(text: str, types: str | list[str]) -> Any:
         try:
             return json.loads(text)
         except ValueError:
-            raise ValueError("its value is not JSON") from None
+            raise ValueError("the value is not valid JSON") from None
     return text
 
 
@@ -187,17 +190,17 @@ def unknown_settings(
     properties: Iterable[str],
     prefix: str | None,
 ) -> Iterator[str]:
-    """Write a warning about each setting that does not exist.
+    """Return a warning for each setting that does not exist.
 
     Args:
         given: names from files.
         properties: names of the settings.
-        prefix: what environment variables begin with; None if they are not read.
+        prefix: prefix of the environment variables, or None if they are not read.
     """
     known = list(properties)
     for name in given:
         if name not in known:
-            yield f"Setting {shorten(name)} does not exist, and has no effect{_nearest(name, known)}"
+            yield f"Setting {shorten(name)} does not exist and is ignored{_nearest(name, known)}"
     if prefix is None:
         return
     variables = {prefix + name.upper(): name for name in known}
@@ -205,9 +208,9 @@ def unknown_settings(
         name = variable.removeprefix(prefix)
         # Meltano's own variables of a plugin, such as ..._SELECT, have a second underscore.
         if variable.startswith(prefix) and variable not in variables and name[:1] != "_" and name not in _NOT_SETTINGS:
-            yield f"Environment variable {variable} is not a setting, and has no effect{_nearest(variable, variables)}"
+            yield f"Environment variable {variable} is not a setting and is ignored{_nearest(variable, variables)}"
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
     nearest = get_close_matches(name, known, 1)
-    return f": do you mean {nearest[0]}?" if nearest else ""
+    return f": did you mean {nearest[0]}?" if nearest else ""

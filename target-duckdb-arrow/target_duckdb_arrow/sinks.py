@@ -1,4 +1,4 @@
-"""One stream on its way into its table: records to chunks of Arrow columns, a batch of chunks to one load."""
+"""The sink of one stream: collects records as chunks of Arrow columns, and loads a batch of chunks into its table."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pyarrow as pa
 from singer_sdk.exceptions import InvalidJSONSchema, InvalidRecord
-from singer_sdk.sinks import BatchSink
+from singer_sdk.sinks.core import JSONSchemaValidator
 from typing_extensions import override
 
 from target_duckdb_arrow.arrow import convert
@@ -26,24 +26,23 @@ from target_duckdb_arrow.metadata import DELETED_AT, METADATA_SCHEMA
 from target_duckdb_arrow.names import check_names, table_name
 from target_duckdb_arrow.overwrite import REPLACED_SUFFIX, STAGED_SUFFIX
 from target_duckdb_arrow.records import RecordDecoder
+from target_duckdb_arrow.sdk import SDKSink
 from target_duckdb_arrow.tables import ORDINAL, Segment, TableLoader, TableName, fold, merge_types
 from target_duckdb_arrow.types import JSON, ColumnType, type_from_schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from singer_sdk.sinks.core import BaseJSONSchemaValidator
-
     from target_duckdb_arrow.records import Message
     from target_duckdb_arrow.target import TargetDuckDBArrow
 
-# Small enough that parsed rows take little memory, large enough that the calls for each column cost nothing.
+# Small enough that parsed rows take little memory, large enough to make the cost per column negligible.
 _CHUNK_ROWS = 4096
 _CHUNK_BYTES = 4 * 1024 * 1024
 
 
-class DuckDBSink(BatchSink):
-    """Gathers the records of one stream and schema, and loads them when the target says so."""
+class DuckDBSink(SDKSink):
+    """Collects the records of one stream and schema. The target decides when they are loaded."""
 
     def __init__(
         self,
@@ -52,19 +51,26 @@ class DuckDBSink(BatchSink):
         schema: dict[str, Any],
         key_properties: Sequence[str] | None,
     ) -> None:
-        super().__init__(target, stream_name, schema, key_properties)
+        # The SDK adds or removes `_sdc_` properties, also those that a tap declares: it gets a copy.
+        super().__init__(target, stream_name, {**schema, "properties": dict(schema["properties"])}, key_properties)
         self._target = target
         self._method: str = self.config["load_method"]
-        properties: dict[str, Any] = self.schema["properties"]
+        # hard_delete needs the version of each row. The SDK adds all of its metadata columns or none.
+        self._with_metadata = bool(self.config.get("add_record_metadata") or self.config.get("hard_delete"))
+        properties: dict[str, Any] = dict(schema["properties"])
+        if self._with_metadata:
+            own = {name: one for name, one in properties.items() if name not in METADATA_SCHEMA}
+            properties = {**own, **METADATA_SCHEMA}
+        self.schema = {**schema, "properties": properties}
+        self._schema_validator = self._make_validator() if self.config["validate_records"] else None
         check_names(stream_name, properties, self.key_properties)
         self._names = list(properties)
         self._columns = {
             name: type_from_schema(definition if isinstance(definition, dict) else {})
             for name, definition in properties.items()
         }
-        # What values travel as: the type asked for, unless the table's column decides.
+        # Types in which values are sent to DuckDB: as the schema requires, unless the table's column decides.
         self._wires = dict(self._columns)
-        self._with_metadata = self.include_sdc_metadata_properties
         self._drops_deleted = bool(self.config.get("hard_delete")) and self._method != "append-only"
         self._decoder = RecordDecoder(stream_name, self._names, self.logger)
         self._rows: list[tuple[Any, ...]] = []
@@ -74,98 +80,68 @@ class DuckDBSink(BatchSink):
         self._version: int | None = None
         self._has_records = False
         self._chunks: list[tuple[tuple[ColumnType, ...], pa.RecordBatch]] = []
-        self._cut_told: set[str] = set()
+        self._cut_reported: set[str] = set()
         self._prepared = False
         self.destination = table_name(stream_name, self.config.get("default_target_schema"))
         """The table as the user sees it."""
         self.removed = False
-        """Whether a stream map removes the stream, so that it gets no table."""
+        """Whether a stream map removes the stream. It then has no table."""
         self.source = stream_name
-        """The tap's stream from which a stream map makes this one."""
+        """The tap's stream from which a stream map creates this one."""
         self.computed: dict[str, str] = {}
-        """Columns that a stream map computes, and their expressions."""
+        """Computed columns and the expressions of their stream maps."""
 
     @property
     def replaced(self) -> TableName:
-        """Where overwrite keeps the table that it replaced last."""
+        """The table in which overwrite keeps the one it replaced."""
         return TableName(self.destination.schema, self.destination.table + REPLACED_SUFFIX)
 
     @property
     def staged(self) -> TableName:
-        """Where the rows go: with overwrite a table beside the user's, which takes its place at the end."""
-        return self._beside if self._method == "overwrite" else self.destination
+        """The table that is written. With overwrite, a second one that replaces the user's at the end."""
+        return self._successor if self._method == "overwrite" else self.destination
 
     @property
-    def _beside(self) -> TableName:
+    def _successor(self) -> TableName:
         return TableName(self.destination.schema, self.destination.table + STAGED_SUFFIX)
 
     @property
-    @override
-    def include_sdc_metadata_properties(self) -> bool:
-        # hard_delete needs the version of each row; the SDK's notion of the metadata columns is all or none.
-        return bool(self.config.get("add_record_metadata") or self.config.get("hard_delete"))
-
-    @override
-    def _add_sdc_metadata_to_schema(self) -> None:
-        # In the place of properties of the same names that the tap declares; it keeps all its others.
-        self.schema["properties"] = {
-            **{name: one for name, one in self.schema["properties"].items() if name not in METADATA_SCHEMA},
-            **METADATA_SCHEMA,
-        }
-
-    @override
-    def _remove_sdc_metadata_from_schema(self) -> None:
-        # The SDK would drop properties that the tap declares, such as the delete marker of log-based replication.
-        return
-
-    @override
-    def _add_sdc_metadata_to_record(
-        self,
-        record: dict[str, Any],
-        message: dict[str, Any],
-        context: dict[str, Any],
-    ) -> None:
-        super()._add_sdc_metadata_to_record(record, message, context)
-        if self._drops_deleted:
-            # The row is deleted, so that any value marks it; some taps send one that is not a date-time.
-            record[DELETED_AT] = record["_sdc_received_at"] if record[DELETED_AT] else None
-        self._version = message.get("version")
-        self._has_records = True
+    def carries_versions(self) -> bool:
+        """Whether rows have the `_sdc_` columns, and with them the version of their table."""
+        return self._with_metadata
 
     def has_version(self, version: int) -> bool:
-        """Tell whether records of a version have come in this run; those without one count as any version."""
+        """Return whether records of a version have come in this run. Records without one count as any version."""
         return self._has_records and self._version in {version, None}
-
-    @override
-    def _remove_sdc_metadata_from_record(self, record: dict[str, Any]) -> None:
-        return
-
-    @property
-    @override
-    def is_full(self) -> bool:
-        # The SDK would write this sink alone. The target writes all of them together, so that a STATE can follow.
-        return False
 
     @property
     def gathered(self) -> int:
         """Records received and not yet loaded."""
-        return self._batch_records_read + self._uncounted
+        return self.current_size + self._uncounted
 
     @property
     def has_work(self) -> bool:
-        """Whether there is something to write: records, or a table to be made."""
+        """Whether records are waiting, or the table has yet to be created."""
         return bool(self.gathered or not (self._prepared or self.removed))
 
     @override
-    def get_validator(self) -> BaseJSONSchemaValidator | None:
+    def get_validator(self) -> None:
+        """Return no validator: the SDK would ask for it before the schema has its `_sdc_` properties."""
+
+    def _make_validator(self) -> JSONSchemaValidator:
         try:
-            return super().get_validator()
+            return JSONSchemaValidator(self.schema)
         except InvalidJSONSchema as error:
             reason = str(error).splitlines()[0]
-            raise SchemaError(f"Stream '{self.stream_name}': its schema is not a JSON Schema: {reason}") from error
+            raise SchemaError(
+                f"Stream '{self.stream_name}': the schema is not a valid JSON Schema: {reason}. Check the tap.",
+            ) from error
 
     def plan(self, present: Mapping[str, str]) -> None:
-        """Adapt to the columns which the table has: folded names and types in SQL.
+        """Adapt to the existing columns of the table.
+
+        Args:
+            present: folded names and SQL types.
 
         Raises:
             SchemaError: A column cannot follow the schema.
@@ -181,50 +157,58 @@ class DuckDBSink(BatchSink):
     # Receiving
 
     def receive(self, message: Message, size: int, line: int) -> int:
-        """Take the RECORD message of a line, without maps and validation; return how many records wait now.
+        """Receive a RECORD message that needs no stream map, flattening or validation.
+
+        Returns:
+            The number of waiting records.
 
         Raises:
             RecordError: It cannot be read, or a value of its chunk does not fit.
         """
         row = self._decoder.decode(message["record"], line)
         if self._with_metadata:
-            # The SDK's own method, so that the columns mean what they mean in every SDK target.
             values = dict(zip(self._names, row, strict=True))
-            self._add_sdc_metadata_to_record(values, dict(message), self._get_context(values))
+            self._add_own_metadata(values, message)
             row = tuple(map(values.get, self._names))
-        self._uncounted += 1
         self._add_row(row, size, line)
-        return self._batch_records_read + self._uncounted
+        return self.current_size + self._uncounted
 
-    @override
-    def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:
-        """Take a record that went through the SDK: stream maps, flattening, validation."""
+    def receive_mapped(self, record: dict[str, Any], message: Message, line: int) -> None:
+        """Receive a record that stream maps and flattening may have changed.
+
+        Raises:
+            RecordError: It does not match its schema, or a value of its chunk does not fit.
+        """
+        if self._with_metadata:
+            self._add_own_metadata(record, message)
+        self._validate(record, line)
         self._decoder.note_unknown(record)
-        self._add_row(tuple(map(record.get, self._names)), 0, self._target.line)
+        self._add_row(tuple(map(record.get, self._names)), 0, line)
 
-    @override
-    def _validate_and_parse(self, record: dict[str, Any]) -> dict[str, Any]:
-        # The SDK's also parses dates, one value at a time, and logs a traceback for a record that is refused.
-        if self._validator is not None:
-            try:
-                self._validator.validate(record)
-            except InvalidRecord as error:
-                raise RecordError(
-                    f"Stream '{self.stream_name}': the record of line {self._target.line:,} breaks its schema"
-                    f"{broken_rule(error)}. Correct the tap, or set validate_records to false.",
-                ) from error
-            except (ArithmeticError, TypeError, RecursionError) as error:
-                # jsonschema divides by `multipleOf`, which fails on exponents that are far apart.
-                raise RecordError(
-                    f"Stream '{self.stream_name}': the record of line {self._target.line:,} cannot be checked against "
-                    f"its schema ({type(error).__name__}). Set validate_records to false.",
-                ) from error
-        return record
+    def _add_own_metadata(self, record: dict[str, Any], message: Message) -> None:
+        self.add_metadata(record, message)
+        if self._drops_deleted:
+            # The row is deleted, so any value marks it. Some taps send one that is not a date-time.
+            record[DELETED_AT] = record["_sdc_received_at"] if record[DELETED_AT] else None
+        self._version = message.get("version")
+        self._has_records = True
 
-    @override
-    def _singer_validate_message(self, record: dict[str, Any]) -> None:
-        # Keys are looked at once for a chunk, where NULLs are counted anyway.
-        return
+    def _validate(self, record: dict[str, Any], line: int) -> None:
+        if self._schema_validator is None:
+            return
+        try:
+            self._schema_validator.validate(record)
+        except InvalidRecord as error:
+            raise RecordError(
+                f"Stream '{self.stream_name}': the record of line {line:,} does not match its schema"
+                f"{broken_rule(error)}. Correct the tap, or set validate_records to false.",
+            ) from error
+        except (ArithmeticError, TypeError, RecursionError) as error:
+            # jsonschema divides by `multipleOf`, which fails on exponents that are far apart.
+            raise RecordError(
+                f"Stream '{self.stream_name}': the record of line {line:,} cannot be validated "
+                f"({type(error).__name__}). Set validate_records to false.",
+            ) from error
 
     @override
     def clean_up(self) -> None:
@@ -232,15 +216,16 @@ class DuckDBSink(BatchSink):
         super().clean_up()
 
     def name_unknown(self) -> None:
-        """Name the unknown properties that have had no line of their own."""
+        """Log the unknown properties that have not been logged yet."""
         self._decoder.unknown.name_rest()
 
     def _add_row(self, row: tuple[Any, ...], size: int, line: int) -> None:
         if not row:
             raise SchemaError(
-                f"Stream '{self.stream_name}' has records but no properties, so there is nothing to load them into. "
-                "Select properties in the tap, or deselect the stream.",
+                f"Stream '{self.stream_name}': the stream has records but no properties to load. Select properties in "
+                "the tap, or deselect the stream.",
             )
+        self._uncounted += 1
         self._rows.append(row)
         self._lines.append(line)
         self._row_bytes += size
@@ -248,11 +233,11 @@ class DuckDBSink(BatchSink):
             self.convert_rows()
 
     def convert_rows(self) -> None:
-        """Turn the rows received into a chunk of Arrow columns.
+        """Convert the received rows to a chunk of Arrow columns.
 
         Raises:
             RecordError: A value does not fit its column.
-            MissingKeyError: A record lacks a value of the key.
+            MissingKeyError: A record has no value for a key column.
         """
         if not self._rows:
             return
@@ -261,7 +246,7 @@ class DuckDBSink(BatchSink):
         for name, values in zip(self._names, zip(*self._rows, strict=True), strict=True):
             array, column_type = self._convert_column(name, values)
             if column_type.is_number:
-                # The chunks that follow most likely need the same decimals.
+                # The next chunks most likely need the same number of decimals.
                 self._wires[name] = ColumnType(column_type.base, column_type.depth, self._columns[name].from_text)
             arrays.append(array)
             types.append(column_type)
@@ -284,23 +269,23 @@ class DuckDBSink(BatchSink):
         if is_key and array.null_count:
             line = self._lines[values.index(None)]
             raise MissingKeyError(
-                f"{self._where(name)}: the record of line {line:,} has no value for it, though it belongs to the key "
-                f"{list(self.key_properties)}. Correct the tap, or load with load_method append-only.",
+                f"{self._where(name)}: the record of line {line:,} has no value for this column of the key "
+                f"{list(self.key_properties)}. Correct the tap, or set load_method to append-only.",
             )
         if cut and is_key:
             line = next(one for one, value in zip(self._lines, values, strict=True) if convert([value], wire).cut)
             raise RecordError(
-                f"{self._where(name)}: the date-time of line {line:,} is finer than microseconds, and belongs to the "
-                f"key: rows that differ below a microsecond would become one. Load it as text, by a stream map such as "
-                f'{{"{self.source}": {{"{name}": "str({name})"}}}}, or load with load_method append-only.',
+                f"{self._where(name)}: the date-time of line {line:,} is finer than microseconds and part of the key, "
+                f"so different rows could become one. Load it as text with a stream map such as "
+                f'{{"{self.source}": {{"{name}": "str({name})"}}}}, or set load_method to append-only.',
             )
-        if cut and name not in self._cut_told:
-            self._cut_told.add(name)
-            self.logger.warning("%s: date-times finer than microseconds are cut", self._where(name))
+        if cut and name not in self._cut_reported:
+            self._cut_reported.add(name)
+            self.logger.warning("%s: date-times are truncated to microseconds", self._where(name))
         return array, column_type
 
     def _refusal(self, name: str, values: Sequence[Any], error: RefusedValueError) -> RecordError:
-        """Name the line of the first value that is refused by itself; there is none where only all together are."""
+        """Add the line of the first value that does not fit, if a single value is at fault."""
         where = self._where(name)
         for line, value in zip(self._lines, values, strict=True):
             if (one := _refused(value, self._wires[name])) is not None:
@@ -308,8 +293,8 @@ class DuckDBSink(BatchSink):
                 break
         if expression := self.computed.get(name):
             return RecordError(
-                f"{where}: {error}. The column is computed by stream_maps, and its type is read from how the "
-                f"expression begins: write int({expression}), float({expression}), bool({expression}) or "
+                f"{where}: {error}. The column is computed by stream_maps, which infers its type from the start of the "
+                f"expression: write int({expression}), float({expression}), bool({expression}) or "
                 f"str({expression}).",
             )
         return RecordError(f"{where}: {error}. Correct the stream's schema in the tap, or deselect the property.")
@@ -321,13 +306,13 @@ class DuckDBSink(BatchSink):
         self.write(self._target.connection)
 
     def write(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Make or change the table, and load what was received into it.
+        """Create or change the table, and load the received records into it.
 
         Raises:
             SchemaError: A column cannot follow the schema or the values.
         """
         if not self._columns:
-            self.logger.warning("Stream %s has no properties: it gets no table", shorten(self.stream_name))
+            self.logger.warning("Stream %s: no properties, so no table is created", shorten(self.stream_name))
             self._prepared = True
             return
         try:
@@ -336,16 +321,16 @@ class DuckDBSink(BatchSink):
             if is_about_the_file(error):
                 raise
             raise SchemaError(
-                f"Stream '{self.stream_name}': DuckDB refuses to load the table {self.destination}: "
-                f"{plain_text(error)}. If the table was made by hand, look at its constraints, defaults and generated "
-                "columns; or load into another schema.",
+                f"Stream '{self.stream_name}': DuckDB cannot write to the table {self.destination}: "
+                f"{plain_text(error)}. If the table was created by hand, check its constraints, defaults and generated "
+                "columns, or load into another schema.",
             ) from error
 
     def _write(self, connection: duckdb.DuckDBPyConnection) -> None:
         loader = TableLoader(connection, self.staged, self.stream_name)
         if self._target.begin_table(self):
             # Left by an overwrite that was killed.
-            TableLoader(connection, self._beside, self.stream_name).drop()
+            TableLoader(connection, self._successor, self.stream_name).drop()
             if self._method == "overwrite":
                 TableLoader(connection, self.destination, self.stream_name).refuse_view()
         segments = self._take_segments()
@@ -359,7 +344,7 @@ class DuckDBSink(BatchSink):
         self.plan(columns)
 
     def _take_segments(self) -> list[Segment]:
-        """Join chunks of the same types, and number the rows over all of them."""
+        """Join consecutive chunks of the same types, and number all rows."""
         segments = []
         start = 0
         for types, chunks in groupby(self._chunks, key=itemgetter(0)):
@@ -372,16 +357,16 @@ class DuckDBSink(BatchSink):
 
     @override
     def activate_version(self, new_version: int) -> None:
-        """Delete (`hard_delete`) or flag the rows of older versions, after the rows received so far are loaded."""
+        """Load the rows received so far, then delete (`hard_delete`) or flag the rows of older versions."""
         if self._method == "overwrite" or self.removed or not self._columns:
-            return  # with overwrite no older rows are left anyway
-        self._target.drain_all()
+            return  # overwrite leaves no older rows
+        self._target.write_all()
         with self._target.database.transaction() as connection:
             loader = TableLoader(connection, self.destination, self.stream_name)
             newest = loader.newest_version()
             if newest is not None and newest > new_version:
                 self.logger.warning(
-                    "Stream %s: ACTIVATE_VERSION %d is older than the version %d of rows in the table; those rows stay",
+                    "Stream %s: ACTIVATE_VERSION %d is older than version %d in the table; the newer rows are kept",
                     shorten(self.stream_name),
                     new_version,
                     newest,

@@ -1,9 +1,9 @@
-"""Tables of DuckDB: reading, making and changing them, and merging a batch into one.
+"""DuckDB tables: reading, creating and changing them, and merging a batch into one.
 
-No table gets a PRIMARY KEY. An upsert is DELETE of the batch's keys, then INSERT, in one transaction. Measured with
-100,000 rows of 40 columns on duckdb 2.0, DELETE and INSERT, MERGE, and ON CONFLICT over an index all took 1.0 to 1.4 s;
-but an index makes files half as large again, forbids ALTER on its table within the transaction, and its checks refuse
-some legal sequences of changes: https://duckdb.org/docs/stable/sql/indexes
+Tables have no PRIMARY KEY. An upsert is a DELETE of the batch's keys and an INSERT, in one transaction. With 100,000
+rows of 40 columns on duckdb 2.0, DELETE and INSERT, MERGE, and ON CONFLICT over an index all took 1.0 to 1.4 s. An
+index grows the file by half, forbids ALTER on its table within the transaction, and rejects some legal sequences of
+changes: https://duckdb.org/docs/stable/sql/indexes
 """
 
 # ruff: noqa: S608  # names go through quote(), values are parameters
@@ -28,32 +28,32 @@ if TYPE_CHECKING:
 
     from target_duckdb_arrow.types import ColumnType
 
-RELOAD = "load the whole stream again: load_method overwrite with `meltano run --full-refresh`"
-"""The way out where a table cannot follow. Overwriting without a full refresh would leave the new rows only."""
+RELOAD = "reload the whole stream: load_method overwrite with `meltano run --full-refresh`"
+"""The remedy if a table cannot follow. Overwriting without a full refresh would keep only the new rows."""
 
-# In the session's own temporary schema; the names are long so that they hide no table of the user.
+# In the session's temporary schema. The names are long, so that they hide no table of the user.
 _KEYS = "target_duckdb_arrow_keys"
 _COPIES = "target_duckdb_arrow_copies"
 _SEGMENT = "target_duckdb_arrow_segment"
 ORDINAL = "target_duckdb_arrow_ordinal"
-"""Column of a segment that gives the order in which its records came."""
+"""Column of a segment with the order in which its records came."""
 
 
 @dataclass(frozen=True)
 class TableName:
-    """Where a stream is loaded."""
+    """The schema and table of a stream."""
 
     schema: str
     table: str
 
     @property
     def sql(self) -> str:
-        """The name in full: of two parts, DuckDB may take the first for a catalogue."""
+        """The full name. DuckDB may take the first of two parts for a catalogue."""
         return f"{CATALOG}.{quote(self.schema)}.{quote(self.table)}"
 
     @property
     def folded(self) -> tuple[str, str]:
-        """What DuckDB compares."""
+        """The name as DuckDB compares it."""
         return fold(self.schema), fold(self.table)
 
     def __str__(self) -> str:
@@ -66,7 +66,7 @@ class Segment:
 
     Attributes:
         table: columns c0, c1, ..., and the order of the rows.
-        types: the column types which c0, c1, ... hold.
+        types: the column types of c0, c1, ...
     """
 
     table: object
@@ -82,12 +82,12 @@ _FOLDING = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
 def fold(name: str) -> str:
-    """Give what DuckDB compares of a name: it ignores the case of ASCII letters, and only of these."""
+    """Fold a name as DuckDB does, which ignores only the case of ASCII letters."""
     return name.translate(_FOLDING)
 
 
 def read_columns(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], dict[str, str]]:
-    """Read the columns of all tables: folded name of the table, then folded name of the column, to the type in SQL."""
+    """Read the SQL types of all columns, by folded table name and folded column name."""
     rows = connection.execute(
         "SELECT schema_name, table_name, column_name, data_type FROM duckdb_columns() "
         "SEMI JOIN duckdb_tables() USING (table_oid) "
@@ -100,20 +100,20 @@ def read_columns(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str],
     return tables
 
 
-def merge_types(table: str | None, asked: ColumnType, where: str) -> ColumnType:
-    """Decide the type of a column from what the table has (None: no such column) and what the schema asks for.
+def merge_types(table: str | None, wanted: ColumnType, where: str) -> ColumnType:
+    """Decide the type of a column from the table's type (None if the column is missing) and the schema's.
 
     Raises:
-        SchemaError: There is none that holds both.
+        SchemaError: No type holds both.
     """
     if table is None:
-        return asked
+        return wanted
     present = type_from_sql(table)
-    merged = widen(present, asked) if present else None
+    merged = widen(present, wanted) if present else None
     if merged is None:
         raise SchemaError(
-            f"{where}: the table has {table} and the schema asks for {asked.sql}, and no type holds both without loss. "
-            f"Rename or drop that column in DuckDB, or {RELOAD}.",
+            f"{where}: the table has {table}, the schema requires {wanted.sql}, and no type holds both without loss. "
+            f"Rename or drop the column in DuckDB, or {RELOAD}.",
         )
     return merged
 
@@ -123,7 +123,7 @@ class TableLoader:
 
     Args:
         connection: open, with a transaction begun.
-        name: the table, made if it is not there.
+        name: the table, created if missing.
         stream: for messages.
     """
 
@@ -133,34 +133,34 @@ class TableLoader:
         self._stream = stream
 
     def _run(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        # Fetched to the end always: from 2.0 on DuckDB refuses a statement while another has rows left.
+        # Always fetched completely: from 2.0 on, DuckDB rejects a statement while another has rows left.
         return self._connection.execute(sql, parameters).fetchall()
 
     def prepare(self, columns: Mapping[str, ColumnType], segments: Sequence[Segment]) -> dict[str, ColumnType]:
-        """Make the table, or add and widen its columns, so that it holds the segments. Columns are never dropped.
+        """Create the table, or add and widen its columns, to hold the segments. Columns are never dropped.
 
         Args:
-            columns: names and types as the schema asks for them.
-            segments: the rows to come.
+            columns: names and types that the schema requires.
+            segments: the rows to load.
 
         Returns:
-            The types the columns now have.
+            The resulting types of the columns.
 
         Raises:
             SchemaError: A column cannot change as needed.
         """
         present = read_columns(self._connection).get(self._name.folded)
         merged = {}
-        for index, (column, asked) in enumerate(columns.items()):
+        for index, (column, required) in enumerate(columns.items()):
             where = f"Stream '{self._stream}', column '{column}'"
             known = (present or {}).get(fold(column))
-            wanted = merge_types(known, asked, where)
+            wanted = merge_types(known, required, where)
             for one in {segment.types[index] for segment in segments} - {wanted}:
-                # An integer beyond 64 bits widens; between numbers the values decide below.
+                # An integer beyond 64 bits widens. Between number types the values decide, below.
                 wanted = merge_types(wanted.sql, one, where)
             if wanted.is_number:
                 present_type = type_from_sql(known) if known else None
-                wanted = self._decide_number(column, index, present_type, segments, where) or asked
+                wanted = self._decide_number(column, index, present_type, segments, where) or required
             merged[column] = wanted
         if present is None:
             self._create(merged)
@@ -176,7 +176,7 @@ class TableLoader:
         segments: Sequence[Segment],
         where: str,
     ) -> ColumnType | None:
-        """Apply the number rule to what the table and the segments hold."""
+        """Apply the number rule to the values of the table and the segments."""
         kinds = {segment.types[index] for segment in segments}
         if known and known.is_number and kinds <= {known}:
             return known
@@ -195,9 +195,9 @@ class TableLoader:
             base = decimal_type(choose_scale(profile)).base
         except ArithmeticError:
             raise SchemaError(
-                f"{where}: no number type of DuckDB holds its old and new values digit for digit "
-                f"({profile.whole} whole digits, {profile.fraction} decimals). Declare it a string in the tap or by a "
-                f"stream map, and {RELOAD}.",
+                f"{where}: no DuckDB number type holds the old and new values exactly ({profile.whole} whole digits, "
+                f"{profile.fraction} decimals). Declare the column as a string in the tap or with a stream map, and "
+                f"{RELOAD}.",
             ) from None
         return (known or next(iter(kinds))).with_base(base)
 
@@ -209,13 +209,13 @@ class TableLoader:
             self._connection.unregister(_SEGMENT)
 
     def _profile(self, relation: str, expression: str, column_type: ColumnType) -> Profile:
-        """Measure the numbers of a column, those in lists too."""
+        """Measure the numbers of a column, including those in lists."""
         if column_type.base == "DOUBLE":
             return BEYOND_DECIMAL
         scalar = type(column_type)(column_type.base)
         values = f"unnest({expression}, recursive := true)" if column_type.depth else expression
         back = f"TRY_CAST(CAST({cast('x', scalar, decimal_type(None))} AS VARCHAR) AS {scalar.sql})"
-        # Not abs(): the lowest HUGEINT has none.
+        # Not abs(), which fails on the lowest HUGEINT.
         ((low, high, fraction, double),) = self._run(
             "SELECT min(x), max(x), max(length(rtrim(split_part(CAST(x AS VARCHAR), '.', 2), '0'))), "
             f"coalesce(bool_and(coalesce({back} = x, false)), true) "
@@ -225,10 +225,10 @@ class TableLoader:
         return Profile(ends.whole, fraction or 0, double)
 
     def refuse_view(self) -> None:
-        """Refuse a view with the table's name.
+        """Check that the table's name is not that of a view.
 
         Raises:
-            SchemaError: There is one.
+            SchemaError: It is.
         """
         views = self._run(
             "SELECT schema_name, view_name FROM duckdb_views() WHERE database_name = ?",
@@ -240,7 +240,7 @@ class TableLoader:
             )
 
     def _refuse_unfilled(self, columns: Mapping[str, ColumnType]) -> None:
-        """Refuse a table made by hand whose NOT NULL columns the stream does not fill."""
+        """Reject a table made by hand with NOT NULL columns that the stream does not fill."""
         filled = set(map(fold, columns))
         for schema, table, column in self._run(
             "SELECT schema_name, table_name, column_name FROM duckdb_columns() WHERE database_name = ? "
@@ -249,8 +249,8 @@ class TableLoader:
         ):
             if TableName(schema, table).folded == self._name.folded and fold(column) not in filled:
                 raise SchemaError(
-                    f"Stream '{self._stream}': the column '{column}' of {self._name} is NOT NULL, and the stream does "
-                    "not have it. Drop that constraint in DuckDB, or load into another schema.",
+                    f"Stream '{self._stream}': the column '{column}' of {self._name} is NOT NULL and missing from the "
+                    "stream. Drop the constraint in DuckDB, or load into another schema.",
                 )
 
     def _create(self, columns: Mapping[str, ColumnType]) -> None:
@@ -278,16 +278,16 @@ class TableLoader:
         *,
         drop_deleted: bool = False,
     ) -> int:
-        """Insert the segments. With keys, rows of the same key are replaced, and of several in the batch the last wins.
+        """Insert the segments. With keys, rows of the same key are replaced, and the last one in the batch wins.
 
         Args:
-            columns: names and the types the table has.
-            segments: what to insert.
-            keys: columns of the key, which hold no NULL; none to append.
-            drop_deleted: whether records with a value in `_sdc_deleted_at` only delete the row of their key.
+            columns: names and types of the table.
+            segments: rows to insert.
+            keys: columns of the key, without NULLs. Empty to append.
+            drop_deleted: whether a record with a value in `_sdc_deleted_at` only deletes the row of its key.
 
         Returns:
-            How many rows of the batch were replaced by later ones of it.
+            The number of rows that later rows of the batch replaced.
         """
         names = [f"{_SEGMENT}_{number}" for number in range(len(segments))]
         for name, segment in zip(names, segments, strict=True):
@@ -311,7 +311,7 @@ class TableLoader:
         return dropped
 
     def _replace_keys(self, source: str, keys: Sequence[str]) -> int:
-        """Delete the table's rows that the batch brings anew, and count the batch's rows that later ones replace."""
+        """Delete the table's rows that the batch replaces. Count the batch's rows that later rows replace."""
         listed = _list(keys)
         self._run(
             f"CREATE TEMP TABLE {_KEYS} AS SELECT {listed}, max({ORDINAL}) AS {ORDINAL}, count(*) AS {_COPIES} "
@@ -323,14 +323,14 @@ class TableLoader:
         return int(dropped)
 
     def drop(self) -> None:
-        """Drop the table if it is there."""
+        """Drop the table if it exists."""
         self._run(f"DROP TABLE IF EXISTS {self._name.sql}")
 
     def replace_with(self, staged: TableName, previous: TableName) -> tuple[int, int]:
-        """Put another table of the same schema in the place of this one, which is kept under a third name.
+        """Replace this table with another one of the same schema, and keep it under a third name.
 
         Returns:
-            How many rows the replaced table and its successor have.
+            The row counts of the replaced table and its successor.
         """
         old = 0
         if self._name.folded in read_columns(self._connection):
@@ -354,23 +354,23 @@ class TableLoader:
         return None if version is None else int(version)
 
     def delete_versions_before(self, version: int, started: int) -> None:
-        """Delete rows of older versions, and those without one that were loaded before this run.
+        """Delete rows of older versions, and rows without a version from before this run.
 
         Args:
-            version: the version that is active now.
-            started: when this run began, in milliseconds since 1970, as in `_sdc_sync_started_at`.
+            version: the active version.
+            started: start of this run in milliseconds since 1970, as in `_sdc_sync_started_at`.
         """
         self._run(f"DELETE FROM {self._name.sql} WHERE {_OUTDATED}", [started, version])
 
     def flag_versions_before(self, version: int, started: int) -> None:
-        """Set `_sdc_deleted_at` in the rows that `delete_versions_before` would delete, where it is not set."""
+        """Set an empty `_sdc_deleted_at` in the rows that `delete_versions_before` would delete."""
         self._run(
             f"UPDATE {self._name.sql} SET {DELETED_AT} = now() WHERE {DELETED_AT} IS NULL AND ({_OUTDATED})",
             [started, version],
         )
 
 
-# Rows of this run without a version belong to the version that is activated: not every tap puts it into its records.
+# Rows of this run without a version belong to the activated one: some taps omit it from their records.
 _OUTDATED = (
     "CASE WHEN _sdc_table_version IS NULL THEN coalesce(_sdc_sync_started_at, 0) < ? ELSE _sdc_table_version < ? END"
 )

@@ -1,7 +1,8 @@
-"""The target: messages to sinks, when what is written, and which STATE may go out."""
+"""The target: distributes messages to sinks, and decides when to write and which STATE to print."""
 
 from __future__ import annotations
 
+import time
 from fnmatch import fnmatch
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -28,19 +29,23 @@ from target_duckdb_arrow.errors import (
 from target_duckdb_arrow.flattening import plain_schema, record_flattener
 from target_duckdb_arrow.overwrite import Evidence, replace_tables
 from target_duckdb_arrow.records import LineReader, decode_json
-from target_duckdb_arrow.settings import CONFIG, read_environment, unknown_settings
+from target_duckdb_arrow.sdk import set_flattener
+from target_duckdb_arrow.settings import CONFIG, VARIABLE_PREFIX, read_environment, unknown_settings
 from target_duckdb_arrow.sinks import DuckDBSink
 from target_duckdb_arrow.tables import read_columns
 from target_duckdb_arrow.versions import Versions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import duckdb
     import msgspec
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
     from singer_sdk.mapper import StreamMap
-    from singer_sdk.sinks import Sink
+
+    from target_duckdb_arrow.records import Message
+
+_LONGEST_WAIT = 300.0  # seconds that records of a slow tap wait
 
 
 class TargetDuckDBArrow(CommandLineTarget):
@@ -49,7 +54,6 @@ class TargetDuckDBArrow(CommandLineTarget):
     name = "target-duckdb-arrow"
     package_name = "target-duckdb-arrow"
     default_sink_class = DuckDBSink
-    message_reader_class = LineReader
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
         PluginCapabilities.ABOUT,
         PluginCapabilities.ACTIVATE_VERSION,
@@ -70,48 +74,62 @@ class TargetDuckDBArrow(CommandLineTarget):
         parse_env_config: bool = False,
         validate_config: bool = True,
     ) -> None:
-        # A setting that is null is not set: its default holds.
+        # A null setting counts as not set, so its default applies.
         config = {name: value for name, value in (config or {}).items() if value is not None}
+        self._reader = LineReader(
+            {
+                "SCHEMA": self._read_schema,
+                "RECORD": self._read_record,
+                "STATE": self._read_state,
+                "ACTIVATE_VERSION": self._read_version,
+                "BATCH": self._refuse_batch,
+            },
+        )
         try:
-            super().__init__(config=config, parse_env_config=parse_env_config, validate_config=validate_config)
+            super().__init__(
+                config=config,
+                parse_env_config=parse_env_config,
+                validate_config=validate_config,
+                message_reader=self._reader,
+            )
         except (LoadError, SingerSDKError):
             raise
         except Exception as error:
-            # The SDK's reading of nested settings fails in many ways on values of another type.
+            # The SDK fails in many ways on nested settings of the wrong type.
             raise SettingError(
-                f"Settings: one of them has a wrong form, such as stream_maps or flattening ({type(error).__name__}: "
+                f"Settings: a value has the wrong form, probably in stream_maps or flattening ({type(error).__name__}: "
                 f"{one_line(error)}). See {self.name} --about.",
             ) from error
-        prefix = self._env_var_prefix if parse_env_config else None
+        prefix = VARIABLE_PREFIX if parse_env_config else None
         for warning in unknown_settings(self.config, self.config_jsonschema["properties"], prefix):
             self.logger.warning("%s", warning)
-        assert isinstance(self.message_reader, LineReader)  # noqa: S101 - tells the type checker of message_reader_class
-        self._reader: LineReader = self.message_reader
         self._evidence = Evidence()
         self._last_lines = self._evidence.last_lines
         self._versions = Versions(self._sinks_of, self.logger)
         self.database = Database(self.config.get("filepath", ""), self.config["lock_timeout"], self.logger)
         self._schemas: dict[str, tuple[bytes, Sequence[str] | None]] = {}
+        self._sinks: dict[str, DuckDBSink] = {}
         self._direct: dict[str, DuckDBSink] = {}
         self._destinations: dict[tuple[str, str], DuckDBSink] = {}
         self._begun: dict[tuple[str, str], DuckDBSink] = {}
         self._finished = self.config["load_method"] != "overwrite"
-        # Looked at for each record, where the SDK's `config` would cost more than the rest of the bookkeeping.
+        # Read for each record: the SDK's `config` would cost more than the rest of the bookkeeping.
         self._batch_rows: int = self.config["batch_size_rows"]
         self._batch_bytes: int = self.config["max_batch_bytes"]
         self._bytes = 0
+        self._written_at = time.monotonic()
         self._connection: duckdb.DuckDBPyConnection | None = None
+        self._state: str | None = None
         self._written_state: str | None = None
 
-    @property
-    def _env_var_config(self) -> dict[str, Any]:
-        # The SDK's also reads a .env file above the installed package, which would override the environment.
+    @override
+    def read_environment(self) -> dict[str, Any]:
         self.append_builtin_config(self.config_jsonschema)
-        return read_environment(self.config_jsonschema["properties"], self._env_var_prefix)
+        return read_environment(self.config_jsonschema["properties"], VARIABLE_PREFIX)
 
     @property
     def line(self) -> int:
-        """Number of the line of the input that is being read."""
+        """Number of the input line that is being read."""
         return self._reader.line
 
     @property
@@ -123,91 +141,101 @@ class TargetDuckDBArrow(CommandLineTarget):
 
     @cached_property
     def catalogue(self) -> dict[tuple[str, str], Mapping[str, str]]:
-        """The columns of all tables when the first stream begins, and as this run then changes them."""
+        """The columns of all tables, read before the first stream and updated by this run."""
         with self.database.transaction() as connection:
             return dict(read_columns(connection))
 
     def columns_of(self, sink: DuckDBSink) -> Mapping[str, str]:
-        """Give the columns of the table a sink writes to: folded names and types in SQL; none if it is not there."""
-        catalogue = self.catalogue  # read in any case, so that a file which cannot be opened is reported early
+        """Return the columns of a sink's table: folded names and SQL types. Empty if the table does not exist."""
+        catalogue = self.catalogue  # always read, so that a file that cannot be opened is reported early
         name = sink.staged.folded
         if not self._finished and name not in self._begun:
-            return {}  # at most the rest of an earlier run, soon dropped
+            return {}  # at most left over from an earlier run, and dropped before the first batch
         return catalogue.get(name, {})
 
     def begin_table(self, sink: DuckDBSink) -> bool:
-        """Note that the sink's table is written; True the first time in this run."""
+        """Record that the sink's table is written. Return True the first time in this run."""
         first = sink.staged.folded not in self._begun
         self._begun[sink.staged.folded] = sink
         return first
 
-    # Messages. The SDK's methods for single messages are private, but `listen` calls nothing else.
+    # Messages
 
-    @override
-    def _process_schema_message(self, message_dict: dict[str, Any]) -> None:
-        stream = message_dict.get("stream", "")
-        keys = message_dict.get("key_properties")
-        text = bytes(message_dict.get("schema", b"null"))
-        self._evidence.last_lines[stream] = self._reader.line
+    def _read_schema(self, message: Message) -> None:
+        stream = message.get("stream", "")
+        keys = message.get("key_properties")
+        text = bytes(message.get("schema", b"null"))
+        self._last_lines[stream] = self.line
         if self._schemas.get(stream) == (text, keys):
-            return  # taps of singer-sdk repeat it for each partition
+            return  # taps built with singer-sdk repeat it for each partition
         schema = decode_json(text, f"Stream '{stream}': the schema of line {self.line:,}")
         if not stream or not isinstance(schema, dict) or not isinstance(schema.get("properties"), dict):
-            raise SchemaError(f"A SCHEMA message, of stream {shorten(stream)}, has no 'properties'. Check the tap.")
+            raise SchemaError(
+                f"Stream {shorten(stream)}: the SCHEMA message of line {self.line:,} has no 'properties'. Check "
+                "the tap.",
+            )
         if stream in self._schemas:
-            # The table first gets what came under the old schema; the new one is then held against the result.
-            self.drain_all()
+            # Rows of the old schema are written first. The new schema is then compared with the resulting table.
+            self.write_all()
             for sink in self._sinks_of(stream):
                 sink.name_unknown()
         elif not self._finished:
-            self._refuse_resumed(stream, message_dict.get("bookmark_properties"), schema)
+            self._refuse_resumed(stream, message.get("bookmark_properties"), schema)
         self._schemas[stream] = (text, keys)
-        if self.config.get("flattening_enabled"):
-            schema = self._in_one_line(stream, plain_schema, schema)
-        self._in_one_line(
-            stream,
-            super()._process_schema_message,
-            {"type": "SCHEMA", "stream": stream, "schema": schema, "key_properties": keys},
-        )
+        self._in_one_line(stream, lambda: self._register(stream, schema, keys))
         self._direct.pop(stream, None)
         maps = self.mapper.stream_maps[stream]
         for stream_map in maps:
             self._prepare(stream, stream_map, schema)
         plain = len(maps) == 1 and type(maps[0]) is SameRecordTransform and not maps[0].flattening_enabled
         if plain and not self.config["validate_records"]:
-            self._direct[stream] = self._sink(stream)
+            self._direct[stream] = self._sinks[maps[0].stream_alias]
         self._versions.begin(stream)
 
-    def _in_one_line(self, stream: str, step: Callable[[dict[str, Any]], Any], argument: dict[str, Any]) -> Any:
-        """Do a step of the SDK that fails in many ways on a schema that is not one."""
+    def _register(self, stream: str, schema: dict[str, Any], keys: Sequence[str] | None) -> None:
+        """Create the stream maps and the sinks of a stream. A sink whose schema has not changed is kept."""
+        if self.config.get("flattening_enabled"):
+            schema = plain_schema(schema)
+        self.mapper.register_raw_stream_schema(stream, schema, keys)
+        for stream_map in self.mapper.stream_maps[stream]:
+            name, mapped_keys = stream_map.stream_alias, stream_map.transformed_key_properties
+            sink = self._sinks.get(name)
+            wanted = (stream_map.transformed_schema, mapped_keys or [])
+            if sink is None or (sink.original_schema, sink.key_properties) != wanted:
+                added = self.add_sink(name, stream_map.transformed_schema, mapped_keys)
+                assert isinstance(added, DuckDBSink)  # noqa: S101 - default_sink_class, for the type checker
+                self._sinks[name] = added
+
+    @staticmethod
+    def _in_one_line(stream: str, step: Callable[[], None]) -> None:
+        """Run a step in which the SDK fails in many ways on an invalid schema."""
         try:
-            return step(argument)
+            step()
         except (LoadError, SingerSDKError):
             raise
         except RecursionError as error:
-            raise SchemaError(f"Stream '{stream}': its schema is nested too deeply. Check the tap.") from error
+            raise SchemaError(f"Stream '{stream}': the schema is nested too deeply. Check the tap.") from error
         except Exception as error:
             raise SchemaError(
-                f"Stream '{stream}': its schema cannot be read ({type(error).__name__}: {one_line(error)}). Check the "
-                "tap, and what stream_maps and flattening make of it.",
+                f"Stream '{stream}': the schema cannot be read ({type(error).__name__}: {one_line(error)}). Check the "
+                "tap, stream_maps and flattening.",
             ) from error
 
     def _prepare(self, stream: str, stream_map: StreamMap, schema: dict[str, Any]) -> None:
-        sink = self._sink(stream_map.stream_alias)
+        sink = self._sinks[stream_map.stream_alias]
         sink.source = stream
         sink.computed = self._computed(stream, schema)
         sink.removed = isinstance(stream_map, RemoveRecordTransform)
         if sink.removed:
             return
         if stream_map.flattening_options and stream_map.flattening_enabled:
-            flatten = record_flattener(stream_map.transformed_schema, stream_map.flattening_options)
-            stream_map.flatten_record = flatten  # type: ignore[method-assign, assignment]
+            set_flattener(stream_map, record_flattener(stream_map.transformed_schema, stream_map.flattening_options))
         self._claim(sink)
-        # Not in the sink's setup(), for whose errors the SDK logs a line of its own.
+        # Not in the sink's setup(), whose errors the SDK logs in a line of its own.
         sink.plan(self.columns_of(sink))
 
     def _computed(self, stream: str, schema: dict[str, Any]) -> dict[str, str]:
-        """Collect the columns that stream maps compute, and whose type the SDK reads from the expression."""
+        """Collect the columns that stream maps compute. The SDK infers their type from the expression."""
         maps = (self.config.get("stream_maps") or {}).items()
         return {
             column: expression
@@ -218,134 +246,135 @@ class TargetDuckDBArrow(CommandLineTarget):
         }
 
     def _refuse_resumed(self, stream: str, bookmarks: Sequence[str] | None, schema: dict[str, Any]) -> None:
-        """Refuse to overwrite a table by the new rows of an incremental run."""
+        """Refuse to overwrite a table with the new rows of an incremental run."""
         if self._evidence.resumed(stream, bookmarks, schema):
             raise UnfinishedError(
-                f"Stream '{stream}': the tap resumes from a state, and load_method overwrite would replace the whole "
-                "table by its new rows. Run it with `meltano run --full-refresh`, or set load_method to upsert.",
+                f"Stream '{stream}': the tap resumes from a state, so load_method overwrite would replace the whole "
+                "table with only the new rows. Use `meltano run --full-refresh`, or set load_method to upsert.",
             )
 
-    def _sink(self, name: str) -> DuckDBSink:
-        sink = self.get_sink(name)
-        assert isinstance(sink, DuckDBSink)  # noqa: S101 - tells the type checker of default_sink_class
-        return sink
-
     def _sinks_of(self, stream: str) -> list[DuckDBSink]:
-        """Return the sinks of a stream of the tap; more than one where stream maps copy it."""
-        return [self._sink(one.stream_alias) for one in self.mapper.stream_maps[stream]]
+        """Return the sinks of a stream of the tap: more than one if stream maps copy it."""
+        return [self._sinks[one.stream_alias] for one in self.mapper.stream_maps[stream]]
 
     def _claim(self, sink: DuckDBSink) -> None:
-        """Refuse two streams with one table, whose rows would replace each other."""
+        """Refuse two streams with the same table, because their rows would replace each other."""
         other = self._destinations.setdefault(sink.destination.folded, sink)
         if other.stream_name != sink.stream_name:
             raise SchemaError(
                 f"Streams '{other.stream_name}' and '{sink.stream_name}' would both be loaded into the table "
-                f"{sink.destination}. Rename one by a stream map (__alias__).",
+                f"{sink.destination}. Rename one with a stream map (__alias__).",
             )
 
-    @override
-    def _process_record_message(self, message_dict: dict[str, Any]) -> None:
-        stream = message_dict.get("stream", "")
-        record = message_dict.get("record")
+    def _read_record(self, message: Message) -> None:
+        stream = message.get("stream", "")
+        record = message.get("record")
         line = self._reader.line
         if record is None:
             raise InputError(
-                f"A RECORD message, of stream {shorten(stream)}, has no 'record' (line {line:,}). Check the tap."
+                f"Stream {shorten(stream)}: the RECORD message of line {line:,} has no 'record'. Check the tap."
             )
         size = len(record)
         self._bytes += size
         self._last_lines[stream] = line
         sink = self._direct.get(stream)
         if sink is not None:
-            gathered = sink.receive(message_dict, size, line)  # type: ignore[arg-type]  # the reader's Message
-            full = gathered >= self._batch_rows
+            full = sink.receive(message, size, line) >= self._batch_rows
         else:
-            full = self._process_mapped(stream, message_dict, record)
+            full = self._read_mapped(stream, message, record)
         if full or self._bytes >= self._batch_bytes:
-            self.drain_all()
+            self.write_all()
 
-    def _process_mapped(self, stream: str, message: dict[str, Any], record: msgspec.Raw) -> bool:
-        """Send a record through the SDK's way; tell whether a batch is full."""
+    def _read_mapped(self, stream: str, message: Message, record: msgspec.Raw) -> bool:
+        """Pass a record through stream maps, flattening and validation. Return whether a batch is full."""
         if stream not in self.mapper.stream_maps:
             raise UnknownStreamError(
-                f"Stream '{stream}': a message came before the stream's SCHEMA message (line {self.line:,}). Check the "
-                "tap.",
+                f"Stream '{stream}': a RECORD message (line {self.line:,}) precedes the stream's SCHEMA message. Check "
+                "the tap.",
             )
         where = f"Stream '{stream}', line {self.line:,} of the input"
         content = decode_json(record, f"Stream '{stream}': the record of line {self.line:,}")
         if not isinstance(content, dict):
-            raise InputError(f"{where}: a record is {describe(content)} instead of an object. Check the tap.")
+            raise InputError(f"{where}: the record is {describe(content)}, not an object. Check the tap.")
         try:
-            super()._process_record_message({**message, "record": content})
+            for stream_map in self.mapper.stream_maps[stream]:
+                mapped = stream_map.transform(dict(content))
+                if mapped is not None:
+                    self._sinks[stream_map.stream_alias].receive_mapped(mapped, message, self.line)
         except LoadError:
             raise
         except Exception as error:
-            # Any error: expressions of stream maps are the user's. Its text may quote values of the record.
+            # Users write the expressions of stream maps, so any error is possible. Its text may quote the record.
             cause = error.__cause__ or error
             name = getattr(cause, "func_name", None) or getattr(cause, "name", None)
             reason = f"{type(cause).__name__}{f': {shorten(name)}' if isinstance(name, str) else ''}"
             raise RecordError(
-                f"{where}: stream_maps or flattening cannot process the record ({reason}). Correct these settings; "
-                "`record.get('x')` is null where a record has no x.",
+                f"{where}: stream_maps or flattening failed on the record ({reason}). Correct these settings; "
+                "`record.get('x')` returns null if the record has no x.",
             ) from error
+        self._write_if_due()
         return any(sink.gathered >= self._batch_rows for sink in self._sinks_of(stream))
 
-    @override
-    def _process_state_message(self, message_dict: dict[str, Any]) -> None:
-        text = message_dict.get("value")
+    def _read_state(self, message: Message) -> None:
+        text = message.get("value")
         value = None if text is None else decode_json(text, f"The STATE of line {self.line:,}")
         if text is None or not isinstance(value, dict):
-            raise InputError(f"A STATE message has no object as its 'value' (line {self.line:,}). Check the tap.")
+            raise InputError(f"The STATE message of line {self.line:,} has no object in 'value'. Check the tap.")
         self._evidence.note_state(value, self.line)
         self._versions.activate()
-        # Kept as it was written: the SDK's way through json would fail on decimals, which its reader makes of floats.
-        self._latest_state = bytes(text).decode()  # type: ignore[assignment]
-        self._handle_max_record_age()
+        self._state = bytes(text).decode()  # as the tap wrote it
+        self._write_if_due()
 
-    @override
-    def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
-        stream = message_dict.get("stream", "")
-        self._versions.announce(stream, message_dict.get("version"), known=stream in self.mapper.stream_maps)
+    def _read_version(self, message: Message) -> None:
+        stream = message.get("stream", "")
+        self._versions.announce(stream, message.get("version"), known=stream in self.mapper.stream_maps)
 
-    @override
-    def _process_batch_message(self, message_dict: dict[str, Any]) -> None:
+    @staticmethod
+    def _refuse_batch(message: Message) -> None:
         raise InputError(
-            f"Stream '{message_dict.get('stream')}': BATCH messages are not supported. Remove batch_config from the "
-            "tap's settings.",
+            f"Stream '{message.get('stream')}': BATCH messages are not supported. Remove batch_config from the tap's "
+            "settings.",
         )
 
     # Writing
 
-    @override
-    def _drain_all(self, sink_list: Iterable[Sink], parallelism: int) -> None:
-        # The SDK drains sinks in threads, each by itself. Here all are written in one transaction.
+    def write_all(self) -> None:
+        """Write the waiting records of all streams in one transaction, then the latest STATE."""
         self._bytes = 0
-        sinks = [sink for sink in sink_list if isinstance(sink, DuckDBSink) and sink.has_work]
+        sinks = [sink for sink in self._sinks.values() if sink.has_work]
         for sink in sinks:
             sink.convert_rows()
-        if not sinks:
-            return
-        with self.database.transaction() as self._connection:
-            for sink in sinks:
-                if sink.current_size:
-                    self.drain_one(sink)
-                else:
-                    sink.write(self._connection)
-        self._connection = None
+        if sinks:
+            with self.database.transaction() as self._connection:
+                for sink in sinks:
+                    if sink.current_size:
+                        self.drain_one(sink)
+                    else:
+                        sink.write(self._connection)
+                self.exit_if_stopped()
+            self._connection = None
+        self._write_state()
+        self._written_at = time.monotonic()
+
+    def _write_if_due(self) -> None:
+        if time.monotonic() - self._written_at > _LONGEST_WAIT:
+            self.write_all()
 
     @override
     def process_endofpipe(self) -> None:
-        """Write what is left; with overwrite put the new tables in the place of the old ones.
+        """Write the remaining records. With overwrite, replace the old tables with the new ones.
 
         Raises:
             UnfinishedError: With overwrite, the input does not show that the tap finished a stream.
         """
         self._versions.end(stateless=not self._evidence.state_line)
+        self.write_all()
         if not self._finished:
-            self.drain_all()
             self._replace_tables()
             self._finished = True
-        super().process_endofpipe()
+            self._write_state()
+        for sink in self._sinks.values():
+            sink.clean_up()
 
     def _replace_tables(self) -> None:
         with self.database.transaction() as connection:
@@ -355,14 +384,14 @@ class TargetDuckDBArrow(CommandLineTarget):
                 self._evidence,
                 without_state=self.config["overwrite_without_state"],
             )
+            self.exit_if_stopped()
         if replaced:
             self.logger.warning("%s", replaced)
         if unfinished is not None:
             raise unfinished
 
-    @override
-    def _write_state_message(self, state: Any) -> None:
-        # The SDK calls this at the end of drain_all, when every sink is committed.
-        if self._finished and state != self._written_state:
-            self._written_state = state
-            write_line(state)
+    def _write_state(self) -> None:
+        self.exit_if_stopped()
+        if self._finished and self._state is not None and self._state != self._written_state:
+            self._written_state = self._state
+            write_line(self._state)

@@ -1,4 +1,4 @@
-"""JSON Schema to column types, and how a column may change its type."""
+"""Column types for JSON Schemas, and the possible changes of a column's type."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _DECIMAL = re.compile(rf"DECIMAL\({PRECISION},\s*(\d+)\)")
-# singer-sdk writes the first, singer-python users the second: a decimal sent as a string.
+# A decimal sent as a string: the first is singer-sdk's format, the second that of singer-python users.
 _DECIMAL_FORMATS = frozenset({"x-singer.decimal", "singer.decimal"})
 
 
-# Deeper lists are JSON: each level of a LIST is a level of nested SQL in every cast.
+# Deeper lists are JSON, because each level of a LIST nests the SQL of every cast.
 _DEEPEST_LIST = 10
 
 
 @dataclass(frozen=True)
 class ColumnType:
-    """A type of DuckDB as this target makes it.
+    """A DuckDB type that this target uses.
 
     Attributes:
         base: the scalar type, in DuckDB's spelling.
-        depth: how many LISTs are around it; 2 is a list of lists.
-        from_text: whether numbers may come as strings (`format: singer.decimal`). No part of the type itself.
+        depth: number of enclosing LISTs; 2 is a list of lists.
+        from_text: whether numbers may come as strings (`format: singer.decimal`). Not part of the type itself.
     """
 
     base: str
@@ -36,12 +36,12 @@ class ColumnType:
 
     @property
     def sql(self) -> str:
-        """The type in DuckDB's SQL."""
+        """The type in SQL."""
         return self.base + "[]" * self.depth
 
     @property
     def scale(self) -> int | None:
-        """Decimals of a DECIMAL(38, s), else None."""
+        """The scale s of a DECIMAL(38, s), or None."""
         match = _DECIMAL.fullmatch(self.base)
         return int(match[1]) if match else None
 
@@ -52,11 +52,11 @@ class ColumnType:
 
     @property
     def is_number(self) -> bool:
-        """Whether it is DECIMAL or DOUBLE, or lists of them: the types between which the values decide."""
+        """Whether it is DECIMAL or DOUBLE, or lists of them. The values decide between these."""
         return self.base == "DOUBLE" or self.scale is not None
 
     def with_base(self, base: str) -> ColumnType:
-        """Give the same lists around another scalar."""
+        """Return the type with another scalar in the same lists."""
         return ColumnType(base, self.depth, self.from_text)
 
 
@@ -73,7 +73,7 @@ _STRINGS = {VARCHAR, DATE, TIMESTAMPTZ}
 
 
 def decimal_type(scale: int | None) -> ColumnType:
-    """Give DECIMAL(38, scale), or DOUBLE where there is no scale."""
+    """Return DECIMAL(38, scale), or DOUBLE without a scale."""
     return DOUBLE if scale is None else ColumnType(f"DECIMAL({PRECISION},{scale})")
 
 
@@ -81,7 +81,7 @@ NUMBER = decimal_type(DEFAULT_SCALE)
 
 
 def type_from_sql(sql: str) -> ColumnType | None:
-    """Read a type as DuckDB's catalogue writes it; None for those this target never makes."""
+    """Parse a type of DuckDB's catalogue. Return None for types that this target never creates."""
     base = sql.rstrip("[]")
     candidate = ColumnType(base, (len(sql) - len(base)) // 2)
     known = {BOOLEAN.base, BIGINT.base, HUGEINT.base, DOUBLE.base, VARCHAR.base, DATE.base, TIMESTAMPTZ.base, JSON.base}
@@ -93,8 +93,8 @@ def type_from_sql(sql: str) -> ColumnType | None:
 def type_from_schema(schema: Mapping[str, Any]) -> ColumnType:
     """Choose the type of a property's column.
 
-    One real type beside null makes its column; integer with number is number; strings of several formats are VARCHAR;
-    every other mixture, an object, an array of objects or of mixed values, and a property without a type are JSON.
+    A single type besides null determines the column. Integer with number is number, and strings of several formats are
+    VARCHAR. Other mixtures, objects, arrays of objects or mixed values, and properties without a type are JSON.
     """
     types = _alternatives(schema)
     if len(types) == 1:
@@ -107,7 +107,7 @@ def type_from_schema(schema: Mapping[str, Any]) -> ColumnType:
 
 
 def _alternatives(schema: Mapping[str, Any]) -> set[ColumnType]:
-    """Collect the types a property may have, null left out."""
+    """Collect the possible types of a property, without null."""
     for word in ("anyOf", "oneOf"):
         branches = schema.get(word)
         if isinstance(branches, list) and branches:
@@ -123,7 +123,7 @@ def _alternatives(schema: Mapping[str, Any]) -> set[ColumnType]:
 
 
 def _scalar_or_list(name: Any, schema: Mapping[str, Any]) -> ColumnType:
-    if not isinstance(name, str):  # older drafts allow schemas among the types
+    if not isinstance(name, str):  # older drafts of JSON Schema allow schemas as types
         return JSON
     if name == "string":
         return _string(schema.get("format"))
@@ -141,47 +141,48 @@ def _string(text_format: Any) -> ColumnType:
         return VARCHAR
     if text_format in _DECIMAL_FORMATS:
         return ColumnType(NUMBER.base, from_text=True)
-    # A `time` stays text: RFC 3339 gives it an offset, which TIME would drop.
+    # A `time` stays text, because TIME would drop the offset that RFC 3339 requires.
     return {"date-time": TIMESTAMPTZ, "date": DATE}.get(text_format, VARCHAR)
 
 
-def widen(table: ColumnType, asked: ColumnType) -> ColumnType | None:
-    """Give the type that holds what the column has and what is asked of it, without loss.
+def widen(table: ColumnType, wanted: ColumnType) -> ColumnType | None:
+    """Find a type that holds the values of two types without loss.
 
-    Between number types the values decide: the answer is then only that a number is possible, namely the table's type
-    where that is one, else the asked one.
+    Args:
+        table: the type of the existing column.
+        wanted: the type that the schema requires.
 
     Returns:
-        The type, or None where there is none.
+        The type, or None. Between number types the values decide later: the result is then only one of the two.
     """
-    if table in (asked, JSON):
+    if table in (wanted, JSON):
         return table
-    if asked == JSON:
-        # Text of these is JSON, or becomes it by quoting. Of dates and lists it would not be what the tap sends.
+    if wanted == JSON:
+        # The text of these is JSON, or becomes JSON by quoting. That of dates and lists would differ from the tap's.
         fine = table.depth == 0 and (table in (BOOLEAN, VARCHAR) or table.is_integer or table.is_number)
         return JSON if fine else None
-    if table.depth != asked.depth:
+    if table.depth != wanted.depth:
         return None
-    return _widen_scalar(table, asked)
+    return _widen_scalar(table, wanted)
 
 
-def _widen_scalar(table: ColumnType, asked: ColumnType) -> ColumnType | None:
-    if table.is_number and (asked.is_number or asked.is_integer):
+def _widen_scalar(table: ColumnType, wanted: ColumnType) -> ColumnType | None:
+    if table.is_number and (wanted.is_number or wanted.is_integer):
         return table
-    if table.is_integer and asked.is_number:
-        return asked
-    if table.is_integer and asked.is_integer:
+    if table.is_integer and wanted.is_number:
+        return wanted
+    if table.is_integer and wanted.is_integer:
         return table.with_base("HUGEINT")
-    bases = {table.base, asked.base}
+    bases = {table.base, wanted.base}
     if bases == {DATE.base, TIMESTAMPTZ.base}:
         return table.with_base(TIMESTAMPTZ.base)
-    if VARCHAR.base in bases and (table.is_integer or asked.is_integer):
+    if VARCHAR.base in bases and (table.is_integer or wanted.is_integer):
         return table.with_base(VARCHAR.base)
     return None
 
 
 def cast(expression: str, source: ColumnType, wanted: ColumnType, level: int = 0) -> str:
-    """Write the SQL which turns a value of one type into another that `widen` or the number rule allows."""
+    """Write the SQL that converts a value to another type allowed by `widen` or the number rule."""
     if source == wanted:
         return expression
     if source.depth:
@@ -191,8 +192,8 @@ def cast(expression: str, source: ColumnType, wanted: ColumnType, level: int = 0
     if wanted == JSON and source == VARCHAR:
         return f"to_json({expression})"
     if wanted in (JSON, DOUBLE):
-        # By way of text: the direct cast of DECIMAL to DOUBLE divides, and may miss the nearest double; to JSON it
-        # goes by DOUBLE.
+        # Via text: the direct cast of DECIMAL to DOUBLE divides and may miss the nearest double, and the cast to JSON
+        # uses DOUBLE.
         return f"CAST(CAST({expression} AS VARCHAR) AS {wanted.sql})"
     return f"CAST({expression} AS {wanted.sql})"
 

@@ -1,4 +1,4 @@
-"""ACTIVATE_VERSION messages: when a version of a stream takes effect."""
+"""ACTIVATE_VERSION messages, and when a version of a stream takes effect."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _LIMIT = 2**63
 
 
 class Versions:
-    """The versions that were announced and are not active yet.
+    """Versions that were announced and are not active yet.
 
-    A version is activated after its records; one that comes before them takes effect with the STATE that follows. A tap
-    that announces a version and then fails would otherwise have emptied the table.
+    A version is activated after its records. If its message precedes them, it takes effect with the next STATE:
+    otherwise a tap that announces a version and then fails would empty the table.
 
     Args:
         sinks_of: returns the sinks of a stream of the tap.
@@ -34,30 +34,30 @@ class Versions:
         self._ignored: set[str] = set()
 
     def announce(self, stream: str, version: int | None, *, known: bool) -> None:
-        """Take in a message; one before the SCHEMA of its stream is kept until that comes.
+        """Handle a message. If it precedes the SCHEMA of its stream, it is kept until then.
 
         Raises:
-            InputError: It has no version that the table can hold.
+            InputError: Its version is missing or does not fit in 64 bits.
         """
         if version is None or not -_LIMIT <= version < _LIMIT:
-            raise InputError(f"Stream '{stream}': ACTIVATE_VERSION has no 'version' of at most 64 bits. Check the tap.")
+            raise InputError(f"Stream '{stream}': ACTIVATE_VERSION has no 64-bit 'version'. Check the tap.")
         if known:
             self._take(stream, version)
         else:
             self._early[stream] = version
 
     def begin(self, stream: str) -> None:
-        """Note that the SCHEMA of a stream has come."""
+        """Handle a version that preceded the SCHEMA of its stream."""
         if stream in self._early:
             self._take(stream, self._early.pop(stream))
 
     def _take(self, stream: str, version: int) -> None:
         sinks = [sink for sink in self._sinks_of(stream) if sink.process_activate_version_messages]
-        if any(not sink.include_sdc_metadata_properties for sink in sinks):
+        if any(not sink.carries_versions for sink in sinks):
             if stream not in self._ignored:
                 self._ignored.add(stream)
                 self._logger.warning(
-                    "Stream %s: ACTIVATE_VERSION is ignored, because rows carry no version; set hard_delete or "
+                    "Stream %s: ACTIVATE_VERSION is ignored because rows have no version; set hard_delete or "
                     "add_record_metadata",
                     shorten(stream),
                 )
@@ -67,7 +67,7 @@ class Versions:
             self.activate(stream)
 
     def activate(self, only: str | None = None) -> None:
-        """Activate what was announced, of one stream or of all."""
+        """Activate the announced version of one stream, or of all."""
         for stream in [only] if only else [*self._announced]:
             version = self._announced.pop(stream)
             for sink in self._sinks_of(stream):
@@ -75,13 +75,13 @@ class Versions:
                     sink.activate_version(version)
 
     def end(self, *, stateless: bool) -> None:
-        """Activate the rest of an input without any STATE, in which waiting for one proves nothing; warn otherwise."""
+        """Activate the remaining versions if the input contained no STATE. Otherwise warn about them."""
         if stateless:
             self.activate()
         for stream in self._announced:
             self._logger.warning(
-                "Stream %s: ACTIVATE_VERSION has no effect, because the input ended before a STATE followed its "
-                "records; the tap may have failed",
+                "Stream %s: ACTIVATE_VERSION has no effect because the input ended without a STATE after its records; "
+                "the tap may have failed",
                 shorten(stream),
             )
         for stream in self._early:

@@ -6,59 +6,23 @@ import json
 import logging
 import os
 import re
-import shlex
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
+from loader_fixtures import GOOD, PROGRAM, SCHEMA, errors, lines, run
 from target_duckdb_arrow.database import CATALOG, Database
 from target_duckdb_arrow.target import TargetDuckDBArrow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Query = Callable[[str], list[tuple[Any, ...]]]
+    from loader_fixtures import Query
 
 PROJECT = Path(__file__).parents[1]
-SCHEMA = {
-    "type": "SCHEMA",
-    "stream": "s",
-    "schema": {"properties": {"id": {"type": "integer"}, "x": {"type": "string"}}},
-    "key_properties": ["id"],
-}
-GOOD = [SCHEMA, {"type": "RECORD", "stream": "s", "record": {"id": 1, "x": "a"}}, {"type": "STATE", "value": {"n": 1}}]
-
-
-def run(
-    *arguments: str,
-    messages: list[dict[str, Any]] = GOOD,
-    limit: str = "",
-    folder: Path | None = None,
-    **environment: str,
-) -> subprocess.CompletedProcess[str]:
-    """Run the target as a program."""
-    command = [sys.executable, "-m", "target_duckdb_arrow", *arguments]
-    if limit:
-        command = ["sh", "-c", f"ulimit {limit}; exec {shlex.join(command)}"]
-    return subprocess.run(
-        command,
-        check=False,
-        capture_output=True,
-        text=True,
-        input="".join(json.dumps(message) + "\n" for message in messages),
-        env={**os.environ, **environment},
-        cwd=folder,
-    )
-
-
-def errors(result: subprocess.CompletedProcess[str]) -> list[str]:
-    """Give what was logged as an error, without the time and the name of the logger."""
-    assert "Traceback" not in result.stderr
-    return [line.split("|", 3)[3].strip() for line in result.stderr.splitlines() if "| ERROR" in line]
 
 
 def test_settings_come_from_the_environment(filepath: Path, query: Query) -> None:
@@ -76,23 +40,32 @@ def test_settings_come_from_the_environment(filepath: Path, query: Query) -> Non
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"filepath": ":memory:"}, "Setting 'filepath' is ':memory:': it must name a local file"),
-        ({"filepath": " "}, "Setting 'filepath' is ' ': it must name a local file"),
-        ({"filepath": "md:mine"}, "Setting 'filepath' is 'md:mine': it must name a local file"),
-        ({"filepath": "/"}, "Setting 'filepath' is '/', which is a folder"),
+        (
+            {"filepath": ":memory:"},
+            "Setting 'filepath' must be a local file, such as output/warehouse.duckdb, and not ':memory:'.",
+        ),
+        ({"filepath": " "}, "Setting 'filepath' must be a local file, such as output/warehouse.duckdb, and not ' '."),
+        (
+            {"filepath": "md:mine"},
+            "Setting 'filepath' must be a local file, such as output/warehouse.duckdb, and not 'md:mine'.",
+        ),
+        ({"filepath": "/"}, "Setting 'filepath' must be a file, and '/' is a folder."),
         (
             {"filepath": 5},
             "Settings: 5 is not of type 'string' in config['filepath']. See target-duckdb-arrow --about.",
         ),
         ({"batch_size_rows": 0}, "Settings: 0 is less than the minimum of 1 in config['batch_size_rows']."),
         ({"load_method": "replace"}, "Settings: 'replace' is not one of ['upsert', 'append-only', 'overwrite'] in"),
-        ({"filepath": f"{__file__}/x.duckdb"}, f"Setting 'filepath': the folder {__file__} cannot be made"),
-        ({"filepath": __file__}, f"Setting 'filepath': {__file__} exists and is not a DuckDB database."),
-        ({"filepath": "~nosuchuser/x.duckdb"}, "Setting 'filepath' cannot be used (Could not determine home directory"),
-        ({"filepath": "x" * 5000}, "Setting 'filepath' cannot be used (File name too long): name a file."),
-        ({"filepath": "a\0b"}, "Setting 'filepath' cannot be used (a NUL in its name): name a file."),
+        ({"filepath": f"{__file__}/x.duckdb"}, f"Setting 'filepath': the folder {__file__} cannot be created"),
+        ({"filepath": __file__}, f"Setting 'filepath': {__file__} is not a DuckDB database. Choose another file."),
+        (
+            {"filepath": "~nosuchuser/x.duckdb"},
+            "Setting 'filepath' is not a usable path (Could not determine home directory",
+        ),
+        ({"filepath": "x" * 5000}, "Setting 'filepath' is not a usable path (File name too long). Choose a file."),
+        ({"filepath": "a\0b"}, "Setting 'filepath' is not a usable path (the path contains a NUL). Choose a file."),
         ({"lock_timeout": "soon"}, "Settings: 'soon' is not of type 'integer', 'null' in config['lock_timeout']."),
-        ({"stream_maps": {"__else__": "x"}}, "Settings: one of them has a wrong form, such as stream_maps"),
+        ({"stream_maps": {"__else__": "x"}}, "Settings: a value has the wrong form, probably in stream_maps"),
         ({"stream_maps": 5}, "Settings: "),
         ({"flattening_enabled": True}, "Settings: flattening_max_depth is required when flattening is enabled."),
         (
@@ -143,7 +116,7 @@ def test_settings_that_cannot_be_read_end_with_one_line(tmp_path: Path, content:
     assert (result.returncode, result.stdout) == (1, "")
     (line,) = errors(result)
     assert line.startswith(f"Option --config {path}: {reason}")
-    assert line.endswith("Name a file with a JSON object.")
+    assert line.endswith("Choose a file with a JSON object.")
 
 
 @pytest.mark.parametrize(
@@ -151,7 +124,7 @@ def test_settings_that_cannot_be_read_end_with_one_line(tmp_path: Path, content:
     [
         ("BATCH_SIZE_ROWS", "many", "'many' is not an integer"),
         ("HARD_DELETE", "perhaps", "'perhaps' is neither true nor false"),
-        ("STREAM_MAPS", "{", "its value is not JSON"),
+        ("STREAM_MAPS", "{", "the value is not valid JSON"),
     ],
 )
 def test_a_variable_that_cannot_be_read_is_named(filepath: Path, name: str, value: str, reason: str) -> None:
@@ -190,10 +163,10 @@ def test_misspelt_settings_are_named_with_the_nearest(config: Callable[..., str]
     # singer-sdk warns of an old Python at its import.
     warnings = [line.split("|", 3)[3].strip() for line in result.stderr.splitlines() if "| WARNING" in line]
     assert [warning for warning in warnings if "PythonEOLWarning" not in warning] == [
-        "Setting 'load_metod' does not exist, and has no effect: do you mean load_method?",
-        "Setting 'zzz' does not exist, and has no effect",
+        "Setting 'load_metod' does not exist and is ignored: did you mean load_method?",
+        "Setting 'zzz' does not exist and is ignored",
         (
-            "Environment variable TARGET_DUCKDB_ARROW_BATCH_SIZE is not a setting, and has no effect: do you mean "
+            "Environment variable TARGET_DUCKDB_ARROW_BATCH_SIZE is not a setting and is ignored: did you mean "
             "TARGET_DUCKDB_ARROW_BATCH_SIZE_ROWS?"
         ),
     ]
@@ -220,14 +193,14 @@ def test_loaders_that_meet_one_empty_file_all_load_into_it(
     # given
     filepath.parent.mkdir()
     filepath.touch()
-    command = [sys.executable, "-m", "target_duckdb_arrow", config()]
+    command = [*PROGRAM, config()]
     processes = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)]
 
     # when
     for index, process in enumerate(processes):
         assert process.stdin is not None
         record = {"type": "RECORD", "stream": "s", "record": {"id": index}}
-        process.stdin.write(f"{json.dumps(SCHEMA)}\n{json.dumps(record)}\n")
+        process.stdin.write(lines([SCHEMA, record]))
         process.stdin.close()
 
     # then
@@ -288,8 +261,8 @@ def test_a_file_that_another_process_holds_is_waited_for_and_then_named(
     assert result.returncode == 1
     (line,) = errors(result)
     assert line == (
-        f"Setting 'filepath': {filepath} has been open in another process (PID {os.getpid()}) for 1 seconds. Close it "
-        "there, or raise the setting 'lock_timeout', and run again."
+        f"Setting 'filepath': {filepath} is still open in another process (PID {os.getpid()}) after 1 seconds. Close "
+        "it there or raise lock_timeout, and run again."
     )
     assert f"{filepath} is open in another process (PID {os.getpid()}): waiting up to 1 seconds" in result.stderr
 
@@ -299,7 +272,7 @@ def test_a_file_that_is_let_go_is_written(filepath: Path, config: Callable[..., 
     filepath.parent.mkdir()
     with duckdb.connect(str(filepath)):
         process = subprocess.Popen(
-            [sys.executable, "-m", "target_duckdb_arrow", config()],
+            [*PROGRAM, config()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -307,7 +280,7 @@ def test_a_file_that_is_let_go_is_written(filepath: Path, config: Callable[..., 
         )
         assert process.stdin is not None
         assert process.stderr is not None
-        process.stdin.write("".join(json.dumps(message) + "\n" for message in GOOD))
+        process.stdin.write(lines(GOOD))
         process.stdin.flush()
         waiting = next(line for line in process.stderr if "waiting up to 300 seconds" in line)
 

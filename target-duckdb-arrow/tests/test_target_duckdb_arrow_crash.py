@@ -11,18 +11,18 @@ import subprocess
 import sys
 import threading
 import time
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 import duckdb
 import pytest
+from loader_fixtures import PROGRAM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    Query = Callable[[str], list[tuple[Any, ...]]]
+    from loader_fixtures import Query
 
-COMMAND = [sys.executable, "-m", "target_duckdb_arrow"]
 ROWS = 10_000
 
 
@@ -32,7 +32,7 @@ def start(filepath: Path, **settings: object) -> subprocess.Popen[bytes]:
     for name, value in settings.items():
         environment[f"TARGET_DUCKDB_ARROW_{name.upper()}"] = str(value)
     return subprocess.Popen(
-        [*COMMAND, "--config=ENV"],
+        [*PROGRAM, "--config=ENV"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -287,3 +287,45 @@ def test_memory_does_not_grow_with_the_number_of_records(tmp_path: Path) -> None
 
     # then the peak is at most a fifth higher; holding the records would add more than 80 to some 150 MB
     assert many < 1.2 * few
+
+
+SWALLOWED = """
+import signal, sys
+from target_duckdb_arrow import sinks
+from target_duckdb_arrow.target import TargetDuckDBArrow
+
+class Closing:
+    def __del__(self):
+        signal.raise_signal(int(sys.argv[1]))
+
+convert = sinks.convert
+def convert_and_close(*arguments):
+    Closing()
+    return convert(*arguments)
+sinks.convert = convert_and_close
+TargetDuckDBArrow.cli(["--config=ENV"])
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("method", ["upsert", "overwrite"])
+def test_a_stop_signal_that_python_drops_is_obeyed_before_the_next_commit(
+    filepath: Path, number: signal.Signals, method: str
+) -> None:
+    # given a signal during a destructor, where Python only prints the exception of the handler
+    variables = {"TARGET_DUCKDB_ARROW_FILEPATH": str(filepath), "TARGET_DUCKDB_ARROW_LOAD_METHOD": method}
+
+    # when
+    result = subprocess.run(
+        [sys.executable, "-c", SWALLOWED, str(int(number))],
+        check=False,
+        capture_output=True,
+        input=b"".join(line + b"\n" for line in tap(0, 20)),
+        env={**os.environ, **variables},
+    )
+
+    # then nothing is committed and no STATE is written
+    assert b"Exception ignored in" in result.stderr
+    assert (result.returncode, result.stdout) == (128 + number, b"")
+    with duckdb.connect(str(filepath)) as connection:
+        assert connection.execute("SELECT count(*) FROM duckdb_tables()").fetchall() == [(0,)]

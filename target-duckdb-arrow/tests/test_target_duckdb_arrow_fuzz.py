@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 import pytest
-from singer_sdk.plugin_base import _ConfigInput
+from target_duckdb_arrow.sdk import ConfigInput
 from target_duckdb_arrow.target import TargetDuckDBArrow
 
 if TYPE_CHECKING:
@@ -309,7 +309,7 @@ def outcome(seed: int, folder: Path) -> str:
     try:
         with contextlib.redirect_stdout(out):
             TargetDuckDBArrow.invoke(
-                config=_ConfigInput(config=config),
+                config=ConfigInput(config=config),
                 file_input=io.BytesIO(case.text()),  # type: ignore[arg-type]  # as standard input's buffer
             )
     except SystemExit as end:

@@ -4,63 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shlex
 import signal
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from loader_fixtures import GOOD, PROGRAM, SCHEMA, errors, lines, run
 from target_duckdb_arrow.errors import LoadError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
-    Query = Callable[[str], list[tuple[Any, ...]]]
-
-PROJECT = Path(__file__).parents[1]
-SCHEMA = {
-    "type": "SCHEMA",
-    "stream": "s",
-    "schema": {"properties": {"id": {"type": "integer"}, "x": {"type": "string"}}},
-    "key_properties": ["id"],
-}
-GOOD = [SCHEMA, {"type": "RECORD", "stream": "s", "record": {"id": 1, "x": "a"}}, {"type": "STATE", "value": {"n": 1}}]
-
-
-def run(
-    *arguments: str,
-    messages: list[dict[str, Any]] = GOOD,
-    limit: str = "",
-    folder: Path | None = None,
-    **environment: str,
-) -> subprocess.CompletedProcess[str]:
-    """Run the target as a program."""
-    command = [sys.executable, "-m", "target_duckdb_arrow", *arguments]
-    if limit:
-        command = ["sh", "-c", f"ulimit {limit}; exec {shlex.join(command)}"]
-    return subprocess.run(
-        command,
-        check=False,
-        capture_output=True,
-        text=True,
-        input="".join(json.dumps(message) + "\n" for message in messages),
-        env={**os.environ, **environment},
-        cwd=folder,
-    )
-
-
-def errors(result: subprocess.CompletedProcess[str]) -> list[str]:
-    """Give what was logged as an error, without the time and the name of the logger."""
-    assert "Traceback" not in result.stderr
-    return [line.split("|", 3)[3].strip() for line in result.stderr.splitlines() if "| ERROR" in line]
+    from loader_fixtures import Query
 
 
 def test_messages_come_from_a_file_if_one_is_named(tmp_path: Path, config: Callable[..., str], query: Query) -> None:
     source = tmp_path / "messages.singer"
-    source.write_text("".join(json.dumps(message) + "\n" for message in GOOD))
+    source.write_text(lines(GOOD))
     result = run(config(), f"--input={source}", messages=[])
     assert (result.returncode, result.stdout) == (0, '{"n": 1}\n')
     assert query("SELECT id, x FROM s") == [(1, "a")]
@@ -86,13 +49,7 @@ DEEP = "[" * 100_000 + "]" * 100_000
     ids=["record", "state", "schema", "line", "objects", "digits", "binary"],
 )
 def test_input_beyond_every_limit_ends_with_one_line(config: Callable[..., str], line: str, reason: str) -> None:
-    result = subprocess.run(
-        [sys.executable, "-m", "target_duckdb_arrow", config()],
-        check=False,
-        capture_output=True,
-        text=True,
-        input=f"{json.dumps(SCHEMA)}\n{line}\n",
-    )
+    result = run(config(), messages=[SCHEMA, line])
     assert (result.returncode, result.stdout) == (1, "")
     (error,) = errors(result)
     assert error.startswith(reason)
@@ -131,28 +88,29 @@ def test_a_byte_order_mark_at_the_start_of_a_file_is_passed_over(
     tmp_path: Path, config: Callable[..., str], query: Query
 ) -> None:
     source = tmp_path / "messages.singer"
-    source.write_text("".join(json.dumps(message) + "\n" for message in GOOD), encoding="utf-8-sig")
+    source.write_text(lines(GOOD), encoding="utf-8-sig")
     assert run(config(), f"--input={source}", messages=[]).returncode == 0
     assert query("SELECT id FROM s") == [(1,)]
 
 
 def test_utf_16_is_named(tmp_path: Path, config: Callable[..., str]) -> None:
     source = tmp_path / "messages.singer"
-    source.write_text("".join(json.dumps(message) + "\n" for message in GOOD), encoding="utf-16")
+    source.write_text(lines(GOOD), encoding="utf-16")
     result = run(config(), f"--input={source}", messages=[])
     assert result.returncode == 1
     (line,) = errors(result)
-    assert line.startswith(
-        "Line 1 of the input is not a Singer message: it is UTF-16 text, and Singer messages are UTF-8"
-    )
+    assert line.startswith("Line 1 of the input is not a Singer message: it is UTF-16, and Singer messages are UTF-8")
 
 
 @pytest.mark.parametrize(
     ("redirection", "message"),
     [
         ("<&-", "Standard input is closed. Pipe a tap into the loader, or name a file with --input."),
-        (">&-", "Standard output is closed: the state cannot be written. The rows are loaded; run again from the last"),
-        ("| true", "Standard output is closed: the state cannot be written."),
+        (
+            ">&-",
+            "Standard output is closed, so the state cannot be written. The rows are loaded. Run again from the last",
+        ),
+        ("| true", "Standard output is closed, so the state cannot be written."),
     ],
 )
 def test_closed_streams_end_with_one_line(
@@ -160,17 +118,8 @@ def test_closed_streams_end_with_one_line(
 ) -> None:
     # given
     source = tmp_path / "messages.singer"
-    lines = [GOOD[0], *GOOD[1:]]
-    source.write_text("".join(json.dumps(one) + "\n" for one in lines))
-    command = shlex.join(
-        [
-            sys.executable,
-            "-m",
-            "target_duckdb_arrow",
-            config(),
-            *([] if "<" in redirection else ["--input", str(source)]),
-        ]
-    )
+    source.write_text(lines(GOOD))
+    command = shlex.join([*PROGRAM, config(), *([] if "<" in redirection else ["--input", str(source)])])
 
     # when
     result = subprocess.run(
@@ -264,11 +213,11 @@ def test_a_bad_record_ends_with_one_line_and_what_was_committed_stays(
     [
         (
             b'{"type": "STATE", "value": {"a": "\xff"}}',
-            "The STATE of line 2 cannot be read: it is not UTF-8 text (byte 7)",
+            "The STATE of line 2 cannot be read: it is not valid UTF-8 (byte 7)",
         ),
         (
             b'{"type": "SCHEMA", "stream": "t", "schema": {"a": "\xff"}}',
-            "Stream 't': the schema of line 2 cannot be read: it is not UTF-8",
+            "Stream 't': the schema of line 2 cannot be read: it is not valid UTF-8",
         ),
         (
             b'{"type": "RECORD", "stream": "s", "record": {"x": "\xff"}}',
@@ -276,13 +225,13 @@ def test_a_bad_record_ends_with_one_line_and_what_was_committed_stays(
         ),
         (
             b'{"type": "RECORD", "stream": "\xff", "record": {}}',
-            "Line 2 of the input is not a Singer message: it is not UTF-8 text",
+            "Line 2 of the input is not a Singer message: it is not valid UTF-8",
         ),
     ],
 )
 def test_bytes_that_are_no_text_end_with_one_line(config: Callable[..., str], line: bytes, message: str) -> None:
     result = subprocess.run(
-        [sys.executable, "-m", "target_duckdb_arrow", config()],
+        [*PROGRAM, config()],
         check=False,
         capture_output=True,
         input=json.dumps(SCHEMA).encode() + b"\n" + line + b"\n",

@@ -7,36 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
+from loader_fixtures import INTEGER, PAIR, STATE, STRING, pairs, record, schema
 from target_duckdb_arrow.errors import LoadError, RecordError, SchemaError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    Load = Callable[..., list[str]]
-    Query = Callable[[str], list[tuple[Any, ...]]]
+    from loader_fixtures import Load, Query
 
-STRING = {"type": ["string", "null"]}
-INTEGER = {"type": ["integer", "null"]}
-PAIR = {"id": INTEGER, "x": STRING}
-STATE = {"type": "STATE", "value": {"at": 1}}
 KEPT = "__target_duckdb_arrow_previous"
-
-
-def schema(properties: dict[str, Any], keys: list[str], stream: str = "s") -> dict[str, Any]:
-    """A SCHEMA message."""
-    return {"type": "SCHEMA", "stream": stream, "schema": {"properties": properties}, "key_properties": keys}
-
-
-def record(stream: str = "s", version: int | None = None, **values: object) -> dict[str, Any]:
-    """A RECORD message."""
-    message = {"type": "RECORD", "stream": stream, "record": values, "time_extracted": "2024-01-01T00:00:00+00:00"}
-    return message if version is None else {**message, "version": version}
-
-
-def pairs(*numbers: int, text: str = "a") -> list[dict[str, Any]]:
-    """Records with an id and a text."""
-    return [{"id": number, "x": f"{text}{number}"} for number in numbers]
 
 
 @pytest.mark.parametrize("settings", [{}, {"batch_size_rows": 1}, {"batch_size_rows": 2}, {"max_batch_bytes": 1}])
@@ -222,10 +201,10 @@ def test_columns_widen_without_loss(  # noqa: PLR0913, PLR0917 - four are of the
 @pytest.mark.parametrize(
     ("first", "second", "types"),
     [
-        ({"type": "string"}, {"type": "boolean"}, "has VARCHAR and the schema asks for BOOLEAN"),
-        ({"type": "string"}, {"type": "number"}, r"has VARCHAR and the schema asks for DECIMAL\(38,10\)"),
-        ({"type": "array", "items": INTEGER}, INTEGER, r"has BIGINT\[\] and the schema asks for BIGINT,"),
-        ({"type": "string", "format": "date"}, {"type": "object"}, "has DATE and the schema asks for JSON"),
+        ({"type": "string"}, {"type": "boolean"}, "has VARCHAR, the schema requires BOOLEAN,"),
+        ({"type": "string"}, {"type": "number"}, r"has VARCHAR, the schema requires DECIMAL\(38,10\),"),
+        ({"type": "array", "items": INTEGER}, INTEGER, r"has BIGINT\[\], the schema requires BIGINT,"),
+        ({"type": "string", "format": "date"}, {"type": "object"}, "has DATE, the schema requires JSON,"),
     ],
 )
 def test_a_change_that_cannot_be_made_stops_the_run(

@@ -11,11 +11,9 @@ import pytest
 from target_duckdb_arrow.errors import LoadError, SchemaError, UnfinishedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    Feed = Callable[..., list[str]]
-    Query = Callable[[str], list[tuple[Any, ...]]]
+    from loader_fixtures import Load, Query
 
 KEPT = "__target_duckdb_arrow_previous"
 STAGED = "__target_duckdb_arrow_new"
@@ -39,7 +37,7 @@ def state(**value: object) -> dict[str, Any]:
 
 
 @pytest.fixture
-def full(feed: Feed, query: Query) -> None:
+def full(feed: Load, query: Query) -> None:
     """A table of five rows."""
     feed([schema(), *records(1, 2, 3, 4, 5), state(n=1)])
     assert query("SELECT count(*) FROM s") == [(5,)]
@@ -61,14 +59,14 @@ def full(feed: Feed, query: Query) -> None:
 )
 @pytest.mark.parametrize("settings", [{}, {"batch_size_rows": 1}], ids=["one batch", "batches"])
 def test_half_of_a_stream_does_not_replace_its_table(
-    feed: Feed,
+    feed: Load,
     query: Query,
     messages: list[dict[str, Any]],
     settings: dict[str, int],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     # given an input that ends as a failed tap's does under Meltano / when / then the run fails
-    with pytest.raises(UnfinishedError, match=r"^Stream 's': the input .* With load_method overwrite the table stays"):
+    with pytest.raises(UnfinishedError, match=r"^Stream 's': the input .* load_method overwrite left the table"):
         feed(messages, load_method="overwrite", **settings)
     # and the table is whole, no STATE went out, nothing is left beside it
     assert query("SELECT id FROM s ORDER BY id") == [(1,), (2,), (3,), (4,), (5,)]
@@ -77,7 +75,7 @@ def test_half_of_a_stream_does_not_replace_its_table(
 
 
 @pytest.mark.usefixtures("full")
-def test_only_the_streams_that_were_finished_are_replaced(feed: Feed, query: Query) -> None:
+def test_only_the_streams_that_were_finished_are_replaced(feed: Load, query: Query) -> None:
     # given a tap that fails in its second stream
     feed([schema("t"), *records(1, stream="t"), state(n=1)])
     messages = [schema(), *records(9), state(n=1), schema("t"), *records(9, stream="t")]
@@ -92,8 +90,8 @@ def test_only_the_streams_that_were_finished_are_replaced(feed: Feed, query: Que
 
 
 @pytest.mark.usefixtures("full")
-def test_an_input_without_any_state_replaces_tables_where_a_setting_allows_it(feed: Feed, query: Query) -> None:
-    with pytest.raises(UnfinishedError, match=r"if it never sends STATE, set overwrite_without_state\.$"):
+def test_an_input_without_any_state_replaces_tables_where_a_setting_allows_it(feed: Load, query: Query) -> None:
+    with pytest.raises(UnfinishedError, match=r"If it never sends STATE, set overwrite_without_state\.$"):
         feed([schema(), *records(6)], load_method="overwrite")
 
     feed([schema(), *records(6)], load_method="overwrite", overwrite_without_state=True)
@@ -105,7 +103,7 @@ def test_an_input_without_any_state_replaces_tables_where_a_setting_allows_it(fe
 
 
 @pytest.mark.usefixtures("full")
-def test_the_replaced_table_is_kept_until_the_next_good_run(feed: Feed, query: Query) -> None:
+def test_the_replaced_table_is_kept_until_the_next_good_run(feed: Load, query: Query) -> None:
     # when one run replaces it / then
     feed([schema(), *records(6), state(n=1)], load_method="overwrite")
     assert query(f"SELECT count(*) FROM s{KEPT}") == [(5,)]
@@ -123,7 +121,7 @@ def test_the_replaced_table_is_kept_until_the_next_good_run(feed: Feed, query: Q
 
 @pytest.mark.parametrize("method", ["upsert", "append-only", "overwrite"])
 def test_the_next_run_removes_what_a_killed_overwrite_left(
-    filepath: Path, feed: Feed, query: Query, method: str
+    filepath: Path, feed: Load, query: Query, method: str
 ) -> None:
     # given
     filepath.parent.mkdir()
@@ -148,7 +146,7 @@ def test_the_next_run_removes_what_a_killed_overwrite_left(
     ],
 )
 def test_the_new_rows_of_a_resumed_run_do_not_replace_the_history(
-    feed: Feed,
+    feed: Load,
     query: Query,
     first: dict[str, Any],
     bookmarks: list[str] | None,
@@ -173,25 +171,25 @@ def test_the_new_rows_of_a_resumed_run_do_not_replace_the_history(
     ],
     ids=["other streams", "a signature", "not bookmarks", "a first window without rows"],
 )
-def test_a_full_run_replaces_the_table(feed: Feed, query: Query, messages: list[dict[str, Any]]) -> None:
+def test_a_full_run_replaces_the_table(feed: Load, query: Query, messages: list[dict[str, Any]]) -> None:
     feed([*messages, state(n=2)], load_method="overwrite")
     assert query("SELECT id FROM s") == [(6,)]
 
 
 @pytest.mark.usefixtures("full")
 def test_replacing_the_table_of_a_stream_with_a_bookmark_is_warned_about(
-    feed: Feed, caplog: pytest.LogCaptureFixture
+    feed: Load, caplog: pytest.LogCaptureFixture
 ) -> None:
     feed([schema(), *records(6), state(bookmarks={"s": {"replication_key_value": 6}})], load_method="overwrite")
     (warning,) = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
     assert warning == (
-        "load_method overwrite replaced main.s (5 rows by 1). If the tap resumed from a state, older rows are missing "
-        "now: run again with `meltano run --full-refresh`. The replaced tables are kept, with "
-        "__target_duckdb_arrow_previous added to their names"
+        "load_method overwrite replaced main.s (5 rows with 1). If the tap resumed from a state, older rows are now "
+        "missing: run again with `meltano run --full-refresh`. The replaced tables are kept with the suffix "
+        "__target_duckdb_arrow_previous"
     )
 
 
-def test_a_table_with_indexes_and_a_key_is_replaced(filepath: Path, feed: Feed, query: Query) -> None:
+def test_a_table_with_indexes_and_a_key_is_replaced(filepath: Path, feed: Load, query: Query) -> None:
     # given
     filepath.parent.mkdir()
     with duckdb.connect(str(filepath)) as connection:
@@ -206,7 +204,7 @@ def test_a_table_with_indexes_and_a_key_is_replaced(filepath: Path, feed: Feed, 
     assert query(f"SELECT id FROM s{KEPT}") == [(6,)]
 
 
-def test_a_view_is_not_replaced(filepath: Path, feed: Feed, query: Query) -> None:
+def test_a_view_is_not_replaced(filepath: Path, feed: Load, query: Query) -> None:
     filepath.parent.mkdir()
     with duckdb.connect(str(filepath)) as connection:
         connection.execute("CREATE VIEW s AS SELECT 1 AS id").fetchall()
@@ -216,8 +214,8 @@ def test_a_view_is_not_replaced(filepath: Path, feed: Feed, query: Query) -> Non
 
 
 @pytest.mark.parametrize("name", ["information_schema", "PG_Catalog"])
-def test_schemas_of_duckdb_itself_are_refused(feed: Feed, name: str) -> None:
-    with pytest.raises(LoadError, match=rf"^Stream 's' would go to the schema '{name}', which is DuckDB's own"):
+def test_schemas_of_duckdb_itself_are_refused(feed: Load, name: str) -> None:
+    with pytest.raises(LoadError, match=rf"^Stream 's': the schema '{name}' is reserved by DuckDB"):
         feed([schema(), *records(6), state(n=1)], default_target_schema=name)
 
 
@@ -226,24 +224,24 @@ def test_schemas_of_duckdb_itself_are_refused(feed: Feed, name: str) -> None:
     [
         (
             "id BIGINT, moment TIMESTAMPTZ, x VARCHAR NOT NULL",
-            "the column 'x' of main.s is NOT NULL, and the stream does not",
+            "the column 'x' of main.s is NOT NULL and missing from the stream",
         ),
         (
             "id BIGINT, moment TIMESTAMPTZ NOT NULL",
-            "DuckDB refuses to load the table main.s: .* NOT NULL constraint failed",
+            "DuckDB cannot write to the table main.s: .* NOT NULL constraint failed",
         ),
         (
             "id BIGINT, moment TIMESTAMPTZ AS (to_timestamp(id))",
-            "DuckDB refuses to load the table main.s: .* into a generated column",
+            "DuckDB cannot write to the table main.s: .* into a generated column",
         ),
         (
             "id BIGINT CHECK (id > 10), moment TIMESTAMPTZ",
-            "DuckDB refuses to load the table main.s: .* CHECK constraint",
+            "DuckDB cannot write to the table main.s: .* CHECK constraint",
         ),
     ],
 )
 def test_what_a_table_made_by_hand_refuses_is_not_blamed_on_the_disk(
-    filepath: Path, feed: Feed, columns: str, message: str
+    filepath: Path, feed: Load, columns: str, message: str
 ) -> None:
     filepath.parent.mkdir()
     with duckdb.connect(str(filepath)) as connection:

@@ -118,15 +118,15 @@ LOADED: dict[str, dict[str, list[tuple[str | None, ...]]]] = {
 REFUSED = {
     "batch": "Stream 'batched': BATCH messages are not supported",
     "invalid_json": "Line 3 of the input is not a Singer message",
-    "invalid_message_order": "Stream 'two': a message came before the stream's SCHEMA message (line 3)",
+    "invalid_message_order": "Stream 'two': a RECORD message (line 3) precedes the stream's SCHEMA message.",
     "invalid_record_type": "Stream 'wrong', column 'id', line 2 of the input: a string of 19 characters (aaaa "
     "aaa aa aaaaaaa) is not an integer",
-    "invalid_schema": "A SCHEMA message, of stream 'bad', has no 'properties'",
-    "record_before_schema": "Stream 'early': a message came before the stream's SCHEMA message (line 1)",
-    "record_with_null_key": "Stream 'keyless', column 'id': the record of line 3 has no value for it, though it "
-    "belongs to the key ['id']",
-    "record_without_key": "Stream 'keyless', column 'id': the record of line 2 has no value for it, though it "
-    "belongs to the key ['id']",
+    "invalid_schema": "Stream 'bad': the SCHEMA message of line 1 has no 'properties'. Check the tap.",
+    "record_before_schema": "Stream 'early': a RECORD message (line 1) precedes the stream's SCHEMA message.",
+    "record_with_null_key": "Stream 'keyless', column 'id': the record of line 3 has no value for this "
+    "column of the key ['id']",
+    "record_without_key": "Stream 'keyless', column 'id': the record of line 2 has no value for this "
+    "column of the key ['id']",
     "unexpected_type": "Stream 'wrong', column 't', line 2 of the input: a number of 6 digits is not a string",
 }
 

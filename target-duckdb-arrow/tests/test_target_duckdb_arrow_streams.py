@@ -2,37 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from loader_fixtures import INTEGER, PAIR, STRING, pairs, record, schema
 from target_duckdb_arrow.errors import RecordError, SchemaError
 from target_duckdb_arrow.names import table_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Load = Callable[..., list[str]]
-    Query = Callable[[str], list[tuple[Any, ...]]]
-
-STRING = {"type": ["string", "null"]}
-INTEGER = {"type": ["integer", "null"]}
-PAIR = {"id": INTEGER, "x": STRING}
-
-
-def schema(properties: dict[str, Any], keys: list[str], stream: str = "s") -> dict[str, Any]:
-    """A SCHEMA message."""
-    return {"type": "SCHEMA", "stream": stream, "schema": {"properties": properties}, "key_properties": keys}
-
-
-def record(stream: str = "s", version: int | None = None, **values: object) -> dict[str, Any]:
-    """A RECORD message."""
-    message = {"type": "RECORD", "stream": stream, "record": values, "time_extracted": "2024-01-01T00:00:00+00:00"}
-    return message if version is None else {**message, "version": version}
-
-
-def pairs(*numbers: int, text: str = "a") -> list[dict[str, Any]]:
-    """Records with an id and a text."""
-    return [{"id": number, "x": f"{text}{number}"} for number in numbers]
+    from loader_fixtures import Load, Query
 
 
 @pytest.mark.parametrize(
@@ -113,7 +91,8 @@ def test_validation_refuses_what_only_the_schema_forbids(load: Load, query: Quer
 
     # when it is on
     with pytest.raises(
-        RecordError, match=r"^Stream 's': the record of line 2 breaks its schema: property 'id', rule 'maximum' '5'"
+        RecordError,
+        match=r"^Stream 's': the record of line 2 does not match its schema: property 'id', rule 'maximum' '5'",
     ):
         load(properties, [{"id": 7}], validate_records=True)
 
