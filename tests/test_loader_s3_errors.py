@@ -24,8 +24,8 @@ def cli():
 target_s3_strict.run(cli)
 """
 MAPPER = "objects and arrays need the mapper json-as-text: see docs/files.md"
-RIGHTS = "look at the bucket, its region, its rights and the keys"
-HINT = "with TARGET_S3_LOGLEVEL=DEBUG it logs where"
+RIGHTS = "check the bucket, its region, its permissions and the keys"
+HINT = "set TARGET_S3_LOGLEVEL=DEBUG to log the traceback"
 
 
 def ended(raises: str, **environment: str) -> subprocess.CompletedProcess[str]:

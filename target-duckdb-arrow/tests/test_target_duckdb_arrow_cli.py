@@ -1,4 +1,4 @@
-"""The command line: settings, and one clear line with a non-zero exit for whatever a user can act on."""
+"""The command line: settings, and one-line errors with a non-zero exit code."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
-from loader_fixtures import GOOD, PROGRAM, SCHEMA, errors, lines, run
 from target_duckdb_arrow.database import CATALOG, Database
 from target_duckdb_arrow.target import TargetDuckDBArrow
+from target_duckdb_arrow_fixtures import GOOD, PROGRAM, SCHEMA, errors, lines, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from loader_fixtures import Query
+    from target_duckdb_arrow_fixtures import Query
 
 PROJECT = Path(__file__).parents[1]
 
@@ -127,15 +127,15 @@ def test_settings_that_cannot_be_read_end_with_one_line(tmp_path: Path, content:
         ("STREAM_MAPS", "{", "the value is not valid JSON"),
     ],
 )
-def test_a_variable_that_cannot_be_read_is_named(filepath: Path, name: str, value: str, reason: str) -> None:
+def test_an_invalid_variable_is_named(filepath: Path, name: str, value: str, reason: str) -> None:
     variables: dict[str, Any] = {"TARGET_DUCKDB_ARROW_FILEPATH": str(filepath), f"TARGET_DUCKDB_ARROW_{name}": value}
     result = run("--config=ENV", **variables)
     assert (result.returncode, result.stdout) == (1, "")
     assert errors(result) == [f"Environment variable TARGET_DUCKDB_ARROW_{name}: {reason}. Correct or unset it."]
 
 
-def test_an_empty_variable_is_not_set_and_words_are_read(filepath: Path, query: Query, tmp_path: Path) -> None:
-    # given a .env file, which is not the loader's to read
+def test_an_empty_variable_is_not_set_and_booleans_are_read(filepath: Path, query: Query, tmp_path: Path) -> None:
+    # given a .env file, which must not be read
     (tmp_path / ".env").write_text("TARGET_DUCKDB_ARROW_DEFAULT_TARGET_SCHEMA=from_a_file\n")
 
     # when
@@ -160,7 +160,7 @@ def test_misspelt_settings_are_named_with_the_nearest(config: Callable[..., str]
         TARGET_DUCKDB_ARROW__X="1",
     )
     assert result.returncode == 0
-    # singer-sdk warns of an old Python at its import.
+    # singer-sdk warns about old versions of Python when it is imported.
     warnings = [line.split("|", 3)[3].strip() for line in result.stderr.splitlines() if "| WARNING" in line]
     assert [warning for warning in warnings if "PythonEOLWarning" not in warning] == [
         "Setting 'load_metod' does not exist and is ignored: did you mean load_method?",
@@ -187,7 +187,7 @@ def test_an_empty_file_becomes_the_database(filepath: Path, config: Callable[...
     assert query("SELECT id FROM s") == [(1,)]
 
 
-def test_loaders_that_meet_one_empty_file_all_load_into_it(
+def test_parallel_loaders_can_start_with_one_empty_file(
     filepath: Path, config: Callable[..., str], query: Query
 ) -> None:
     # given
@@ -211,11 +211,11 @@ def test_loaders_that_meet_one_empty_file_all_load_into_it(
         process.stdout.close()
 
 
-def test_the_file_and_what_lies_next_to_it_is_for_its_owner_only(filepath: Path) -> None:
-    # given a umask that lets everybody read
+def test_the_file_and_its_log_are_private(filepath: Path) -> None:
+    # given a umask that lets other users read
     before = os.umask(0)
     try:
-        # when a transaction is written, and its log lies next to the file
+        # when a transaction has written its log
         with Database(str(filepath), 0, logging.getLogger("test")).transaction() as connection:
             connection.execute(f"CREATE TABLE {CATALOG}.s AS SELECT 1 AS id").fetchall()
             connection.execute("COMMIT").fetchall()
@@ -232,19 +232,19 @@ def test_the_file_and_what_lies_next_to_it_is_for_its_owner_only(filepath: Path)
     assert after == 0
 
 
-def test_a_required_setting_that_is_missing_is_named() -> None:
+def test_a_missing_required_setting_is_named() -> None:
     result = run()
     assert result.returncode == 1
     assert errors(result) == ["Settings: 'filepath' is a required property. See target-duckdb-arrow --about."]
 
 
-def test_the_traceback_is_kept_for_the_log_level_debug(config: Callable[..., str]) -> None:
+def test_log_level_debug_shows_the_traceback(config: Callable[..., str]) -> None:
     result = run(config(filepath=":memory:"), TARGET_DUCKDB_ARROW_LOGLEVEL="DEBUG")
     assert result.returncode == 1
     assert "Traceback (most recent call last)" in result.stderr
 
 
-def test_a_file_that_another_process_holds_is_waited_for_and_then_named(
+def test_a_file_held_by_another_process_ends_the_run_after_the_timeout(
     filepath: Path,
     config: Callable[..., str],
 ) -> None:
@@ -267,8 +267,8 @@ def test_a_file_that_another_process_holds_is_waited_for_and_then_named(
     assert f"{filepath} is open in another process (PID {os.getpid()}): waiting up to 1 seconds" in result.stderr
 
 
-def test_a_file_that_is_let_go_is_written(filepath: Path, config: Callable[..., str], query: Query) -> None:
-    # given a file which is held until the target says that it waits
+def test_a_released_file_is_written(filepath: Path, config: Callable[..., str], query: Query) -> None:
+    # given a file that is held until the target logs that it waits
     filepath.parent.mkdir()
     with duckdb.connect(str(filepath)):
         process = subprocess.Popen(
@@ -284,7 +284,7 @@ def test_a_file_that_is_let_go_is_written(filepath: Path, config: Callable[..., 
         process.stdin.flush()
         waiting = next(line for line in process.stderr if "waiting up to 300 seconds" in line)
 
-    # when it is let go
+    # when it is released
     out, _ = process.communicate(timeout=60)
 
     # then
@@ -301,7 +301,7 @@ def test_version_and_about() -> None:
 
 
 def settings_table() -> str:
-    """Give the table of the settings as the README has it: without those of the SDK's stream maps and flattening."""
+    """Return the README's table of settings, without those of stream maps and flattening."""
     own = {**TargetDuckDBArrow.config_jsonschema["properties"]}
     rows = ["| setting | default | meaning |", "| --- | --- | --- |"]
     for name, definition in own.items():

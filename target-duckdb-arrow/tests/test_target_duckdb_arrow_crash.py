@@ -1,4 +1,4 @@
-"""Killed anywhere, it loses nothing and doubles nothing; side by side, loaders take turns; memory stays bounded."""
+"""Killed runs lose and duplicate nothing, parallel loaders take turns, and memory is bounded."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from typing import IO, TYPE_CHECKING
 
 import duckdb
 import pytest
-from loader_fixtures import PROGRAM
+from target_duckdb_arrow_fixtures import PROGRAM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from loader_fixtures import Query
+    from target_duckdb_arrow_fixtures import Query
 
 ROWS = 10_000
 
 
 def start(filepath: Path, **settings: object) -> subprocess.Popen[bytes]:
-    """Start the target; settings go by the environment."""
+    """Start the target with settings in the environment."""
     environment = {**os.environ, "TARGET_DUCKDB_ARROW_FILEPATH": str(filepath), "TARGET_DUCKDB_ARROW_LOGLEVEL": "ERROR"}
     for name, value in settings.items():
         environment[f"TARGET_DUCKDB_ARROW_{name.upper()}"] = str(value)
@@ -42,7 +42,7 @@ def start(filepath: Path, **settings: object) -> subprocess.Popen[bytes]:
 
 
 def tap(first: int, rows: int = ROWS, stream: str = "s") -> Iterator[bytes]:
-    """A tap that goes on from a state: row `first` next, two streams, a STATE every 7 rows."""
+    """Yield the messages of a tap that continues at a row: two streams, and a STATE every 7 rows."""
     schema = {"properties": {"id": {"type": "integer"}, "x": {"type": "number"}}}
     for name in (stream, f"{stream}_child"):
         yield json.dumps({"type": "SCHEMA", "stream": name, "schema": schema, "key_properties": ["id"]}).encode()
@@ -56,7 +56,7 @@ def tap(first: int, rows: int = ROWS, stream: str = "s") -> Iterator[bytes]:
 
 
 def write(pipe: IO[bytes], lines: Iterator[bytes]) -> None:
-    """Write lines until the reader is gone."""
+    """Write lines until the reader closes the pipe."""
     with pipe, contextlib.suppress(BrokenPipeError):
         for line in lines:
             pipe.write(line + b"\n")
@@ -68,7 +68,7 @@ def run_until(
     kill: Callable[[], bool],
     first: threading.Event | None = None,
 ) -> list[bytes]:
-    """Feed a process, kill it when told to, and give the STATE lines it wrote; tell when the first came."""
+    """Feed a process, kill it when `kill` returns true, and return its STATE lines. Set `first` at the first one."""
     assert process.stdin is not None
     assert process.stdout is not None
     writer = threading.Thread(target=write, args=(process.stdin, lines), daemon=True)
@@ -90,7 +90,7 @@ def run_until(
 
 
 def wait_for(path: Path) -> None:
-    """Wait until a file is there, at most a minute."""
+    """Wait at most a minute until a file exists."""
     deadline = time.monotonic() + 60
     while not path.exists() and time.monotonic() < deadline:
         time.sleep(0.005)
@@ -103,7 +103,7 @@ def count(filepath: Path, table: str, below: int) -> int:
         return int(found)
 
 
-def test_killed_again_and_again_it_loads_what_an_unbroken_run_loads(filepath: Path, query: Query) -> None:
+def test_repeatedly_killed_runs_load_the_rows_of_an_uninterrupted_run(filepath: Path, query: Query) -> None:
     # given
     seed = 20261121
     chance = random.Random(seed)  # noqa: S311 - no secret
@@ -113,20 +113,20 @@ def test_killed_again_and_again_it_loads_what_an_unbroken_run_loads(filepath: Pa
         first = threading.Event()
 
         def killed(first: threading.Event = first, delay: float = chance.random() * 0.3) -> bool:
-            # when it is killed somewhere in the batches that follow its first STATE, of 200 in all
+            # when it is killed in one of the 200 batches, after its first STATE
             first.wait(60)
             time.sleep(delay)
             return True
 
         states = run_until(process, tap(following), killed, first)
 
-        # then what a STATE stands for is in the file, of both streams
+        # then the rows of both streams before the STATE are in the file
         assert process.returncode == -signal.SIGKILL
         following = json.loads(states[-1])["next"]
         assert count(filepath, "s", following) == following
         assert count(filepath, "s_child", following) == following
 
-    # when a last run is left alone
+    # when a last run is not killed
     process = start(filepath, batch_size_rows=1000)
     assert json.loads(run_until(process, tap(following), lambda: False)[-1]) == {"next": ROWS}
 
@@ -137,7 +137,7 @@ def test_killed_again_and_again_it_loads_what_an_unbroken_run_loads(filepath: Pa
 
 
 def test_a_state_never_precedes_its_rows(filepath: Path) -> None:
-    # given a target that gets rows without end
+    # given a target with endless input
     process = start(filepath, batch_size_rows=100)
     assert process.stdin is not None
     assert process.stdout is not None
@@ -145,7 +145,7 @@ def test_a_state_never_precedes_its_rows(filepath: Path) -> None:
     writer = threading.Thread(target=write, args=(process.stdin, tap(0, 10**9)), daemon=True)
     writer.start()
 
-    # when it is killed the moment a STATE is seen
+    # when it is killed right after its first STATE
     state = json.loads(process.stdout.readline())
     process.kill()
     process.wait()
@@ -187,19 +187,19 @@ def test_an_overwrite_that_is_killed_leaves_the_old_table(filepath: Path, query:
     assert states == []
     assert query("SELECT id FROM s ORDER BY id") == [(number,) for number in range(5)]
 
-    # when the next one ends well / then
+    # when the next one succeeds / then
     run_until(start(filepath, load_method="overwrite"), tap(2, 4), lambda: False)
     assert query("SELECT id FROM s ORDER BY id") == [(2,), (3,)]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("delay", [0.0, 0.02, 0.5], ids=["opening", "at work", "waiting"])
-def test_a_stop_signal_ends_it_with_an_error_and_without_a_state_it_cannot_keep(
+def test_a_stop_signal_ends_the_run_with_an_error_and_without_state(
     filepath: Path,
     number: signal.Signals,
     delay: float,
 ) -> None:
-    # given a target which has read some rows and waits for more
+    # given a target that has read some rows and waits for more
     process = start(filepath, load_method="overwrite")
     assert process.stdin is not None
     for line in tap(0, 20):
@@ -220,7 +220,7 @@ def test_a_stop_signal_ends_it_with_an_error_and_without_a_state_it_cannot_keep(
         assert connection.execute("SELECT count(*) FROM duckdb_tables()").fetchall() == [(0,)]
 
 
-def test_loaders_side_by_side_take_turns_in_one_file(filepath: Path, query: Query) -> None:
+def test_parallel_loaders_take_turns_in_one_file(filepath: Path, query: Query) -> None:
     # given three loaders, each writing many batches
     processes = {name: start(filepath, batch_size_rows=100) for name in ("a", "b", "c")}
 
@@ -254,9 +254,9 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
 
 
 def peak(filepath: Path, rows: int) -> int:
-    """Load rows of some 400 bytes, and give the peak of the resident memory in KiB.
+    """Load rows of about 400 bytes, and return the peak of the resident memory in KiB.
 
-    There are 1,000 keys only: merging parts of a large table takes DuckDB some memory, which is not the question here.
+    There are only 1,000 keys, because DuckDB needs memory to merge parts of a large table.
     """
     properties = {"id": {"type": "integer"}, "x": {"type": "string"}}
     process = subprocess.Popen(
@@ -281,11 +281,11 @@ def peak(filepath: Path, rows: int) -> int:
 
 
 def test_memory_does_not_grow_with_the_number_of_records(tmp_path: Path) -> None:
-    # given / when ten times the records (8 and 80 MB of them)
+    # given / when ten times the records are loaded (8 and 80 MB)
     few = peak(tmp_path / "few.duckdb", 20_000)
     many = peak(tmp_path / "many.duckdb", 200_000)
 
-    # then the peak is at most a fifth higher; holding the records would add more than 80 to some 150 MB
+    # then the peak is at most a fifth higher: keeping the records would add more than 80 MB to about 150 MB
     assert many < 1.2 * few
 
 

@@ -1,4 +1,4 @@
-"""Flattening and stream maps: nothing is dropped, and what fails names the setting at fault."""
+"""Flattening and stream maps: no property is dropped, and errors name the setting."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from loader_fixtures import INTEGER, STRING
 from singer_sdk.exceptions import SingerSDKError
 from target_duckdb_arrow.errors import LoadError, RecordError, SchemaError
+from target_duckdb_arrow_fixtures import INTEGER, STRING
 
 if TYPE_CHECKING:
-    from loader_fixtures import Load, Query
+    from target_duckdb_arrow_fixtures import Load, Query
 
 FLAT = {"flattening_enabled": True, "flattening_max_depth": 2}
 NULL = {"type": "null"}
@@ -49,7 +49,7 @@ NULL = {"type": "null"}
         ),
     ],
 )
-def test_flattening_keeps_every_property(  # noqa: PLR0913, PLR0917 - four are of the table
+def test_flattening_keeps_every_property(  # noqa: PLR0913, PLR0917 - four are parameters of the table
     load: Load,
     query: Query,
     definition: dict[str, Any],
@@ -82,8 +82,8 @@ def test_numbers_in_flattened_text_keep_their_digits(feed: Load, query: Query) -
 
 
 @pytest.mark.parametrize("expression", ["id + 1", "record['id'] * 2", "x == 'a'"])
-def test_a_computed_column_of_unclear_type_names_the_setting_and_what_to_write(load: Load, expression: str) -> None:
-    # given an expression that singer-sdk takes for text
+def test_the_error_of_a_computed_column_with_unknown_type_names_the_remedy(load: Load, expression: str) -> None:
+    # given an expression that singer-sdk treats as text
     maps = {"s": {"made": expression}}
 
     # when / then
@@ -93,7 +93,7 @@ def test_a_computed_column_of_unclear_type_names_the_setting_and_what_to_write(l
     assert f"write int({expression})" in str(error.value)
     assert "Correct the stream's schema" not in str(error.value)
 
-    # when it is written so / then
+    # when the remedy is applied / then
     load(
         {"id": INTEGER, "x": STRING},
         [{"id": 1, "x": "a"}],
@@ -113,9 +113,7 @@ def test_a_computed_column_of_unclear_type_names_the_setting_and_what_to_write(l
         ({"s": {"__filter__": "1 / (id - 1) > 0"}}, r"\(ZeroDivisionError\)"),
     ],
 )
-def test_an_expression_that_fails_is_named_and_the_record_is_not_quoted(
-    load: Load, maps: dict[str, Any], reason: str
-) -> None:
+def test_the_error_of_an_expression_does_not_quote_the_record(load: Load, maps: dict[str, Any], reason: str) -> None:
     with pytest.raises(
         RecordError, match=f"^Stream 's', line 2 of the input: stream_maps or flattening .*{reason}"
     ) as error:
@@ -123,14 +121,14 @@ def test_an_expression_that_fails_is_named_and_the_record_is_not_quoted(
     assert "secret" not in str(error.value)
 
 
-def test_two_properties_of_one_flattened_name_are_named(load: Load) -> None:
+def test_two_properties_with_one_flattened_name_are_refused(load: Load) -> None:
     properties = {"a__b": INTEGER, "a": {"type": "object", "properties": {"b": INTEGER}}}
     with pytest.raises(SchemaError, match=r"^Stream 's': the schema cannot be read .*Duplicate column .*: a__b"):
         load(properties, [], **FLAT)
 
 
-def test_keys_below_a_microsecond_end_the_run_and_the_way_out_works(load: Load, query: Query) -> None:
-    # given two rows that TIMESTAMP WITH TIME ZONE cannot tell apart
+def test_keys_below_a_microsecond_end_the_run_and_the_remedy_works(load: Load, query: Query) -> None:
+    # given rows with keys that TIMESTAMP WITH TIME ZONE cannot distinguish
     properties = {"ts": {"type": ["string", "null"], "format": "date-time"}, "v": INTEGER}
     rows = [{"ts": f"2024-01-01T00:00:00.123456{digit}Z", "v": digit} for digit in (0, 1, 2)]
 
@@ -140,7 +138,7 @@ def test_keys_below_a_microsecond_end_the_run_and_the_way_out_works(load: Load, 
     ) as error:
         load(properties, rows, keys=["ts"])
 
-    # when the map that the message names is set / then
+    # when the stream map of the message is set / then
     maps = json.loads(str(error.value).split("such as ")[1].split(", or set")[0])
     load(properties, rows, keys=["ts"], stream_maps=maps)
     assert query("SELECT count(*), count(DISTINCT ts), typeof(any_value(ts)) FROM s") == [(3, 3, "VARCHAR")]
@@ -163,6 +161,6 @@ def test_keys_below_a_microsecond_may_be_appended(load: Load, query: Query) -> N
         {"stream_maps": {"s": {"id": None}}},
     ],
 )
-def test_stream_maps_that_cannot_work_end_the_run(load: Load, settings: dict[str, Any]) -> None:
-    with pytest.raises((LoadError, SingerSDKError)):  # both become one line
+def test_invalid_stream_maps_end_the_run(load: Load, settings: dict[str, Any]) -> None:
+    with pytest.raises((LoadError, SingerSDKError)):  # the command line reports both in one line
         load({"id": INTEGER}, [{"id": 1}], keys=["id"], **settings)

@@ -131,11 +131,11 @@ SETTINGS: dict[str, list[object]] = {
 
 
 class Cases:
-    """Makes one case of a seed: settings, and the bytes of an input."""
+    """Generates the case of a seed: settings, and the bytes of an input."""
 
     def __init__(self, seed: int) -> None:
         self._chance = random.Random(seed)  # noqa: S311 - no secret
-        # Some inputs are sound but for a detail, some are wild.
+        # Some inputs are valid except for a detail, others are wild.
         self._wild = self._chance.choice([0.0, 0.0, 0.002, 0.01, 0.1])
         self._properties: dict[str, str] = {}
 
@@ -263,7 +263,7 @@ class Cases:
         return "{" + ", ".join(f"{json.dumps(name)}: {value}" for name, value in fields.items()) + "}"
 
     def _fitting(self, definition: str) -> str:
-        """Write a value that suits a definition, as far as its text shows."""
+        """Write a value that probably matches a definition."""
         kinds = [kind for kind in TYPES[:6] if f'"{kind}"' in definition]
         kind = self._chance.choice(kinds) if len(kinds) == 1 else "any"
         if "date" in definition:
@@ -295,7 +295,7 @@ class Cases:
 
 
 def outcome(seed: int, folder: Path) -> str:
-    """Run a case; return what is wrong with how it ended, or 'ok' or 'refused'."""
+    """Run a case. Return 'ok', 'refused', or a description of a wrong end."""
     case = Cases(seed)
     path = folder / f"{seed}.duckdb"
     lines: list[logging.LogRecord] = []
@@ -329,26 +329,26 @@ def outcome(seed: int, folder: Path) -> str:
     return "refused" if known else f"exit {code}: {errors}"
 
 
-def _tell(seed: int, result: str) -> None:
+def _report(seed: int, result: str) -> None:
     sys.stdout.write(json.dumps([seed, result]) + "\n")
     sys.stdout.flush()
 
 
 def main(first: int, count: int) -> None:
-    """Run cases, and print a line of JSON for each before and after it."""
+    """Run cases, and print a line of JSON before and after each."""
     logging.disable(logging.INFO)
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(first, first + count):
-            _tell(seed, "begun")
+            _report(seed, "begun")
             try:
                 result = outcome(seed, Path(folder))
             except Exception as error:  # noqa: BLE001 - the traceback that must not be
                 result = f"{type(error).__name__}: {error}"
-            _tell(seed, result)
+            _report(seed, result)
 
 
 def run_cases(first: int, count: int) -> dict[int, str]:
-    """Run cases in a process; what is only begun ended it."""
+    """Run cases in a process. A case that has begun and not ended has ended the process."""
     results: dict[int, str] = {}
     while first + len(results) < first + count:
         start = first + len(results)
@@ -368,7 +368,7 @@ def run_cases(first: int, count: int) -> dict[int, str]:
     return results
 
 
-def test_no_input_and_no_setting_ends_in_a_traceback_or_a_crash(
+def test_random_input_and_settings_never_end_in_a_traceback_or_a_crash(
     record_property: Callable[[str, object], None],
 ) -> None:
     # given / when
@@ -382,7 +382,7 @@ def test_no_input_and_no_setting_ends_in_a_traceback_or_a_crash(
     record_property("cases", counts)
     assert {seed: result for seed, result in results.items() if result not in counts} == {}
     assert sum(counts.values()) == share * PROCESSES
-    # and both kinds are there in number
+    # and both outcomes are frequent
     assert min(counts.values()) > CASES / 20
 
 

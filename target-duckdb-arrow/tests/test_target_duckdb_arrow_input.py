@@ -1,4 +1,4 @@
-"""Inputs, pipes and signals: one clear line with a non-zero exit, and no record in it."""
+"""Inputs, pipes and signals: one-line errors with a non-zero exit code, without records."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from loader_fixtures import GOOD, PROGRAM, SCHEMA, errors, lines, run
 from target_duckdb_arrow.errors import LoadError
+from target_duckdb_arrow_fixtures import GOOD, PROGRAM, SCHEMA, errors, lines, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from loader_fixtures import Query
+    from target_duckdb_arrow_fixtures import Query
 
 
-def test_messages_come_from_a_file_if_one_is_named(tmp_path: Path, config: Callable[..., str], query: Query) -> None:
+def test_messages_are_read_from_a_file(tmp_path: Path, config: Callable[..., str], query: Query) -> None:
     source = tmp_path / "messages.singer"
     source.write_text(lines(GOOD))
     result = run(config(), f"--input={source}", messages=[])
@@ -66,10 +66,10 @@ def test_input_beyond_every_limit_ends_with_one_line(config: Callable[..., str],
         (900, "deep", "none", None),
     ],
 )
-def test_deep_json_is_loaded_or_named(
+def test_deep_json_is_loaded_or_refused(
     feed: Callable[..., list[str]], depth: int, definition: object, record: str, *, loaded: bool | None
 ) -> None:
-    # given a value, or a schema, some levels deep
+    # given a deeply nested value or schema
     deep = '{"type": "array", "items": ' * depth + '{"type": "integer"}' + "}" * depth
     properties = deep if definition == "deep" else json.dumps(definition)
     value = "null" if record == "none" else '{"a":' * depth + "1" + "}" * depth
@@ -84,7 +84,7 @@ def test_deep_json_is_loaded_or_named(
         )
 
 
-def test_a_byte_order_mark_at_the_start_of_a_file_is_passed_over(
+def test_a_byte_order_mark_at_the_start_of_a_file_is_skipped(
     tmp_path: Path, config: Callable[..., str], query: Query
 ) -> None:
     source = tmp_path / "messages.singer"
@@ -141,7 +141,7 @@ def test_closed_streams_end_with_one_line(
 def test_a_signal_in_the_first_second_ends_with_one_line(
     config: Callable[..., str], imported: str, number: signal.Signals
 ) -> None:
-    # given a loader whose libraries are being imported, each with a line once it is
+    # given a loader that imports its libraries and prints a line for each
     process = subprocess.Popen(
         [sys.executable, "-X", "importtime", "-m", "target_duckdb_arrow", config()],
         stdin=subprocess.PIPE,
@@ -191,13 +191,13 @@ def test_a_bad_record_ends_with_one_line_and_what_was_committed_stays(
     config: Callable[..., str],
     query: Query,
 ) -> None:
-    # given two batches, the second with a bad record
+    # given two good batches and a bad record
     bad = {"type": "RECORD", "stream": "s", "record": {"id": "two"}}
 
     # when
     result = run(config(batch_size_rows=1), messages=[*GOOD, GOOD[1], bad])
 
-    # then the STATE of the first went out with the second batch, and the third is not there
+    # then the STATE was printed with the second batch, and the bad record is not loaded
     assert result.returncode == 1
     assert result.stdout == '{"n": 1}\n'
     (line,) = errors(result)
@@ -229,7 +229,7 @@ def test_a_bad_record_ends_with_one_line_and_what_was_committed_stays(
         ),
     ],
 )
-def test_bytes_that_are_no_text_end_with_one_line(config: Callable[..., str], line: bytes, message: str) -> None:
+def test_invalid_utf_8_ends_with_one_line(config: Callable[..., str], line: bytes, message: str) -> None:
     result = subprocess.run(
         [*PROGRAM, config()],
         check=False,
@@ -245,7 +245,7 @@ def test_a_full_disk_ends_with_one_line_and_the_old_rows_stay(
     config: Callable[..., str],
     query: Query,
 ) -> None:
-    # given a table, and no room for files of more than 4 MB
+    # given a table, and a limit of 4 MB for files
     assert run(config()).returncode == 0
     chunk = "".join(chr(97 + index % 26) for index in range(1000))
     records = [

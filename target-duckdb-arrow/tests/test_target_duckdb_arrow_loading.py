@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
-from loader_fixtures import INTEGER, PAIR, STATE, STRING, pairs, record, schema
 from target_duckdb_arrow.errors import LoadError, RecordError, SchemaError
+from target_duckdb_arrow_fixtures import INTEGER, PAIR, STATE, STRING, pairs, record, schema
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from loader_fixtures import Load, Query
+    from target_duckdb_arrow_fixtures import Load, Query
 
 KEPT = "__target_duckdb_arrow_previous"
 
 
 @pytest.mark.parametrize("settings", [{}, {"batch_size_rows": 1}, {"batch_size_rows": 2}, {"max_batch_bytes": 1}])
-def test_upsert_replaces_rows_of_the_same_key_and_the_last_wins(
+def test_upsert_replaces_rows_with_the_same_key_and_the_last_wins(
     load: Load,
     query: Query,
     settings: dict[str, int],
@@ -27,7 +27,7 @@ def test_upsert_replaces_rows_of_the_same_key_and_the_last_wins(
     # given a table
     load(PAIR, pairs(1, 2, 3), keys=["id"], **settings)
 
-    # when some keys come again, one of them three times
+    # when some keys are sent again, one of them three times
     records = [*pairs(2, text="b"), *pairs(4), *pairs(2, text="c"), *pairs(4, text="d"), *pairs(2, text="e")]
     load(PAIR, records, keys=["id"], **settings)
 
@@ -52,7 +52,7 @@ def test_keys_of_several_columns_and_kinds(load: Load, query: Query) -> None:
     }
     one = {"n": 1.5, "at": "2024-01-01T00:00:00Z", "t": "", "l": [1], "x": 1}
 
-    # when the same instant comes with another offset, and a row that differs in the text only
+    # when the same instant is sent with another offset, and a row differs only in the text
     load(properties, [one], keys=["n", "at", "t", "l"])
     load(properties, [{**one, "at": "2024-01-01T01:00:00+01:00", "x": 2}], keys=["n", "at", "t", "l"])
     load(properties, [{**one, "t": " ", "x": 3}], keys=["n", "at", "t", "l"])
@@ -86,10 +86,10 @@ def test_overwrite_replaces_the_table_at_the_end(
     query: Query,
     settings: dict[str, int],
 ) -> None:
-    # given a table with a column, and a type, that the new schema does not have
+    # given a table with a column and a type that are not in the new schema
     load({"id": STRING, "old": STRING}, [{"id": "a", "old": "b"}], keys=["id"])
 
-    # when it is overwritten, a key coming twice, and a schema changing in between; a second stream has no records
+    # when it is overwritten with a repeated key and a changing schema, and a second stream has no records
     wider = {**PAIR, "y": INTEGER}
     messages = [
         schema(PAIR, ["id"]),
@@ -103,7 +103,7 @@ def test_overwrite_replaces_the_table_at_the_end(
     ]
     states = feed(messages, load_method="overwrite", **settings)
 
-    # then, and the STATE waited for the end
+    # then the STATE was printed at the end
     assert query("SELECT id, x, y FROM s ORDER BY id") == [(1, "b", None), (2, "c", 5)]
     assert query("SELECT * FROM empty") == []
     assert query("SELECT table_name FROM duckdb_tables() ORDER BY 1") == [("empty",), ("s",), (f"s{KEPT}",)]
@@ -127,14 +127,14 @@ def test_overwrite_that_fails_leaves_the_old_table_and_the_next_one_works(
     # then
     assert query("SELECT * FROM s") == [(1, "a1")]
 
-    # when the next one goes well / then nothing of the failed one is in it
+    # when the next one succeeds / then it has no rows of the failed one
     feed([schema(PAIR, ["id"]), record(id=9, x="a9"), STATE], load_method="overwrite")
     assert query("SELECT * FROM s") == [(9, "a9")]
     assert query("SELECT table_name FROM duckdb_tables() ORDER BY 1") == [("s",), (f"s{KEPT}",)]
 
 
 def test_columns_are_added_and_kept_as_schemas_change_in_a_run(feed: Load, query: Query) -> None:
-    # given / when a column comes, one goes, a type widens
+    # given / when a column is added, one is removed, and a type widens
     feed(
         [
             schema({"id": INTEGER, "a": STRING}, ["id"]),
@@ -177,7 +177,7 @@ def test_columns_are_added_and_kept_as_schemas_change_in_a_run(feed: Load, query
     ],
 )
 @pytest.mark.parametrize("runs", [1, 2])
-def test_columns_widen_without_loss(  # noqa: PLR0913, PLR0917 - four are of the table
+def test_columns_widen_without_loss(  # noqa: PLR0913, PLR0917 - four are parameters of the table
     feed: Load,
     query: Query,
     first: tuple[dict[str, Any], object],
@@ -207,7 +207,7 @@ def test_columns_widen_without_loss(  # noqa: PLR0913, PLR0917 - four are of the
         ({"type": "string", "format": "date"}, {"type": "object"}, "has DATE, the schema requires JSON,"),
     ],
 )
-def test_a_change_that_cannot_be_made_stops_the_run(
+def test_an_impossible_change_stops_the_run(
     load: Load,
     query: Query,
     first: dict[str, Any],
@@ -223,8 +223,8 @@ def test_a_change_that_cannot_be_made_stops_the_run(
     assert query("SELECT id FROM s") == [(1,)]
 
 
-def test_tables_of_others_are_filled_if_their_types_are_known(filepath: Path, load: Load, query: Query) -> None:
-    # given a table made by hand, with another case in its names, a type this target never makes, and a default
+def test_tables_made_by_hand_are_filled_if_their_types_are_known(filepath: Path, load: Load, query: Query) -> None:
+    # given a table with names in another case, an unknown type and a default
     filepath.parent.mkdir()
     with duckdb.connect(str(filepath)) as connection:
         connection.execute("CREATE TABLE S (ID BIGINT PRIMARY KEY, note BLOB, x VARCHAR DEFAULT 'd')").fetchall()
@@ -239,7 +239,7 @@ def test_tables_of_others_are_filled_if_their_types_are_known(filepath: Path, lo
         load({"note": STRING}, [])
 
 
-def test_a_view_in_the_place_of_the_table_stops_the_run(filepath: Path, load: Load) -> None:
+def test_a_view_with_the_name_of_the_table_stops_the_run(filepath: Path, load: Load) -> None:
     filepath.parent.mkdir()
     with duckdb.connect(str(filepath)) as connection:
         connection.execute("CREATE VIEW s AS SELECT 1 AS id, 'a' AS x").fetchall()

@@ -1,4 +1,4 @@
-"""The number rule: no digit is lost, in one batch, over batches, and over runs."""
+"""The number rule: no digit is lost within a batch, between batches, or between runs."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from loader_fixtures import INTEGER
 from target_duckdb_arrow.decimals import Profile, choose_scale, is_exact_double, profile_of
 from target_duckdb_arrow.errors import LoadError, RecordError, SchemaError
+from target_duckdb_arrow_fixtures import INTEGER
 
 if TYPE_CHECKING:
-    from loader_fixtures import Load, Query
+    from target_duckdb_arrow_fixtures import Load, Query
 
 NUMBER = {"type": ["number", "null"]}
 
 
 def raw(*numbers: str, stream: str = "s", schema: dict[str, Any] = NUMBER) -> list[Any]:
-    """Messages with numbers exactly as written."""
+    """Return messages with numbers exactly as written."""
     properties = {"i": INTEGER, "x": schema}
     records = [
         f'{{"type": "RECORD", "stream": "{stream}", "record": {{"i": {index}, "x": {number}}}}}'
@@ -47,7 +47,7 @@ def raw(*numbers: str, stream: str = "s", schema: dict[str, Any] = NUMBER) -> li
         (["1e-30", "0.12345678901234567890"], "DECIMAL(38,30)"),
     ],
 )
-def test_numbers_come_back_digit_for_digit(
+def test_numbers_are_stored_exactly(
     feed: Load,
     query: Query,
     numbers: list[str],
@@ -83,7 +83,7 @@ def test_a_number_column_widens_as_values_need(
     sql: str,
     settings: dict[str, int],
 ) -> None:
-    # given / when the numbers come in several runs, or in several batches of one run
+    # given / when the numbers are sent in several runs, or in several batches of one run
     if settings:
         feed(raw(*[number for batch in batches for number in batch]), **settings)
     else:
@@ -96,19 +96,19 @@ def test_a_number_column_widens_as_values_need(
     assert found == sorted(Decimal(number) for batch in batches for number in batch)
 
 
-def test_numbers_no_type_holds_stop_the_run_with_the_column_named(feed: Load) -> None:
+def test_numbers_that_no_type_holds_stop_the_run(feed: Load) -> None:
     with pytest.raises(RecordError, match=r"^Stream 's', column 'x': no DuckDB number type holds all values exactly"):
         feed(raw("1e300", "0.12345678901234567890"))
 
 
-def test_a_value_that_does_not_fit_beside_the_old_ones_stops_the_run_and_leaves_them(
+def test_a_value_that_does_not_fit_with_the_old_ones_stops_the_run_and_keeps_them(
     feed: Load,
     query: Query,
 ) -> None:
     # given a table with a 20-digit decimal, which no double holds
     feed(raw("0.12345678901234567891"))
 
-    # when a value comes that only a double holds / then
+    # when a value is sent that only a double holds / then
     with pytest.raises(SchemaError, match=r"^Stream 's', column 'x': no DuckDB number type holds the old and new"):
         feed(raw("1e300"))
     assert query("SELECT CAST(x AS VARCHAR) FROM s") == [("0.12345678901234567891",)]
@@ -173,7 +173,7 @@ def test_decimals_sent_as_text_become_numbers(
     # given
     schema = {"type": ["string", "null"], "format": "singer.decimal"}
 
-    # when two runs, as the second meets the table
+    # when two runs load them, because the second finds a table
     feed(raw('"12345678901234567.891"', "null", schema=schema))
     feed(raw('"-1e2"', schema=schema))
 
@@ -184,13 +184,13 @@ def test_decimals_sent_as_text_become_numbers(
 
 
 def random_doubles(count: int) -> list[float]:
-    """Doubles whose exponents are spread over the whole range, subnormal ones too; each with random digits."""
+    """Generate doubles with random digits and exponents over the whole range, including subnormal ones."""
     chance = random.Random(20261129)  # noqa: S311 - no secret
     bits = (chance.getrandbits(1) << 63 | chance.randrange(2047) << 52 | chance.getrandbits(52) for _ in range(count))
     return [struct.unpack("<d", struct.pack("<Q", one))[0] for one in bits]
 
 
-def test_twenty_thousand_doubles_of_all_exponents_come_back_and_stay_apart_as_keys(
+def test_doubles_of_all_exponents_are_stored_exactly_and_stay_distinct_as_keys(
     load: Load,
     query: Query,
 ) -> None:
@@ -202,18 +202,18 @@ def test_twenty_thousand_doubles_of_all_exponents_come_back_and_stay_apart_as_ke
     # when they are the key
     load({"x": NUMBER}, [{"x": number} for number in numbers], keys=["x"], batch_size_rows=5000)
 
-    # then none is wrong, and none is gone
+    # then none is wrong or missing
     assert query("SELECT DISTINCT typeof(x) FROM s") == [("DOUBLE",)]
     assert [x for (x,) in query("SELECT x FROM s ORDER BY x")] == sorted(set(numbers))
 
 
 @pytest.mark.parametrize("exponent", range(-345, 310, 5))
-def test_a_number_of_any_exponent_is_stored_right_or_refused(
+def test_a_number_of_any_exponent_is_stored_exactly_or_refused(
     feed: Load,
     query: Query,
     exponent: int,
 ) -> None:
-    # given digits at a place that Arrow's own rescaling reads wrongly
+    # given a number that Arrow's rescaling may get wrong
     number = f"8.374156524782137e{exponent}"
 
     value = Decimal(number)
@@ -225,7 +225,7 @@ def test_a_number_of_any_exponent_is_stored_right_or_refused(
             feed(raw(number))
         return
 
-    # when / then no number is 0
+    # when / then it is not 0
     feed(raw(number))
     assert [Decimal(x) for (x,) in query("SELECT CAST(x AS VARCHAR) FROM s")] == [value]
 
@@ -243,7 +243,7 @@ def test_a_number_of_any_exponent_is_stored_right_or_refused(
     ],
 )
 @pytest.mark.parametrize("schema", [NUMBER, {"type": "array", "items": NUMBER}], ids=["alone", "list"])
-def test_zeros_at_the_end_and_of_any_exponent_need_no_digits(
+def test_trailing_zeros_and_zeros_of_any_exponent_need_no_digits(
     feed: Load,
     query: Query,
     number: str,
@@ -262,7 +262,7 @@ def test_zeros_at_the_end_and_of_any_exponent_need_no_digits(
     [NUMBER, INTEGER, {"type": "string", "format": "singer.decimal"}, {"type": "array", "items": NUMBER}],
     ids=["number", "integer", "text", "list"],
 )
-def test_huge_exponents_end_the_run_in_a_line(
+def test_huge_exponents_end_the_run_with_one_line(
     feed: Load,
     number: str,
     schema: dict[str, Any],
@@ -273,7 +273,7 @@ def test_huge_exponents_end_the_run_in_a_line(
 
 
 @pytest.mark.parametrize("number", ["1e-999999999", "1e99999999999999999999", "0e99999999999999999999"])
-def test_huge_exponents_in_properties_that_are_not_loaded_do_not_matter(
+def test_huge_exponents_in_unknown_properties_are_ignored(
     feed: Load,
     query: Query,
     number: str,
@@ -284,7 +284,7 @@ def test_huge_exponents_in_properties_that_are_not_loaded_do_not_matter(
 
 
 @pytest.mark.parametrize("number", ["1e-999999999", "8.37e-70", "1e400", "-0.0"])
-def test_json_keeps_numbers_of_any_exponent_as_they_are(
+def test_json_keeps_numbers_of_any_exponent(
     feed: Load,
     query: Query,
     number: str,
@@ -308,7 +308,7 @@ def test_minus_zero_is_zero_in_every_column(
 
 
 @pytest.mark.parametrize("step", ["1e-999999999", "1e99999999999999999999", "0.1"])
-def test_a_step_in_the_schema_ends_in_a_line_at_most(feed: Load, step: str) -> None:
+def test_multiple_of_with_any_exponent_ends_with_at_most_one_line(feed: Load, step: str) -> None:
     definition = f'{{"type": "number", "multipleOf": {step}, "default": {step}}}'
     messages = [
         f'{{"type": "SCHEMA", "stream": "s", "schema": {{"properties": {{"x": {definition}}}}}}}',
@@ -331,7 +331,7 @@ def test_the_chosen_type_holds_every_value(numbers: list[int | Decimal]) -> None
     try:
         scale = choose_scale(profile)
     except ArithmeticError:
-        # then neither type would do: some value needs more than 38 digits beside the others, and some is no double
+        # then no type fits: the values need more than 38 digits together, and one of them is not a double
         assert profile.whole + profile.fraction > 38
         assert not all(map(is_exact_double, numbers))
         return

@@ -1,4 +1,4 @@
-"""`load_method: overwrite` replaces a table only where the input shows that the tap finished the stream."""
+"""`load_method: overwrite` replaces a table only if the input shows that the tap finished the stream."""
 
 # ruff: noqa: S608  # queries name tables of this file
 
@@ -13,7 +13,7 @@ from target_duckdb_arrow.errors import LoadError, SchemaError, UnfinishedError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from loader_fixtures import Load, Query
+    from target_duckdb_arrow_fixtures import Load, Query
 
 KEPT = "__target_duckdb_arrow_previous"
 STAGED = "__target_duckdb_arrow_new"
@@ -21,24 +21,24 @@ PAIR = {"id": {"type": "integer"}, "moment": {"type": "string", "format": "date-
 
 
 def schema(stream: str = "s", bookmarks: list[str] | None = None) -> dict[str, Any]:
-    """A SCHEMA message."""
+    """Make a SCHEMA message."""
     message = {"type": "SCHEMA", "stream": stream, "schema": {"properties": PAIR}, "key_properties": ["id"]}
     return message if bookmarks is None else {**message, "bookmark_properties": bookmarks}
 
 
 def records(*ids: int, stream: str = "s") -> list[dict[str, Any]]:
-    """RECORD messages."""
+    """Make RECORD messages."""
     return [{"type": "RECORD", "stream": stream, "record": {"id": one}} for one in ids]
 
 
 def state(**value: object) -> dict[str, Any]:
-    """A STATE message."""
+    """Make a STATE message."""
     return {"type": "STATE", "value": value}
 
 
 @pytest.fixture
 def full(feed: Load, query: Query) -> None:
-    """A table of five rows."""
+    """Create a table of five rows."""
     feed([schema(), *records(1, 2, 3, 4, 5), state(n=1)])
     assert query("SELECT count(*) FROM s") == [(5,)]
 
@@ -58,24 +58,24 @@ def full(feed: Load, query: Query) -> None:
     ids=["no state", "rows after it", "under way", "progress markers", "in a partition", "no rows", "begun again"],
 )
 @pytest.mark.parametrize("settings", [{}, {"batch_size_rows": 1}], ids=["one batch", "batches"])
-def test_half_of_a_stream_does_not_replace_its_table(
+def test_an_unfinished_stream_does_not_replace_its_table(
     feed: Load,
     query: Query,
     messages: list[dict[str, Any]],
     settings: dict[str, int],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    # given an input that ends as a failed tap's does under Meltano / when / then the run fails
+    # given an input that ends like that of a failed tap under Meltano / when / then the run fails
     with pytest.raises(UnfinishedError, match=r"^Stream 's': the input .* load_method overwrite left the table"):
         feed(messages, load_method="overwrite", **settings)
-    # and the table is whole, no STATE went out, nothing is left beside it
+    # and the table is complete, no STATE is printed, and no other table is left
     assert query("SELECT id FROM s ORDER BY id") == [(1,), (2,), (3,), (4,), (5,)]
     assert query("SELECT table_name FROM duckdb_tables()") == [("s",)]
     assert capsys.readouterr().out == ""
 
 
 @pytest.mark.usefixtures("full")
-def test_only_the_streams_that_were_finished_are_replaced(feed: Load, query: Query) -> None:
+def test_only_finished_streams_are_replaced(feed: Load, query: Query) -> None:
     # given a tap that fails in its second stream
     feed([schema("t"), *records(1, stream="t"), state(n=1)])
     messages = [schema(), *records(9), state(n=1), schema("t"), *records(9, stream="t")]
@@ -90,7 +90,7 @@ def test_only_the_streams_that_were_finished_are_replaced(feed: Load, query: Que
 
 
 @pytest.mark.usefixtures("full")
-def test_an_input_without_any_state_replaces_tables_where_a_setting_allows_it(feed: Load, query: Query) -> None:
+def test_an_input_without_any_state_replaces_tables_if_a_setting_allows_it(feed: Load, query: Query) -> None:
     with pytest.raises(UnfinishedError, match=r"If it never sends STATE, set overwrite_without_state\.$"):
         feed([schema(), *records(6)], load_method="overwrite")
 
@@ -103,7 +103,7 @@ def test_an_input_without_any_state_replaces_tables_where_a_setting_allows_it(fe
 
 
 @pytest.mark.usefixtures("full")
-def test_the_replaced_table_is_kept_until_the_next_good_run(feed: Load, query: Query) -> None:
+def test_the_replaced_table_is_kept_until_the_next_successful_run(feed: Load, query: Query) -> None:
     # when one run replaces it / then
     feed([schema(), *records(6), state(n=1)], load_method="overwrite")
     assert query(f"SELECT count(*) FROM s{KEPT}") == [(5,)]
@@ -113,14 +113,14 @@ def test_the_replaced_table_is_kept_until_the_next_good_run(feed: Load, query: Q
         feed([schema(), *records(7)], load_method="overwrite")
     assert query(f"SELECT count(*) FROM s{KEPT}") == [(5,)]
 
-    # when the next is good / then
+    # when the next succeeds / then
     feed([schema(), *records(8), state(n=1)], load_method="overwrite")
     assert query(f"SELECT id FROM s{KEPT}") == [(6,)]
     assert query("SELECT id FROM s") == [(8,)]
 
 
 @pytest.mark.parametrize("method", ["upsert", "append-only", "overwrite"])
-def test_the_next_run_removes_what_a_killed_overwrite_left(
+def test_the_next_run_removes_the_table_of_a_killed_overwrite(
     filepath: Path, feed: Load, query: Query, method: str
 ) -> None:
     # given
@@ -151,7 +151,7 @@ def test_the_new_rows_of_a_resumed_run_do_not_replace_the_history(
     first: dict[str, Any],
     bookmarks: list[str] | None,
 ) -> None:
-    # given a tap that first writes the state it resumes from, as singer-sdk's do
+    # given a tap that first writes the state from which it resumes, as with singer-sdk
     messages = [state(bookmarks=first), schema(bookmarks=bookmarks), *records(6), state(bookmarks=first)]
 
     # when / then
@@ -177,7 +177,7 @@ def test_a_full_run_replaces_the_table(feed: Load, query: Query, messages: list[
 
 
 @pytest.mark.usefixtures("full")
-def test_replacing_the_table_of_a_stream_with_a_bookmark_is_warned_about(
+def test_replacing_the_table_of_a_stream_with_a_bookmark_logs_a_warning(
     feed: Load, caplog: pytest.LogCaptureFixture
 ) -> None:
     feed([schema(), *records(6), state(bookmarks={"s": {"replication_key_value": 6}})], load_method="overwrite")
@@ -214,7 +214,7 @@ def test_a_view_is_not_replaced(filepath: Path, feed: Load, query: Query) -> Non
 
 
 @pytest.mark.parametrize("name", ["information_schema", "PG_Catalog"])
-def test_schemas_of_duckdb_itself_are_refused(feed: Load, name: str) -> None:
+def test_reserved_schemas_of_duckdb_are_refused(feed: Load, name: str) -> None:
     with pytest.raises(LoadError, match=rf"^Stream 's': the schema '{name}' is reserved by DuckDB"):
         feed([schema(), *records(6), state(n=1)], default_target_schema=name)
 
@@ -240,7 +240,7 @@ def test_schemas_of_duckdb_itself_are_refused(feed: Load, name: str) -> None:
         ),
     ],
 )
-def test_what_a_table_made_by_hand_refuses_is_not_blamed_on_the_disk(
+def test_the_error_of_a_table_made_by_hand_does_not_blame_the_disk(
     filepath: Path, feed: Load, columns: str, message: str
 ) -> None:
     filepath.parent.mkdir()

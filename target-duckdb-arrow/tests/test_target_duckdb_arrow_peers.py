@@ -1,8 +1,8 @@
-"""Small files after each kind that the test suites of other targets have: each loads as it does there, or is refused.
+"""Small files modelled on the test suites of other targets: each is loaded or refused as in those suites.
 
-They follow the names and purposes of the files of singer-sdk, target-postgres and target-snowflake of MeltanoLabs, and
-PipelineWise's loaders of PostgreSQL and Snowflake; their content is our own. Rows are compared as text, all columns of
-a table but the SDK's times.
+They follow the names and purposes of the files of singer-sdk, of MeltanoLabs' target-postgres and target-snowflake, and
+of PipelineWise's loaders for PostgreSQL and Snowflake. Their content is ours. Rows are compared as text, in all columns
+except the SDK's times.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ REFUSED = {
 
 
 def load(name: str, filepath: Path, **settings: Any) -> list[str]:
-    """Load a file; return the STATE lines."""
+    """Load a file. Return the STATE lines."""
     target = TargetDuckDBArrow(config={"filepath": str(filepath), **SETTINGS.get(name, {}), **settings})
     with contextlib.redirect_stdout(io.StringIO()) as out, (MESSAGES / f"{name}.singer").open() as file:
         target.listen(file)
@@ -159,14 +159,14 @@ def tables(filepath: Path) -> dict[str, list[tuple[str | None, ...]]]:
 
 
 def alike(found: tuple[str | None, ...], expected: tuple[str | None, ...]) -> bool:
-    """Compare rows; a question mark stands for any value but NULL."""
+    """Compare rows. A question mark matches any value except NULL."""
     return len(found) == len(expected) and all(
         one == other or (other == "?" and one is not None) for one, other in zip(found, expected, strict=True)
     )
 
 
 @pytest.mark.parametrize("name", LOADED)
-def test_a_peers_kind_of_file_is_loaded(filepath: Path, name: str) -> None:
+def test_a_file_of_another_targets_suite_is_loaded(filepath: Path, name: str) -> None:
     # given / when
     load(name, filepath, batch_size_rows=2)
 
@@ -179,7 +179,7 @@ def test_a_peers_kind_of_file_is_loaded(filepath: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_peers_kind_of_broken_file_is_refused(filepath: Path, name: str) -> None:
+def test_an_invalid_file_of_another_targets_suite_is_refused(filepath: Path, name: str) -> None:
     with pytest.raises(LoadError) as error:
         load(name, filepath)
     assert str(error.value).startswith(REFUSED[name])

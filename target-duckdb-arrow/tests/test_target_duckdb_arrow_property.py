@@ -1,4 +1,4 @@
-"""Random records through the target come back exactly as they were sent."""
+"""Random records are stored exactly as they were sent."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ decode = msgspec.json.Decoder(float_hook=Decimal).decode
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(lambda name: "\0" not in name)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 INTEGERS = st.integers(-(2**127), 2**127 - 1) | st.integers(-10, 10) | st.integers(-(2**63), 2**63 - 1)
-# At most 38 digits over all values, so that there is a column for any set of them: 16 before the point, 22 after it.
+# At most 16 digits before the point and 22 after it, so that a DECIMAL(38) holds any set of values.
 DECIMALS = st.builds(
     lambda digits, places: Decimal(f"{digits}E-{places}"),
     st.integers(-(10**16) + 1, 10**16 - 1),
@@ -67,7 +67,7 @@ JSON_KINDS = {"object", "mixed", "any"}
 
 @st.composite
 def streams(draw: st.DrawFn) -> tuple[dict[str, str], list[dict[str, Any]], int]:
-    """Draw names of properties with their kinds, records with a key, and the size of a batch."""
+    """Draw properties with their kinds, records with a key, and a batch size."""
     names = draw(
         st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1), max_size=8, unique_by=str.lower)
     )
@@ -80,7 +80,7 @@ def streams(draw: st.DrawFn) -> tuple[dict[str, str], list[dict[str, Any]], int]
 
 
 def sent(value: object) -> object:
-    """Write dates as JSON has them."""
+    """Convert dates to JSON."""
     if isinstance(value, (dt.date, dt.datetime)):
         return value.isoformat()
     if isinstance(value, list):
@@ -89,13 +89,13 @@ def sent(value: object) -> object:
 
 
 def back(value: object, kind: str) -> object:
-    """Read what DuckDB gives for a column."""
+    """Convert a value that was read from DuckDB."""
     return decode(value) if kind in JSON_KINDS and isinstance(value, str) else value
 
 
 @settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(streams())
-def test_what_was_sent_comes_back(stream: tuple[dict[str, str], list[dict[str, Any]], int]) -> None:
+def test_records_are_stored_exactly(stream: tuple[dict[str, str], list[dict[str, Any]], int]) -> None:
     # given
     kinds, records, batch = stream
     properties = {"id": {"type": "integer"}, **{name: ALL[kind][0] for name, kind in kinds.items()}}
@@ -117,7 +117,7 @@ def test_what_was_sent_comes_back(stream: tuple[dict[str, str], list[dict[str, A
             connection.execute("SET TimeZone = 'UTC'").fetchall()
             found = connection.execute("SELECT * FROM s ORDER BY id").fetchall()
 
-    # then: of each key the last record, its values equal, a missing one NULL
+    # then the last record of each key has equal values, and NULL for missing ones
     last = {record["id"]: record for record in records}
     assert len(found) == len(last)
     for key, *values in found:

@@ -1,4 +1,4 @@
-"""The standard tests that singer-sdk has for targets."""
+"""singer-sdk's standard tests for targets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ StandardTests = get_target_test_class(TargetDuckDBArrow, config=CONFIG)
 
 
 class TestTargetDuckDBArrow(StandardTests):  # type: ignore[misc, valid-type]  # a class made at run time
-    """Each test writes into a file of its own."""
+    """The standard tests, each with a separate file."""
 
     @pytest.fixture(autouse=True)
     def _file(self, tmp_path: Path) -> Iterator[None]:

@@ -1,16 +1,16 @@
-"""Where streams go, the SDK's own way for stream maps and validation, and several streams in one transaction."""
+"""Tables of streams, stream maps and validation, and several streams in one transaction."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import pytest
-from loader_fixtures import INTEGER, PAIR, STRING, pairs, record, schema
 from target_duckdb_arrow.errors import RecordError, SchemaError
 from target_duckdb_arrow.names import table_name
+from target_duckdb_arrow_fixtures import INTEGER, PAIR, STRING, pairs, record, schema
 
 if TYPE_CHECKING:
-    from loader_fixtures import Load, Query
+    from target_duckdb_arrow_fixtures import Load, Query
 
 
 @pytest.mark.parametrize(
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
         ("ads-", None, "ads.ads-"),
     ],
 )
-def test_where_streams_go(stream: str, default: str | None, name: str) -> None:
+def test_the_table_of_a_stream(stream: str, default: str | None, name: str) -> None:
     assert str(table_name(stream, default)) == name
 
 
 @pytest.mark.parametrize("name", ["My Schema", "warehouse", "memory", "s"])
-def test_tables_land_in_the_schema_asked_for(load: Load, query: Query, name: str) -> None:
-    # given a schema, which may be called as the file is, as a catalogue of DuckDB, or as the table
+def test_tables_are_created_in_the_chosen_schema(load: Load, query: Query, name: str) -> None:
+    # given a schema, possibly with the name of the file, of a catalogue of DuckDB, or of the table
     # when it is loaded twice
     load(PAIR, pairs(1, 2), keys=["id"], default_target_schema=name)
     load(PAIR, pairs(2, text="b"), keys=["id"], default_target_schema=name, load_method="upsert")
@@ -44,12 +44,12 @@ def test_tables_land_in_the_schema_asked_for(load: Load, query: Query, name: str
 
 
 @pytest.mark.parametrize("other", ["x-s", "S"])
-def test_two_streams_of_one_table_stop_the_run(feed: Load, other: str) -> None:
+def test_two_streams_with_one_table_stop_the_run(feed: Load, other: str) -> None:
     with pytest.raises(SchemaError, match=rf"^Streams 's' and '{other}' would both be loaded into the table t\."):
         feed([schema(PAIR, ["id"]), schema(PAIR, ["id"], other)], default_target_schema="t")
 
 
-def test_stream_maps_flattening_and_validation_go_the_sdks_way(feed: Load, query: Query) -> None:
+def test_stream_maps_flattening_and_validation_work_together(feed: Load, query: Query) -> None:
     # given
     properties = {"id": INTEGER, "x": STRING, "o": {"type": "object", "properties": {"n": {"type": "number"}}}}
     maps = {"s": {"x": "x + '!'", "twice": "int(id * 2)", "__alias__": "t"}, "gone": None}
@@ -81,7 +81,7 @@ def test_stream_maps_flattening_and_validation_go_the_sdks_way(feed: Load, query
     assert states == ['{"n":1}']
 
 
-def test_validation_refuses_what_only_the_schema_forbids(load: Load, query: Query) -> None:
+def test_validation_refuses_values_that_only_the_schema_forbids(load: Load, query: Query) -> None:
     # given
     properties = {"id": {"type": "integer", "maximum": 5}}
 
@@ -112,6 +112,6 @@ def test_many_streams_share_one_transaction_and_the_state_follows_all(feed: Load
     assert query("SELECT count(*) FROM t") == [(5,)]
 
 
-def test_a_state_goes_out_as_it_was_written(feed: Load) -> None:
+def test_a_state_is_printed_as_it_was_written(feed: Load) -> None:
     text = '{"a": 1.10, "b":  12345678901234567890123, "c": "\\u00fc"}'
     assert feed([f'{{"type": "STATE", "value": {text}}}']) == [text]

@@ -1,4 +1,4 @@
-"""Which column a property gets, and which changes of a column are possible."""
+"""The column type of a property, and possible changes of it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ from target_duckdb_arrow.types import ColumnType, cast, type_from_schema, type_f
         ({"type": "string", "anyOf": [{"format": "date"}, {"type": "null"}]}, "DATE"),
     ],
 )
-def test_a_property_gets_its_column(schema: dict[str, Any], sql: str) -> None:
+def test_the_column_type_of_a_property(schema: dict[str, Any], sql: str) -> None:
     # given a JSON Schema / when / then
     assert type_from_schema(schema).sql == sql
 
@@ -99,7 +99,7 @@ def test_columns_widen_only_without_loss(table: str, asked: str, result: str | N
     "sql",
     ["INTEGER", "DECIMAL(18,3)", "TIMESTAMP", "STRUCT(a INTEGER)", "BIGINT[3]", "TIME", "BLOB"],
 )
-def test_types_it_never_makes_are_unknown(sql: str) -> None:
+def test_types_that_the_loader_never_creates_are_unknown(sql: str) -> None:
     assert type_from_sql(sql) is None
 
 

@@ -1,4 +1,4 @@
-"""What comes back from DuckDB is what was sent; what cannot come back is refused with the column named."""
+"""Values are stored exactly as they were sent, or refused with the name of the column."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from loader_fixtures import INTEGER, MOMENT, STRING
 from target_duckdb_arrow.errors import LoadError, MissingKeyError, RecordError, SchemaError
+from target_duckdb_arrow_fixtures import INTEGER, MOMENT, STRING
 
 if TYPE_CHECKING:
-    from loader_fixtures import Load, Query
+    from target_duckdb_arrow_fixtures import Load, Query
 
 DAY = {"type": ["string", "null"], "format": "date"}
 UTC = dt.timezone.utc
 
 
 def messages(schema: dict[str, Any], *values: str) -> list[Any]:
-    """Messages with values exactly as written."""
+    """Return messages with values exactly as written."""
     first = {"type": "SCHEMA", "stream": "s", "schema": {"properties": {"x": schema}}, "key_properties": []}
     return [first, *(f'{{"type": "RECORD", "stream": "s", "record": {{"x": {value}}}}}' for value in values)]
 
@@ -40,7 +40,7 @@ def messages(schema: dict[str, Any], *values: str) -> list[Any]:
     ],
     ids=["empty", "space", "null", "nul", "inner nul", "emoji", "combining", "separator", "quotes", "long", "sql"],
 )
-def test_text_comes_back_as_it_was(load: Load, query: Query, text: str) -> None:
+def test_text_is_stored_exactly(load: Load, query: Query, text: str) -> None:
     # given text in a column, in a list, and inside JSON
     properties = {"x": STRING, "l": {"type": "array", "items": STRING}, "j": {"type": "object"}}
 
@@ -60,7 +60,7 @@ def test_text_comes_back_as_it_was(load: Load, query: Query, text: str) -> None:
         ([2**127 - 1, -(2**127)], "HUGEINT"),
     ],
 )
-def test_integers_come_back(load: Load, query: Query, numbers: list[int], sql: str) -> None:
+def test_integers_are_stored_exactly(load: Load, query: Query, numbers: list[int], sql: str) -> None:
     load({"x": INTEGER}, [{"x": number} for number in numbers])
     assert query("SELECT x, typeof(x) FROM s ORDER BY x") == [(number, sql) for number in sorted(numbers)]
 
@@ -224,7 +224,7 @@ def test_mixed_scalars_stay_apart_in_json(load: Load, query: Query) -> None:
     assert query("SELECT x FROM s ORDER BY x NULLS LAST") == [('"1"',), ("1",), (None,)]
 
 
-def test_names_are_kept_as_they_are(load: Load, query: Query) -> None:
+def test_names_are_unchanged(load: Load, query: Query) -> None:
     # given
     names = ["id", "camelCase", "with space", 'quo"te', "select", "ünïcode", "a.b", "x-y", "rowid", "1st", "c0"]
 
@@ -236,18 +236,18 @@ def test_names_are_kept_as_they_are(load: Load, query: Query) -> None:
     assert query("SELECT * FROM s") == [tuple(range(len(names)))]
 
 
-def test_properties_that_differ_by_case_only_stop_the_run(load: Load) -> None:
+def test_properties_that_differ_only_by_case_stop_the_run(load: Load) -> None:
     with pytest.raises(SchemaError, match=r"^Stream 's': the properties 'Id' and 'ID' differ only by case"):
         load({"Id": INTEGER, "ID": INTEGER}, [])
 
 
 @pytest.mark.parametrize("name", ["", "a\0b"])
-def test_a_property_that_cannot_be_named_stops_the_run(load: Load, name: str) -> None:
+def test_a_property_with_an_impossible_name_stops_the_run(load: Load, name: str) -> None:
     with pytest.raises(SchemaError, match=r"^Stream 's': a property name is empty or contains a NUL"):
         load({name: INTEGER}, [])
 
 
-def test_a_stream_without_properties_is_told_and_its_records_refused(
+def test_a_stream_without_properties_is_logged_and_its_records_are_refused(
     load: Load,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -260,7 +260,7 @@ def test_a_stream_without_properties_is_told_and_its_records_refused(
         load({}, [{}])
 
 
-def test_properties_that_the_schema_does_not_name_are_told_once_each(
+def test_properties_that_are_not_in_the_schema_are_logged_once(
     load: Load,
     query: Query,
     caplog: pytest.LogCaptureFixture,
@@ -287,7 +287,7 @@ def test_a_record_without_its_key_stops_the_run(load: Load, record: dict[str, An
         load({"id": INTEGER, "x": INTEGER}, [{"id": 1, "x": 1}, record], keys=["id"], validate_records=validate)
 
 
-def test_a_key_that_is_no_property_stops_the_run(load: Load) -> None:
+def test_a_key_that_is_not_a_property_stops_the_run(load: Load) -> None:
     with pytest.raises(SchemaError, match=r"^Stream 's': the key property 'id' is not in the schema"):
         load({"x": INTEGER}, [], keys=["id"])
 
@@ -329,7 +329,7 @@ def test_bad_lines_are_refused(feed: Load, line: str, reason: str) -> None:
         feed([*messages(STRING, '"a"'), line])
 
 
-def test_empty_lines_are_passed_over(feed: Load, query: Query) -> None:
+def test_empty_lines_are_skipped(feed: Load, query: Query) -> None:
     schema, record = messages(STRING, '"a"')
     feed(["", schema, "  ", record, ""])
     assert query("SELECT x FROM s") == [("a",)]

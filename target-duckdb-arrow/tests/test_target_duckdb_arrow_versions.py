@@ -6,17 +6,17 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from loader_fixtures import INTEGER, MOMENT, PAIR, STATE, STRING, record, schema
 from target_duckdb_arrow.errors import InputError
+from target_duckdb_arrow_fixtures import INTEGER, MOMENT, PAIR, STATE, STRING, record, schema
 
 if TYPE_CHECKING:
-    from loader_fixtures import Load, Query
+    from target_duckdb_arrow_fixtures import Load, Query
 
 LATER = "2024-01-01T00:00:00Z"
 
 
 def activate(version: object, stream: str = "s") -> dict[str, Any]:
-    """An ACTIVATE_VERSION message."""
+    """Make an ACTIVATE_VERSION message."""
     return {"type": "ACTIVATE_VERSION", "stream": stream, "version": version}
 
 
@@ -47,7 +47,7 @@ def test_activate_version_removes_or_flags_older_rows(
     assert rows == (kept if "hard_delete" in settings else [(0, None, True), (1, 1, True), *kept])
 
 
-def test_activate_version_without_versions_is_told_and_changes_nothing(
+def test_activate_version_without_versions_is_logged_and_changes_nothing(
     feed: Load,
     query: Query,
     caplog: pytest.LogCaptureFixture,
@@ -100,14 +100,14 @@ HEAD = schema(PAIR, ["id"])
     ],
 )
 @pytest.mark.parametrize("batch", [1, 1000])
-def test_a_version_is_activated_wherever_its_message_stands(
+def test_a_version_is_activated_at_any_position_of_its_message(
     feed: Load, query: Query, messages: list[dict[str, Any]], batch: int
 ) -> None:
     # given rows of version 1
     settings = {"hard_delete": True, "batch_size_rows": batch}
     feed([HEAD, record(id=0, version=1), record(id=1, version=1), activate(1), STATE], **settings)
 
-    # when / then the rows of this run stay, and only they
+    # when / then only the rows of this run are left
     feed(messages, **settings)
     assert query("SELECT id FROM s") == [(2,)]
 
@@ -135,13 +135,13 @@ def test_a_tap_that_fails_after_announcing_a_version_does_not_empty_the_table(
     assert any("ACTIVATE_VERSION has no effect because the input ended without" in one for one in caplog.messages)
 
 
-def test_an_empty_stream_that_was_read_whole_empties_its_table(feed: Load, query: Query) -> None:
+def test_a_finished_stream_without_rows_empties_its_table(feed: Load, query: Query) -> None:
     feed([HEAD, record(id=1, version=1), STATE], hard_delete=True)
     feed([HEAD, activate(2), STATE], hard_delete=True)
     assert query("SELECT id FROM s") == []
 
 
-def test_a_version_that_goes_back_deletes_nothing_and_is_named(
+def test_an_older_version_deletes_nothing_and_is_logged(
     feed: Load, query: Query, caplog: pytest.LogCaptureFixture
 ) -> None:
     feed([HEAD, record(id=1, version=7), activate(7), STATE], hard_delete=True)
@@ -150,25 +150,23 @@ def test_a_version_that_goes_back_deletes_nothing_and_is_named(
     assert any("ACTIVATE_VERSION 3 is older than version 7 in the table" in one for one in caplog.messages)
 
 
-def test_a_version_before_schema_does_not_matter_where_it_is_ignored(
-    feed: Load, query: Query, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_ignored_version_may_precede_the_schema(feed: Load, query: Query, caplog: pytest.LogCaptureFixture) -> None:
     feed([activate(1), activate(1, "never"), HEAD, record(id=1), activate(1), STATE])
     assert query("SELECT id FROM s") == [(1,)]
     assert "Stream 'never': ACTIVATE_VERSION without a SCHEMA is ignored" in caplog.messages
 
 
 @pytest.mark.parametrize("version", [None, 2**63, -(2**70)])
-def test_a_version_that_is_not_one_ends_the_run(feed: Load, version: int | None) -> None:
+def test_an_invalid_version_ends_the_run(feed: Load, version: int | None) -> None:
     with pytest.raises(InputError, match=r"^Stream 's': ACTIVATE_VERSION has no 64-bit 'version'"):
         feed([HEAD, activate(version)], hard_delete=True)
 
 
 LOGGED = {**PAIR, "_sdc_deleted_at": MOMENT, "_sdc_lsn": INTEGER}
-"""As taps of PostgreSQL declare a table that they read from its log."""
+"""The properties that taps for PostgreSQL declare for log-based replication."""
 
 
-def test_sdc_columns_that_a_tap_declares_are_kept(feed: Load, query: Query) -> None:
+def test_declared_sdc_columns_are_kept(feed: Load, query: Query) -> None:
     feed([schema(LOGGED, ["id"]), record(id=1, _sdc_lsn=5), record(id=2, _sdc_lsn=6, _sdc_deleted_at=LATER), STATE])
     assert query("SELECT id, _sdc_lsn, _sdc_deleted_at FROM s ORDER BY id") == [
         (1, 5, None),
@@ -176,18 +174,14 @@ def test_sdc_columns_that_a_tap_declares_are_kept(feed: Load, query: Query) -> N
     ]
 
 
-def test_sdc_properties_that_nobody_declares_are_named(
-    feed: Load, query: Query, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_undeclared_sdc_properties_are_logged(feed: Load, query: Query, caplog: pytest.LogCaptureFixture) -> None:
     feed([HEAD, record(id=1, _sdc_deleted_at=LATER), STATE])
     assert [name for (name, *_) in query("DESCRIBE s")] == ["id", "x"]
     assert any("property '_sdc_deleted_at' is not in the schema and is not loaded" in one for one in caplog.messages)
 
 
-def test_the_loaders_own_sdc_columns_take_the_place_of_declared_ones_but_a_delete_marker_stays(
-    feed: Load, query: Query
-) -> None:
-    # given a tap that declares three names of the SDK's, two with other types
+def test_the_loaders_sdc_columns_replace_declared_ones_except_a_delete_marker(feed: Load, query: Query) -> None:
+    # given a tap that declares three of the SDK's names, two with other types
     properties = {"_sdc_sequence": STRING, "_sdc_extracted_at": STRING, **LOGGED}
     values: dict[str, Any] = {"_sdc_sequence": "a", "_sdc_extracted_at": "b", "_sdc_deleted_at": LATER, "_sdc_lsn": 5}
 
@@ -208,7 +202,7 @@ def test_a_delete_marker_deletes_the_row_with_hard_delete(
     settings = {"hard_delete": True, **settings}
     feed([schema(declared, ["id"]), record(id=1), record(id=2), record(id=3), STATE], **settings)
 
-    # when one is deleted, one is deleted and made again, one was never there
+    # when one is deleted, one is deleted and created again, and one never existed
     messages = [
         record(id=1, _sdc_deleted_at=LATER),
         record(id=2, _sdc_deleted_at=LATER),
@@ -222,9 +216,7 @@ def test_a_delete_marker_deletes_the_row_with_hard_delete(
 
 
 @pytest.mark.parametrize("marker", ["2024-01-01T00:00:00.000000+00:00+00:00", True, 1])
-def test_a_delete_marker_need_not_be_a_date_time_where_the_row_goes_anyway(
-    feed: Load, query: Query, marker: object
-) -> None:
+def test_a_delete_marker_of_a_deleted_row_need_not_be_a_date_time(feed: Load, query: Query, marker: object) -> None:
     feed([HEAD, record(id=1), record(id=2), record(id=1, _sdc_deleted_at=marker), STATE], hard_delete=True)
     assert query("SELECT id FROM s") == [(2,)]
 

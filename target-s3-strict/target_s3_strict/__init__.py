@@ -1,6 +1,6 @@
-"""plinxore-target-s3, with errors of one line, and ended by an upload that fails.
+"""plinxore-target-s3 with one-line errors, and with failed uploads as errors.
 
-That loader lets Python's garbage collector finish uploads, in silence, and ends with tracebacks that quote records.
+That loader lets Python's garbage collector finish uploads, which hides their errors. Its tracebacks quote records.
 """
 
 from __future__ import annotations
@@ -15,57 +15,57 @@ if TYPE_CHECKING:
     from sys import UnraisableHookArgs
 
 _LONGEST = 300
-# Errors of conversions quote the value that they fail on, which may be personal data.
+# Conversion errors quote the value, which may be personal data.
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|\{.*\}|\[.*\]", re.DOTALL)
 _HINTS = {
     "object has no attribute 'items'": "objects and arrays need the mapper json-as-text: see docs/files.md",
-    "AWS Error": "look at the bucket, its region, its rights and the keys",
+    "AWS Error": "check the bucket, its region, its permissions and the keys",
 }
 
 
 def end_the_run(lost: UnraisableHookArgs) -> None:
-    """End the process immediately, so that no STATE follows rows that are nowhere.
+    """End the process immediately, so that no STATE follows lost rows.
 
     Args:
-        lost: An error that Python could raise nowhere, such as one in the end of a Parquet file.
+        lost: An error that Python cannot raise, such as one in the destructor of a Parquet file.
     """
     sys.stderr.write(
-        f"target-s3: an upload failed: {lost.exc_value}: look at the bucket, its rights and its space, and run again\n"
+        f"target-s3: an upload failed: {lost.exc_value}: check the bucket, its permissions and space, and run again\n"
     )
     sys.stderr.flush()
-    # Not sys.exit: an exception here would be dropped like the one before it.
+    # Not sys.exit: its exception would be dropped as well.
     os._exit(1)
 
 
 def explain(error: BaseException) -> str:
-    """Write an error on one line, without values of records, and with what to do where it is known.
+    """Format an error on one line, without values of records, and with advice.
 
     Args:
-        error: Whatever ended the loader.
+        error: The error that ended the loader.
     """
     text = " ".join(str(error).split())
     hint = next(
-        (advice for mark, advice in _HINTS.items() if mark in text), "with TARGET_S3_LOGLEVEL=DEBUG it logs where"
+        (advice for mark, advice in _HINTS.items() if mark in text), "set TARGET_S3_LOGLEVEL=DEBUG to log the traceback"
     )
-    # An error of the system, or of a setting, concerns no record.
+    # Errors of the operating system do not quote records.
     shown = text if isinstance(error, OSError) else _QUOTED.sub("...", text)
     return f"target-s3: {type(error).__name__}: {shown[:_LONGEST]}: {hint}"
 
 
 def debugging() -> bool:
-    """Tell whether tracebacks are asked for."""
+    """Return whether tracebacks are wanted."""
     return (os.environ.get("TARGET_S3_LOGLEVEL") or os.environ.get("LOGLEVEL", "")).upper() == "DEBUG"
 
 
 def without_records() -> None:
-    """Keep loggers from adding tracebacks and values of records to errors."""
+    """Keep tracebacks and values of records out of the log."""
     make = logging.getLogRecordFactory()
 
     def plain(*arguments: Any, **more: Any) -> logging.LogRecord:
         record = make(*arguments, **more)
         record.exc_info = record.exc_text = record.stack_info = None
         if record.levelno >= logging.ERROR:
-            # singer-sdk shows the whole line that it cannot parse.
+            # singer-sdk logs the whole line that it cannot parse.
             text, _, _ = record.getMessage().partition("Unable to parse:")
             record.msg, record.args = _QUOTED.sub("...", text) or "Unable to parse a line of the input", None
         return record
@@ -74,7 +74,7 @@ def without_records() -> None:
 
 
 def run(cli: Any) -> NoReturn:
-    """Run a loader's command line, and end with one line where it fails.
+    """Run a loader's command line. Exit with a one-line message on an error.
 
     Args:
         cli: The loader's command.
@@ -86,7 +86,7 @@ def run(cli: Any) -> NoReturn:
         code = cli()
     except KeyboardInterrupt:
         sys.exit("target-s3: interrupted: run again from the last state")
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is the end of the run
+    except Exception as error:  # noqa: BLE001 - any error ends the run
         line = explain(error)
     else:
         sys.exit(code)
@@ -96,8 +96,10 @@ def run(cli: Any) -> NoReturn:
 def main() -> None:
     """Run the loader."""
     try:
-        from target_s3.target import Targets3  # noqa: PLC0415 - absent where Python is too new for it
+        from target_s3.target import Targets3  # noqa: PLC0415 - not installed on newer versions of Python
     except ModuleNotFoundError as error:
-        sys.exit(f"target-s3: {error}: plinxore-target-s3 0.1.7 is for Python 3.10 to 3.12; run Meltano with one")
+        sys.exit(
+            f"target-s3: {error}: plinxore-target-s3 0.1.7 needs Python 3.10 to 3.12; run Meltano with one of these"
+        )
     sys.unraisablehook = end_the_run
     run(Targets3.cli)
