@@ -66,7 +66,7 @@ class Converted(NamedTuple):
 
     Attributes:
         array: its values.
-        column_type: their type, which may be wider than the requested one.
+        column_type: their type, possibly wider than requested.
         cut: whether a date-time was truncated to microseconds.
     """
 

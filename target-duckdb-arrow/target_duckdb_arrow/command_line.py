@@ -36,10 +36,10 @@ class CommandLineTarget(SDKTarget):
         sys.exit(code)
 
     def exit_if_stopped(self) -> None:
-        """Exit if a signal has asked for it. Called before every commit and every STATE.
+        """Exit if a stop signal was received. Called before every commit and every STATE.
 
-        Python drops the exception of a signal handler that runs inside a destructor, a callback of a weak reference
-        (as importlib has them) or a lazy import made by a C extension.
+        Python drops the exception of a signal handler that runs inside a destructor or a callback of a weak reference
+        (importlib uses these), and C extensions may drop it during a lazy import.
         """
         if self._stop_code is not None:
             sys.exit(self._stop_code)
@@ -87,7 +87,7 @@ class CommandLineTarget(SDKTarget):
     @classmethod
     def _end(cls, line: str, error: Exception) -> NoReturn:
         if cls._stop_code is not None:
-            # DuckDB turns the exit of a signal handler into an error of its own.
+            # DuckDB replaces the exit of a signal handler with another error.
             sys.exit(cls._stop_code)
         debugging = cls.logger.isEnabledFor(logging.DEBUG)
         cls.logger.error(" ".join(line.split()), exc_info=error if debugging else None)

@@ -98,7 +98,7 @@ class Database:
             connection.execute("COMMIT").fetchall()
             connection.execute(f"DETACH {CATALOG}").fetchall()
         except BaseException as error:
-            # Shuts DuckDB down, which rolls back an open transaction and releases the file.
+            # Shut DuckDB down to roll back an open transaction and release the file.
             connection.close()
             self._engine = None
             if not isinstance(error, duckdb.Error):

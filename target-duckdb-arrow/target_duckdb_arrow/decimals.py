@@ -42,7 +42,7 @@ _BEYOND = 10_000
 
 
 class BeyondNumber:
-    """A JSON number with an exponent of more than 18 digits, which Python's Decimal cannot hold."""
+    """A JSON number with an exponent of more than 18 digits, too many for Python's Decimal."""
 
 
 BEYOND_NUMBER = BeyondNumber()
@@ -98,7 +98,7 @@ class Profile:
 
 
 BEYOND_DECIMAL = Profile(whole=_BEYOND)
-"""The profile of a DOUBLE column, which may hold any double."""
+"""The profile of a DOUBLE column. It may hold any double."""
 
 
 def profile_of(values: Iterable[int | Decimal]) -> Profile:
@@ -148,7 +148,7 @@ def _digits(value: int | Decimal) -> tuple[int, int]:
     text = "".join(map(str, digits)).lstrip("0")
     if not text:
         return 0, 0
-    # Not Decimal.normalize(), which rounds to the 28 digits of the default context.
+    # Decimal.normalize() would round to the 28 digits of the default context.
     stripped = text.rstrip("0")
     places = int(exponent) + len(text) - len(stripped)
     return max(0, len(stripped) + places), max(0, -places)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from target_duckdb_arrow.sdk import FlatteningOptions
 
-# Several types, which make a column of JSON. Not object or array, which singer-sdk would convert to text.
+# Several types make a JSON column. Without object and array: singer-sdk would convert these to text.
 _ANY = {"type": ["boolean", "integer", "number", "string", "null"]}
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode

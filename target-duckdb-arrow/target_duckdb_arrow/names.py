@@ -1,4 +1,4 @@
-"""The table of a stream, and which column names DuckDB can tell apart."""
+"""The table of a stream, and checks of column names."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class Evidence:
         self._first: dict[str, Any] = {}
         self._latest: dict[str, Any] = {}
         self.state_line = 0
-        """Line of the last STATE; 0 before the first."""
+        """Line of the last STATE, or 0 before the first."""
         self.last_lines: dict[str, int] = {}
         """Line of the last SCHEMA or RECORD of each stream."""
 
@@ -111,7 +111,7 @@ def replace_tables(
         without_state: whether an input without any STATE replaces tables as well.
 
     Returns:
-        A warning about tables of streams with bookmarks, or an empty string; and the error about unfinished streams, to
+        A warning about tables of streams with bookmarks, or an empty string, and the error about unfinished streams, to
         be raised after the commit.
     """
     replaced, unfinished = [], []

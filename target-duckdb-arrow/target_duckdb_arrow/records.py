@@ -1,8 +1,7 @@
 """Reading Singer messages, and decoding records into rows.
 
-A line is read in two steps: first its envelope, which leaves the record as bytes, then the record, with a decoder
-compiled for its stream. Numbers with a point or an exponent become Decimal, and integers may have any size, so no digit
-is lost.
+A line is read in two steps: first its envelope, without parsing the record, then the record, with a decoder compiled
+for its stream. Numbers with a point or an exponent become Decimal, and integers may have any size, so no digit is lost.
 """
 
 from __future__ import annotations
@@ -64,7 +63,7 @@ _decode_any_number = msgspec.json.Decoder(float_hook=parse_number).decode
 
 
 def decode_json(text: bytes | msgspec.Raw, part: str) -> Any:
-    """Parse a part of a message; numbers with a point or an exponent become Decimal.
+    """Parse a part of a message. Numbers with a point or an exponent become Decimal.
 
     Args:
         text: the part.
@@ -114,7 +113,7 @@ def _after_text(line: bytes) -> bytes:
 class LineReader(GenericSingerReader[bytes]):
     """Reads Singer messages and passes each to the handler of its type.
 
-    The SDK passes its own callbacks, which are private methods of the target. They are not used.
+    The callbacks that the SDK passes are private methods of the target. They are not used.
 
     Args:
         handlers: a function for each type of message.
@@ -266,7 +265,7 @@ class RecordDecoder:
             line: number of its line in the input.
 
         Returns:
-            The values in the order of the names; None for a property that is null or missing.
+            The values in the order of the names, and None for properties that are null or missing.
 
         Raises:
             RecordError: It is not a JSON object.

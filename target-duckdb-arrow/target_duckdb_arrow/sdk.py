@@ -27,7 +27,7 @@ __all__ = ["ConfigInput", "FlatteningOptions", "SDKSink", "SDKTarget", "flatten_
 
 
 class SDKTarget(Target):
-    """Hooks for what the SDK keeps private."""
+    """A target with public hooks for private methods of the SDK."""
 
     @abstractmethod
     def stop(self, number: int) -> NoReturn:

@@ -75,7 +75,7 @@ class DuckDBSink(SDKSink):
         self._decoder = RecordDecoder(stream_name, self._names, self.logger)
         self._rows: list[tuple[Any, ...]] = []
         self._row_bytes = 0
-        self._uncounted = 0
+        self._waiting = 0
         self._lines: list[int] = []
         self._version: int | None = None
         self._has_records = False
@@ -117,12 +117,12 @@ class DuckDBSink(SDKSink):
     @property
     def gathered(self) -> int:
         """Records received and not yet loaded."""
-        return self.current_size + self._uncounted
+        return self._waiting
 
     @property
     def has_work(self) -> bool:
         """Whether records are waiting, or the table has yet to be created."""
-        return bool(self.gathered or not (self._prepared or self.removed))
+        return bool(self._waiting or not (self._prepared or self.removed))
 
     @override
     def get_validator(self) -> None:
@@ -171,7 +171,7 @@ class DuckDBSink(SDKSink):
             self._add_own_metadata(values, message)
             row = tuple(map(values.get, self._names))
         self._add_row(row, size, line)
-        return self.current_size + self._uncounted
+        return self._waiting
 
     def receive_mapped(self, record: dict[str, Any], message: Message, line: int) -> None:
         """Receive a record that stream maps and flattening may have changed.
@@ -204,7 +204,7 @@ class DuckDBSink(SDKSink):
                 f"{broken_rule(error)}. Correct the tap, or set validate_records to false.",
             ) from error
         except (ArithmeticError, TypeError, RecursionError) as error:
-            # jsonschema divides by `multipleOf`, which fails on exponents that are far apart.
+            # jsonschema divides by `multipleOf`. The division fails on exponents that are far apart.
             raise RecordError(
                 f"Stream '{self.stream_name}': the record of line {line:,} cannot be validated "
                 f"({type(error).__name__}). Set validate_records to false.",
@@ -212,12 +212,8 @@ class DuckDBSink(SDKSink):
 
     @override
     def clean_up(self) -> None:
-        self.name_unknown()
-        super().clean_up()
-
-    def name_unknown(self) -> None:
-        """Log the unknown properties that have not been logged yet."""
         self._decoder.unknown.name_rest()
+        super().clean_up()
 
     def _add_row(self, row: tuple[Any, ...], size: int, line: int) -> None:
         if not row:
@@ -225,7 +221,7 @@ class DuckDBSink(SDKSink):
                 f"Stream '{self.stream_name}': the stream has records but no properties to load. Select properties in "
                 "the tap, or deselect the stream.",
             )
-        self._uncounted += 1
+        self._waiting += 1
         self._rows.append(row)
         self._lines.append(line)
         self._row_bytes += size
@@ -252,12 +248,11 @@ class DuckDBSink(SDKSink):
             types.append(column_type)
         batch = pa.RecordBatch.from_arrays(arrays, names=[f"c{index}" for index in range(len(arrays))])
         self._chunks.append((tuple(types), batch))
+        self.tally_record_read(len(self._rows))
+        self.record_counter_metric.increment(len(self._rows))
         self._rows = []
         self._lines = []
         self._row_bytes = 0
-        self.tally_record_read(self._uncounted)
-        self.record_counter_metric.increment(self._uncounted)
-        self._uncounted = 0
 
     def _convert_column(self, name: str, values: Sequence[Any]) -> tuple[pa.Array, ColumnType]:
         wire = self._wires[name]
@@ -353,6 +348,7 @@ class DuckDBSink(SDKSink):
             segments.append(Segment(table.append_column(ORDINAL, ordinals), types))
             start += table.num_rows
         self._chunks = []
+        self._waiting = 0
         return segments
 
     @override

@@ -82,7 +82,7 @@ _FOLDING = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
 def fold(name: str) -> str:
-    """Fold a name as DuckDB does, which ignores only the case of ASCII letters."""
+    """Fold a name as DuckDB does: only the case of ASCII letters is ignored."""
     return name.translate(_FOLDING)
 
 
@@ -215,7 +215,7 @@ class TableLoader:
         scalar = type(column_type)(column_type.base)
         values = f"unnest({expression}, recursive := true)" if column_type.depth else expression
         back = f"TRY_CAST(CAST({cast('x', scalar, decimal_type(None))} AS VARCHAR) AS {scalar.sql})"
-        # Not abs(), which fails on the lowest HUGEINT.
+        # abs() would fail on the lowest HUGEINT.
         ((low, high, fraction, double),) = self._run(
             "SELECT min(x), max(x), max(length(rtrim(split_part(CAST(x AS VARCHAR), '.', 2), '0'))), "
             f"coalesce(bool_and(coalesce({back} = x, false)), true) "
@@ -240,7 +240,7 @@ class TableLoader:
             )
 
     def _refuse_unfilled(self, columns: Mapping[str, ColumnType]) -> None:
-        """Reject a table made by hand with NOT NULL columns that the stream does not fill."""
+        """Reject a table with NOT NULL columns that the stream does not fill."""
         filled = set(map(fold, columns))
         for schema, table, column in self._run(
             "SELECT schema_name, table_name, column_name FROM duckdb_columns() WHERE database_name = ? "

@@ -177,8 +177,6 @@ class TargetDuckDBArrow(CommandLineTarget):
         if stream in self._schemas:
             # Rows of the old schema are written first. The new schema is then compared with the resulting table.
             self.write_all()
-            for sink in self._sinks_of(stream):
-                sink.name_unknown()
         elif not self._finished:
             self._refuse_resumed(stream, message.get("bookmark_properties"), schema)
         self._schemas[stream] = (text, keys)
@@ -193,7 +191,7 @@ class TargetDuckDBArrow(CommandLineTarget):
         self._versions.begin(stream)
 
     def _register(self, stream: str, schema: dict[str, Any], keys: Sequence[str] | None) -> None:
-        """Create the stream maps and the sinks of a stream. A sink whose schema has not changed is kept."""
+        """Create the stream maps and the sinks of a stream. A sink is kept if its schema has not changed."""
         if self.config.get("flattening_enabled"):
             schema = plain_schema(schema)
         self.mapper.register_raw_stream_schema(stream, schema, keys)
@@ -202,6 +200,8 @@ class TargetDuckDBArrow(CommandLineTarget):
             sink = self._sinks.get(name)
             wanted = (stream_map.transformed_schema, mapped_keys or [])
             if sink is None or (sink.original_schema, sink.key_properties) != wanted:
+                if sink is not None:
+                    sink.clean_up()
                 added = self.add_sink(name, stream_map.transformed_schema, mapped_keys)
                 assert isinstance(added, DuckDBSink)  # noqa: S101 - default_sink_class, for the type checker
                 self._sinks[name] = added
@@ -231,7 +231,7 @@ class TargetDuckDBArrow(CommandLineTarget):
         if stream_map.flattening_options and stream_map.flattening_enabled:
             set_flattener(stream_map, record_flattener(stream_map.transformed_schema, stream_map.flattening_options))
         self._claim(sink)
-        # Not in the sink's setup(), whose errors the SDK logs in a line of its own.
+        # Not in the sink's setup(): the SDK logs an additional line for its errors.
         sink.plan(self.columns_of(sink))
 
     def _computed(self, stream: str, schema: dict[str, Any]) -> dict[str, str]:

@@ -67,7 +67,7 @@ def run(
     folder: Path | None = None,
     **environment: str,
 ) -> subprocess.CompletedProcess[str]:
-    """Run the target as a program, with a limit of `ulimit` if one is given."""
+    """Run the target as a program, optionally with a limit of `ulimit`."""
     command = [*PROGRAM, *arguments]
     if limit:
         command = ["sh", "-c", f"ulimit {limit}; exec {shlex.join(command)}"]

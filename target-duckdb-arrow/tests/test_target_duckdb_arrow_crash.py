@@ -97,7 +97,7 @@ def wait_for(path: Path) -> None:
 
 
 def count(filepath: Path, table: str, below: int) -> int:
-    """Count the rows of a table whose id is below a number."""
+    """Count the rows of a table with an id below a number."""
     with duckdb.connect(str(filepath)) as connection:
         ((found,),) = connection.execute(f"SELECT count(*) FROM {table} WHERE id < ?", [below]).fetchall()  # noqa: S608 - a name of this file
         return int(found)
@@ -312,7 +312,7 @@ TargetDuckDBArrow.cli(["--config=ENV"])
 def test_a_stop_signal_that_python_drops_is_obeyed_before_the_next_commit(
     filepath: Path, number: signal.Signals, method: str
 ) -> None:
-    # given a signal during a destructor, where Python only prints the exception of the handler
+    # given a signal during a destructor, when Python only prints the exception of the handler
     variables = {"TARGET_DUCKDB_ARROW_FILEPATH": str(filepath), "TARGET_DUCKDB_ARROW_LOAD_METHOD": method}
 
     # when

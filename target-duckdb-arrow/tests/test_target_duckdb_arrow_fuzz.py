@@ -1,8 +1,8 @@
 """Random messages, schemas and settings: each input loads or ends with one line, never with a traceback or a crash.
 
-The cases are the same in every run: number n is made from the seed n. `FUZZ_CASES=5000` runs that many instead of 300;
-`python test_target_duckdb_arrow_fuzz.py 17 1` runs number 17 alone and prints what came of it. They run in processes of
-their own, so that a segmentation fault is seen, and names its case.
+The seed of case n is n, so every run has the same cases. `FUZZ_CASES=5000` runs that many instead of 300.
+`python test_target_duckdb_arrow_fuzz.py 17 1` runs only case 17 and prints its result. Cases run in separate
+processes, so that a segmentation fault is attributed to its case.
 """
 
 from __future__ import annotations
@@ -342,7 +342,7 @@ def main(first: int, count: int) -> None:
             _report(seed, "begun")
             try:
                 result = outcome(seed, Path(folder))
-            except Exception as error:  # noqa: BLE001 - the traceback that must not be
+            except Exception as error:  # noqa: BLE001 - a traceback, which the test reports
                 result = f"{type(error).__name__}: {error}"
             _report(seed, result)
 

@@ -93,8 +93,8 @@ def test_date_times_keep_their_instant(load: Load, query: Query, sent: str, stor
     assert query("SELECT x FROM s ORDER BY x") == [(stored,), (None,)]
 
 
-def test_cutting_below_microseconds_is_told_once(load: Load, caplog: pytest.LogCaptureFixture) -> None:
-    # given / when zeros are cut / then nothing is lost, and nothing told
+def test_truncation_to_microseconds_is_logged_once(load: Load, caplog: pytest.LogCaptureFixture) -> None:
+    # given / when zeros are cut / then nothing is lost or logged
     load({"x": MOMENT}, [{"x": "2024-01-01T00:00:00.1230000000Z"}])
     assert [one for one in caplog.records if one.levelname == "WARNING"] == []
 
@@ -107,7 +107,7 @@ def test_cutting_below_microseconds_is_told_once(load: Load, caplog: pytest.LogC
 
 
 @pytest.mark.parametrize("sent", ["2024-02-29", "2024-02-29T00:00:00Z", "2024-02-29 00:00:00.000+02:00"])
-def test_dates_come_back(load: Load, query: Query, sent: str) -> None:
+def test_dates_are_stored_exactly(load: Load, query: Query, sent: str) -> None:
     load({"x": DAY}, [{"x": sent}])
     assert query("SELECT x FROM s") == [(dt.date(2024, 2, 29),)]
 

@@ -1,6 +1,6 @@
 """plinxore-target-s3 with one-line errors, and with failed uploads as errors.
 
-That loader lets Python's garbage collector finish uploads, which hides their errors. Its tracebacks quote records.
+That loader hides the errors of uploads that Python's garbage collector finishes. Its tracebacks quote records.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sys import UnraisableHookArgs
 
 _LONGEST = 300
-# Conversion errors quote the value, which may be personal data.
+# Conversion errors quote the value. It may be personal data.
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|\{.*\}|\[.*\]", re.DOTALL)
 _HINTS = {
     "object has no attribute 'items'": "objects and arrays need the mapper json-as-text: see docs/files.md",
