@@ -103,7 +103,7 @@ def test_truncation_to_microseconds_is_logged_once(load: Load, caplog: pytest.Lo
 
     # then
     told = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
-    assert told == ["Stream 's', column 'x': date-times truncated to microseconds"]
+    assert told == ["Stream 's', column 'x': date-times are truncated to microseconds"]
 
 
 @pytest.mark.parametrize("sent", ["2024-02-29", "2024-02-29T00:00:00Z", "2024-02-29 00:00:00.000+02:00"])

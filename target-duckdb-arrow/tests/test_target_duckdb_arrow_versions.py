@@ -188,7 +188,7 @@ def test_the_loaders_sdc_columns_replace_declared_ones_except_a_delete_marker(fe
     # when / then
     feed([schema(properties, ["id"]), record(id=1, **values), STATE], add_record_metadata=True)
     assert query("SELECT id, _sdc_lsn, _sdc_extracted_at, _sdc_sequence > 0, year(_sdc_deleted_at) FROM s") == [
-        (1, 5, None, True, 2024)
+        (1, 5, dt.datetime(2024, 1, 1, tzinfo=dt.timezone.utc), True, 2024)
     ]
     assert [name for (name, *_) in query("DESCRIBE s")][:3] == ["id", "x", "_sdc_lsn"]
 
