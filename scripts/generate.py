@@ -86,9 +86,6 @@ def extractor(name: str) -> dict[str, Any]:
     }
 
 
-KINDS = {"integer": "integer", "boolean": "boolean", "string": "string"}
-
-
 def loader() -> dict[str, Any]:
     """Return the definition of the embedded loader."""
     target: type[Target] = importlib.import_module("target_duckdb_arrow.target").TargetDuckDBArrow
@@ -96,15 +93,11 @@ def loader() -> dict[str, Any]:
     for setting, declared in target.config_jsonschema["properties"].items():
         if setting.startswith(BUILT_IN):
             continue
-        types = [declared["type"]] if isinstance(declared["type"], str) else declared["type"]
-        definition = {"name": setting, "kind": next(KINDS[one] for one in types if one in KINDS)}
-        if "enum" in declared:
-            definition |= {
-                "kind": "options",
-                "options": [{"label": one, "value": one} for one in declared["enum"] if one],
-            }
-        definition |= {"label": declared["title"], "description": declared["description"]}
-        definitions.append(definition)
+        # Not `options` for an enum: Meltano refuses other values with a traceback, the loader in one line.
+        kind = next(one for one in ("integer", "boolean", "string") if one in declared["type"])
+        definitions.append(
+            {"name": setting, "kind": kind, "label": declared["title"], "description": declared["description"]}
+        )
     return {
         "plugin_type": "loaders",
         "name": "target-duckdb",
