@@ -9,10 +9,11 @@ and the text between marks in each tap's README.md and in .env.example.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
+import io
 import json
 import re
-import subprocess
 import sys
 import textwrap
 from pathlib import Path
@@ -143,9 +144,9 @@ def selection(name: str) -> str:
 
 def about_tables(name: str) -> str:
     """Return the tables of settings and capabilities that `--about` prints."""
-    command = [sys.executable, "-m", name.replace("-", "_"), "--about", "--format=markdown"]
-    printed = subprocess.run(command, check=True, capture_output=True, text=True, encoding="utf-8").stdout  # noqa: S603 - a tap of this repository
-    sections = dict(re.findall(r"^## (.+?)\n+(.*?)\s*(?=^## |\Z)", printed, flags=re.DOTALL | re.MULTILINE))
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        tap_class(name).print_about("markdown")
+    sections = dict(re.findall(r"^## (.+?)\n+(.*?)\s*(?=^## |\Z)", printed.getvalue(), flags=re.DOTALL | re.MULTILINE))
     rows = [row for row in sections["Settings"].splitlines() if row.startswith("|")]
     # A setting without a default gets an empty cell instead of Python's None.
     settings = "\n".join(re.sub(r"^(\| [^|]+ \| [^|]+) \| None \|", r"\1 | |", row) for row in rows)
