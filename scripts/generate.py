@@ -9,10 +9,11 @@ and the text between marks in each tap's README.md and in .env.example.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
+import io
 import json
 import re
-import subprocess
 import sys
 import textwrap
 from pathlib import Path
@@ -86,9 +87,6 @@ def extractor(name: str) -> dict[str, Any]:
     }
 
 
-KINDS = {"integer": "integer", "boolean": "boolean", "string": "string"}
-
-
 def loader() -> dict[str, Any]:
     """Return the definition of the embedded loader."""
     target: type[Target] = importlib.import_module("target_duckdb_arrow.target").TargetDuckDBArrow
@@ -96,15 +94,11 @@ def loader() -> dict[str, Any]:
     for setting, declared in target.config_jsonschema["properties"].items():
         if setting.startswith(BUILT_IN):
             continue
-        types = [declared["type"]] if isinstance(declared["type"], str) else declared["type"]
-        definition = {"name": setting, "kind": next(KINDS[one] for one in types if one in KINDS)}
-        if "enum" in declared:
-            definition |= {
-                "kind": "options",
-                "options": [{"label": one, "value": one} for one in declared["enum"] if one],
-            }
-        definition |= {"label": declared["title"], "description": declared["description"]}
-        definitions.append(definition)
+        # Not `options` for an enum: Meltano refuses other values with a traceback, the loader in one line.
+        kind = next(one for one in ("integer", "boolean", "string") if one in declared["type"])
+        definitions.append(
+            {"name": setting, "kind": kind, "label": declared["title"], "description": declared["description"]}
+        )
     return {
         "plugin_type": "loaders",
         "name": "target-duckdb",
@@ -150,9 +144,9 @@ def selection(name: str) -> str:
 
 def about_tables(name: str) -> str:
     """Return the tables of settings and capabilities that `--about` prints."""
-    command = [sys.executable, "-m", name.replace("-", "_"), "--about", "--format=markdown"]
-    printed = subprocess.run(command, check=True, capture_output=True, text=True, encoding="utf-8").stdout  # noqa: S603 - a tap of this repository
-    sections = dict(re.findall(r"^## (.+?)\n+(.*?)\s*(?=^## |\Z)", printed, flags=re.DOTALL | re.MULTILINE))
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        tap_class(name).print_about("markdown")
+    sections = dict(re.findall(r"^## (.+?)\n+(.*?)\s*(?=^## |\Z)", printed.getvalue(), flags=re.DOTALL | re.MULTILINE))
     rows = [row for row in sections["Settings"].splitlines() if row.startswith("|")]
     # A setting without a default gets an empty cell instead of Python's None.
     settings = "\n".join(re.sub(r"^(\| [^|]+ \| [^|]+) \| None \|", r"\1 | |", row) for row in rows)

@@ -79,6 +79,17 @@ def test_what_meltano_would_guess_is_refused_in_one_line(
     assert list(vendor.journal) == []
 
 
+def test_an_invalid_load_method_is_refused_in_one_line(meltano: Meltano, vendor: ISpotSimulator) -> None:
+    run = meltano.run(
+        "tap-ispot", "target-duckdb", vendor.settings(), target_settings={"TARGET_DUCKDB_LOAD_METHOD": "Upsert"}
+    )
+
+    assert run.returncode != 0
+    output = run.stdout + run.stderr
+    assert "Settings: 'Upsert' is not one of ['upsert', 'append-only', 'overwrite'" in output
+    assert "Traceback" not in output
+
+
 def test_settings_without_a_value_are_not_set(meltano: Meltano, vendor: ISpotSimulator) -> None:
     # given variables without a value, as in a copy of .env.example
     empty = dict.fromkeys(("national_only", "page_size", "airing_types", "extra_fields", "api_version"), "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from fnmatch import fnmatch
@@ -74,6 +75,18 @@ def test_every_tap_is_in_the_project_and_every_plugin_has_its_definition() -> No
         for kind, plugins in PROJECT["plugins"].items()
         for plugin in plugins
     } == {str(path.relative_to(ROOT / "plugins")) for path in ROOT.glob("plugins/*/*.lock")}
+
+
+@pytest.mark.parametrize("name", TAPS)
+def test_settings_of_taps_are_strings_and_secrets_are_sensitive(name: str) -> None:
+    settings = json.loads((ROOT / "plugins" / "extractors" / f"{name}--adtech.lock").read_text())["settings"]
+    declared = tap_class(name).config_jsonschema["properties"]
+
+    # Meltano guesses when it converts other kinds, before the tap sees the value.
+    assert {setting["kind"] for setting in settings} == {"string"}
+    assert {setting["name"] for setting in settings if setting.get("sensitive")} == {
+        setting for setting in declared if declared[setting].get("secret")
+    }
 
 
 @pytest.mark.parametrize("name", TAPS)
