@@ -25,6 +25,7 @@ from singer_adtech.http.allowed_requests import READ_ANYTHING
 from singer_adtech.http.budgets import Budgets, Family
 from singer_adtech.http.downloads import BodyLimits
 from singer_adtech.http.requester import Requester
+from singer_adtech.http.responses import check_json, check_status
 from singer_adtech.http.retries import RetryPolicy
 from singer_adtech.http.session import Session
 from singer_adtech.records.writer import MessageWriter
@@ -42,18 +43,19 @@ from singer_adtech.start import SIGNAL_BASE
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from contextlib import AbstractContextManager
     from types import FrameType
     from zoneinfo import ZoneInfo
 
     import click
+    import requests
     from singer_sdk.streams import Stream
 
     from singer_adtech.http.allowed_requests import Rule
     from singer_adtech.http.auth import Authenticator
     from singer_adtech.http.shared_budgets import SharedFolder
-    from singer_adtech.runs.metrics import Status
+    from singer_adtech.runs.metrics import RequestCounts, Status
 
 
 class AdTechTap(CommandLineTap, MappedTap):
@@ -319,6 +321,39 @@ class AdTechTap(CommandLineTap, MappedTap):
             user_agent=self.config.get("user_agent") or f"{self.name}/{self.plugin_version}",
             logger=self.logger,
             own=self.run_metrics.own,
+        )
+
+    def send(
+        self,
+        request: requests.Request,
+        *,
+        label: str,
+        check_status: Callable[[requests.Response], None] = check_status,
+        check_body: Callable[[requests.Response], None] | None = check_json,
+        counts: RequestCounts | None = None,
+    ) -> requests.Response:
+        """Send an authenticated request that is not a page of a stream, such as a job or metadata.
+
+        Args:
+            request: The request, without credentials.
+            label: Name of the request in log lines and errors.
+            check_status: Raises for a response that is not a success.
+            check_body: Raises for a response whose body is not complete; None for a response without a body.
+            counts: Counts of the stream that needs the response; by default those of the tap.
+
+        Returns:
+            A successful, complete response.
+
+        Raises:
+            VendorError: The vendor refused the request, or all retries failed.
+        """
+        return self.requester.send(
+            request,
+            auth=self.authenticator,
+            check_status=check_status,
+            check_body=check_body,
+            label=label,
+            counts=counts,
         )
 
     @property

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from singer_adtech.errors import AuthError, DataError, ForbiddenError, VendorError
-from singer_adtech.http.responses import describe
-from singer_adtech.http.retries import RateLimitedError, TransientError
+from singer_adtech.errors import AuthError, DataError, VendorError
+from singer_adtech.http.responses import check_status, describe
 from singer_adtech.records.exact_json import exact_json
 
 if TYPE_CHECKING:
@@ -30,11 +30,6 @@ _REMEDIES: Mapping[int, str] = {
     SESSION_TIMEOUT: _REFUSED_ANEW,
     HTTPStatus.FORBIDDEN: "the user's permissions do not cover this stream: ask for access",
     HTTPStatus.PRECONDITION_FAILED: "the API answers so for queries only: run again, and report it if it stays",
-}
-_REFUSALS: Mapping[int, type[VendorError]] = {
-    HTTPStatus.UNAUTHORIZED: AuthError,
-    SESSION_TIMEOUT: AuthError,
-    HTTPStatus.FORBIDDEN: ForbiddenError,
 }
 
 
@@ -61,31 +56,36 @@ def _words(value: Any) -> str:
     return msgspec.json.encode(value).decode() if value else ""
 
 
-def said(response: requests.Response) -> str:
-    """Say in one line what an answer was, with the vendor's own words."""
-    return describe(response, words=error_words(error_body(response)))
+def vendor_words(response: requests.Response) -> str | None:
+    """Return the vendor's description of an error, from the error object; None without one."""
+    return error_words(error_body(response))
 
 
-def check_answer(response: requests.Response, remedies: Mapping[int, str]) -> None:
-    """Raise for an answer that is no success; a 2xx that holds an error is none.
+def check_answer(
+    response: requests.Response,
+    remedies: Mapping[int, str] = MappingProxyType({}),
+    errors: Mapping[int, type[VendorError]] = MappingProxyType({}),
+) -> None:
+    """Raise for a response that is not a success; a 2xx with an error object is not one.
 
     Args:
-        response: Any answer.
-        remedies: What a user can do, by status, beyond what holds for every call.
+        response: Any response.
+        remedies: What the user can do, by status, if this differs from other calls.
+        errors: Error classes, by status, if these differ from other calls.
 
     Raises:
         RateLimitedError: 429.
         TransientError: 5xx.
-        VendorError: Any other status from 300 on, and an error with a lower one.
+        VendorError: Any other status from 300, and an error object with a lower one.
     """
-    status = response.status_code
-    if status == HTTPStatus.TOO_MANY_REQUESTS:
-        raise RateLimitedError(said(response), response)
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise TransientError(said(response), response)
-    if status >= HTTPStatus.MULTIPLE_CHOICES or (response.content[:1] != b"[" and error_body(response) is not None):
-        general = "check the settings" if status >= HTTPStatus.BAD_REQUEST else "check `api_url`"
-        raise _REFUSALS.get(status, VendorError)(said(response), remedies.get(status) or _REMEDIES.get(status, general))
+    check_status(
+        response,
+        remedies={**_REMEDIES, **remedies},
+        errors={SESSION_TIMEOUT: AuthError, **errors},
+        words=vendor_words,
+    )
+    if response.content[:1] != b"[" and error_body(response) is not None:
+        raise VendorError(describe(response, words=vendor_words(response)), "check `api_url`")
 
 
 def read_array(response: requests.Response) -> Iterator[dict[str, Any]]:

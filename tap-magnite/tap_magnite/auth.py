@@ -11,11 +11,18 @@ from urllib.parse import quote
 import requests
 from singer_adtech.errors import VendorError
 from singer_adtech.http.auth import Token, TokenAuthenticator
-from singer_adtech.http.responses import check_json
+from singer_adtech.http.responses import check_json, describe
 from singer_adtech.redaction import REDACTOR
 from typing_extensions import override
 
-from tap_magnite.answers import INVALID_CREDENTIALS, SESSION_TIMEOUT, check_answer, error_body, read_object, said
+from tap_magnite.answers import (
+    INVALID_CREDENTIALS,
+    SESSION_TIMEOUT,
+    check_answer,
+    error_body,
+    read_object,
+    vendor_words,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,7 +38,13 @@ API_SESSION = "ApiSession"
 VHFP_SESSION = "VhfpSession"
 """The cookie that the guide's sample shows."""
 
-_CHECK_KEYS = "check `access_key` and `secret_key`; API access must be switched on for the account"
+_CHECK_KEYS = (
+    "the login was refused: check `access_key` and `secret_key`; API access must be switched on for the account"
+)
+_LOGIN_REMEDIES = {
+    HTTPStatus.NOT_FOUND: "check `api_url`",
+    **dict.fromkeys((HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, SESSION_TIMEOUT), _CHECK_KEYS),
+}
 _PATIENCE = 10.0
 """Seconds that a log-out waits for a login of another thread."""
 
@@ -152,11 +165,9 @@ def _others(cookies: Mapping[str, str]) -> list[str]:
 
 
 def _check_login(response: requests.Response) -> None:
-    error = error_body(response) or {}
-    refused = response.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
-    if refused or error.get("errorCode") == INVALID_CREDENTIALS:
-        raise VendorError(f"the login was refused: {said(response)}", _CHECK_KEYS)
-    check_answer(response, {SESSION_TIMEOUT: _CHECK_KEYS, HTTPStatus.NOT_FOUND: "check `api_url`"})
+    if (error_body(response) or {}).get("errorCode") == INVALID_CREDENTIALS:
+        raise VendorError(describe(response, words=vendor_words(response)), _CHECK_KEYS)
+    check_answer(response, _LOGIN_REMEDIES)
 
 
 def _cookies(response: requests.Response) -> dict[str, str]:

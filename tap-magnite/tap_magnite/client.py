@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
 from singer_adtech.streams.base import AdTechStream
@@ -72,8 +71,3 @@ class ListStream(MagniteStream):
     """A list that is read whole, with a schema in `schemas/`."""
 
     schema = StreamSchema(SCHEMAS)
-
-
-def not_found(response: requests.Response) -> bool:
-    """Tell whether an answer is a 404."""
-    return response.status_code == HTTPStatus.NOT_FOUND

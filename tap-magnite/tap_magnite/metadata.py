@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
 import requests
-from singer_adtech.errors import VendorError
+from singer_adtech.errors import NotFoundError, VendorError
 
 from tap_magnite.answers import check_answer, read_array
-from tap_magnite.client import not_found
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from singer_adtech.runs.metrics import RequestCounts
 
@@ -25,10 +24,6 @@ if TYPE_CHECKING:
 BASES = ("/query/sources", "/queries/sources")
 Kind = Literal["dimensions", "metrics"]
 Word = Literal["name", "id"]
-
-
-class NotHereError(VendorError):
-    """404: nothing stands under this address."""
 
 
 class Metadata:
@@ -47,13 +42,10 @@ class Metadata:
         self._fields: dict[tuple[str, Kind], requests.Response] = {}
         self._missing = ""
 
-    def sources(
-        self, check_body: Callable[[requests.Response], None], label: str, counts: RequestCounts | None = None
-    ) -> requests.Response:
+    def sources(self, label: str, counts: RequestCounts | None = None) -> requests.Response:
         """Return the list of sources.
 
         Args:
-            check_body: Refuses a body that is not whole.
             label: What log lines call the request.
             counts: The numbers of the stream that asks; None in discovery.
 
@@ -62,7 +54,7 @@ class Metadata:
         """
         if self._sources is None:
             for base in self._bases:
-                self._sources = self._get(base, check_body, label, counts)
+                self._sources = self._get(base, label, counts)
                 if self._sources is not None:
                     self._bases = (base,)
                     break
@@ -74,7 +66,6 @@ class Metadata:
         self,
         source: str,
         kind: Kind,
-        check_body: Callable[[requests.Response], None],
         label: str,
         counts: RequestCounts | None = None,
     ) -> requests.Response:
@@ -83,7 +74,6 @@ class Metadata:
         Args:
             source: The source's name.
             kind: Which of the two.
-            check_body: Refuses a body that is not whole.
             label: What log lines call the request.
             counts: The numbers of the stream that asks; None in discovery.
 
@@ -93,8 +83,8 @@ class Metadata:
         if (source, kind) in self._fields:
             return self._fields[source, kind]
         self._missing = "it has no id, and is not known by its name"
-        for base, word, text in self._spellings(source, check_body, label, counts):
-            response = self._get(f"{base}/{quote(text, safe='')}/{kind}", check_body, label, counts)
+        for base, word, text in self._spellings(source, label, counts):
+            response = self._get(f"{base}/{quote(text, safe='')}/{kind}", label, counts)
             if response is not None:
                 # For the next source the same spelling first, and the other all the same: it may lack an id.
                 self._bases, self._words = (base,), (word, *(other for other in self._words if other != word))
@@ -102,47 +92,31 @@ class Metadata:
                 return response
         raise VendorError(f"source {source}: {self._missing}", f"check the name of the source; {self._remedy}")
 
-    def _spellings(
-        self, source: str, check_body: Callable[[requests.Response], None], label: str, counts: RequestCounts | None
-    ) -> Iterator[tuple[str, Word, str]]:
+    def _spellings(self, source: str, label: str, counts: RequestCounts | None) -> Iterator[tuple[str, Word, str]]:
         for base in self._bases:
             for word in self._words if base in self._bases else ():
-                text = source if word == "name" else self._id(source, check_body, label, counts)
+                text = source if word == "name" else self._id(source, label, counts)
                 if text is not None:
                     yield base, word, text
 
-    def _id(
-        self, source: str, check_body: Callable[[requests.Response], None], label: str, counts: RequestCounts | None
-    ) -> str | None:
+    def _id(self, source: str, label: str, counts: RequestCounts | None) -> str | None:
         """Return the id of a source; None if it has none."""
-        rows = read_array(self.sources(check_body, label, counts))
+        rows = read_array(self.sources(label, counts))
         found = next((row.get("id") for row in rows if row.get("name") == source), None)
         return None if found is None else str(found)
 
-    def _get(
-        self, path: str, check_body: Callable[[requests.Response], None], label: str, counts: RequestCounts | None
-    ) -> requests.Response | None:
+    def _get(self, path: str, label: str, counts: RequestCounts | None) -> requests.Response | None:
         """Return the list under a path; None if nothing stands there."""
         try:
-            return self._tap.requester.send(
+            return self._tap.send(
                 requests.Request("GET", f"{self._tap.api_url}{path}"),
-                auth=self._tap.authenticator,
-                check_status=self._check,
-                check_body=check_body,
                 label=label,
+                check_status=check_answer,
                 counts=counts,
             )
-        except NotHereError as error:
+        except NotFoundError as error:
             self._missing = error.what
             return None
-
-    def _check(self, response: requests.Response) -> None:
-        try:
-            check_answer(response, {})
-        except VendorError as error:
-            if not_found(response):
-                raise NotHereError(error.what) from error
-            raise
 
     @property
     def _remedy(self) -> str:

@@ -11,8 +11,7 @@ from singer_adtech.errors import DataError, VendorError, shorten
 from singer_adtech.fetching.jobs import Job, JobBusyError, JobLostError, JobPolicy, JobStatus, Phase
 from typing_extensions import override
 
-from tap_magnite.answers import check_answer, read_object, said
-from tap_magnite.client import not_found
+from tap_magnite.answers import check_answer, read_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -81,27 +80,24 @@ class QueryJob(Job[requests.Response]):
         tap: The tap.
         definition: What is asked for; the body of the submit.
         bad_request: What a user can do about a 400.
-        check_body: Refuses a body that is not whole.
         label: What log lines call the requests.
         counts: The numbers of the stream that asks.
     """
 
     cancellable = True
 
-    def __init__(  # noqa: PLR0913 - what a query is made of
+    def __init__(
         self,
         tap: TapMagnite,
         definition: Mapping[str, Any],
         *,
         bad_request: str,
-        check_body: Callable[[requests.Response], None],
         label: str,
         counts: RequestCounts,
     ) -> None:
         self._tap = tap
         self._definition = definition
         self._bad_request = bad_request
-        self._check_body = check_body
         self._label = label
         self._counts = counts
         self._url = f"{tap.api_url}/queries"
@@ -123,7 +119,7 @@ class QueryJob(Job[requests.Response]):
 
     @override
     def poll(self, ticket: str) -> JobStatus:
-        answer = read_object(self._send("GET", self._address(ticket), self._check_known))
+        answer = read_object(self._send("GET", self._address(ticket), _check_known))
         status = self._status(ticket, answer)
         error = answer.get("error")
         self._errors = self._errors + 1 if status.phase is Phase.WAITING and error is not None else 0
@@ -135,7 +131,7 @@ class QueryJob(Job[requests.Response]):
 
     @override
     def fetch(self, status: JobStatus) -> Iterable[requests.Response]:
-        yield self._send("GET", f"{self._address(status.ticket)}/results?fmt=json", self._check_known)
+        yield self._send("GET", f"{self._address(status.ticket)}/results?fmt=json", _check_known)
 
     @override
     def cancel(self, ticket: str) -> None:
@@ -160,24 +156,28 @@ class QueryJob(Job[requests.Response]):
     def _send(
         self, method: str, url: str, check_status: Callable[[requests.Response], None], json: Any = None
     ) -> requests.Response:
-        return self._tap.requester.send(
-            requests.Request(method, url, json=json),
-            auth=self._tap.authenticator,
-            check_status=check_status,
-            check_body=self._check_body,
-            label=self._label,
-            counts=self._counts,
+        return self._tap.send(
+            requests.Request(method, url, json=json), label=self._label, check_status=check_status, counts=self._counts
         )
 
     def _check_submit(self, response: requests.Response) -> None:
-        if response.status_code == HTTPStatus.PRECONDITION_FAILED:
-            raise JobBusyError(f"another query of this user is still running: {said(response)}")
-        check_answer(response, {HTTPStatus.BAD_REQUEST: self._bad_request})
+        try:
+            check_answer(
+                response,
+                {HTTPStatus.BAD_REQUEST: self._bad_request},
+                {HTTPStatus.PRECONDITION_FAILED: JobBusyError},
+            )
+        except JobBusyError as busy:
+            busy.what = f"another query of this user is still running: {busy.what}"
+            raise
 
-    def _check_known(self, response: requests.Response) -> None:
-        if not_found(response):
-            raise JobLostError(f"the query was lost: {said(response)}", "run again later")
-        check_answer(response, {})
+
+def _check_known(response: requests.Response) -> None:
+    check_answer(
+        response,
+        {HTTPStatus.NOT_FOUND: "the query was lost: run again later"},
+        {HTTPStatus.NOT_FOUND: JobLostError},
+    )
 
 
 def _given(ticket: Mapping[str, Any]) -> dict[str, Any]:

@@ -224,7 +224,6 @@ class QueryReport(MagniteStream, ReportStream[None]):
             self.tap,
             self.definition(window),
             bad_request=f"report {self.name} of source {source}: check dimensions, metrics, filters",
-            check_body=self.check_body,
             label=f"stream {self.name}, window {window}",
             counts=self.counts,
         )

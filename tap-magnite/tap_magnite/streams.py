@@ -15,7 +15,7 @@ from singer_adtech.streams.children import ChildStream
 from typing_extensions import override
 
 from tap_magnite.answers import check_answer, read_array, read_object
-from tap_magnite.client import ListStream, not_found
+from tap_magnite.client import ListStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -77,21 +77,13 @@ class InventoryStream(ListStream):
         return None
 
     def _request_details(self, row: dict[str, Any]) -> dict[str, Any]:
-        response = self.tap.requester.send(
+        response = self.tap.send(
             requests.Request("GET", f"{self.url_base}{self.resource}/{row['id']}"),
-            auth=self.authenticator,
-            check_status=_check_details,
-            check_body=self.check_body,
             label=f"stream {self.name}, details",
+            check_status=check_answer,
             counts=self.counts,
         )
         return read_object(response)
-
-
-def _check_details(response: requests.Response) -> None:
-    if not_found(response):
-        raise NotFoundError("the entity is gone")
-    check_answer(response, {})
 
 
 def _with_ids(
@@ -169,7 +161,7 @@ class QuerySources(ListStream):
 
     @override
     def pages(self, context: Context | None, window: Any = None) -> Iterator[requests.Response]:
-        yield self.tap.metadata.sources(self.check_body, f"stream {self.name}", self.counts)
+        yield self.tap.metadata.sources(f"stream {self.name}", self.counts)
 
 
 class FieldsStream(ChildStream[None], ListStream):
@@ -187,12 +179,12 @@ class FieldsStream(ChildStream[None], ListStream):
 
     @override
     def parent_ids(self, context: Context | None) -> Iterable[str]:
-        sources = self.tap.metadata.sources(self.check_body, f"stream {self.name}", self.counts)
+        sources = self.tap.metadata.sources(f"stream {self.name}", self.counts)
         return [str(row["name"]) for row in read_array(sources) if row.get("name") is not None]
 
     @override
     def pages(self, context: Context | None, window: Any = None) -> Iterator[requests.Response]:
-        yield self.tap.metadata.fields(str(window), self.kind, self.check_body, f"stream {self.name}", self.counts)
+        yield self.tap.metadata.fields(str(window), self.kind, f"stream {self.name}", self.counts)
 
 
 class QueryDimensions(FieldsStream):

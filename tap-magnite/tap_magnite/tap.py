@@ -213,8 +213,7 @@ class TapMagnite(AdTechTap):
         Raises:
             VendorError: The vendor refused, or does not know the source.
         """
-        any_stream = Seats(self)
-        listed = self.metadata.fields(source, kind, any_stream.check_body, "discovery")
+        listed = self.metadata.fields(source, kind, "discovery")
         return {str(row.get("id")): str(row.get("type") or "") for row in read_array(listed)}
 
     def say(self, method: str, url: str) -> None:

@@ -175,8 +175,8 @@ def test_a_query_is_submitted_once_more(run_tap: TapRunner, vendor: MagniteSimul
         (("errored", "errored"), "the vendor failed the job (status ERRORED): The warehouse is not available."),
         (("lost", "errored"), "the vendor failed the job (status ERRORED): The warehouse is not available."),
         (("errored", "cancelled"), "the vendor failed the job (status CANCELLED)"),
-        (("results lost", "lost"), 'the query was lost: HTTP 404 Not Found "not-found: There is no such query."'),
-        (("cancelled", "results lost"), 'the query was lost: HTTP 404 Not Found "not-found: The results are gone."'),
+        (("results lost", "lost"), 'HTTP 404 Not Found "not-found: There is no such query."'),
+        (("cancelled", "results lost"), 'HTTP 404 Not Found "not-found: The results are gone."'),
     ],
     ids=str,
 )

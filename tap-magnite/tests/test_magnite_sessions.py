@@ -132,7 +132,7 @@ def test_wrong_keys_are_fatal_at_once(run_tap: TapRunner, simulate: Simulate, st
     simulator = simulate(MagniteSimulator(days=1, wrong_keys=status))
     run = run_tap({**simulator.settings(), "secret_key": "wrong-secret-0123"}, fails=True)
     assert calls(simulator) == [(status, "POST", "/sessions")]
-    assert '"invalid-credentials: The supplied credentials are not valid.": check `access_key` and ' in run.error
+    assert '"invalid-credentials: The supplied credentials are not valid.": the login was refused: check' in run.error
     assert run.error.endswith("check `access_key` and `secret_key`; API access must be switched on for the account")
     assert "wrong-secret-0123" not in run.error
     assert run.clock.waits == []
