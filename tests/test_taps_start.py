@@ -36,4 +36,4 @@ def test_a_stdout_that_is_closed_is_one_line(tap: str) -> None:
     )
     # then
     assert done.returncode == 1
-    assert done.stderr == f"{tap}: stdout is closed: look at the program that starts this one\n"
+    assert done.stderr == f"{tap}: stdout is closed: check the program that starts this one\n"

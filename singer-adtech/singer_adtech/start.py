@@ -30,12 +30,12 @@ def start(program: str, module: str, tap: str) -> None:
 
     def stop(number: int, _: FrameType | None) -> NoReturn:
         # Nothing was written or opened yet, and an exception would pass through the middle of an import.
-        os.write(2, f"{program}: stopped by signal {number}: run it again to go on from the last STATE\n".encode())
+        os.write(2, f"{program}: stopped by signal {number}: run it again to continue from the last STATE\n".encode())
         os._exit(SIGNAL_BASE + number)
 
     # The tap has handlers of its own once it is made.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     if sys.stdout is None:
-        sys.exit(f"{program}: stdout is closed: look at the program that starts this one")
+        sys.exit(f"{program}: stdout is closed: check the program that starts this one")
     getattr(importlib.import_module(module), tap).cli()

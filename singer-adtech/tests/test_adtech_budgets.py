@@ -224,7 +224,7 @@ def test_a_pause_that_the_vendor_asks_for_is_said(clock: FakeClock, log: list[st
     budgets.acquire("/airings", "login")
     # then
     assert said(log) == [
-        "login: waiting 120 s for the budget of airings: the vendor asks for a pause of 120 s",
+        "login: waiting 120 s for the budget of airings: the vendor requested a pause of 120 s",
     ]
 
 

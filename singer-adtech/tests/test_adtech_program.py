@@ -97,7 +97,7 @@ def test_sigterm_ends_the_run_with_143_and_cuts_no_line(
     written = messages(output)
     assert {message["type"] for message in written} == {"SCHEMA", "RECORD"}
     assert ids(output) == [str(n) for n in range(len(written) - 1)]
-    assert last_line(stderr) == "tap-acme: stopped by signal 15: run it again to go on from the last STATE"
+    assert last_line(stderr) == "tap-acme: stopped by signal 15: run it again to continue from the last STATE"
 
 
 def pipe_is_full(pipe: IO[str]) -> bool:
@@ -127,7 +127,7 @@ def test_sigterm_while_waiting_for_an_answer_ends_the_run_at_once(
     output, stderr = process.communicate(timeout=60)
     # then: the STATE of the last window read whole is there, and no other comes
     assert process.returncode == 143
-    assert last_line(stderr) == "tap-acme: stopped by signal 15: run it again to go on from the last STATE"
+    assert last_line(stderr) == "tap-acme: stopped by signal 15: run it again to continue from the last STATE"
     state = messages(output)[-1]
     assert state["type"] == "STATE"
     assert state["value"]["bookmarks"]["airings"]["replication_key_value"] == "2024-03-10T00:00:00-05:00"

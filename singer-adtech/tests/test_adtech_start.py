@@ -38,7 +38,7 @@ def test_ctrl_c_in_the_first_second_is_one_line(environment: dict[str, str], num
         _, err = process.communicate(timeout=60)
     # then
     assert process.returncode == code
-    assert err.decode() == f"tap-slow: stopped by signal {int(number)}: run it again to go on from the last STATE\n"
+    assert err.decode() == f"tap-slow: stopped by signal {int(number)}: run it again to continue from the last STATE\n"
 
 
 def test_a_stdout_that_is_closed_is_one_line(environment: dict[str, str]) -> None:
@@ -52,7 +52,7 @@ def test_a_stdout_that_is_closed_is_one_line(environment: dict[str, str]) -> Non
     )
     # then
     assert done.returncode == 1
-    assert done.stderr == "tap-slow: stdout is closed: look at the program that starts this one\n"
+    assert done.stderr == "tap-slow: stdout is closed: check the program that starts this one\n"
 
 
 def test_a_tap_that_is_imported_is_run(

@@ -219,7 +219,7 @@ def test_unknown_settings_and_variables_are_one_warning_each(
     # then
     assert [one.getMessage() for one in caplog.records if one.levelname == "WARNING"] == [
         "setting `window_day` is unknown and ignored: did you mean `window_days`?",
-        "variable `TAP_ACME_PAGE_SIZ` is of no setting and ignored: did you mean `TAP_ACME_PAGE_SIZE`?",
+        "variable `TAP_ACME_PAGE_SIZ` does not belong to a setting and is ignored: did you mean `TAP_ACME_PAGE_SIZE`?",
     ]
 
 

@@ -73,8 +73,8 @@ def test_fatal_at_once(run_tap: TapRunner, adspect: AdspectSimulator, broken: Fa
         (fault(500), 'HTTP 500 Internal Server Error "It is so."'),
         (fault(503, body=""), "HTTP 503 Service Unavailable"),
         (Fault(path=FUNNEL, times=None, action="html"), 'HTTP 502 Bad Gateway "Bad Gateway Bad Gateway"'),
-        (Fault(path=FUNNEL, times=None, action="drop"), "{host} closed the connection before an answer"),
-        (Fault(path=FUNNEL, times=None, action="cut"), "the response of {host} was cut off"),
+        (Fault(path=FUNNEL, times=None, action="drop"), "{host} closed the connection before responding"),
+        (Fault(path=FUNNEL, times=None, action="cut"), "the response from {host} was cut off"),
         (Fault(path=FUNNEL, times=None, action="broken_json"), "the response body is not valid JSON (cut off at byte"),
     ],
     ids=lambda value: f"{value.action}{value.status}" if isinstance(value, Fault) else "",
@@ -142,7 +142,10 @@ def test_the_vendor_s_word_on_when_to_come_back_is_obeyed(
 def test_a_rate_limit_that_stays(run_tap: TapRunner, adspect: AdspectSimulator) -> None:
     adspect.faults.add(fault(429))
     run = run_tap(adspect.settings(), "funnel_daily", fails=True)
-    assert 'HTTP 429 Too Many Requests "It is so." (tried 10 times): run fewer syncs at once, or later' in run.error
+    assert (
+        'HTTP 429 Too Many Requests "It is so." (tried 10 times): run fewer syncs in parallel, or run later'
+        in run.error
+    )
     assert run.clock.waits == [1, 2, 4, 8, 16, 32, 64, 128, 256]
 
 
@@ -159,7 +162,7 @@ def test_a_vendor_that_does_not_answer_in_time(run_tap: TapRunner, adspect: Adsp
     adspect.faults.add(Fault(path="/v1/account", action="slow", delay=1.5))
     run = run_tap({**adspect.settings(), "request_timeout": 1}, "account")
     assert run.clock.waits == [1]
-    assert [one for one in run.warnings() if "no answer from" in one]
+    assert [one for one in run.warnings() if "no response from" in one]
 
 
 @pytest.mark.parametrize("body", ["html", "empty", "object"])

@@ -148,9 +148,9 @@ def test_wrong_credentials_are_fatal_at_once(run_tap: RunTap, simulate: Simulate
         (
             Fault(path=TOKEN, action="drop", times=None),
             [1, 2, 4, 8, 16],
-            "{host} closed the connection before an answer",
+            "{host} closed the connection before responding",
         ),
-        (Fault(path=TOKEN, action="cut", times=None), [1, 2, 4, 8, 16], "the response of {host} was cut off"),
+        (Fault(path=TOKEN, action="cut", times=None), [1, 2, 4, 8, 16], "the response from {host} was cut off"),
         (
             Fault(path=TOKEN, action="broken_json", times=None),
             [1, 2, 4, 8, 16],

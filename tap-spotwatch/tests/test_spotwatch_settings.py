@@ -119,8 +119,8 @@ BAD: list[tuple[str, Any, str]] = [
         ("api_url", url, f"setting `api_url`: the value is not allowed: {why}")
         for url, why in (
             ("ftp://api.spotwatch.io", "it does not begin with https:// and a host"),
-            ("https://me@host", "it holds user information"),
-            ("https://host/?key=1", "it holds a query or a fragment"),
+            ("https://me@host", "it contains user information"),
+            ("https://host/?key=1", "it contains a query or a fragment"),
             ("http://api.spotwatch.io", "http would send the credentials to api.spotwatch.io unencrypted"),
         )
     ],

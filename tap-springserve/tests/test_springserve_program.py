@@ -183,5 +183,5 @@ def test_a_run_that_is_terminated_exits_with_143(cli: Cli, slow: SpringServeSimu
     code, before, err = stop_half_way(cli, slow, "supply_daily", 4, signal.SIGTERM)
 
     assert code == 143
-    assert err.rstrip().endswith("stopped by signal 15: run it again to go on from the last STATE")
+    assert err.rstrip().endswith("stopped by signal 15: run it again to continue from the last STATE")
     assert before[-1]["type"] == "STATE"

@@ -134,7 +134,7 @@ def test_a_run_that_waits_for_the_report_of_another_says_so_and_ends_at_a_signal
         out, err = process.communicate(timeout=60)
     # Then it was still waiting, had said so once and had asked for no report
     assert process.returncode == 143
-    assert err.rstrip().endswith("stopped by signal 15: run it again to go on from the last STATE")
+    assert err.rstrip().endswith("stopped by signal 15: run it again to continue from the last STATE")
     assert "at work" not in err
     assert read_messages(out) == []
     assert vendor.journal.matching(REPORT) == []

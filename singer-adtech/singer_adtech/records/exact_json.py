@@ -36,7 +36,7 @@ def exact_json(body: bytes) -> Any:
     except MemoryError:
         raise DataError(
             f"there is not enough memory to read a response of {len(body) / 1e6:,.0f} MB",
-            "ask for less at once: lower `page_size` or the length of windows",
+            "request less at a time: lower `page_size` or the length of windows",
         ) from None
 
 

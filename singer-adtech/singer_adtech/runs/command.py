@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from singer_adtech.runs.inputs import Parsed
 
 _WORDS: Mapping[type[Exception], str] = {
-    MemoryError: "there is not enough memory: ask for less at once (lower `page_size` or the length of windows)",
+    MemoryError: "not enough memory: request less at a time (lower `page_size` or the length of windows)",
     RecursionError: "a value is nested too deep to be read",
 }
 
@@ -63,7 +63,7 @@ class TapCommand(SingerCommand):
                 number = stop.code - SIGNAL_BASE
                 close_what_it_holds(stop)
                 self.logger.critical(
-                    "%s: stopped by signal %d: run it again to go on from the last STATE", self.name, number
+                    "%s: stopped by signal %d: run it again to continue from the last STATE", self.name, number
                 )
             raise
         except Exception as error:
