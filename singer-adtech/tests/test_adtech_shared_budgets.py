@@ -65,7 +65,7 @@ def test_runs_count_their_starts_together(join: Callable[..., SharedBudgets]) ->
     # When they start by turns
     waited = [budgets.acquire("/airings") for budgets in (one, other, one, other)]
     # Then the third waits for the first limit, the fourth for the second, as if one had sent all
-    assert waited == [0, 0, 10 + SHARED_MARGIN, pytest.approx(60 - 10)]
+    assert waited == [0, 0, 10.5, pytest.approx(60 - 10)]
 
 
 def test_families_taps_and_hosts_have_counts_of_their_own(join: Callable[..., SharedBudgets]) -> None:
