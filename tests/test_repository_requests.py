@@ -146,7 +146,7 @@ def test_credentials_go_over_http_to_this_machine_only(name: str) -> None:
     assert caught.value.errors == [
         (
             "setting `api_url`: the value is not allowed: http would send the credentials to api.example unencrypted: "
-            "give an https address, or set `allow_http` to true if the way there is safe"
+            "give an https address, or set `allow_http` to true if the network is trusted"
         )
     ]
     assert make_tap(name, api_url="http://api.example/v1", allow_http=True).api_url == "http://api.example/v1"

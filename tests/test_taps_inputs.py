@@ -245,11 +245,11 @@ def test_a_state_of_another_tap_is_a_warning(run: Callable[..., Ended], tap: typ
     # then
     (line,) = [one for one in first.warnings() if "the state has" in one]
     assert line == (
-        "the state has bookmarks of streams that this tap does not have: stream_0, stream_1, stream_2, stream_3, "
-        "stream_4 and 2 more: they are not used; is it the state of another tap?"
+        "the state has bookmarks of unknown streams: stream_0, stream_1, stream_2, stream_3, "
+        "stream_4 and 2 more: they are ignored; is it the state of another tap?"
     )
     assert [one for one in second.warnings() if "the state has" in one] == [
-        "the state has no `bookmarks`, but something: it is not used, and everything is read"
+        "the state has no `bookmarks`, only something: it is ignored, and everything is read"
     ]
     assert not [one for one in third.warnings() if "the state has" in one]
 

@@ -16,9 +16,10 @@ from singer_adtech.http.allowed_requests import READ_ANYTHING
 from singer_adtech.http.budgets import Budgets, Family
 from singer_adtech.http.downloads import BodyLimits
 from singer_adtech.http.requester import Requester
+from singer_adtech.http.responses import check_json, check_status
 from singer_adtech.http.retries import RetryPolicy
 from singer_adtech.http.session import Session
-from singer_adtech.metrics import RunMetrics
+from singer_adtech.metrics import RequestCounts, RunMetrics
 from singer_adtech.records.writer import MessageWriter
 from singer_adtech.sdk.tap import HookedTap
 from singer_adtech.settings import zone
@@ -26,9 +27,11 @@ from singer_adtech.status_line import Progress
 
 if TYPE_CHECKING:
     import logging
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
     from zoneinfo import ZoneInfo
 
+    import requests
     from singer_sdk.streams import Stream
 
     from singer_adtech.http.allowed_requests import Rule
@@ -187,6 +190,39 @@ class ConnectedTap(HookedTap):
             user_agent=self.config.get("user_agent") or f"{self.name}/{self.plugin_version}",
             logger=self.logger,
             own=self.run_metrics.own,
+        )
+
+    def send(
+        self,
+        request: requests.Request,
+        *,
+        label: str,
+        check_status: Callable[[requests.Response], None] = check_status,
+        check_body: Callable[[requests.Response], None] | None = check_json,
+        counts: RequestCounts | None = None,
+    ) -> requests.Response:
+        """Send an authenticated request that is not a page of a stream, such as a job or metadata.
+
+        Args:
+            request: The request, without credentials.
+            label: Name of the request in log lines and errors.
+            check_status: Raises for a response that is not a success.
+            check_body: Raises for a response whose body is not complete; None for a response without a body.
+            counts: Counts of the stream that needs the response; by default those of the tap.
+
+        Returns:
+            A successful, complete response.
+
+        Raises:
+            VendorError: The vendor refused the request, or all retries failed.
+        """
+        return self.requester.send(
+            request,
+            auth=self.authenticator,
+            check_status=check_status,
+            check_body=check_body,
+            label=label,
+            counts=counts,
         )
 
     @property

@@ -80,11 +80,11 @@ def read_moment(text: str, setting: str, day_zone: ZoneInfo | dt.timezone, now: 
         else:
             moment = _absolute(folded, day_zone)
     except OverflowError:
-        raise SettingError(f"{shown} lies before {FIRST_YEAR}", "give a later day") from None
+        raise SettingError(f"{shown} is before {FIRST_YEAR}", "give a later day") from None
     except ValueError:
         raise SettingError(f"{shown} is not allowed", ALLOWED) from None
     if moment.written.year < FIRST_YEAR:
-        raise SettingError(f"{shown} lies before {FIRST_YEAR}", "give a later day")
+        raise SettingError(f"{shown} is before {FIRST_YEAR}", "give a later day")
     return moment
 
 
@@ -166,7 +166,7 @@ def check_dates(
     )
     if future:
         raise SettingError(
-            f"setting `start_date`: {config['start_date']!r} lies in the future: it is {here:%Y-%m-%d %H:%M} "
+            f"setting `start_date`: {config['start_date']!r} is in the future: it is now {here:%Y-%m-%d %H:%M} "
             f"({zone_name(day_zone)})",
             "give an earlier date",
         )

@@ -157,7 +157,7 @@ def _read(one: Any, config: Mapping[str, Any], rules: ReportRules, taken: Collec
     allowed = (*_COMMON, *rules.options)
     for member in one:
         if member not in allowed:
-            raise ValueError(f"{member!r} is no member of a report: allowed are {', '.join(allowed)}")
+            raise ValueError(f"{member!r} is not a member of a report: allowed are {', '.join(allowed)}")
     name = _name(one.get("name"), taken)
     zone_name = one.get("time_zone") or config.get("time_zone") or "UTC"
     if not isinstance(zone_name, str):
@@ -166,14 +166,14 @@ def _read(one: Any, config: Mapping[str, Any], rules: ReportRules, taken: Collec
     metrics = _names(one, "metrics", rules.metrics) if one.get("metrics") is not None else rules.default_metrics
     if rules.days and not set(rules.days) & set(dimensions):
         raise ValueError(
-            f"`dimensions` {list(dimensions)} is not allowed: {' or '.join(rules.days)} must be among them, as "
+            f"`dimensions` {list(dimensions)} is not allowed: {' or '.join(rules.days)} must be among them, because "
             f"{rules.days_reason}"
         )
     if not metrics and rules.metrics_required:
         raise ValueError(f"`metrics` is empty: at least one of {', '.join(rules.metrics or ('the metrics',))}")
     both = sorted(set(dimensions) & set(metrics))
     if both:
-        raise ValueError(f"{both[0]!r} stands in `dimensions` and in `metrics`: name it once")
+        raise ValueError(f"{both[0]!r} is in both `dimensions` and `metrics`: name it once")
     report = Report(
         name=name,
         dimensions=dimensions,
@@ -192,11 +192,11 @@ def _read(one: Any, config: Mapping[str, Any], rules: ReportRules, taken: Collec
 def _name(name: Any, taken: Collection[str]) -> str:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ValueError(
-            f"`name` {shorten(repr(name), 80)} is not allowed: lower-case letters, digits and `_`, a letter first, at "
-            "most 63"
+            f"`name` {shorten(repr(name), 80)} is not allowed: use at most 63 lower-case letters, digits and `_`, "
+            "starting with a letter"
         )
     if name in taken:
-        raise ValueError(f"`name` {name!r} is taken by another stream of this tap: give another one")
+        raise ValueError(f"`name` {name!r} is the name of another stream of this tap: choose another name")
     return name
 
 
@@ -289,8 +289,8 @@ class ReportStream(DayWindowStream):
     """What stands for null in a key column of a type, as loaders refuse null there."""
 
     foreign_remedy = (
-        "a cache or a gateway may have sent it, or the vendor cuts days in another zone than `time_zone`: run again "
-        "later; if it happens again, report it to the vendor"
+        "the response may come from a cache or gateway, or the vendor's days from another zone than `time_zone`: run "
+        "again later; report this to the vendor if it persists"
     )
     state_remedy = (
         "give the report another name or clear its state (by a new state id or `--full-refresh`), or undo the change"
@@ -373,7 +373,7 @@ class ReportStream(DayWindowStream):
         key = ", ".join(f"{name} {record[name]!r}" for name in shown)
         if not same:
             raise DataError(
-                f"two different rows have one key ({shorten(key)})", "one would replace the other: add a dimension"
+                f"two different rows have the same key ({shorten(key)})", "one would replace the other: add a dimension"
             )
-        self.log_lines.warning("A row came twice and counts once (%s)", shorten(key))
+        self.log_lines.warning("Ignored a duplicate row (%s)", shorten(key))
         return False

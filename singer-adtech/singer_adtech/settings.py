@@ -25,7 +25,7 @@ def api_url(default: str) -> th.Property[str]:
         th.StringType,
         default=default,
         title="API address",
-        description="Base address of the vendor's API: https, or http to this machine; without user and query.",
+        description="Base address of the vendor's API: https (or http to this machine), without user name or query.",
     )
 
 
@@ -36,8 +36,7 @@ def allow_http() -> th.Property[bool]:
         th.BooleanType,
         default=False,
         title="Allow http",
-        description="Whether `api_url` may be http to another machine: then everybody on the way can read the "
-        "credentials and the rows.",
+        description="Allow `api_url` to be http to another machine: credentials and rows are then sent unencrypted.",
     )
 
 
@@ -48,8 +47,8 @@ def max_response_mb() -> th.Property[int]:
         th.IntegerType(minimum=1, maximum=16_384),
         default=512,
         title="Largest response in MB",
-        description="Megabytes of one response, decompressed, above which the run ends (1 to 16384). Its rows take "
-        "about seven times as much memory.",
+        description="Largest decompressed response in megabytes; the run fails on a larger one (1 to 16384). Its "
+        "rows take about seven times as much memory.",
     )
 
 
@@ -60,8 +59,8 @@ def start_date(day: str) -> th.Property[str]:
         th.StringType,
         required=True,
         title="Start date",
-        description=f"First day to read, {day}: ISO 8601 (`2024-03-01`), `today`, `yesterday` or `3 days ago`. Nothing "
-        "before it is read.",
+        description=f"First day to read, {day}: ISO 8601 (`2024-03-01`), `today`, `yesterday` or `3 days ago`. "
+        "Earlier days are never read.",
     )
 
 
@@ -71,8 +70,8 @@ def end_date(day: str) -> th.Property[str]:
         "end_date",
         th.StringType,
         title="End date",
-        description=f"Last day to read, inclusive, {day}: written as `start_date` is. Without it, or in the future: "
-        "today.",
+        description=f"Last day to read, inclusive, {day}; same formats as `start_date`. Today if omitted or in the "
+        "future.",
     )
 
 
@@ -83,7 +82,7 @@ def lookback_days(default: int, most: int, why: str) -> th.Property[int]:
         th.IntegerType(minimum=0, maximum=most),
         default=default,
         title="Look-back in days",
-        description=f"Days before the bookmark that are read again after the first run, {why} (0 to {most}).",
+        description=f"Days before the bookmark to read again on later runs, {why} (0 to {most}).",
     )
 
 
@@ -94,18 +93,18 @@ def window_days(default: int, most: int) -> th.Property[int]:
         th.IntegerType(minimum=1, maximum=most),
         default=default,
         title="Window in days",
-        description=f"Days asked for at once; the bookmark moves by windows (1 to {most}).",
+        description=f"Days per request window; the bookmark advances window by window (1 to {most}).",
     )
 
 
 def page_size(default: int, most: int, of: str) -> th.Property[int]:
-    """Rows a page."""
+    """Rows per page."""
     return th.Property(
         "page_size",
         th.IntegerType(minimum=1, maximum=most),
         default=default,
         title="Page size",
-        description=f"Rows a page of {of} (1 to {most}).",
+        description=f"Rows per page of {of} (1 to {most}).",
     )
 
 
@@ -116,7 +115,7 @@ def parallel_requests(default: int, most: int, of: str) -> th.Property[int]:
         th.IntegerType(minimum=1, maximum=most),
         default=default,
         title="Parallel requests",
-        description=f"Requests in flight at once: {of} (1 to {most}).",
+        description=f"Most requests in flight at a time: {of} (1 to {most}).",
     )
 
 
@@ -126,8 +125,8 @@ def budget_folder() -> th.Property[str]:
         "budget_folder",
         th.StringType(min_length=1),
         title="Budget folder",
-        description="Folder in which runs at the same time against one account keep the vendor's limits together, on "
-        "one machine: one folder for each account. Without it each run keeps them alone.",
+        description="Folder through which concurrent runs on one machine share the vendor's request limits; use one "
+        "folder per account. Without it, each run counts only its own requests.",
     )
 
 
@@ -138,8 +137,8 @@ def request_timeout() -> th.Property[int]:
         th.IntegerType(minimum=1, maximum=3600),
         default=300,
         title="Request timeout",
-        description="Seconds without an answer before a request is tried again (1 to 3600). A response that is not "
-        "whole after them must keep 10 kB per second on average.",
+        description="Seconds without a response before a request is retried (1 to 3600). A response that is still "
+        "incomplete by then must average 10 kB per second.",
     )
 
 
@@ -150,7 +149,7 @@ def extra_fields() -> th.Property[str]:
         th.StringType(allowed_values=["keep", "drop", "fail"]),
         default="keep",
         title="Undeclared fields",
-        description="Fields that the schema does not name: `keep` them in the column `_extra`, `drop` them, or `fail`.",
+        description="Fields that are not in the schema: `keep` them in the column `_extra`, `drop` them, or `fail`.",
     )
 
 
@@ -161,8 +160,8 @@ def row_count_check() -> th.Property[str]:
         th.StringType(allowed_values=["fail", "warn", "off"]),
         default="fail",
         title="Row count check",
-        description="When rows are missing after a second reading, by the vendor's own total: `fail` (the bookmark "
-        "stays), `warn` (the run goes on without them), or `off` (nothing is compared or read twice).",
+        description="If a second reading still has fewer rows than the vendor's total: `fail` (the bookmark stays), "
+        "`warn` (the run continues without them), or `off` (totals are not compared).",
     )
 
 
@@ -173,8 +172,8 @@ def on_forbidden() -> th.Property[str]:
         th.StringType(allowed_values=["skip", "fail"]),
         default="skip",
         title="Forbidden streams",
-        description="A stream that the account may not read: `skip` it with a warning, or `fail`. A run in which every "
-        "selected stream is forbidden fails in any case.",
+        description="A stream that the account may not read: `skip` it with a warning, or `fail`. A run always fails "
+        "if all selected streams are forbidden.",
     )
 
 
@@ -184,7 +183,7 @@ def user_agent(tap_name: str) -> th.Property[str]:
         "user_agent",
         th.StringType(min_length=1, pattern=r"^[\x20-\x7e]+$"),
         title="User agent",
-        description=f"Sent with each request; `{tap_name}/<version>` by default.",
+        description=f"User-Agent header of each request; `{tap_name}/<version>` by default.",
     )
 
 
@@ -212,8 +211,8 @@ def zone(name: str, setting: str = "time_zone") -> ZoneInfo:
 
 
 _NO_BATCHES = (
-    "setting `batch_config` is not allowed: BATCH files would hold deselected columns, and come after the STATE that "
-    "covers them: take it out, and records are sent one by one"
+    "setting `batch_config` is not allowed: BATCH files would contain deselected columns, and follow the STATE that "
+    "covers them: remove the setting to send records one by one"
 )
 
 

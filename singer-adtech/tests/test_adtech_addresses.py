@@ -53,14 +53,14 @@ def test_an_address_may_have_a_port_and_a_path_and_be_this_machine(url: str) -> 
         ("ftp://api.example", "it does not begin with https:// and a host"),
         ("https://", "it does not begin with https:// and a host"),
         ("https:///v1", "it does not begin with https:// and a host"),
-        ("https://api.example:99999", "its host or port cannot be read (a port is 1 to 65535)"),
-        ("https://api.example:port", "its host or port cannot be read (a port is 1 to 65535)"),
-        ("https://[::1", "its host or port cannot be read (a port is 1 to 65535)"),
-        ("https://api.example:0", "port 0 is not a port"),
-        (" https://api.example", "it has a blank, a backslash or a control character"),
-        ("https://api.example\n", "it has a blank, a backslash or a control character"),
-        ("https://api.example/v 1", "it has a blank, a backslash or a control character"),
-        ("https://api.example\\@evil.example", "it has a blank, a backslash or a control character"),
+        ("https://api.example:99999", "its host or port is not valid (ports are 1 to 65535)"),
+        ("https://api.example:port", "its host or port is not valid (ports are 1 to 65535)"),
+        ("https://[::1", "its host or port is not valid (ports are 1 to 65535)"),
+        ("https://api.example:0", "port 0 is not valid"),
+        (" https://api.example", "it contains a space, a backslash or a control character"),
+        ("https://api.example\n", "it contains a space, a backslash or a control character"),
+        ("https://api.example/v 1", "it contains a space, a backslash or a control character"),
+        ("https://api.example\\@evil.example", "it contains a space, a backslash or a control character"),
     ],
 )
 def test_what_is_not_an_address_is_refused_without_being_quoted(url: str, why: str) -> None:
@@ -72,18 +72,18 @@ def test_what_is_not_an_address_is_refused_without_being_quoted(url: str, why: s
 @pytest.mark.parametrize(
     ("url", "why"),
     [
-        ("https://anna:pa55word@api.example/v1", "it holds user information"),
-        ("https://pa55word@api.example", "it holds user information"),
-        ("https://api.example/v1?key=pa55word", "it holds a query or a fragment"),
-        ("https://api.example/v1#pa55word", "it holds a query or a fragment"),
-        ("https://api.example/v1?", "it holds a query or a fragment"),
+        ("https://anna:pa55word@api.example/v1", "it contains user information"),
+        ("https://pa55word@api.example", "it contains user information"),
+        ("https://api.example/v1?key=pa55word", "it contains a query or a fragment"),
+        ("https://api.example/v1#pa55word", "it contains a query or a fragment"),
+        ("https://api.example/v1?", "it contains a query or a fragment"),
     ],
 )
 def test_credentials_in_an_address_are_refused(url: str, why: str) -> None:
     with pytest.raises(SettingError) as caught:
         check_api_url({"api_url": url})
     assert str(caught.value) == (
-        f"setting `api_url`: the value is not allowed: {why}: give credentials in their own settings only"
+        f"setting `api_url`: the value is not allowed: {why}: set credentials only in their own settings"
     )
 
 

@@ -77,7 +77,7 @@ def test_what_is_not_in_the_list_is_refused_before_a_byte_is_sent(server: Server
     ):
         session.send(request)
     assert str(caught.value) == (
-        "POST /airings was not sent: it is not among the requests that this tap may send: report this to the tap's "
+        "POST /airings was not sent: it is not an allowed request of this tap: report this to the tap's "
         "authors (`allowed_requests`)"
     )
     assert server.calls == []
@@ -93,5 +93,5 @@ def test_a_redirect_to_what_is_not_in_the_list_is_not_followed(server: Server, l
         pytest.raises(VendorError) as caught,
     ):
         session.send(requests.Request("GET", f"{server.url}/v1/airings").prepare())
-    assert str(caught.value) == "a redirect leads to a path for which this tap may not send GET: check `api_url`"
+    assert str(caught.value) == "a redirect leads to a path to which this tap may not send GET: check `api_url`"
     assert server.paths() == ["/v1/airings"]

@@ -380,6 +380,6 @@ def test_an_error_says_stream_window_what_the_vendor_said_and_what_to_do(
     # then
     assert str(run.error) == (
         'stream airings, window 2024-03-09..2024-03-09: HTTP 403 Forbidden "Not yours" (X-Request-ID r-1): '
-        "the account may lack the right to this: ask the vendor for it, or deselect it: `meltano select tap-acme "
+        "no access: ask the vendor for it, or deselect it: `meltano select tap-acme "
         '--exclude airings "*"`, or `"selected": false` in the catalog'
     )

@@ -175,7 +175,7 @@ def test_a_broken_character_is_downloaded_once_and_named_once(
     assert answers == [{"title": "\ufffd"}, {"title": "\ufffd"}, {"rate": None}]
     assert waits == []
     assert [line for line in log if line.startswith("stream")] == [
-        "stream airings: the column `title` has half of a character, replaced by U+FFFD",
+        "stream airings: the column `title` has half of a surrogate pair, replaced by U+FFFD",
         "stream airings: the column `rate` has NaN or Infinity, read as null",
     ]
 
@@ -213,9 +213,9 @@ def test_an_identical_body_is_not_downloaded_again_and_again(
 @pytest.mark.parametrize(
     ("body", "what"),
     [
-        (b"", "HTTP 200, and the response body is empty"),
-        (b" \n", "HTTP 200, and the response body is empty"),
-        (b"<html>Sorry</html>", "HTTP 200, and the response body is an HTML page"),
+        (b"", "HTTP 200 with an empty body"),
+        (b" \n", "HTTP 200 with an empty body"),
+        (b"<html>Sorry</html>", "HTTP 200 with an HTML page"),
         (b"Sorry", "the response body is not valid JSON at byte 0: invalid character"),
         (b'{"data": [1, 2', "the response body is not valid JSON (cut off at byte 14)"),
     ],
@@ -230,7 +230,7 @@ def test_what_the_application_did_not_finish_or_make_is_requested_again(
         send(check_body=check_json)
     # then
     assert waits == [1, 2, 4, 8, 16]
-    assert str(caught.value) == (f"{what} (tried 6 times): try again later; if it stays so, report it to the vendor")
+    assert str(caught.value) == (f"{what} (tried 6 times): try again later; report it to the vendor if it persists")
 
 
 def test_a_body_that_is_nested_too_deep_is_one_line(server: Server, send: Callable[..., requests.Response]) -> None:
@@ -250,7 +250,7 @@ def test_a_run_survives_half_an_emoji(acme: AcmeVendor, invoke: Callable[..., Re
     assert result.exit_code == 0
     records = [json.loads(line) for line in result.output.splitlines() if '"RECORD"' in line]
     assert [one["record"]["name"] for one in records if one["stream"] == "spots"] == ["Spot 1", "Sale \ufffd", "Spot 3"]
-    assert "stream spots: the column `name` has half of a character, replaced by U+FFFD" in log
+    assert "stream spots: the column `name` has half of a surrogate pair, replaced by U+FFFD" in log
 
 
 def test_msgspec_still_words_its_errors_as_they_are_read() -> None:

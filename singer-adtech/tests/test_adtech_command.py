@@ -51,7 +51,7 @@ def fail_with(error: BaseException) -> Callable[[], None]:
         ),
         (
             MemoryError(),
-            "there is not enough memory: request less at a time (lower `page_size` or the length of windows)",
+            "not enough memory: request less at a time (lower `page_size` or the length of windows)",
         ),
         (RecursionError("maximum recursion depth exceeded"), "a value is nested too deep to be read"),
     ],
@@ -79,7 +79,7 @@ def test_a_configuration_file_that_is_missing_is_named(invoke: Callable[..., Res
     result = invoke("--config", "no-such-file.json")
     # then
     assert result.exit_code == 1
-    assert log[-1] == "tap-acme: `--config`: no-such-file.json: there is no such file"
+    assert log[-1] == "tap-acme: `--config`: no-such-file.json: file not found"
 
 
 def test_an_error_of_a_run_is_the_last_line_and_the_exit_code_is_1(log: list[str]) -> None:

@@ -87,7 +87,7 @@ def test_a_certificate_that_is_not_trusted_fails_at_once(
     assert waits == []
     assert line == (
         f"the certificate of localhost:{tls_server.port} is not trusted (self-signed certificate): check `api_url`; "
-        "where a company's proxy or own authority signs certificates, name its bundle in REQUESTS_CA_BUNDLE"
+        "if a company proxy or authority signs certificates, set REQUESTS_CA_BUNDLE to its bundle"
     )
 
 
@@ -106,7 +106,7 @@ def test_a_certificate_of_another_host_fails_at_once(
     # then
     assert waits == []
     assert line.startswith(f"the certificate of 127.0.0.1:{tls_server.port} is not trusted (IP address mismatch")
-    assert line.endswith(": check `api_url` and the bundle that REQUESTS_CA_BUNDLE names")
+    assert line.endswith(": check `api_url` and the bundle in REQUESTS_CA_BUNDLE")
 
 
 @pytest.mark.parametrize("content", [None, b"no certificate"])
@@ -127,9 +127,7 @@ def test_a_bundle_that_cannot_be_read_fails_at_once(  # noqa: PLR0913, PLR0917 -
     line = fail(make_requester(tls_server.url), tls_server.url)
     # then
     assert waits == []
-    assert line == (
-        "the certificate bundle that REQUESTS_CA_BUNDLE names cannot be read: correct or unset REQUESTS_CA_BUNDLE"
-    )
+    assert line == ("the certificate bundle in REQUESTS_CA_BUNDLE cannot be read: correct or unset REQUESTS_CA_BUNDLE")
 
 
 def test_a_dead_proxy_is_named_and_tried_three_times(
@@ -148,7 +146,7 @@ def test_a_dead_proxy_is_named_and_tried_three_times(
     assert waits == [1, 2]
     assert line == (
         f"no connection to the proxy http://localhost:{proxy.port}: connection refused (tried 3 times): "
-        "check HTTPS_PROXY, or name api.example in NO_PROXY"
+        "check HTTPS_PROXY, or add api.example to NO_PROXY"
     )
 
 
@@ -173,7 +171,7 @@ def test_a_proxy_that_refuses_fails_at_once(  # noqa: PLR0913, PLR0917 - fixture
     tried = f" (tried {tries} times)" if tries > 1 else ""
     assert line == (
         f"the proxy http://localhost:{port} refused to connect to api.example: {status}{tried}: "
-        "check HTTPS_PROXY, or name api.example in NO_PROXY"
+        "check HTTPS_PROXY, or add api.example to NO_PROXY"
     )
 
 
@@ -187,7 +185,7 @@ def test_a_proxy_that_is_none_fails_at_once(
     line = fail(make_requester("https://api.example/v1"), "https://api.example")
     # then
     assert waits == []
-    assert line.endswith(": check HTTPS_PROXY, or name api.example in NO_PROXY")
+    assert line.endswith(": check HTTPS_PROXY, or add api.example to NO_PROXY")
 
 
 def test_a_name_that_is_not_known_on_the_first_request_is_tried_three_times(
@@ -197,7 +195,7 @@ def test_a_name_that_is_not_known_on_the_first_request_is_tried_three_times(
     line = fail(make_requester("https://api.invalid/v1"), "https://api.invalid")
     # then
     assert waits == [1, 2]
-    assert line == f"no connection to api.invalid: the name is not known (tried 3 times): {CHECK}"
+    assert line == f"no connection to api.invalid: unknown host name (tried 3 times): {CHECK}"
 
 
 def test_a_name_that_was_known_before_is_tried_as_often_as_anything(
@@ -217,14 +215,14 @@ def test_a_name_that_was_known_before_is_tried_as_often_as_anything(
     line = fail(requester, server.url)
     # then
     assert waits == [1, 2, 4, 8, 16]
-    assert line == f"no connection to localhost:{server.port}: the name is not known (tried 6 times): {CHECK}"
+    assert line == f"no connection to localhost:{server.port}: unknown host name (tried 6 times): {CHECK}"
 
 
 @pytest.mark.parametrize(
     ("answer", "scheme", "cause", "remedy"),
     [
-        (b"", "http", "{host} closed the connection before an answer", "try again later"),
-        (b"SSH-2.0-x\r\n", "http", "no connection to {host}: the answer is not HTTP", f"{CHECK}, or try again later"),
+        (b"", "http", "{host} closed the connection before responding", "try again later"),
+        (b"SSH-2.0-x\r\n", "http", "no connection to {host}: the response is not HTTP", f"{CHECK}, or try again later"),
         (
             b"HTTP/1.1 400 Bad Request\r\n\r\n",
             "https",
@@ -261,7 +259,7 @@ def test_no_connection_names_the_host_and_the_cause(  # noqa: PLR0913, PLR0917 -
         (
             requests.exceptions.ReadTimeout(),
             (
-                "no answer from api.example within 300 s: try again later, ask for less at once, or raise "
+                "no response from api.example within 300 s: try again later, request less at a time, or raise "
                 "`request_timeout`"
             ),
         ),
@@ -272,8 +270,8 @@ def test_no_connection_names_the_host_and_the_cause(  # noqa: PLR0913, PLR0917 -
         (
             ValueError("Invalid header value b'key pa55word\\n'"),
             (
-                "the request to api.example could not be made: check the settings: a credential or an address may hold "
-                "a character that it cannot have"
+                "the request to api.example could not be made: check the settings: a credential or an address may "
+                "contain an invalid character"
             ),
         ),
     ],

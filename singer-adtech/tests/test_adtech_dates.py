@@ -76,7 +76,7 @@ def test_a_date_before_1970_is_refused_and_does_not_overflow(text: str) -> None:
     with pytest.raises(SettingError) as caught:
         read_moment(text, "end_date", NEW_YORK, NOW)
     # then
-    assert str(caught.value) == f"setting `end_date`: {text!r} lies before 1970: give a later day"
+    assert str(caught.value) == f"setting `end_date`: {text!r} is before 1970: give a later day"
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_a_start_in_the_future_is_refused(start: str) -> None:
         check_dates({"start_date": start}, NEW_YORK, NOW)
     # then
     assert str(caught.value) == (
-        f"setting `start_date`: {start!r} lies in the future: it is 2024-03-10 22:00 (America/New_York): give an "
+        f"setting `start_date`: {start!r} is in the future: it is now 2024-03-10 22:00 (America/New_York): give an "
         "earlier date"
     )
 

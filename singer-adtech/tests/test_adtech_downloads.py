@@ -170,7 +170,7 @@ def test_not_enough_memory_is_one_line_and_names_the_setting(
     with pytest.raises(VendorError) as caught:
         make_requester(server.url).send(requests.Request("GET", server.url), auth=None, check_body=check, label="x")
     # then
-    assert str(caught.value) == "there is not enough memory for the response: ask for less at once"
+    assert str(caught.value) == "not enough memory for the response: request less at a time"
     assert waits == []
 
 
@@ -189,7 +189,7 @@ def test_a_body_that_drips_is_not_waited_for_without_limit(
     assert time.monotonic() - start < 10
     assert waits == [1]
     assert (
-        "stream airings: the response came with less than 10,000 bytes per second after 0.3 s; try 1, waiting 1 s"
+        "stream airings: the response arrived with less than 10,000 bytes per second after 0.3 s; try 1, waiting 1 s"
     ) in log
 
 
@@ -229,4 +229,4 @@ def test_the_limits_of_a_tap_name_the_settings_that_it_has() -> None:
     assert BodyLimits.of(config, {"page_size", "window_days"}) == BodyLimits(
         2, 60, "lower `page_size` or `window_days`"
     )
-    assert BodyLimits.of({"request_timeout": 300}, ()) == BodyLimits(512, 300, "ask for less at once")
+    assert BodyLimits.of({"request_timeout": 300}, ()) == BodyLimits(512, 300, "request less at a time")

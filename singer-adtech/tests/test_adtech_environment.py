@@ -141,6 +141,6 @@ def test_an_unknown_setting_is_warned_of_with_the_nearest_name_and_without_its_v
     assert list(unknown_lines(SCHEMA, "TAP_X_", config, environ)) == [
         "setting `national_onli` is unknown and ignored: did you mean `national_only`?",
         "setting `zzz` is unknown and ignored: see `--about` for the settings",
-        "variable `TAP_X_PAGE_SIZ` is of no setting and ignored: did you mean `TAP_X_PAGE_SIZE`?",
-        "variable `TAP_X_QQQQQQ` is of no setting and ignored: see `--about` for the settings",
+        "variable `TAP_X_PAGE_SIZ` does not belong to a setting and is ignored: did you mean `TAP_X_PAGE_SIZE`?",
+        "variable `TAP_X_QQQQQQ` does not belong to a setting and is ignored: see `--about` for the settings",
     ]

@@ -38,7 +38,7 @@ def test_a_file_may_be_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_option_that_names_no_file_is_refused() -> None:
-    with pytest.raises(InputError, match="`--config`: it names no file"):
+    with pytest.raises(InputError, match="`--config`: the file name is empty"):
         read_settings("")
 
 

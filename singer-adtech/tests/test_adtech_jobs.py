@@ -125,7 +125,7 @@ def test_a_job_that_never_ends_is_given_up_at_the_deadline_and_cancelled(clock: 
     assert clock.slept == [10, 10, 5]
     assert job.calls == ["submit", "poll t1", "poll t1", "poll t1", "cancel t1"]
     assert str(caught.value) == (
-        "no result within 25 s (last status BUILDING): raise `query_timeout`, or ask for less at once"
+        "no result within 25 s (last status BUILDING): raise `query_timeout`, or request less at a time"
     )
 
 
@@ -166,7 +166,7 @@ def test_a_vendor_that_stays_busy_ends_the_run(clock: FakeClock) -> None:
     # Then the deadline is one for all submits of the result
     assert clock.slept == [60, 60, 10, 60]
     assert str(caught.value) == (
-        "another query is running (waited 180 s for it): let the other job end, or raise `busy_timeout`"
+        "another query is running (waited 180 s): wait until the other job ends, or raise `busy_timeout`"
     )
 
 
@@ -197,15 +197,15 @@ def test_a_job_lost_between_two_parts_is_asked_for_anew_from_its_first_part(cloc
         (
             failed(),
             (
-                "the vendor failed the job (status ERRORED): out of memory (asked for 3 times): "
-                "run again later, or ask for less at once"
+                "the job failed (status ERRORED): out of memory (tried 3 times): "
+                "run again later, or request less at a time"
             ),
         ),
         (
             failed(""),
-            "the vendor failed the job (status ERRORED) (asked for 3 times): run again later, or ask for less at once",
+            "the job failed (status ERRORED) (tried 3 times): run again later, or request less at a time",
         ),
-        (JobLostError("t1 is gone", "ask the vendor"), "t1 is gone (asked for 3 times): ask the vendor"),
+        (JobLostError("t1 is gone", "ask the vendor"), "t1 is gone (tried 3 times): ask the vendor"),
     ],
 )
 def test_jobs_that_end_badly_too_often_end_the_run(

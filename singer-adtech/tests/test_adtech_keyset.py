@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import time
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -238,6 +239,17 @@ def test_a_list_is_read_whole_with_a_bookmark_after_each_page(server: Server, pa
     assert vendor.asked() == [("", "1"), (B, "1"), (B, "2")]
     # A page is confirmed by the total of the one after it; a second page of one instant has no total of its own.
     assert bookmarks(messages)[:2] == [B, D]
+
+
+def test_a_connection_test_requests_one_page(server: Server) -> None:
+    # Given a list of three pages
+    vendor = Vendor(server, {1: A, 2: B, 3: C, 4: D, 5: D})
+    # When a connection test reads it, with several requests allowed at a time
+    with redirect_stdout(io.StringIO()):
+        assert TagTap(config={"api_url": server.url, "parallel_requests": 4}).run_connection_test()
+    # Then no page was fetched ahead; a request on its way would have arrived by now
+    time.sleep(0.1)
+    assert vendor.asked() == [("", "1")]
 
 
 def test_a_later_run_begins_ten_minutes_before_the_bookmark(server: Server) -> None:

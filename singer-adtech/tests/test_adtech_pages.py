@@ -103,6 +103,15 @@ def test_no_total_or_a_total_of_none_or_one_is_one_page(told: int | None) -> Non
     assert len(responses) == 1
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "more"),
+    [(1, 2, True), (2, 2, False), (3, 2, False), (0, 1, True), (0, 0, False), (1, None, False)],
+)
+def test_a_paginator_by_itself_stops_at_the_last_page(first: int, last: int | None, more: bool) -> None:  # noqa: FBT001 - one of the examples
+    assert counted(first).has_more(page(first, last)) is more
+    assert CountedPagesPaginator(lambda _: 2).current_value == 1
+
+
 def test_pages_are_fetched_side_by_side() -> None:
     # given: pages 2 to 5 wait until all four are asked for
     book = Book(5)
@@ -188,6 +197,41 @@ def test_a_list_that_shrinks_while_it_is_read_ends_where_the_vendor_says(paralle
     # when / then: pages that were on their way already are no error
     assert book.read(parallel) == [1, 2, 3]
     assert max(book.asked) <= 1 + parallel if parallel > 1 else max(book.asked) == 3
+
+
+@pytest.mark.parametrize("parallel", [2, 4])
+def test_a_page_past_the_end_that_repeats_the_last_one_is_dropped(parallel: int) -> None:
+    # given: page 2 reports that there are 3 pages now, and any later page is the last one once more
+    book = Book(9)
+
+    def shrink(number: int) -> None:
+        if number == 2:
+            book.last = 3
+        elif number > 3:
+            wait_for(lambda: book.last == 3)
+
+    def repeat(number: int) -> requests.Response:
+        shrink(number)
+        return page(number, book.last)
+
+    book.fetch = repeat  # type: ignore[method-assign]
+    # when / then
+    assert book.read(parallel) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("parallel", [1, 3])
+def test_the_last_page_itself_must_not_fail(parallel: int) -> None:
+    # given
+    book = Book(3)
+
+    def fail(number: int) -> None:
+        if number == 3:
+            raise VendorError("page 3 is broken")
+
+    book.before = fail
+    # when / then
+    with pytest.raises(VendorError, match="page 3 is broken"):
+        book.read(parallel)
 
 
 def test_an_older_answer_does_not_lengthen_the_list_again() -> None:

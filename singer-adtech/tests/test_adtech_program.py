@@ -184,7 +184,7 @@ def test_a_refusal_is_the_last_line_and_no_secret_is_on_stderr_at_debug_level(
     # then
     assert last_line(stderr) == (
         'tap-acme: stream airings, window 2024-03-10..2024-03-10: HTTP 403 Forbidden "Bearer [hidden] [hidden]": '
-        "the account may lack the right to this: ask the vendor for it, or deselect it: `meltano select tap-acme "
+        "no access: ask the vendor for it, or deselect it: `meltano select tap-acme "
         '--exclude airings "*"`, or `"selected": false` in the catalog'
     )
     assert "Traceback" in stderr

@@ -126,18 +126,18 @@ WHERE = "setting `reports`, report daily: "
     ("reports", "said"),
     [
         (["x"], "setting `reports`, report 1: 'x' is not allowed: give an object with a name, dimensions and metrics"),
-        ([{**DAILY, "sort": 1}], (f"{WHERE}'sort' is no member of a report: allowed are name, dimensions, metrics, "
+        ([{**DAILY, "sort": 1}], (f"{WHERE}'sort' is not a member of a report: allowed are name, dimensions, metrics, "
          "time_zone, lookback_days, window_days, primary_keys, filters")),
-        ([{**DAILY, "name": ""}], ("setting `reports`, report 1: `name` '' is not allowed: lower-case letters, digits "
-         "and `_`, a letter first, at most 63")),
-        ([DAILY, DAILY], f"{WHERE}`name` 'daily' is taken by another stream of this tap: give another one"),
-        ([{**DAILY, "name": "spots"}], ("setting `reports`, report spots: `name` 'spots' is taken by another stream of "
-         "this tap: give another one")),
+        ([{**DAILY, "name": ""}], ("setting `reports`, report 1: `name` '' is not allowed: use at most 63 "
+         "lower-case letters, digits and `_`, starting with a letter")),
+        ([DAILY, DAILY], f"{WHERE}`name` 'daily' is the name of another stream of this tap: choose another name"),
+        ([{**DAILY, "name": "spots"}], ("setting `reports`, report spots: `name` 'spots' is the name of another stream "
+         "of this tap: choose another name")),
         ([{**DAILY, "dimensions": ["day", "hour"]}], f"{WHERE}`dimensions` has 'hour': allowed are day, os, network"),
         ([{**DAILY, "dimensions": ["day", "day"]}], f"{WHERE}`dimensions` has 'day' twice: name it once"),
         ([{**DAILY, "dimensions": [7]}], f"{WHERE}`dimensions` [7] is not allowed: give a list of names"),
-        ([{**DAILY, "dimensions": ["os"]}], (f"{WHERE}`dimensions` ['os'] is not allowed: day must be among them, as a "
-         "row has no key without")),
+        ([{**DAILY, "dimensions": ["os"]}], (f"{WHERE}`dimensions` ['os'] is not allowed: day must be among them, "
+         "because a row has no key without")),
         ([{**DAILY, "metrics": ["hits"]}], f"{WHERE}`metrics` has 'hits': allowed are clicks, rate"),
         ([{**DAILY, "metrics": []}], f"{WHERE}`metrics` is empty: at least one of clicks, rate"),
         ([{**DAILY, "lookback_days": 31}], f"{WHERE}`lookback_days` 31 is not allowed: an integer from 0 to 30"),
@@ -160,7 +160,7 @@ def test_a_bad_report_is_refused_in_one_line(reports: list[Any], said: str) -> N
 
 
 def test_a_name_stands_in_one_list_only() -> None:
-    with pytest.raises(SettingError, match="'a' stands in `dimensions` and in `metrics`: name it once"):
+    with pytest.raises(SettingError, match="'a' is in both `dimensions` and `metrics`: name it once"):
         read(OPEN, {"name": "any", "dimensions": ["a"], "metrics": ["a"]})
 
 
@@ -332,14 +332,14 @@ def test_a_row_that_comes_twice_counts_once_with_a_warning(run_tap: TapRunner, v
     vendor.answer = lambda _: vendor.json([row, row])
     run = run_tap(given(vendor, {**DAILY, "window_days": 10}))
     assert len(run.records("daily")) == 1
-    assert run.warnings() == ["stream daily: A row came twice and counts once (day '2024-03-08')"]
+    assert run.warnings() == ["stream daily: Ignored a duplicate row (day '2024-03-08')"]
 
 
 def test_two_rows_of_one_key_fail_the_run(run_tap: TapRunner, vendor: Server) -> None:
     vendor.script(vendor.reply(200, json.dumps([{"day": "2024-03-08", "clicks": n} for n in (7, 8)]).encode()))
     run = run_tap(given(vendor), fails=True)
     assert run.error == (
-        "stream daily, window 2024-03-08..2024-03-10: two different rows have one key (day '2024-03-08'): one would "
-        "replace the other: add a dimension"
+        "stream daily, window 2024-03-08..2024-03-10: two different rows have the same key (day '2024-03-08'): one "
+        "would replace the other: add a dimension"
     )
     assert run.bookmarks("daily") == []

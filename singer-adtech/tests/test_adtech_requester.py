@@ -67,7 +67,7 @@ def test_headers_of_the_request_go_before_the_defaults(
     [
         (400, "check the settings"),
         (401, "check the credentials"),
-        (403, "the account may lack the right to this: ask the vendor for it"),
+        (403, "no access: ask the vendor for it"),
         (404, "check `api_url`, or deselect the stream"),
         (422, "check the settings"),
     ],

@@ -85,16 +85,16 @@ def cut_gzip(server: Server) -> Reply:
 @pytest.mark.parametrize(
     ("broken", "words"),
     [
-        (lambda server: server.reply(hang_up=True), "localhost:{port} closed the connection before an answer"),
+        (lambda server: server.reply(hang_up=True), "localhost:{port} closed the connection before responding"),
         (
             lambda server: server.reply(200, b'{"data": [1]}', send_bytes=5),
-            "the response of localhost:{port} was cut off",
+            "the response from localhost:{port} was cut off",
         ),
         (
             lambda server: server.reply(200, chunks=[b'{"data":', b"[1]}"], send_bytes=1),
-            "the response of localhost:{port} was cut off",
+            "the response from localhost:{port} was cut off",
         ),
-        (cut_gzip, "the response of localhost:{port} could not be decompressed"),
+        (cut_gzip, "the response from localhost:{port} could not be decompressed"),
         (lambda server: server.reply(200, b'{"data": [1'), "a body that is no JSON"),
         (lambda server: server.reply(200, b""), "a body that is no JSON"),
     ],
@@ -134,7 +134,7 @@ def test_a_timeout_is_asked_again(
     # then
     assert response.json() == {"data": [1]}
     assert waits == [1]
-    assert f"stream airings: no answer from localhost:{server.port} within 0.2 s; try 1, waiting 1 s" in log
+    assert f"stream airings: no response from localhost:{server.port} within 0.2 s; try 1, waiting 1 s" in log
 
 
 def test_nobody_there_is_tried_six_times(
@@ -194,7 +194,7 @@ def test_a_rate_limit_ten_times_is_the_end_and_names_the_family(
     assert len(server.calls) == 10
     assert str(caught.value) == (
         'rate limit of airings: HTTP 429 Too Many Requests "Slow down" (tried 10 times): '
-        "run fewer syncs at once, or later"
+        "run fewer syncs in parallel, or run later"
     )
 
 

@@ -94,10 +94,10 @@ def test_advice_makes_a_wait_longer_and_never_shorter_than_the_schedule(
     assert waits == [1, 7.5, 4, 8, 900]
     assert [one.partition("waiting ")[2] for one in said] == [
         "1 s",
-        "7.5 s as the vendor asks",
+        "7.5 s as requested by the vendor",
         "4 s",
         "8 s",
-        "900 s as the vendor asks",
+        "900 s as requested by the vendor",
     ]
 
 

@@ -43,8 +43,8 @@ def test_a_request_may_be_counted_as_another_path(
 @pytest.mark.parametrize(
     ("path", "remedy"),
     [
-        ("/any", "lower `calls_per_minute`, or run fewer syncs at once, or later"),
-        ("/slow", "lower `slow_calls_per_minute` or `calls_per_minute`, or run fewer syncs at once, or later"),
+        ("/any", "lower `calls_per_minute`, or run fewer syncs in parallel, or run later"),
+        ("/slow", "lower `slow_calls_per_minute` or `calls_per_minute`, or run fewer syncs in parallel, or run later"),
     ],
 )
 @pytest.mark.usefixtures("waits")

@@ -168,7 +168,7 @@ def test_a_run_that_waits_for_the_job_of_another_ends_at_a_signal(
     with here.alone("report", LOGGER), said.open("w") as stderr:
         command = [sys.executable, str(tmp_path / "program.py"), str(folder)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True)
-        wait_until(lambda: "Another run has a report at work" in said.read_text())
+        wait_until(lambda: "Another run has a report in progress" in said.read_text())
         time.sleep(0.5)
         # When it is told to stop
         os.kill(process.pid, signal.SIGTERM)

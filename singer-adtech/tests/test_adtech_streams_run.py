@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 NOW = dt.datetime(2024, 6, 15, tzinfo=dt.timezone.utc)
 STATE = {"bookmarks": {"b": {"replication_key": "x", "replication_key_value": "kept"}}}
 DOWN = 'HTTP 500 Internal Server Error "Oops" (tried 6 times): the vendor may be down: try again later'
-LOST = "localhost:{} closed the connection before an answer (tried 6 times): try again later"
-NO_RIGHT = "the account may lack the right to this: ask the vendor for it"
+LOST = "localhost:{} closed the connection before responding (tried 6 times): try again later"
+NO_RIGHT = "no access: ask the vendor for it"
 
 
 class Plain(AdTechStream[Any]):

@@ -7,6 +7,7 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
 from singer_adtech.errors import SettingError
 from singer_adtech.records.writer import MessageWriter
 from singer_adtech.redaction import MASK, REDACTOR
@@ -219,5 +220,22 @@ def test_unknown_settings_and_variables_are_one_warning_each(
     # then
     assert [one.getMessage() for one in caplog.records if one.levelname == "WARNING"] == [
         "setting `window_day` is unknown and ignored: did you mean `window_days`?",
-        "variable `TAP_ACME_PAGE_SIZ` is of no setting and ignored: did you mean `TAP_ACME_PAGE_SIZE`?",
+        "variable `TAP_ACME_PAGE_SIZ` does not belong to a setting and is ignored: did you mean `TAP_ACME_PAGE_SIZE`?",
     ]
+
+
+def test_a_request_outside_of_streams_is_authenticated_and_its_body_checked(
+    make_tap: Callable[..., TapAcme], acme: AcmeVendor, waits: list[float]
+) -> None:
+    # given: a response that is cut off once
+    tap = make_tap()
+    replies = [acme.server.reply(200, b'{"data": ['), acme.server.json({"data": []})]
+    acme.before = lambda _: replies.pop(0)
+    # when
+    response = tap.send(requests.Request("GET", f"{tap.api_url}/spots"), label="metadata")
+    tap.session.close()
+    # then
+    assert response.json() == {"data": []}
+    assert [call.path for call in acme.server.calls] == ["/v1/login", "/v1/spots", "/v1/spots"]
+    assert tap.run_metrics.own.requests == 3
+    assert waits == [1]

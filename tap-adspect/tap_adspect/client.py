@@ -13,20 +13,16 @@ from urllib.parse import urlsplit
 import msgspec
 import requests
 from singer_adtech.errors import (
-    AuthError,
     DataError,
-    ForbiddenError,
     NoConnectionError,
     NotFoundError,
     VendorError,
-    shorten,
 )
 from singer_adtech.http.bodies import InvalidBodyError
-from singer_adtech.http.responses import describe
+from singer_adtech.http.responses import check_status
 from singer_adtech.http.retries import RateLimitedError, TransientError
 from singer_adtech.progress.windows import DayWindow, PartT, WindowT
 from singer_adtech.records.exact_json import exact_json
-from singer_adtech.redaction import REDACTOR
 from singer_adtech.streams.base import AdTechStream
 from singer_sdk import SchemaDirectory
 from singer_sdk.pagination import PageNumberPaginator, SinglePagePaginator
@@ -89,26 +85,13 @@ class AdspectStream(AdTechStream[PartT]):
 
     @override
     def validate_response(self, response: requests.Response) -> None:
-        status = response.status_code
-        if status < HTTPStatus.MULTIPLE_CHOICES:
-            return
-        said = describe(response, words=error_words(response))
         path = urlsplit(response.url).path.removeprefix(urlsplit(self.url_base).path)
-        message = shorten(REDACTOR.scrub(error_words(response)))
-        refused = f"({status}): {path}" + (f' "{message}"' if message else "")
-        if status == HTTPStatus.TOO_MANY_REQUESTS:
-            raise RateLimitedError(said, response)
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise TransientError(said, response)
-        if status == HTTPStatus.UNAUTHORIZED:
-            raise AuthError("the API key was refused (401)", "check `api_key`, the raw key of the account page")
-        if status == HTTPStatus.FORBIDDEN:
-            raise ForbiddenError(f"not allowed {refused}", "ask Adspect for access")
-        if status == HTTPStatus.NOT_FOUND:
-            raise NotFoundError(f"not found {refused}", "check `api_url`")
-        if status < HTTPStatus.BAD_REQUEST:
-            raise VendorError(f"redirected: {said}", "check `api_url`")
-        raise VendorError(said)
+        remedies: dict[int, str] = {
+            HTTPStatus.UNAUTHORIZED: "the API key was refused: check `api_key`, the raw key from the account page",
+            HTTPStatus.FORBIDDEN: f"no access to {path}: ask Adspect for it",
+            HTTPStatus.NOT_FOUND: f"{path} was not found: check `api_url`",
+        }
+        check_status(response, remedies=remedies, words=error_words)
 
 
 class ObjectStream(AdspectStream[Never]):
@@ -233,11 +216,11 @@ class ListStream(AdspectStream[Never]):
     def _request_totals(self) -> Totals | None:
         """Request only the headers (REST API, "Stream List Metadata")."""
         request = self.request(self.path, {"per-page": self.config["page_size"]}, "HEAD")
-        response = self.tap.requester.send(
+        response = self.tap.send(
             requests.Request(request.method, f"{request.url}?{request.encode_params()}", headers=dict(request.headers)),
-            auth=self.authenticator,
-            check_status=self._check_head,
             label=f"stream {self.name}, totals",
+            check_status=self._check_head,
+            check_body=None,
             counts=self.counts,
         )
         return self._read_totals(response) if response.status_code < HTTPStatus.MULTIPLE_CHOICES else None

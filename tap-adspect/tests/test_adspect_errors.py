@@ -38,10 +38,10 @@ UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY.phrase
 @pytest.mark.parametrize(
     ("broken", "said"),
     [
-        (fault(401), "the API key was refused (401): check `api_key`, the raw key of the account page"),
-        (fault(403), 'not allowed (403): /reports/funnel "It is so.": ask Adspect for access, or '),
-        (fault(403, body=""), "not allowed (403): /reports/funnel: ask Adspect for access, or deselect"),
-        (fault(404), 'not found (404): /reports/funnel "It is so.": check `api_url`'),
+        (fault(401), 'HTTP 401 Unauthorized "It is so.": the API key was refused: check `api_key`, the raw key'),
+        (fault(403), 'HTTP 403 Forbidden "It is so.": no access to /reports/funnel: ask Adspect for it, or '),
+        (fault(403, body=""), "HTTP 403 Forbidden: no access to /reports/funnel: ask Adspect for it, or deselect"),
+        (fault(404), 'HTTP 404 Not Found "It is so.": /reports/funnel was not found: check `api_url`'),
         (fault(400), 'HTTP 400 Bad Request "It is so."'),
         (
             fault(422, body='[{"field": "metrics[]", "message": "bad"}, {"field": "x", "message": "worse"}]'),
@@ -52,9 +52,9 @@ UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY.phrase
             fault(410, body="\n<html>\n<title>No <b>more</b></title>\n<p>x</p></html>"),
             'HTTP 410 Gone "No more"',
         ),
-        (Fault(path=FUNNEL, times=None, action="redirect"), "redirected: HTTP 302 Found"),
-        (fault(301, headers={"Location": "/v1/account"}, body=""), "redirected: HTTP 301"),
-        (fault(308, headers={"Location": "/v1/account"}, body=""), "redirected: HTTP 308"),
+        (Fault(path=FUNNEL, times=None, action="redirect"), "HTTP 302 Found: check `api_url`"),
+        (fault(301, headers={"Location": "/v1/account"}, body=""), "HTTP 301 Moved Permanently: check `api_url`"),
+        (fault(308, headers={"Location": "/v1/account"}, body=""), "HTTP 308 Permanent Redirect: check `api_url`"),
     ],
     ids=lambda value: f"{value.action}{value.status}{len(value.body)}" if isinstance(value, Fault) else "",
 )
@@ -73,8 +73,8 @@ def test_fatal_at_once(run_tap: TapRunner, adspect: AdspectSimulator, broken: Fa
         (fault(500), 'HTTP 500 Internal Server Error "It is so."'),
         (fault(503, body=""), "HTTP 503 Service Unavailable"),
         (Fault(path=FUNNEL, times=None, action="html"), 'HTTP 502 Bad Gateway "Bad Gateway Bad Gateway"'),
-        (Fault(path=FUNNEL, times=None, action="drop"), "{host} closed the connection before an answer"),
-        (Fault(path=FUNNEL, times=None, action="cut"), "the response of {host} was cut off"),
+        (Fault(path=FUNNEL, times=None, action="drop"), "{host} closed the connection before responding"),
+        (Fault(path=FUNNEL, times=None, action="cut"), "the response from {host} was cut off"),
         (Fault(path=FUNNEL, times=None, action="broken_json"), "the response body is not valid JSON (cut off at byte"),
     ],
     ids=lambda value: f"{value.action}{value.status}" if isinstance(value, Fault) else "",
@@ -142,7 +142,10 @@ def test_the_vendor_s_word_on_when_to_come_back_is_obeyed(
 def test_a_rate_limit_that_stays(run_tap: TapRunner, adspect: AdspectSimulator) -> None:
     adspect.faults.add(fault(429))
     run = run_tap(adspect.settings(), "funnel_daily", fails=True)
-    assert 'HTTP 429 Too Many Requests "It is so." (tried 10 times): run fewer syncs at once, or later' in run.error
+    assert (
+        'HTTP 429 Too Many Requests "It is so." (tried 10 times): run fewer syncs in parallel, or run later'
+        in run.error
+    )
     assert run.clock.waits == [1, 2, 4, 8, 16, 32, 64, 128, 256]
 
 
@@ -159,7 +162,7 @@ def test_a_vendor_that_does_not_answer_in_time(run_tap: TapRunner, adspect: Adsp
     adspect.faults.add(Fault(path="/v1/account", action="slow", delay=1.5))
     run = run_tap({**adspect.settings(), "request_timeout": 1}, "account")
     assert run.clock.waits == [1]
-    assert [one for one in run.warnings() if "no answer from" in one]
+    assert [one for one in run.warnings() if "no response from" in one]
 
 
 @pytest.mark.parametrize("body", ["html", "empty", "object"])
@@ -167,7 +170,7 @@ def test_a_vendor_that_does_not_answer_in_time(run_tap: TapRunner, adspect: Adsp
 def test_a_wrong_key_in_each_form_of_refusal(run_tap: TapRunner, simulate: Simulate, body: str, stream: str) -> None:
     simulator = simulate(AdspectSimulator(days=1, error_body=body))
     run = run_tap({**simulator.settings(), "api_key": "another-key"}, stream, fails=True)
-    assert run.error.endswith("the API key was refused (401): check `api_key`, the raw key of the account page")
+    assert run.error.endswith("the API key was refused: check `api_key`, the raw key from the account page")
     assert len(simulator.journal) == 1
 
 
@@ -182,13 +185,16 @@ def test_totals_are_asked_for_again_too(run_tap: TapRunner, simulate: Simulate) 
 def test_a_long_message_is_cut(run_tap: TapRunner, script: Script) -> None:
     vendor = script(lambda _: Response.json({"message": "x" * 1000}, 400))
     run = run_tap(vendor.settings(), "account", fails=True)
-    assert run.error == f'stream account: HTTP 400 Bad Request "{"x" * 299}…"'
+    assert run.error == f'stream account: HTTP 400 Bad Request "{"x" * 299}…": check the settings'
 
 
 def test_windows_before_the_failure_are_kept(run_tap: TapRunner, adspect: AdspectSimulator) -> None:
     adspect.faults.add(Fault(path=FUNNEL, nth=3, times=None, status=422, body="no"))
     run = run_tap({**adspect.settings(), "window_days": 1}, "funnel_daily", fails=True)
-    assert run.error == f'stream funnel_daily, window 2025-03-30..2025-03-30: HTTP 422 {UNPROCESSABLE} "no"'
+    assert (
+        run.error
+        == f'stream funnel_daily, window 2025-03-30..2025-03-30: HTTP 422 {UNPROCESSABLE} "no": check the settings'
+    )
     assert run.bookmarks("funnel_daily") == ["2025-03-28", "2025-03-29"]
 
 
@@ -198,4 +204,4 @@ def test_a_vendor_that_repeats_the_key_does_not_leak_it(run_tap: TapRunner, scri
 
     vendor = script(answer)
     run = run_tap(vendor.settings(), "account", fails=True)
-    assert run.error == 'stream account: HTTP 400 Bad Request "key [hidden] in [hidden] is bad"'
+    assert run.error == 'stream account: HTTP 400 Bad Request "key [hidden] in [hidden] is bad": check the settings'

@@ -338,7 +338,7 @@ def test_a_count_check_that_fails_is_a_warning(run_tap: TapRunner, simulate: Sim
     assert run.warnings() == [
         (
             "stream click_log: window 2025-03-28T00:00:00+00:00..2025-03-29T00:00:00+00:00: the funnel's counts "
-            "could not be read: not allowed (403): /reports/funnel: ask Adspect for access"
+            "could not be read: HTTP 403 Forbidden: no access to /reports/funnel: ask Adspect for it"
         )
     ]
 

@@ -124,7 +124,7 @@ def test_a_page_that_must_be_there_fails_the_run(run_tap: TapRunner, simulate: S
     simulator = simulate(AdspectSimulator(days=1))
     simulator.faults.add(Fault(path="/v1/streams", params={"page": 2}, status=404, times=None))
     run = run_tap(simulator.settings(), "streams", fails=True)
-    assert run.error == "stream streams: not found (404): /streams: check `api_url`"
+    assert run.error == "stream streams: HTTP 404 Not Found: /streams was not found: check `api_url`"
     assert len(simulator.journal) == 2
 
 

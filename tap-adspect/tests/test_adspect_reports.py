@@ -153,51 +153,51 @@ METRIC_LIST = ", ".join(METRICS)
         (
             [{**A, "dimensions": ["stream_id"]}],
             (
-                f"{WHERE}`dimensions` ['stream_id'] is not allowed: date or month must be among them, as a total over "
-                "a moving range has no lasting key"
+                f"{WHERE}`dimensions` ['stream_id'] is not allowed: date or month must be among them, because a total "
+                "over a moving range has no lasting key"
             ),
         ),
         (
             [{"name": "a"}],
             (
-                f"{WHERE}`dimensions` [] is not allowed: date or month must be among them, as a total over a moving "
-                "range has no lasting key"
+                f"{WHERE}`dimensions` [] is not allowed: date or month must be among them, because a total over a "
+                "moving range has no lasting key"
             ),
         ),
         ([{**A, "dimensions": "date"}], f"{WHERE}`dimensions` 'date' is not allowed: give a list of names"),
         (
             [{**A, "name": "Upper"}],
             (
-                "setting `reports`, report Upper: `name` 'Upper' is not allowed: lower-case letters, digits and `_`, a "
-                "letter first, at most 63"
+                "setting `reports`, report Upper: `name` 'Upper' is not allowed: use at most 63 "
+                "lower-case letters, digits and `_`, starting with a letter"
             ),
         ),
         (
             [{**A, "name": "a" * 64}],
             (
-                f"setting `reports`, report {'a' * 64}: `name` '{'a' * 64}' is not allowed: lower-case letters, digits "
-                "and `_`, a letter first, at most 63"
+                f"setting `reports`, report {'a' * 64}: `name` '{'a' * 64}' is not allowed: use at most 63 "
+                "lower-case letters, digits and `_`, starting with a letter"
             ),
         ),
         (
             [A, {"dimensions": ["date"]}],
             (
-                "setting `reports`, report 2: `name` None is not allowed: lower-case letters, digits and `_`, a letter "
-                "first, at most 63"
+                "setting `reports`, report 2: `name` None is not allowed: use at most 63 lower-case "
+                "letters, digits and `_`, starting with a letter"
             ),
         ),
-        ([A, A], f"{WHERE}`name` 'a' is taken by another stream of this tap: give another one"),
+        ([A, A], f"{WHERE}`name` 'a' is the name of another stream of this tap: choose another name"),
         (
             [{**A, "name": "click_log"}],
             (
-                "setting `reports`, report click_log: `name` 'click_log' is taken by another stream of this tap: give "
-                "another one"
+                "setting `reports`, report click_log: `name` 'click_log' is the name of another stream of this tap: "
+                "choose another name"
             ),
         ),
         (
             [{**A, "metric": ["clicks"]}],
             (
-                f"{WHERE}'metric' is no member of a report: allowed are name, dimensions, metrics, time_zone, "
+                f"{WHERE}'metric' is not a member of a report: allowed are name, dimensions, metrics, time_zone, "
                 "lookback_days, window_days, primary_keys, filters"
             ),
         ),

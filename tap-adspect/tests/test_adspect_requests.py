@@ -306,4 +306,4 @@ def test_nothing_is_asked_for_in_the_future(run_tap: TapRunner, empty: Scripted)
     given = {**empty.settings(), "start_date": "2025-05-02", "reports": reports}
     run = run_tap(given, "daily", "monthly", "click_log", fails=True)
     assert len(empty.journal) == 0
-    assert run.error.startswith("setting `start_date`: '2025-05-02' lies in the future: it is 2025-")
+    assert run.error.startswith("setting `start_date`: '2025-05-02' is in the future: it is now 2025-")

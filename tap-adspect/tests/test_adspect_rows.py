@@ -104,7 +104,7 @@ def test_a_row_of_another_form_fails_the_run_at_once(run_tap: TapRunner, script:
         (f'["{DAY}", "5", 0]\n["{DAY}", "5"', "the response body is not valid JSON (cut off at byte 41)", 5),
         (f'[["{DAY}", "5", 0]', "the response body is not valid JSON (cut off at byte 23)", 5),
         (f'["{DAY}", "5', "the response body is not valid JSON (cut off at byte 17)", 5),
-        ("<html></html>", "HTTP 200, and the response body is an HTML page", 5),
+        ("<html></html>", "HTTP 200 with an HTML page", 5),
         (f'["{DAY}", "5", 0]\n["{DAY}", "5", 0],', "not valid JSON at byte 46: trailing characters", 2),
         (f'["{DAY}", "5", 0]\nan error happened', "not valid JSON at byte 23: invalid character", 2),
     ],
@@ -131,7 +131,7 @@ def test_a_broken_character_of_a_row_is_named_by_its_column(run_tap: TapRunner, 
     assert run.warnings() == [
         "stream daily: the column `quality` has NaN or Infinity, read as null",
         "stream daily: the column `sub_id` has bytes that are not UTF-8, replaced by U+FFFD",
-        "stream daily: the column `sub_id` has half of a character, replaced by U+FFFD",
+        "stream daily: the column `sub_id` has half of a surrogate pair, replaced by U+FFFD",
     ]
 
 
@@ -173,12 +173,12 @@ def test_two_groups_of_one_key_are_not_lost_in_silence(run_tap: TapRunner, scrip
     # Given a group without a value and one with a blank value, which would share a key
     body = json.dumps([DAY, None, "1"]) + "\n" + json.dumps([DAY, "", "2"])
     run = read(run_tap, script, body, fails=True, dimensions=["date", "sub_id"], metrics=["clicks"])
-    assert "two different rows have one key (date '2025-03-28')" in run.error
+    assert "two different rows have the same key (date '2025-03-28')" in run.error
     assert run.bookmarks("daily") == []
     # But the same row twice is one row
     run = read(run_tap, script, f"{json.dumps([DAY, '1', 0])}\n" * 2)
     assert len(run.records("daily")) == 1
-    assert run.warnings() == ["stream daily: A row came twice and counts once (date '2025-03-28')"]
+    assert run.warnings() == ["stream daily: Ignored a duplicate row (date '2025-03-28')"]
 
 
 def test_a_metric_that_is_no_number_is_kept_aside(run_tap: TapRunner, script: Script) -> None:

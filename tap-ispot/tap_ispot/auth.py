@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import msgspec
 import requests
-from singer_adtech.errors import VendorError
 from singer_adtech.http.auth import Token, TokenAuthenticator
-from singer_adtech.http.responses import check_json, check_status, describe
+from singer_adtech.http.responses import check_json, check_status
 from singer_adtech.http.retries import TransientError
 from typing_extensions import override
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from singer_adtech.clock import Clock
     from singer_adtech.http.requester import Requester
 
 TOKEN_LIFETIME = 24 * 60 * 60
 """Seconds until a token expires if the response does not contain its lifetime (Quickstart, "Token Expiration")."""
+
+_LOGIN_REMEDIES: Mapping[int, str] = dict.fromkeys(
+    (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED),
+    "iSpot.tv refused the credentials: check `client_id` and `client_secret`",
+)
 
 
 class _TokenResponse(msgspec.Struct):
@@ -52,20 +59,12 @@ class ISpotAuthenticator(TokenAuthenticator):
         response = self._requester.send(
             requests.Request("POST", self._token_url, data=self._form),
             auth=None,
-            check_status=_check_login,
+            check_status=partial(check_status, remedies=_LOGIN_REMEDIES),
             check_body=_check_token,
             label="login",
         )
         token = msgspec.json.decode(response.content, type=_TokenResponse)
         return Token(token.access_token, _lifetime(token.expires_in))
-
-
-def _check_login(response: requests.Response) -> None:
-    if response.status_code in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED}:
-        raise VendorError(
-            f"iSpot.tv refused the credentials: {describe(response)}", "check `client_id` and `client_secret`"
-        )
-    check_status(response)
 
 
 def _check_token(response: requests.Response) -> None:

@@ -8,10 +8,10 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 import msgspec
-from singer_adtech.errors import AuthError, DataError, ForbiddenError, VendorError
+from singer_adtech.errors import DataError
 from singer_adtech.fetching.pages import CountedPagesPaginator
 from singer_adtech.http.budgets import Family, Limit
-from singer_adtech.http.responses import describe
+from singer_adtech.http.responses import check_status
 from singer_adtech.http.retries import TransientError
 from singer_adtech.progress.bookmarks import InstantBookmark
 from singer_adtech.progress.windows import DayWindow, midnight
@@ -134,24 +134,13 @@ class ISpotStream(AdTechStream[DayWindow]):
 
     @override
     def validate_response(self, response: requests.Response) -> None:
-        status = response.status_code
-        if status == HTTPStatus.UNAUTHORIZED:
-            raise AuthError(
-                describe(response),
-                "a new token was refused: check `client_id`, `client_secret` and the account",
-            )
-        if status == HTTPStatus.FORBIDDEN:
-            raise ForbiddenError(
-                f"{describe(response)}: no access to this product",
-                f"ask iSpot.tv for it{self.instead}",
-            )
-        remedies = {
+        remedies: dict[int, str] = {
             HTTPStatus.BAD_REQUEST: f"the request was {unquote(urlsplit(response.url).query)}",
+            HTTPStatus.UNAUTHORIZED: "a new token was refused: check `client_id`, `client_secret` and the account",
+            HTTPStatus.FORBIDDEN: f"no access to this product: ask iSpot.tv for it{self.instead}",
             HTTPStatus.NOT_FOUND: f"check `api_url`, or deselect {self.name}",
         }
-        if status in remedies:
-            raise VendorError(describe(response), remedies[HTTPStatus(status)])
-        super().validate_response(response)
+        check_status(response, remedies=remedies)
 
     instead: str = ""
     """The end of the error message: a stream to select without access to this one."""

@@ -132,8 +132,8 @@ def test_wrong_credentials_are_fatal_at_once(run_tap: RunTap, simulate: Simulate
     assert [(request.method, request.path) for request in simulator.journal] == [("POST", TOKEN)]
     words = {400: "Bad Request", 401: "Unauthorized"}[status]
     assert run.error == (
-        f"stream movies: iSpot.tv refused the credentials: HTTP {status} {words} "
-        f'"{words}: the client is unknown" (X-Request-ID simulated-00000001): check `client_id` and `client_secret`'
+        f'stream movies: HTTP {status} {words} "{words}: the client is unknown" (X-Request-ID simulated-00000001): '
+        "iSpot.tv refused the credentials: check `client_id` and `client_secret`"
     )
     assert "wrong-secret-0123" not in run.error
     assert run.clock.waits == []
@@ -148,9 +148,9 @@ def test_wrong_credentials_are_fatal_at_once(run_tap: RunTap, simulate: Simulate
         (
             Fault(path=TOKEN, action="drop", times=None),
             [1, 2, 4, 8, 16],
-            "{host} closed the connection before an answer",
+            "{host} closed the connection before responding",
         ),
-        (Fault(path=TOKEN, action="cut", times=None), [1, 2, 4, 8, 16], "the response of {host} was cut off"),
+        (Fault(path=TOKEN, action="cut", times=None), [1, 2, 4, 8, 16], "the response from {host} was cut off"),
         (
             Fault(path=TOKEN, action="broken_json", times=None),
             [1, 2, 4, 8, 16],

@@ -88,18 +88,18 @@ def test_a_product_not_bought_names_the_stream(run_tap: RunTap, ispot: ISpotSimu
         (Fault(path=AUDIENCE, times=None, action="html"), f'HTTP 502 Bad Gateway "an HTML page" {ID}'),
         (
             Fault(path=AUDIENCE, times=None, action="html", status=200),
-            "HTTP 200, and the response body is an HTML page",
+            "HTTP 200 with an HTML page",
         ),
-        (Fault(path=AUDIENCE, times=None, action="drop"), "{host} closed the connection before an answer"),
-        (Fault(path=AUDIENCE, times=None, action="cut"), "the response of {host} was cut off"),
+        (Fault(path=AUDIENCE, times=None, action="drop"), "{host} closed the connection before responding"),
+        (Fault(path=AUDIENCE, times=None, action="cut"), "the response from {host} was cut off"),
         (
             Fault(path=AUDIENCE, times=None, action="broken_json"),
             "the response body is not valid JSON (cut off at byte ",
         ),
         (fault(200, body='{"meta": {}}', content_type="application/json"), "HTTP 200 with a body without `data`"),
         (fault(200, body="[]", content_type="application/json"), "HTTP 200 with a body without `data`"),
-        (fault(200, body="", content_type="application/json"), "HTTP 200, and the response body is empty"),
-        (fault(204, body="", content_type="application/json"), "HTTP 204, and the response body is empty"),
+        (fault(200, body="", content_type="application/json"), "HTTP 200 with an empty body"),
+        (fault(204, body="", content_type="application/json"), "HTTP 204 with an empty body"),
     ],
     ids=lambda value: f"{value.action}{value.status}{len(value.body)}" if isinstance(value, Fault) else "",
 )
@@ -136,7 +136,7 @@ def test_a_vendor_that_does_not_answer_in_time(run_tap: RunTap, ispot: ISpotSimu
     run = run_tap({**ispot.settings(), "end_date": "2024-03-08", "request_timeout": 2}, "audience_airings")
     assert run.by_key() == ispot.truth("audience_airings", last_day=ispot.first_day)
     assert run.clock.waits == [1]
-    assert [one for one in run.warnings() if "no answer from" in one]
+    assert [one for one in run.warnings() if "no response from" in one]
 
 
 def test_a_vendor_that_is_not_there(run_tap: RunTap, ispot: ISpotSimulator) -> None:

@@ -91,7 +91,7 @@ def test_each_wait_is_told_with_its_length(run_tap: RunTap, ispot: ISpotSimulato
     run = run_tap(day(ispot), "audience_airings")
     told = [one for one in run.warnings() if "HTTP 429" in one]
     assert len(told) == 1
-    assert told[0].endswith("waiting 12 s as the vendor asks")
+    assert told[0].endswith("waiting 12 s as requested by the vendor")
 
 
 @pytest.mark.parametrize("too_many", ["problem", "retry_after", "text"])

@@ -258,7 +258,7 @@ def test_a_start_after_today_is_refused(run_tap: RunTap, ispot: ISpotSimulator) 
     run = run_tap({**ispot.settings(), "start_date": "2024-03-21"}, "spots", "audience_airings", fails=True)
     assert len(ispot.journal) == 0
     assert run.error == (
-        "setting `start_date`: '2024-03-21' lies in the future: it is 2024-03-20 12:00 (America/New_York): give an "
+        "setting `start_date`: '2024-03-21' is in the future: it is now 2024-03-20 12:00 (America/New_York): give an "
         "earlier date"
     )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 import requests
-from singer_adtech.http.responses import check_json
 from singer_adtech.http.session import Session
 
 from tap_magnite.metadata import Metadata
@@ -58,12 +57,10 @@ class MagniteApi:
         Raises:
             VendorError: The vendor refused the request, or the retries failed.
         """
-        return self._tap.requester.send(
+        return self._tap.send(
             requests.Request(method, f"{self._tap.api_url}{path}", json=json),
-            auth=self._tap.authenticator,
-            check_status=check_status,
-            check_body=check_json,
             label=label,
+            check_status=check_status,
             counts=counts,
         )
 

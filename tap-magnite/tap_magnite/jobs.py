@@ -11,7 +11,7 @@ from singer_adtech.errors import DataError, VendorError, shorten
 from singer_adtech.fetching.jobs import Job, JobBusyError, JobLostError, JobPolicy, JobStatus, Phase
 from typing_extensions import override
 
-from tap_magnite.responses import check_response, description, not_found, read_object
+from tap_magnite.responses import check_response, description, read_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -168,9 +168,11 @@ class QueryJob(Job[requests.Response]):
         check_response(response, {HTTPStatus.BAD_REQUEST: self._bad_request})
 
     def _check_known(self, response: requests.Response) -> None:
-        if not_found(response):
-            raise JobLostError(f"the query was lost: {description(response)}", "run again later")
-        check_response(response)
+        check_response(
+            response,
+            {HTTPStatus.NOT_FOUND: "the query was lost: run again later"},
+            {HTTPStatus.NOT_FOUND: JobLostError},
+        )
 
 
 def _path(code: str) -> str:

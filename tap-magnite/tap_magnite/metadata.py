@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from singer_adtech.errors import NotFoundError, VendorError
 
-from tap_magnite.responses import check_response, not_found, read_array
+from tap_magnite.responses import check_response, read_array
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -112,16 +112,7 @@ class Metadata:
     def _get(self, path: str, label: str, counts: RequestCounts | None) -> requests.Response | None:
         """Return the list at a path; None if it was not found."""
         try:
-            return self._send("GET", path, check_status=_check_list, label=label, counts=counts)
+            return self._send("GET", path, check_status=check_response, label=label, counts=counts)
         except NotFoundError as error:
             self._missing = error.what
             return None
-
-
-def _check_list(response: requests.Response) -> None:
-    try:
-        check_response(response)
-    except VendorError as error:
-        if not_found(response):
-            raise NotFoundError(error.what) from error
-        raise

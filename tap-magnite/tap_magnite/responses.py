@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from singer_adtech.errors import AuthError, DataError, ForbiddenError, VendorError
-from singer_adtech.http.responses import describe
-from singer_adtech.http.retries import RateLimitedError, TransientError
+from singer_adtech.errors import AuthError, DataError, VendorError
+from singer_adtech.http.responses import check_status, describe
 from singer_adtech.records.exact_json import exact_json
 
 if TYPE_CHECKING:
@@ -28,11 +28,6 @@ _REMEDIES: Mapping[int, str] = {
     SESSION_TIMEOUT: _NEW_SESSION_REFUSED,
     HTTPStatus.FORBIDDEN: "the user has no permission for this stream: ask for access",
     HTTPStatus.PRECONDITION_FAILED: "the API documents this for queries only: run again, and report this if it stays",
-}
-_REFUSALS: Mapping[int, type[VendorError]] = {
-    HTTPStatus.UNAUTHORIZED: AuthError,
-    SESSION_TIMEOUT: AuthError,
-    HTTPStatus.FORBIDDEN: ForbiddenError,
 }
 
 
@@ -59,38 +54,41 @@ def _text(value: Any) -> str:
     return msgspec.json.encode(value).decode() if value else ""
 
 
+def response_text(response: requests.Response) -> str | None:
+    """Return the vendor's error message in a response; None without an error object."""
+    return error_text(error_body(response))
+
+
 def description(response: requests.Response) -> str:
     """Describe a response in one line, with the vendor's error message."""
-    return describe(response, words=error_text(error_body(response)))
+    return describe(response, words=response_text(response))
 
 
-def check_response(response: requests.Response, remedies: Mapping[int, str] | None = None) -> None:
+def check_response(
+    response: requests.Response,
+    remedies: Mapping[int, str] = MappingProxyType({}),
+    errors: Mapping[int, type[VendorError]] = MappingProxyType({}),
+) -> None:
     """Raise for an unsuccessful response, also for an error object with status 2xx.
 
     Args:
         response: Any response.
         remedies: Remedies by status; they replace the general ones.
+        errors: Error classes by status; they replace the general ones.
 
     Raises:
         RateLimitedError: 429.
         TransientError: 5xx.
         VendorError: Any other status from 300, or an error object.
     """
-    status = response.status_code
-    if status == HTTPStatus.TOO_MANY_REQUESTS:
-        raise RateLimitedError(description(response), response)
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise TransientError(description(response), response)
-    if status >= HTTPStatus.MULTIPLE_CHOICES or (response.content[:1] != b"[" and error_body(response) is not None):
-        general = "check the settings" if status >= HTTPStatus.BAD_REQUEST else "check `api_url`"
-        raise _REFUSALS.get(status, VendorError)(
-            description(response), (remedies or {}).get(status) or _REMEDIES.get(status, general)
-        )
-
-
-def not_found(response: requests.Response) -> bool:
-    """Return whether the status is 404."""
-    return response.status_code == HTTPStatus.NOT_FOUND
+    check_status(
+        response,
+        remedies={**_REMEDIES, **remedies},
+        errors={SESSION_TIMEOUT: AuthError, **errors},
+        words=response_text,
+    )
+    if response.content[:1] != b"[" and error_body(response) is not None:
+        raise VendorError(description(response), "check `api_url`")
 
 
 def read_array(response: requests.Response) -> Iterator[dict[str, Any]]:

@@ -14,7 +14,7 @@ from singer_adtech.streams.children import ChildStream
 from typing_extensions import override
 
 from tap_magnite.client import ListStream
-from tap_magnite.responses import check_response, not_found, read_array, read_object
+from tap_magnite.responses import check_response, read_array, read_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -82,17 +82,11 @@ class InventoryStream(ListStream):
         response = self.api.send(
             "GET",
             f"{self.resource}/{row['id']}",
-            check_status=_check_details,
+            check_status=check_response,
             label=f"stream {self.name}, details",
             counts=self.counts,
         )
         return read_object(response)
-
-
-def _check_details(response: requests.Response) -> None:
-    if not_found(response):
-        raise NotFoundError("the entity is gone")
-    check_response(response)
 
 
 def _with_ids(

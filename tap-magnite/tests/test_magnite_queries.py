@@ -172,11 +172,11 @@ def test_a_query_is_submitted_once_more(run_tap: TapRunner, vendor: MagniteSimul
 @pytest.mark.parametrize(
     ("fates", "said"),
     [
-        (("errored", "errored"), "the vendor failed the job (status ERRORED): The warehouse is not available."),
-        (("lost", "errored"), "the vendor failed the job (status ERRORED): The warehouse is not available."),
-        (("errored", "cancelled"), "the vendor failed the job (status CANCELLED)"),
-        (("results lost", "lost"), 'the query was lost: HTTP 404 Not Found "not-found: There is no such query."'),
-        (("cancelled", "results lost"), 'the query was lost: HTTP 404 Not Found "not-found: The results are gone."'),
+        (("errored", "errored"), "the job failed (status ERRORED): The warehouse is not available."),
+        (("lost", "errored"), "the job failed (status ERRORED): The warehouse is not available."),
+        (("errored", "cancelled"), "the job failed (status CANCELLED)"),
+        (("results lost", "lost"), 'HTTP 404 Not Found "not-found: There is no such query."'),
+        (("cancelled", "results lost"), 'HTTP 404 Not Found "not-found: The results are gone."'),
     ],
     ids=str,
 )
@@ -185,7 +185,7 @@ def test_the_second_time_is_fatal(
 ) -> None:
     vendor.queries.outcomes.extend(fates)
     run = run_tap(settings(vendor), "adstats_daily", fails=True)
-    assert run.error.startswith(f"{WHERE}{said} (asked for 2 times)")
+    assert run.error.startswith(f"{WHERE}{said} (tried 2 times)")
     assert len(vendor.journal.matching(QUERIES, "POST")) == 2
     assert run.records("adstats_daily") == []
     assert run.states == []
@@ -245,7 +245,7 @@ def test_another_query_that_does_not_end_is_fatal(run_tap: TapRunner, simulate: 
     assert run.clock.slept == [30, 30, 30]
     assert run.error == (
         f'{WHERE}another query of this user is still running: HTTP 412 Precondition Failed "query-running: Another '
-        'query is running." (waited 90 s for it): let the other job end, or raise `busy_timeout`'
+        'query is running." (waited 90 s): wait until the other job ends, or raise `busy_timeout`'
     )
     assert len(simulator.journal.matching(QUERIES, "POST")) == 4
     assert run.states == []
@@ -265,7 +265,7 @@ def test_the_patience_with_another_query_is_for_all_tries_of_a_window(run_tap: T
     vendor = script(answer)
     run = run_tap({**vendor.settings(), "busy_wait": 40, "busy_timeout": 100}, "adstats_daily", fails=True)
     assert run.clock.slept == [40, 40]
-    assert "(waited 80 s for it)" in run.error
+    assert "(waited 80 s)" in run.error
 
 
 def test_a_lost_answer_to_a_submit_is_waited_out(run_tap: TapRunner, simulate: Simulate) -> None:
@@ -284,7 +284,7 @@ def test_a_query_that_takes_too_long_is_cancelled(run_tap: TapRunner, simulate: 
     run = run_tap(settings(simulator, query_timeout=60), "adstats_daily", fails=True)
     assert run.clock.slept == [10, 15, 22.5, 12.5]
     assert run.error == (
-        f"{WHERE}no result within 60 s (last status RUNNING): raise `query_timeout`, or ask for less at once"
+        f"{WHERE}no result within 60 s (last status RUNNING): raise `query_timeout`, or request less at a time"
     )
     assert [call[1] for call in query_calls(simulator)] == ["POST", "GET", "GET", "GET", "GET", "DELETE"]
     assert simulator.queries.accepted[0].status == "CANCELLED"

@@ -43,12 +43,12 @@ def test_a_run_that_is_stopped_lets_the_next_one_submit_after_its_cancel(
     vendor = simulate(MagniteSimulator(first_day=date(2025, 3, 1), days=1, rows_per_day=10, polls=1000))
     catalog = cli.file("catalog.json", select(TapMagnite, "adstats_daily"))
     first = cli.start("--catalog", catalog, config=config(vendor, tmp_path / "budget", end_date="2025-03-01"))
-    wait_for(first.stderr, "The vendor is at work")
+    wait_for(first.stderr, "Job in progress")
     second = cli.start("--catalog", catalog, config=config(vendor, tmp_path / "budget", end_date="2025-03-01"))
-    wait_for(second.stderr, "Another run has a query at work; waiting for its end (`budget_folder`)")
+    wait_for(second.stderr, "Another run has a query in progress; waiting until it ends (`budget_folder`)")
     # When the first is stopped, and later the second
     first.send_signal(signal.SIGTERM)
-    wait_for(second.stderr, "The vendor is at work")
+    wait_for(second.stderr, "Job in progress")
     second.send_signal(signal.SIGTERM)
     ends = [process.communicate(timeout=60) for process in (first, second)]
     # Then the second has submitted after the first one's cancel, and met no query
@@ -77,7 +77,7 @@ def test_a_lock_that_nobody_holds_any_more_is_no_hindrance(
     catalog = cli.file("catalog.json", select(TapMagnite, "adstats_daily"))
     settings = config(vendor, tmp_path / "budget", end_date="2025-03-01", busy_wait=0.1, busy_timeout=60)
     killed = cli.start("--catalog", catalog, config=settings)
-    wait_for(killed.stderr, "The vendor is at work")
+    wait_for(killed.stderr, "Job in progress")
     while not vendor.journal.matching(polls):
         time.sleep(0.01)
     killed.kill()

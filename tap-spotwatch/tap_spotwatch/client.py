@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 from singer_adtech.errors import AuthError, DataError, ForbiddenError, ReadAgainError, VendorError
-from singer_adtech.http.responses import describe
+from singer_adtech.http.responses import check_status, describe
 from singer_adtech.http.retries import TransientError
 from singer_adtech.progress.windows import DAY, InstantWindow
 from singer_adtech.records.row_times import outside_instants
@@ -50,7 +50,6 @@ OPTIONAL_COLUMNS = {"media": "include_media", "user_payload": "include_user_payl
 
 _KEY = re.compile(r"\bkey\b", re.IGNORECASE)
 _EXPIRED = {HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
-_KEY_REFUSED = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 
 
 class ExpiredLinkError(VendorError, ReadAgainError):
@@ -121,27 +120,26 @@ class SpotwatchStream(AdTechStream[InstantWindow]):
     @override
     def validate_response(self, response: requests.Response) -> None:
         # The body of an error is a line of text; it is read as JSON only if its content type is JSON.
-        status = response.status_code
-        path = urlsplit(response.url).path.removeprefix(urlsplit(self.url_base).path)
-        if LINK.fullmatch(path):
-            if status in _EXPIRED:
-                raise ExpiredLinkError(
-                    describe(response), "the page link expired: raise `page_size` or lower `window_days`"
-                )
-        elif status == HTTPStatus.NOT_FOUND:
-            raise VendorError(describe(response), "check `api_url`")
-        if status in _KEY_REFUSED:
-            # An invalid key and a missing right have the same status. A key that was accepted before is valid.
-            known = status == HTTPStatus.FORBIDDEN and self.tap.requester.answered
-            kind = ForbiddenError if known else AuthError
-            raise kind(describe(response), "the API refused the key: check `api_key`, or ask Spotwatch for access")
-        if status == HTTPStatus.BAD_REQUEST:
-            said = describe(response)
-            raise VendorError(
-                said,
-                "check `api_key`" if _KEY.search(said) else "check the settings, especially `regions` and `channels`",
-            )
-        super().validate_response(response)
+        if response.status_code < HTTPStatus.MULTIPLE_CHOICES:
+            return
+        # An invalid key and a missing right have the same status. A key that was accepted before is valid.
+        errors: dict[int, type[VendorError]] = {
+            HTTPStatus.FORBIDDEN: ForbiddenError if self.tap.requester.answered else AuthError
+        }
+        refused = "the API refused the key: check `api_key`, or ask Spotwatch for access"
+        about_key = _KEY.search(describe(response))
+        remedies: dict[int, str] = {
+            HTTPStatus.BAD_REQUEST: "check `api_key`"
+            if about_key
+            else "check the settings, especially `regions` and `channels`",
+            HTTPStatus.UNAUTHORIZED: refused,
+            HTTPStatus.FORBIDDEN: refused,
+            HTTPStatus.NOT_FOUND: "check `api_url`",
+        }
+        if LINK.fullmatch(urlsplit(response.url).path.removeprefix(urlsplit(self.url_base).path)):
+            errors.update(dict.fromkeys(_EXPIRED, ExpiredLinkError))
+            remedies.update(dict.fromkeys(_EXPIRED, "the page link expired: raise `page_size` or lower `window_days`"))
+        check_status(response, remedies=remedies, errors=errors)
 
     @override
     def check_body(self, response: requests.Response) -> None:

@@ -99,8 +99,8 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
     ({"status": 502, "action": "html"}, 'HTTP 502 Bad Gateway "an HTML page"'),
     ({"status": 503, "body": "closed for lunch"}, 'HTTP 503 Service Unavailable "closed for lunch"'),
     ({"status": 504}, "HTTP 504 Gateway Timeout"),
-    ({"action": "drop"}, "{host} closed the connection before an answer"),
-    ({"action": "cut"}, "the response of {host} was cut off"),
+    ({"action": "drop"}, "{host} closed the connection before responding"),
+    ({"action": "cut"}, "the response from {host} was cut off"),
     ({"action": "broken_json"}, "the response body is not valid JSON (cut off at byte "),
     ({"status": 200, "action": "html"}, "HTTP 200 with text/html instead of JSON"),
     ({"status": 200, "body": '{"page": {}, "results": []}', "content_type": "text/plain"}, "HTTP 200 with text/plain"),
@@ -140,7 +140,7 @@ def test_a_time_out_is_tried_again(run_tap: TapRunner, vendor: SpotwatchSimulato
     vendor.faults.add(Fault(path=CALL, action="slow", delay=1.5))
     run = run_tap(settings(vendor, request_timeout=1), "broadcasts")
     assert run.clock.waits == [1]
-    assert [one for one in run.warnings() if "no answer from" in one]
+    assert [one for one in run.warnings() if "no response from" in one]
     assert len(run.records("broadcasts")) == 60
 
 

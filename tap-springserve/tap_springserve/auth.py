@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import requests
-from singer_adtech.errors import DataError, VendorError
+from singer_adtech.errors import DataError
 from singer_adtech.http.auth import Token, TokenAuthenticator
-from singer_adtech.http.responses import check_json, check_status, describe
+from singer_adtech.http.responses import check_json, check_status
 from singer_adtech.progress.stamps import Stamp
 from typing_extensions import override
 
 from tap_springserve.responses import words
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from singer_adtech.clock import Clock
     from singer_adtech.http.requester import Requester
 
@@ -26,13 +29,11 @@ TOKEN_LIFETIME = 2 * 60 * 60
 LEEWAY = 5 * 60
 """Seconds before its expiry at which a token is replaced."""
 
-_REFUSED = {
-    HTTPStatus.BAD_REQUEST,
-    HTTPStatus.UNAUTHORIZED,
-    HTTPStatus.FORBIDDEN,
-    HTTPStatus.UNPROCESSABLE_ENTITY,
-}
-"""Wrong credentials return 400 (official SDK). Assumed: the others mean the same."""
+_LOGIN_REMEDIES: Mapping[int, str] = dict.fromkeys(
+    # Wrong credentials are 400 (official SDK). Assumed: the other statuses mean the same.
+    (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY),
+    "SpringServe refused the login: check `email` and `password`",
+)
 
 _MILLISECONDS_FROM = 1e11
 
@@ -68,7 +69,7 @@ class SpringServeAuthenticator(TokenAuthenticator):
             # JSON, as the official SDK sends it; the vendor's OpenAPI files declare a form.
             requests.Request("POST", self._login_url, json=self._body),
             auth=None,
-            check_status=_check_login,
+            check_status=partial(check_status, remedies=_LOGIN_REMEDIES, words=words),
             check_body=check_json,
             label="login",
         )
@@ -80,13 +81,6 @@ class SpringServeAuthenticator(TokenAuthenticator):
             # The body is not quoted: it may contain a token under another name.
             raise DataError("the login response has no token: expected an object with `token`", "check `api_url`")
         return Token(decoded.token, _lifetime(decoded.expiration, self._clock.now()))
-
-
-def _check_login(response: requests.Response) -> None:
-    if response.status_code in _REFUSED:
-        said = describe(response, words=words(response))
-        raise VendorError(f"SpringServe refused the login: {said}", "check `email` and `password`")
-    check_status(response)
 
 
 def _lifetime(expiration: Any, now: dt.datetime) -> float:

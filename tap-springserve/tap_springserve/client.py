@@ -7,10 +7,10 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
-from singer_adtech.errors import AuthError, DataError, ForbiddenError, NotFoundError, VendorError
+from singer_adtech.errors import DataError
 from singer_adtech.http.budgets import Family, Limit
 from singer_adtech.http.responses import check_status, describe
-from singer_adtech.http.retries import RateLimitedError, RetryPolicy, TransientError
+from singer_adtech.http.retries import RetryPolicy, TransientError
 from singer_adtech.progress.signatures import SEVERAL, check_account
 from singer_adtech.progress.stamps import Stamp
 from singer_adtech.progress.windows import PartT
@@ -156,35 +156,23 @@ class SpringServeStream(AdTechStream[PartT]):
     @override
     def validate_response(self, response: requests.Response) -> None:
         status = response.status_code
-        if status < HTTPStatus.MULTIPLE_CHOICES:
-            return
-        said = describe(response, words=words(response))
-        if status == HTTPStatus.TOO_MANY_REQUESTS:
-            raise RateLimitedError(said, response)
-        if status == HTTPStatus.UNAUTHORIZED:
-            raise AuthError(
-                f"SpringServe refused the token: {said}",
-                "it may have expired: create a new `auth_token`, or give `email` and `password`"
-                if self.config.get("auth_token")
-                else "the token is new: check the user's access",
-            )
-        if status == HTTPStatus.NOT_FOUND:
-            path = urlsplit(response.url).path
-            raise NotFoundError(
-                f"{said}: {path} does not exist in this account or host",
-                f"deselect {self.name}, or check `api_url`",
-            )
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or (status >= HTTPStatus.BAD_REQUEST and is_html(response)):
-            # The application returns JSON. HTML is from the load balancer, and temporary.
-            raise TransientError(said, response)
-        if status == HTTPStatus.FORBIDDEN:
-            raise ForbiddenError(
-                f"{said}: the user may not read {self.name}",
-                "ask for access, or check `account_id`",
-            )
-        if status in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}:
-            raise VendorError(said, self.refused_remedy)
-        check_status(response)
+        passing = {HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND, HTTPStatus.TOO_MANY_REQUESTS}
+        if status >= HTTPStatus.BAD_REQUEST and status not in passing and is_html(response):
+            # The application answers in JSON; HTML comes from the load balancer before it, and passes.
+            raise TransientError(describe(response, words=words(response)), response)
+        cause = "it is new: check the user's access"
+        if self.config.get("auth_token"):
+            cause = "it has run out: mint a new `auth_token`, or give `email` and `password`"
+        remedies: dict[int, str] = {
+            HTTPStatus.BAD_REQUEST: self.refused_remedy,
+            HTTPStatus.UNAUTHORIZED: f"SpringServe refused the token: {cause}",
+            HTTPStatus.FORBIDDEN: f"the user lacks the right to {self.name}: ask for it, check whether `account_id` is "
+            "another account",
+            HTTPStatus.NOT_FOUND: f"{urlsplit(response.url).path} is not in this account or host: deselect "
+            f"{self.name}, or check `api_url`",
+            HTTPStatus.UNPROCESSABLE_ENTITY: self.refused_remedy,
+        }
+        check_status(response, remedies=remedies, words=words)
 
     refused_remedy: str = "report this with the request's time, or deselect the stream"
     """The remedy for a request that the vendor rejects as invalid."""

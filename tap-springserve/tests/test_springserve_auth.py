@@ -47,8 +47,10 @@ def test_a_refused_login_ends_the_run_at_once(run_tap: TapRunner, simulate: Simu
     run = run_tap({**vendor.settings(), "password": "not-the-password"}, "campaigns", fails=True)
 
     assert len(vendor.journal) == 1
-    assert "SpringServe refused the login: HTTP" in run.error
-    assert '"Invalid email or password": check `email` and `password`' in run.error
+    assert f"HTTP {status} " in run.error
+    assert run.error.endswith(
+        '"Invalid email or password": SpringServe refused the login: check `email` and `password`'
+    )
     assert "not-the-password" not in "\n".join([run.error, *run.log])
 
 
@@ -59,7 +61,8 @@ def test_the_body_of_a_refusal_may_be_anything(run_tap: TapRunner, script: Scrip
 
     run = run_tap(vendor.settings(), "campaigns", fails=True)
 
-    assert "SpringServe refused the login: HTTP 400 Bad Request" in run.error
+    assert run.error.startswith("stream campaigns: HTTP 400 Bad Request")
+    assert "SpringServe refused the login: " in run.error
     assert len(vendor.journal) == 1
 
 
@@ -138,7 +141,7 @@ def test_a_second_401_on_one_request_ends_the_run(run_tap: TapRunner, script: Sc
 
     assert [request.path for request in vendor.journal] == [AUTH, "/api/v0/campaigns", AUTH, "/api/v0/campaigns"]
     assert run.error.startswith(
-        'stream campaigns: SpringServe refused the token: HTTP 401 Unauthorized "Invalid token": the token is'
+        'stream campaigns: HTTP 401 Unauthorized "Invalid token": SpringServe refused the token: it is new'
     )
 
 

@@ -30,13 +30,13 @@ FORBIDDEN = Response.json({"error": "You are not authorized to access this page.
         (Response.json({"error": "down"}, 502), 'HTTP 502 Bad Gateway "down"'),
         (Response.text(ELB, 503, "text/html"), 'HTTP 503 Service Unavailable "503 Service Temporarily Unavailable"'),
         (Response.text("", 504), "HTTP 504 Gateway Timeout"),
-        (Response.text(ELB, 200, "text/html"), "HTTP 200, and the response body is an HTML page"),
+        (Response.text(ELB, 200, "text/html"), "HTTP 200 with an HTML page"),
         (Response.text(ELB, 403), 'HTTP 403 Forbidden "503 Service Temporarily Unavailable"'),
         (Response.text("<html>Blocked</html>", 400), 'HTTP 400 Bad Request "Blocked"'),
         (Response.text('[{"id": 1}, {"i', 200), "the response body is not valid JSON (cut off at byte 15)"),
         (Response.text("Retry soon", 200), "the response body is not valid JSON at byte 0: invalid character"),
-        (Response.text("", 200), "HTTP 200, and the response body is empty"),
-        (Response(0, delivery="drop"), "closed the connection before an answer"),
+        (Response.text("", 200), "HTTP 200 with an empty body"),
+        (Response(0, delivery="drop"), "closed the connection before responding"),
     ],
 )
 def test_what_may_pass_is_asked_for_eight_times(
@@ -77,7 +77,7 @@ def test_too_many_requests_are_waited_out_by_the_steps_of_the_sdk(
     lower = "`report_requests_per_minute` or `requests_per_minute`" if "daily" in stream else "`requests_per_minute`"
     limit = "all requests, reports" if "daily" in stream else "all requests"
     assert f'rate limit of {limit}: HTTP 429 Too Many Requests "Retry later" (tried 8 times)' in run.error
-    assert run.error.endswith(f"lower {lower}, or run fewer syncs at once, or later")
+    assert run.error.endswith(f"lower {lower}, or run fewer syncs in parallel, or run later")
 
 
 @pytest.mark.parametrize(("advice", "wait"), [("17", 17), ("0", 5), ("Tue, 10 Feb 2026 15:30:42 GMT", 42), ("soon", 5)])

@@ -167,7 +167,7 @@ def test_two_equal_rows_are_one_with_a_warning(run_tap: TapRunner, script: Scrip
     # The vendor's total counts both.
     assert len(run.records("mine")) == 1
     assert run.warnings() == [
-        "stream mine: A row came twice and counts once (date '2026-02-01', supply_tag_id 1)",
+        "stream mine: Ignored a duplicate row (date '2026-02-01', supply_tag_id 1)",
     ]
 
 
@@ -176,7 +176,7 @@ def test_two_different_rows_of_one_key_end_the_run(run_tap: TapRunner, script: S
 
     run = run_tap(one_day(vendor), "mine", fails=True)
 
-    assert "two different rows have one key" in run.error
+    assert "two different rows have the same key" in run.error
     assert run.records("mine") == []
 
 

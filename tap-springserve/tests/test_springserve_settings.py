@@ -52,8 +52,8 @@ def test_a_bad_setting_gets_one_line(changed: dict[str, Any], said: str) -> None
         ({"dimensions": "supply_tag_id"}, "`dimensions` 'supply_tag_id' is not allowed"),
         ({"dimensions": ["a", "a"]}, "`dimensions` has 'a' twice"),
         ({"metrics": [1]}, "`metrics` [1] is not allowed"),
-        ({"metrics": ["supply_tag_id"]}, "'supply_tag_id' stands in `dimensions` and in `metrics`"),
-        ({"dimensions": ["date"]}, "'date' is a column that the tap adds to each report"),
+        ({"metrics": ["supply_tag_id"]}, "'supply_tag_id' is in both `dimensions` and `metrics`"),
+        ({"dimensions": ["date"]}, "'date' is a column that the tap gives each report"),
         ({"interval": "week"}, "`interval` 'week' is not allowed: one of hour, day, cumulative"),
         ({"filters": ["x"]}, "`filters` ['x'] is not allowed"),
         ({"filters": {"supply_tag_ids": 3}}, "`filters` has 'supply_tag_ids' with 3: give a list"),
@@ -69,7 +69,7 @@ def test_a_bad_setting_gets_one_line(changed: dict[str, Any], said: str) -> None
         ({"window_days": 367}, "`window_days` 367 is not allowed: an integer from 1 to 366"),
         ({"primary_keys": ["supply_tag_id"]}, "`primary_keys` ['supply_tag_id'] is not allowed: date must be among"),
         ({"primary_keys": ["date", "colour"]}, "`primary_keys` has 'colour': allowed are date, supply_tag_id"),
-        ({"colour": "red"}, "'colour' is no member of a report"),
+        ({"colour": "red"}, "'colour' is not a member of a report"),
     ],
 )
 def test_a_bad_report_gets_one_line_that_names_report_and_field(changed: dict[str, Any], field: str) -> None:

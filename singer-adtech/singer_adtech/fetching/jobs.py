@@ -202,16 +202,16 @@ class _Attempts(Generic[T]):
                 if status.phase is Phase.COMPLETE:
                     return list(self._job.fetch(status))
                 error = VendorError(
-                    f"the vendor failed the job (status {status.word}){f': {status.reason}' if status.reason else ''}",
-                    "run again later, or ask for less at once",
+                    f"the job failed (status {status.word}){f': {status.reason}' if status.reason else ''}",
+                    "run again later, or request less at a time",
                 )
             except JobLostError as lost:
                 error = lost
             if tries > self._policy.resubmits:
                 if tries > 1:
-                    error.what = f"{error.what} (asked for {tries} times)"
+                    error.what = f"{error.what} (tried {tries} times)"
                 raise error
-            self._logger.warning("%s; asked for anew", error.what)
+            self._logger.warning("%s; submitting again", error.what)
 
     def _submit(self) -> JobStatus:
         policy = self._policy
@@ -221,8 +221,10 @@ class _Attempts(Generic[T]):
             except JobBusyError as busy:
                 if self._busy + policy.busy_wait > policy.busy_timeout:
                     raise VendorError(
-                        f"{busy.what} (waited {self._busy:g} s for it)",
-                        f"let the other job end, or raise `{policy.busy_setting}`" if policy.busy_setting else "",
+                        f"{busy.what} (waited {self._busy:g} s)",
+                        f"wait until the other job ends, or raise `{policy.busy_setting}`"
+                        if policy.busy_setting
+                        else "",
                     ) from busy
                 self._logger.info("%s; trying again in %g s", busy.what, policy.busy_wait)
                 self._sleep(policy.busy_wait)
@@ -263,9 +265,9 @@ class _Attempts(Generic[T]):
         if left <= 0:
             raise VendorError(
                 f"no result within {self._policy.timeout:g} s (last status {status.word})",
-                f"raise `{self._policy.timeout_setting}`, or ask for less at once",
+                f"raise `{self._policy.timeout_setting}`, or request less at a time",
             )
-        self._logger.info("The vendor is at work (status %s); asking again in %g s", status.word, min(wait, left))
+        self._logger.info("Job in progress (status %s); next poll in %g s", status.word, min(wait, left))
         self._sleep(min(wait, left))
 
     def _sleep(self, seconds: float) -> None:

@@ -143,7 +143,7 @@ class _CountedPages:
         if told is not None and outcome.arrival >= self._newest:
             self._last, self._newest = told, outcome.arrival
         # By its own word it is beyond the end: it has nothing, or the last page once more.
-        return None if told is not None and told < outcome.page and outcome.page > 1 else answer
+        return None if told is not None and told < outcome.page else answer
 
 
 def _chained_pages(

@@ -62,24 +62,24 @@ def check_api_url(config: Mapping[str, Any]) -> None:
         return
     url = str(config["api_url"])
     if _NOT_IN_AN_ADDRESS.search(url):
-        raise _refusal("it has a blank, a backslash or a control character", _EXAMPLE)
+        raise _refusal("it contains a space, a backslash or a control character", _EXAMPLE)
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError:
-        raise _refusal("its host or port cannot be read (a port is 1 to 65535)", _EXAMPLE) from None
+        raise _refusal("its host or port is not valid (ports are 1 to 65535)", _EXAMPLE) from None
     if parts.scheme not in DEFAULT_PORTS or not host:
         raise _refusal("it does not begin with https:// and a host", _EXAMPLE)
     if "@" in parts.netloc:
-        raise _refusal("it holds user information", "give credentials in their own settings only")
+        raise _refusal("it contains user information", "set credentials only in their own settings")
     if parts.query or parts.fragment or "?" in url or "#" in url:
-        raise _refusal("it holds a query or a fragment", "give credentials in their own settings only")
+        raise _refusal("it contains a query or a fragment", "set credentials only in their own settings")
     if port == 0:
-        raise _refusal("port 0 is not a port", _EXAMPLE)
+        raise _refusal("port 0 is not valid", _EXAMPLE)
     if parts.scheme == "http" and not is_loopback(host) and not config.get("allow_http"):
         raise _refusal(
             f"http would send the credentials to {shown_host(url)} unencrypted",
-            "give an https address, or set `allow_http` to true if the way there is safe",
+            "give an https address, or set `allow_http` to true if the network is trusted",
         )
 
 

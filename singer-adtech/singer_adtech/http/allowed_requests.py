@@ -56,10 +56,10 @@ class AllowedRequests:
         if self.allows(method, url):
             return
         if redirected:
-            raise VendorError(f"a redirect leads to a path for which this tap may not send {method}", "check `api_url`")
+            raise VendorError(f"a redirect leads to a path to which this tap may not send {method}", "check `api_url`")
         path = urlsplit(url).path.removeprefix(self._base_path)
         raise VendorError(
-            f"{method} {path} was not sent: it is not among the requests that this tap may send",
+            f"{method} {path} was not sent: it is not an allowed request of this tap",
             "report this to the tap's authors (`allowed_requests`)",
         )
 

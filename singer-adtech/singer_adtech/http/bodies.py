@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 HALF, BYTES, NO_NUMBER, CONTROL = (
-    "half of a character, replaced by U+FFFD",
+    "half of a surrogate pair, replaced by U+FFFD",
     "bytes that are not UTF-8, replaced by U+FFFD",
     "NaN or Infinity, read as null",
-    "control characters that are not escaped, kept",
+    "unescaped control characters, kept",
 )
 """What was found in a body, and what was made of it."""
 
@@ -59,7 +59,7 @@ class InvalidBodyError(TransientError):
     """
 
     def __init__(self, problem: Problem, response: requests.Response, *, columns: Sequence[str] = ()) -> None:
-        remedy = "try again later; if it stays so, report it to the vendor"
+        remedy = "try again later; report it to the vendor if it persists"
         super().__init__(_describe(problem, response), response, remedy=remedy)
         self.columns = columns
         # Neither a vendor that broke off nor a load balancer that answered in its place.
@@ -121,9 +121,9 @@ def _describe(problem: Problem, response: requests.Response) -> str:
     """Say in words what is wrong with a body, without quoting it."""
     body = response.content
     if not body.strip():
-        return f"HTTP {response.status_code}, and the response body is empty"
+        return f"HTTP {response.status_code} with an empty body"
     if body.lstrip()[:1] == b"<":
-        return f"HTTP {response.status_code}, and the response body is an HTML page"
+        return f"HTTP {response.status_code} with an HTML page"
     if problem.position is None:
         return f"the response body is not valid JSON: {problem.words}"
     if problem.words == CUT_OFF:

@@ -192,7 +192,7 @@ class Budgets:
             for account in accounts:
                 if until > account.held_until:
                     account.held_until = until
-                    account.held_because = f"the vendor asks for a pause of {seconds:.0f} s"
+                    account.held_because = f"the vendor requested a pause of {seconds:.0f} s"
 
     def _wait(self, path: str, label: str) -> tuple[float, float]:
         """Count a request as soon as it may start; returns the seconds waited, and its start (monotonic seconds)."""

@@ -63,22 +63,20 @@ def explain_failure(
         why = shorten(untrusted.verify_message or "it cannot be verified", 120)
         return NoConnectionError(
             f"the certificate of {host} is not trusted ({why})",
-            f"check `api_url` and the bundle that {bundle} names"
+            f"check `api_url` and the bundle in {bundle}"
             if bundle
-            else "check `api_url`; where a company's proxy or own authority signs certificates, name its bundle in "
-            "REQUESTS_CA_BUNDLE",
+            else "check `api_url`; if a company proxy or authority signs certificates, set REQUESTS_CA_BUNDLE "
+            "to its bundle",
         )
     if bundle and _is_about_bundle(error, causes):
-        return NoConnectionError(
-            f"the certificate bundle that {bundle} names cannot be read", f"correct or unset {bundle}"
-        )
+        return NoConnectionError(f"the certificate bundle in {bundle} cannot be read", f"correct or unset {bundle}")
     if proxy is not None and (_first(causes, requests.exceptions.ProxyError) or _is_proxy_setting(error)):
         return _explain_proxy(error, causes, proxy, host)
     if isinstance(error, ValueError):
         # Of requests or http.client; it quotes what it refuses.
         return NoConnectionError(
             f"the request to {host} could not be made",
-            "check the settings: a credential or an address may hold a character that it cannot have",
+            "check the settings: a credential or an address may contain an invalid character",
         )
     return _known_failure(error, causes, host, timeout) or TransientError(
         f"no connection to {host}: {_cause(causes)}", remedy=f"{_CHECK}, or try again later"
@@ -89,8 +87,8 @@ def _explain_proxy(error: Exception, causes: list[BaseException], proxy: str, ho
     try:
         name = shown_origin(proxy if "://" in proxy else f"http://{proxy}")
     except ValueError:
-        name = "(its address cannot be read)"
-    remedy = f"check HTTPS_PROXY, or name {host.partition(':')[0]} in NO_PROXY"
+        name = "(invalid address)"
+    remedy = f"check HTTPS_PROXY, or add {host.partition(':')[0]} to NO_PROXY"
     refusal = next((found for cause in causes if (found := _TUNNEL.search(str(cause)))), None)
     if refusal is not None:
         what = f"the proxy {name} refused to connect to {host}: {refusal[1]}{refusal[2].rstrip()}"
@@ -109,26 +107,26 @@ def _known_failure(
     to_connect, to_answer = timeout
     broken = next((words for kind, words in _BROKEN.items() if isinstance(error, kind)), None)
     if broken is not None:
-        return TransientError(f"the response of {host} {broken}")
+        return TransientError(f"the response from {host} {broken}")
     if isinstance(error, SlowBodyError):
-        return TransientError(str(error), remedy="ask for less at once, or raise `request_timeout`")
+        return TransientError(str(error), remedy="request less at a time, or raise `request_timeout`")
     known: TransientError | None = None
     if _first(causes, socket.gaierror, NameResolutionError):
-        known = UnknownNameError(f"no connection to {host}: the name is not known", remedy=_CHECK)
+        known = UnknownNameError(f"no connection to {host}: unknown host name", remedy=_CHECK)
     elif _timed_out(causes):
         known = TransientError(f"no connection to {host} within {to_connect:g} s", remedy=_CHECK)
     elif _first(causes, requests.exceptions.Timeout, TimeoutError):
-        remedy = "try again later, ask for less at once, or raise `request_timeout`"
-        known = TransientError(f"no answer from {host} within {to_answer:g} s", remedy=remedy)
+        remedy = "try again later, request less at a time, or raise `request_timeout`"
+        known = TransientError(f"no response from {host} within {to_answer:g} s", remedy=remedy)
     elif _first(causes, RemoteDisconnected, ConnectionResetError, ConnectionAbortedError, BrokenPipeError):
-        known = TransientError(f"{host} closed the connection before an answer")
+        known = TransientError(f"{host} closed the connection before responding")
     return known
 
 
 def _cause(causes: list[BaseException]) -> str:
     """Name the innermost cause that has a name a user knows."""
     if _first(causes, socket.gaierror, NameResolutionError):
-        return "the name is not known"
+        return "unknown host name"
     if _first(causes, ConnectionRefusedError):
         return "connection refused"
     if _timed_out(causes) or _first(causes, TimeoutError):
@@ -140,7 +138,7 @@ def _cause(causes: list[BaseException]) -> str:
         return f"no secure connection ({(insecure.reason or 'TLS failed').replace('_', ' ').lower()})"
     # Errors of requests are errors of the system too, without its words.
     text = next((cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror), None)
-    return text.lower() if text else "the answer is not HTTP"
+    return text.lower() if text else "the response is not HTTP"
 
 
 def _timed_out(causes: list[BaseException]) -> bool:

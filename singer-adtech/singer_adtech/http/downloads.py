@@ -50,7 +50,7 @@ class BodyLimits:
 
     megabytes: int = 512
     seconds: float = 300.0
-    smaller: str = "ask for less at once"
+    smaller: str = "request less at a time"
 
     @classmethod
     def of(cls, config: Mapping[str, Any], declared: Collection[str]) -> BodyLimits:
@@ -125,7 +125,7 @@ def _pieces(response: requests.Response, limits: BodyLimits) -> Iterator[bytes]:
             raise limits.too_large()
         if time.monotonic() - start > limits.seconds + received / SLOWEST:
             raise SlowBodyError(
-                f"the response came with less than {SLOWEST:,} bytes per second after {limits.seconds:g} s",
+                f"the response arrived with less than {SLOWEST:,} bytes per second after {limits.seconds:g} s",
                 request=response.request,
             )
         yield piece

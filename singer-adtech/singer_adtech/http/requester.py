@@ -171,7 +171,7 @@ class Requester:
             kind = NoConnectionError if lost else VendorError
             raise kind(f"{error} (tried {self._policy.tries} times)", error.remedy) from error
         except MemoryError:
-            raise VendorError("there is not enough memory for the response", self._session.limits.smaller) from None
+            raise VendorError("not enough memory for the response", self._session.limits.smaller) from None
 
     def _take_advice(self, error: TransientError, response: requests.Response, path: str) -> None:
         """Note how long the vendor wants to be left alone, and hold back the family of a request with too many."""
@@ -191,7 +191,7 @@ class Requester:
         lower = f"lower {settings}, or " if settings else ""
         return VendorError(
             f"rate limit of {names}: {error} (tried {self._policy.rate_limit_tries} times)",
-            f"{lower}run fewer syncs at once, or later",
+            f"{lower}run fewer syncs in parallel, or run later",
         )
 
     def _check_body(
@@ -239,7 +239,10 @@ class Requester:
         prepared, response = self._send_once(request, auth, path, label, counts)
         if auth is not None and auth.refused(response) and auth.renew(prepared):
             self._log(
-                logging.INFO, "%s: the credential has run out (HTTP %d), asked again", label, response.status_code
+                logging.INFO,
+                "%s: the credential has expired (HTTP %d): requested again with a new one",
+                label,
+                response.status_code,
             )
             _, response = self._send_once(request, auth, path, label, counts)
         return response

@@ -3,55 +3,68 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from singer_adtech.errors import AuthError, ForbiddenError, VendorError, shorten
+from singer_adtech.errors import AuthError, ForbiddenError, NotFoundError, VendorError, shorten
 from singer_adtech.http.bodies import InvalidBodyError, json_problem
 from singer_adtech.http.retries import RateLimitedError, TransientError
 from singer_adtech.redaction import REDACTOR
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     import requests
 
-_REMEDIES: dict[int, str] = {
+_ERRORS: Mapping[int, type[VendorError]] = {
+    HTTPStatus.UNAUTHORIZED: AuthError,
+    HTTPStatus.FORBIDDEN: ForbiddenError,
+    HTTPStatus.NOT_FOUND: NotFoundError,
+}
+_REMEDIES: Mapping[int, str] = {
     HTTPStatus.UNAUTHORIZED: "check the credentials",
-    HTTPStatus.FORBIDDEN: "the account may lack the right to this: ask the vendor for it",
+    HTTPStatus.FORBIDDEN: "no access: ask the vendor for it",
     HTTPStatus.NOT_FOUND: "check `api_url`, or deselect the stream",
     HTTPStatus.PROXY_AUTHENTICATION_REQUIRED: "check the credentials of the proxy in HTTP_PROXY",
 }
-"""What a user can do about a refusal, where the vendor's own rules say nothing better."""
 
 
-_REFUSALS: dict[int, type[VendorError]] = {
-    HTTPStatus.UNAUTHORIZED: AuthError,
-    HTTPStatus.FORBIDDEN: ForbiddenError,
-}
-
-
-def check_status(response: requests.Response) -> None:
-    """Raise for an answer that is no success.
+def check_status(
+    response: requests.Response,
+    *,
+    remedies: Mapping[int, str] = MappingProxyType({}),
+    errors: Mapping[int, type[VendorError]] = MappingProxyType({}),
+    words: Callable[[requests.Response], str | None] = lambda _: None,
+) -> None:
+    """Raise for a response that is not a success.
 
     Args:
-        response: Any answer.
+        response: Any response.
+        remedies: What the user can do, by status; otherwise general advice.
+        errors: Error classes, by status; otherwise those listed below.
+        words: Finds the vendor's description of the error in the body; None leaves this to `describe`.
 
     Raises:
         RateLimitedError: 429.
         TransientError: 5xx.
         AuthError: 401.
         ForbiddenError: 403.
-        VendorError: Any other status from 300 on.
+        NotFoundError: 404.
+        VendorError: Any other status from 300.
     """
     status = response.status_code
-    said = describe(response)
+    if status < HTTPStatus.MULTIPLE_CHOICES:
+        return
+    description = describe(response, words=words(response))
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        raise RateLimitedError(said, response)
+        raise RateLimitedError(description, response)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise TransientError(said, response)
-    if status >= HTTPStatus.MULTIPLE_CHOICES:
-        general = "check the settings" if status >= HTTPStatus.BAD_REQUEST else "check `api_url`"
-        raise _REFUSALS.get(status, VendorError)(said, _REMEDIES.get(status, general))
+        raise TransientError(description, response)
+    error = errors.get(status) or _ERRORS.get(status, VendorError)
+    general = "check the settings" if status >= HTTPStatus.BAD_REQUEST else "check `api_url`"
+    raise error(description, remedies.get(status) or _REMEDIES.get(status, general))
 
 
 def describe(response: requests.Response, *, words: str | None = None) -> str:

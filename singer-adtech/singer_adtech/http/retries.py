@@ -116,7 +116,9 @@ class RetryPolicy:
         def tell(details: Details) -> None:
             error, wait = details.get("exception"), details.get("wait", 0.0)
             asked = isinstance(error, TransientError) and error.asked_wait is not None and error.asked_wait >= wait > 0
-            announce(f"{error}; try {details['tries']}, waiting {wait:g} s{' as the vendor asks' if asked else ''}")
+            announce(
+                f"{error}; try {details['tries']}, waiting {wait:g} s{' as requested by the vendor' if asked else ''}"
+            )
 
         def is_rate_limit(error: Exception) -> bool:
             return isinstance(error, RateLimitedError)

@@ -141,7 +141,7 @@ class SharedFolder:
         if what not in self._jobs:
             self._jobs[what] = Places(self, what, 1, poll=JOB_POLL)
         return self._jobs[what].take(
-            lambda: logger.info("Another run has a %s at work; waiting for its end (`budget_folder`)", what)
+            lambda: logger.info("Another run has a %s in progress; waiting until it ends (`budget_folder`)", what)
         )
 
     @contextmanager
@@ -156,12 +156,12 @@ class SharedFolder:
         except Timeout:
             raise SettingError(
                 f"setting `budget_folder`: another run has locked the counts in {self._folder} for {PATIENCE:g} s",
-                "end or resume the run that stands still, or give another folder",
+                "end or resume the suspended run, or choose another folder",
             ) from None
         except OSError as error:
             raise SettingError(
                 f"setting `budget_folder`: {self._folder} cannot be used: {error.strerror or error}",
-                "give a folder of a local disk in which this user may make files",
+                "choose a folder on a local disk in which this user can create files",
             ) from error
 
     def _file(self, family: Family) -> Path:
@@ -299,7 +299,7 @@ class SharedBudgets(Budgets):
             # What it had counted is lost, so everything counts as spent just now.
             wait = account.family.longest_span + account.margin
             self._logger.warning(
-                "the counts of %s in `budget_folder` are damaged (%s): all of them count as spent, for %g s",
+                "the counts of %s in `budget_folder` are damaged (%s): the whole budget counts as spent for %g s",
                 account.family.name,
                 error,
                 wait,
@@ -309,12 +309,14 @@ class SharedBudgets(Budgets):
         if spent is None:
             return None
         if spent.written > now:
-            self._logger.info("the counts of %s are from before the machine was started", account.family.name)
+            self._logger.info(
+                "ignored the counts of %s: they were written before this machine was restarted", account.family.name
+            )
             return None
         account.starts.extend(sorted(start for start in spent.starts if start <= now + account.family.lateness))
         account.held_until = spent.held_until
         if account.held_until != known_hold:
-            account.held_because = "the vendor asked another run for a pause"
+            account.held_because = "the vendor requested a pause in another run"
         return tuple(account.starts), account.held_until
 
     def _tell_once(self) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from singer_adtech.runs.inputs import Parsed
 
 _WORDS: Mapping[type[Exception], str] = {
-    MemoryError: "there is not enough memory: request less at a time (lower `page_size` or the length of windows)",
+    MemoryError: "not enough memory: request less at a time (lower `page_size` or the length of windows)",
     RecursionError: "a value is nested too deep to be read",
 }
 

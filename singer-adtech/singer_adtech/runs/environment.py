@@ -181,7 +181,7 @@ def unknown_lines(
         of_setting = (_variable(prefix, name) for name in unknown)
         if not any(variable == name or variable.startswith(f"{name}_") for name in of_setting):
             nearest = _nearest(variable, [_variable(prefix, name) for name in names])
-            yield f"variable `{shorten(variable, 80)}` is of no setting and ignored: {nearest}"
+            yield f"variable `{shorten(variable, 80)}` does not belong to a setting and is ignored: {nearest}"
 
 
 def _nearest(name: str, names: Collection[str]) -> str:

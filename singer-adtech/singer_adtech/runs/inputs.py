@@ -29,7 +29,7 @@ _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _KINDS: Mapping[type, str] = {
     dict: "an object",
     list: "a list",
-    str: "a text",
+    str: "a string",
     bool: "a boolean",
     int: "a number",
     Decimal: "a number",
@@ -67,7 +67,7 @@ def read_json(path: str, option: str) -> Any:
     try:
         body = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
     except FileNotFoundError:
-        raise InputError(where, "there is no such file") from None
+        raise InputError(where, "file not found") from None
     except (OSError, ValueError) as error:
         raise InputError(where, f"it cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if body.startswith(_UTF_16):
@@ -102,10 +102,10 @@ def read_settings(path: str) -> dict[str, Any]:
         InputError: It cannot be read, or is not an object.
     """
     if not path:
-        raise InputError("`--config`", "it names no file")
+        raise InputError("`--config`", "the file name is empty")
     found = read_json(path, "--config")
     if not isinstance(found, dict):
-        raise InputError(f"`--config`: {path}", f"it holds {_kind(found)}: an object of settings is expected")
+        raise InputError(f"`--config`: {path}", f"it contains {_kind(found)}: an object of settings is expected")
     return found
 
 
@@ -170,12 +170,12 @@ def state_lines(state: Mapping[str, Any], streams: Collection[str]) -> Iterable[
         streams: Names of the tap's streams.
     """
     if state and "bookmarks" not in state and state.keys() != {"currently_syncing"}:
-        yield f"the state has no `bookmarks`, but {listed(state)}: it is not used, and everything is read"
+        yield f"the state has no `bookmarks`, only {listed(state)}: it is ignored, and everything is read"
     unknown = [name for name in state.get("bookmarks", {}) if name not in streams]
     if unknown:
         yield (
-            f"the state has bookmarks of streams that this tap does not have: {listed(unknown)}: they are not used; is "
-            "it the state of another tap?"
+            f"the state has bookmarks of unknown streams: {listed(unknown)}: they are ignored; is it the "
+            "state of another tap?"
         )
 
 
@@ -208,19 +208,19 @@ def _check_entry(where: str, stream: Mapping[str, Any]) -> None:
     for name, kind in (("replication_key", str), ("replication_method", str), ("key_properties", list)):
         _expect(isinstance(stream.get(name), (kind, type(None))), f"{where}: its `{name}` is {_kind(stream.get(name))}")
     keys = stream.get("key_properties") or []
-    _expect(all(isinstance(key, str) for key in keys), f"{where}: its `key_properties` is not a list of texts")
+    _expect(all(isinstance(key, str) for key in keys), f"{where}: its `key_properties` is not a list of strings")
     metadata = stream.get("metadata", [])
     _expect(isinstance(metadata, list), f"{where}: its `metadata` is {_kind(metadata)}: a list is expected")
     for one in metadata:
         fine = isinstance(one, dict) and isinstance(one.get("metadata"), dict)
         crumbs = one.get("breadcrumb") if isinstance(one, dict) else None
         fine = fine and isinstance(crumbs, list) and all(isinstance(crumb, str) for crumb in crumbs)
-        _expect(fine, f"{where}: an item of its `metadata` is without `breadcrumb` and `metadata`")
+        _expect(fine, f"{where}: an item of its `metadata` has no `breadcrumb` or `metadata`")
 
 
 def _expect(fine: object, problem: str) -> None:
     if not fine:
-        raise InputError(f"`--catalog`: {problem}", "make one with `--discover`")
+        raise InputError(f"`--catalog`: {problem}", "create one with `--discover`")
 
 
 def listed(names: Iterable[str]) -> str:
