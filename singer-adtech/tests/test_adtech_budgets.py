@@ -169,10 +169,10 @@ def test_a_span_begins_when_the_answer_is_there_or_when_the_vendor_has_surely_co
     budgets = Budgets([Family("reports", ("/report",), (Limit(1, 60),), lateness=0.5)], clock)
 
     # when the first answer takes 0.2 s, the second 3 s
-    with budgets.turn("/report", lambda: None):
+    with budgets.slot("/report", lambda: None):
         clock.sleep(0.2)
     first = clock.monotonic()
-    with budgets.turn("/report", lambda: None):
+    with budgets.slot("/report", lambda: None):
         second = clock.monotonic()
         clock.sleep(3)
     budgets.acquire("/report")

@@ -68,6 +68,11 @@ def test_a_date_that_could_be_misread_is_refused_in_one_line_that_says_what_is_a
     assert str(caught.value) == " ".join(f"setting `start_date`: {text!r} is not allowed: {ALLOWED}".split())
 
 
+@pytest.mark.parametrize("text", ["1970-01-01", "1970-12-31T23:59:59Z"])
+def test_the_year_1970_is_allowed(text: str) -> None:
+    assert read_moment(text, "end_date", NEW_YORK, NOW).written.year == 1970
+
+
 @pytest.mark.parametrize(
     "text", ["0001-01-01", "0001-01-01T00:00:00+05:00", "1969-12-31", "999999999 days ago", "30000 days ago"]
 )

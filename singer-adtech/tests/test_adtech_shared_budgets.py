@@ -222,7 +222,7 @@ def test_a_folder_that_is_lost_meanwhile_ends_the_run_with_one_line(
     folder.rmdir()
     folder.write_text("a file")
     # When it starts a request / then it does not do so uncounted
-    with pytest.raises(SettingError) as caught, budgets.turn("/airings", lambda: None):
+    with pytest.raises(SettingError) as caught, budgets.slot("/airings", lambda: None):
         pass
     assert str(caught.value) == (
         f"setting `budget_folder`: {folder} cannot be used: File exists: "
@@ -258,7 +258,7 @@ def test_runs_share_the_places_of_requests_in_flight_and_are_told_once(
     flying: list[int] = []
 
     def fly(number: int) -> None:
-        with runs[number % 2].turn("/users", lambda: None):
+        with runs[number % 2].slot("/users", lambda: None):
             flying.append(number)
             end.wait(30)
 

@@ -50,7 +50,7 @@ budgets = SharedBudgets(families, Clock(), folder=folder, in_flight=2, logger=lo
 
 def limited():
     for _ in range(5):
-        with budgets.turn("/quick", lambda: None):
+        with budgets.slot("/quick", lambda: None):
             began = time.monotonic()
             time.sleep(0.01)
             print(began, time.monotonic(), flush=True)
@@ -61,7 +61,7 @@ def counting():
         print("counted", flush=True)
 
 def holding():
-    with budgets.turn("/quick", lambda: None), folder.alone("report", logging.getLogger()):
+    with budgets.slot("/quick", lambda: None), folder.alone("report", logging.getLogger()):
         print("held", flush=True)
         time.sleep(60)
 
@@ -122,7 +122,7 @@ def test_a_process_that_is_killed_frees_its_places_and_its_lock(
         process.wait(30)
     # Then a run gets everything at once
     began = time.monotonic()
-    with budgets.turn("/users", lambda: None), here.alone("report", LOGGER):
+    with budgets.slot("/users", lambda: None), here.alone("report", LOGGER):
         took = time.monotonic() - began
     assert took < 5
     assert not [one for one in log if "Another run" in one or "Other runs" in one]

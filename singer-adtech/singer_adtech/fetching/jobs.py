@@ -1,8 +1,8 @@
-"""Asynchronous jobs: a vendor is asked for a result, works on it in its own time, and gives it out when asked again.
+"""Asynchronous jobs: submit a request for a result, poll until it is complete, then fetch it.
 
-A `Job` says how one vendor is asked (submit, poll, fetch, cancel); `run_job` does what is the same everywhere: it waits
-while the vendor is busy, polls with growing waits up to a deadline, submits anew what the vendor forgot or failed, and
-cancels what still runs when the run stops.
+A `Job` implements the requests of one vendor (submit, poll, fetch, cancel). `run_job` does the rest: it waits while the
+vendor is busy, polls with growing waits until a deadline, resubmits lost and failed jobs, and cancels a running job
+when the run stops.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 STOP_GRACE = 10.0
-"""Seconds that a stopped run waits for the answer to a submit under way, whose ticket it needs to cancel the job."""
+"""Seconds that a stopped run waits for the response to a submit: its ticket is needed to cancel the job."""
 
 
 class JobBusyError(VendorError):
-    """The vendor does not take a job now, as it works on another one; raised by `Job.submit`."""
+    """The vendor does not accept a job because another one is running; raised by `Job.submit`."""
 
 
 class JobLostError(VendorError):
-    """The vendor does not know a ticket any more; raised by `Job.poll` and `Job.fetch`."""
+    """The vendor no longer knows a ticket; raised by `Job.poll` and `Job.fetch`."""
 
 
 class Phase(enum.Enum):
-    """Where a job stands, whatever words or numbers a vendor has for it.
+    """State of a job, independent of the vendor's words and numbers.
 
-    A status that the vendor does not document is none of these: `Job.submit` and `Job.poll` raise `VendorError` for it.
+    For an undocumented status, `Job.submit` and `Job.poll` raise `VendorError`.
     """
 
     WAITING = "waiting"
@@ -50,14 +50,14 @@ class Phase(enum.Enum):
 
 @dataclass(frozen=True)
 class JobStatus:
-    """What a vendor answered about a job.
+    """Status of a job as the vendor reported it.
 
     Args:
-        ticket: What the vendor calls the job.
-        phase: Where it stands.
-        word: The vendor's own word or number for that, for messages.
-        reason: Why it failed, in the vendor's words.
-        answer: The answer itself, where results come with it.
+        ticket: The vendor's id of the job.
+        phase: Its state.
+        word: The vendor's word or number for the state, for messages.
+        reason: The vendor's description of a failure.
+        answer: The response, if it contains results.
     """
 
     ticket: str
@@ -68,32 +68,32 @@ class JobStatus:
 
 
 class Job(ABC, Generic[T]):
-    """One result to be had from a vendor, such as a report over a window; `T` is one part of it, such as a page."""
+    """One result, such as a report for a window; `T` is one part of it, such as a page."""
 
     cancellable: bool = False
-    """Whether the vendor lets a job be cancelled."""
+    """Whether a job can be cancelled."""
 
     @abstractmethod
     def submit(self) -> JobStatus:
-        """Ask for the result.
+        """Request the result.
 
         Raises:
-            JobBusyError: The vendor takes no job now.
-            VendorError: The vendor refused, or told a status that is not documented.
+            JobBusyError: The vendor does not accept a job now.
+            VendorError: The vendor refused, or reported an undocumented status.
         """
 
     @abstractmethod
     def poll(self, ticket: str) -> JobStatus:
-        """Ask how the job stands.
+        """Request the status of the job.
 
         Raises:
             JobLostError: The vendor does not know the ticket.
-            VendorError: The vendor refused, or told a status that is not documented.
+            VendorError: The vendor refused, or reported an undocumented status.
         """
 
     @abstractmethod
     def fetch(self, status: JobStatus) -> Iterable[T]:
-        """Get the result of a job that is complete, all parts in order.
+        """Fetch the result of a complete job, all parts in order.
 
         Raises:
             JobLostError: The vendor does not know the ticket.
@@ -101,24 +101,24 @@ class Job(ABC, Generic[T]):
         """
 
     def cancel(self, ticket: str) -> None:
-        """Tell the vendor that nobody waits for the result; asked only if `cancellable`, and its errors are ignored."""
+        """Cancel the job; called only if `cancellable`, and errors are ignored."""
 
 
 @dataclass(frozen=True)
 class JobPolicy:
-    """How patiently jobs are waited for.
+    """Waits, timeouts and retries of jobs.
 
     Args:
         first_wait: Seconds between the submit and the first poll.
-        growth: Each later wait is so many times the one before it.
-        longest_wait: Seconds that no wait exceeds.
-        timeout: Seconds from the answer to the submit after which the run ends.
-        timeout_setting: The setting that has them, for the message.
-        timeout_for_all: Whether jobs that are submitted anew share one timeout, counted from the first submit.
-        resubmits: How often a result is asked for anew, after jobs that were lost or failed, before the run ends.
-        busy_wait: Seconds before a submit is repeated that met a busy vendor.
-        busy_timeout: Seconds, over all submits of one result, that are spent with a busy vendor before the run ends.
-        busy_setting: The setting that has them, for the message.
+        growth: Factor by which each later wait grows.
+        longest_wait: Longest wait in seconds.
+        timeout: Seconds after the response to the submit after which the run fails.
+        timeout_setting: The setting of `timeout`, for the message.
+        timeout_for_all: Whether resubmitted jobs share one timeout, counted from the first submit.
+        resubmits: Number of resubmits after lost or failed jobs before the run fails.
+        busy_wait: Seconds before a submit is repeated while the vendor is busy.
+        busy_timeout: Seconds to wait for a busy vendor, over all submits of one result, before the run fails.
+        busy_setting: The setting of `busy_timeout`, for the message.
     """
 
     first_wait: float
@@ -133,14 +133,14 @@ class JobPolicy:
     busy_setting: str = ""
 
     def waits(self) -> Iterator[float]:
-        """Yield the seconds before each poll, without an end."""
+        """Yield the seconds before each poll, endlessly."""
         wait = min(self.first_wait, self.longest_wait)
         while True:
             yield wait
             wait = min(wait * self.growth, self.longest_wait)
 
 
-def run_job(  # noqa: PLR0913 - what a job is made of, and who hears of it
+def run_job(  # noqa: PLR0913 - a job, its policy and its observers
     job: Job[T],
     policy: JobPolicy,
     *,
@@ -149,16 +149,16 @@ def run_job(  # noqa: PLR0913 - what a job is made of, and who hears of it
     alone: AbstractContextManager[None] | None = None,
     on_wait: Callable[[float], None] = lambda _: None,
 ) -> list[T]:
-    """Get one result, whole.
+    """Run a job and return its complete result.
 
-    Nothing is given out before the last part is there: a job may be forgotten between two parts, and is then asked for
-    anew. If the run stops while the vendor works (an error, a signal), the job is cancelled where that is possible.
+    Parts are returned only when all of them are fetched: a job may be lost between two parts and is then resubmitted.
+    If the run stops during the job (error, signal), the job is cancelled if possible.
 
     Args:
-        job: How this vendor is asked for this result.
-        policy: How long is waited for it.
-        clock: Where time comes from.
-        logger: Told about waits and new attempts.
+        job: The job.
+        policy: Its waits, timeouts and retries.
+        clock: The time source.
+        logger: Logs waits and resubmits.
         alone: Entered before the first submit, and left after the last part or the cancel. `AdTechTap.alone` waits
             there for jobs of other runs, which counts as none of the policy's times.
         on_wait: Called with the seconds of each wait after it.
@@ -167,14 +167,14 @@ def run_job(  # noqa: PLR0913 - what a job is made of, and who hears of it
         All parts, in order.
 
     Raises:
-        VendorError: The vendor was busy or at work for too long, lost or failed the job too often, or refused.
+        VendorError: The vendor was busy or the job ran for too long, was lost or failed too often, or was refused.
     """
     with alone or nullcontext():
         return _Attempts(job, policy, clock, logger, on_wait).run()
 
 
 class _Attempts(Generic[T]):
-    """The attempts at one result."""
+    """Attempts at one result."""
 
     def __init__(
         self,
@@ -237,7 +237,7 @@ class _Attempts(Generic[T]):
     def _submit_once(self) -> JobStatus:
         if not self._job.cancellable:
             return self._job.submit()
-        # In a thread: a run that is stopped while the request is under way still needs its answer, for the ticket.
+        # In a thread: a run that is stopped during the request still needs the ticket from its response.
         future = in_background(self._job.submit)
         try:
             return future.result()
@@ -279,5 +279,5 @@ class _Attempts(Generic[T]):
             return
         try:
             self._job.cancel(status.ticket)
-        except Exception as error:  # noqa: BLE001 - an attempt: what ended the run is what the user shall read
+        except Exception as error:  # noqa: BLE001 - best effort: the user should see the error that ended the run
             self._logger.info("The job could not be cancelled: %s", error)

@@ -1,7 +1,7 @@
-"""Pages of one list: which follow each other, fetched ahead, and given out in order.
+"""Pages of a list, prefetched and yielded in order.
 
-A waiting page is held as the bytes that came; whoever takes it decodes it, one page at a time. So memory is bounded by
-`ahead` pages, whatever the length of the list.
+Waiting pages are kept as undecoded bytes, so memory is bounded by the number of prefetched pages, not by the length of
+the list.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class PartPage(PageContext[Any], Generic[PartT]):
 
 
 class CountedPagesPaginator(PageNumberPaginator):
-    """Pages by number, the last of which is known from each answer.
+    """Numbered pages; each response reports the number of the last page.
 
     Args:
-        count_pages: Reads the number of the last page from an answer; None if the answer does not tell.
+        count_pages: Reads the number of the last page from a response; None if the response does not report it.
         start_value: Number of the first page.
     """
 
@@ -47,7 +47,7 @@ class CountedPagesPaginator(PageNumberPaginator):
         self._count_pages = count_pages
 
     def last_page(self, response: requests.Response) -> int | None:
-        """Return the number of the last page, as an answer tells it."""
+        """Return the number of the last page as reported in a response."""
         return self._count_pages(response)
 
     @override
@@ -65,16 +65,16 @@ def read_pages(
     """Fetch all pages of one list.
 
     Args:
-        paginator: Says which page comes next.
-        fetch: Gets one page; called in other threads if `parallel` is above 1.
-        parallel: Requests in flight at most. Pages with known numbers are fetched side by side; in a chain of cursors
-            the next page is fetched while the caller works on this one.
+        paginator: Determines the next page.
+        fetch: Fetches one page; called in other threads if `parallel` is above 1.
+        parallel: Maximum number of requests in flight. Numbered pages are fetched in parallel; in a chain of cursors,
+            the next page is fetched while the caller processes the current one.
 
     Yields:
-        The answers, in order.
+        The responses, in order.
     """
     if isinstance(paginator, CountedPagesPaginator):
-        yield from _CountedPages(paginator, cast("Callable[[int], requests.Response]", fetch)).read(parallel)
+        yield from _NumberedPages(paginator, cast("Callable[[int], requests.Response]", fetch)).read(parallel)
     else:
         yield from _chained_pages(paginator, fetch, ahead=parallel > 1)
 
@@ -84,15 +84,15 @@ _KNOWN = -1
 
 @dataclass
 class _Outcome:
-    """What came of asking for a page; `arrival` counts answers in the order in which they came."""
+    """Outcome of a request for a page; `arrival` numbers the responses in order of arrival."""
 
     page: int
     arrival: int
-    answer: requests.Response | VendorError
+    result: requests.Response | VendorError
 
 
-class _CountedPages:
-    """One reading of a list whose pages have known numbers."""
+class _NumberedPages:
+    """One reading of a list with numbered pages."""
 
     def __init__(self, paginator: CountedPagesPaginator, fetch: Callable[[int], requests.Response]) -> None:
         self._paginator = paginator
@@ -108,23 +108,23 @@ class _CountedPages:
         if self._page >= self._last:
             yield first
             return
-        # The first page takes a place like the others, so that these are on their way while it is worked on.
+        # The first page is queued like the others, so these are fetched while it is processed.
         started: list[Callable[[], _Outcome]] = [partial(_Outcome, self._page, _KNOWN, first)]
-        # A list that grew after its last page was asked for has more pieces.
+        # A list that grew after its last page was requested has more pages.
         while self._page < self._last:
             for outcome in side_by_side(itertools.chain(started, self._pieces()), parallel):
-                answer = self._judge(outcome)
-                if answer is not None:
-                    yield answer
+                result = self._judge(outcome)
+                if result is not None:
+                    yield result
             started.clear()
 
     def _attempt(self, page: int) -> _Outcome:
-        answer: requests.Response | VendorError
+        result: requests.Response | VendorError
         try:
-            answer = self._fetch(page)
+            result = self._fetch(page)
         except VendorError as error:
-            answer = error
-        return _Outcome(page, next(self._arrivals), answer)
+            result = error
+        return _Outcome(page, next(self._arrivals), result)
 
     def _pieces(self) -> Iterator[Callable[[], _Outcome]]:
         while self._page < self._last:
@@ -132,18 +132,18 @@ class _CountedPages:
             yield partial(self._attempt, self._page)
 
     def _judge(self, outcome: _Outcome) -> requests.Response | None:
-        answer = outcome.answer
-        if isinstance(answer, VendorError):
-            # Beyond the end there is no error: the list became shorter after this page had been asked for.
+        result = outcome.result
+        if isinstance(result, VendorError):
+            # Not an error beyond the end: the list became shorter after this page was requested.
             if outcome.page <= self._last:
-                raise answer
+                raise result
             return None
-        # A list may grow or shrink while it is read: the newest answer knows best.
-        told = self._paginator.last_page(answer)
-        if told is not None and outcome.arrival >= self._newest:
-            self._last, self._newest = told, outcome.arrival
-        # By its own word it is beyond the end: it has nothing, or the last page once more.
-        return None if told is not None and told < outcome.page else answer
+        # A list may grow or shrink while it is read: the latest response counts.
+        reported = self._paginator.last_page(result)
+        if reported is not None and outcome.arrival >= self._newest:
+            self._last, self._newest = reported, outcome.arrival
+        # Beyond the end, a page is empty or repeats the last page.
+        return None if reported is not None and reported < outcome.page else result
 
 
 def _chained_pages(

@@ -15,17 +15,17 @@ T = TypeVar("T")
 
 
 def in_background(work: Callable[[], T]) -> Future[T]:
-    """Run a piece of work in a thread of its own.
+    """Run a function in a new thread.
 
-    The thread is a daemon: a stopped run must not wait for an answer that may take minutes, as the threads of
-    `concurrent.futures` would make it do. A request takes far longer than the start of a thread.
+    The thread is a daemon, unlike those of `concurrent.futures`: a stopped run must not wait for a response that may
+    take minutes. Starting a thread is cheap compared with a request.
     """
     future: Future[T] = Future()
 
     def run() -> None:
         try:
             future.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - raised where the result is asked for
+        except BaseException as error:  # noqa: BLE001 - raised when the result is taken
             future.set_exception(error)
 
     threading.Thread(target=run, name="singer-adtech-fetch", daemon=True).start()
@@ -33,14 +33,14 @@ def in_background(work: Callable[[], T]) -> Future[T]:
 
 
 def side_by_side(pieces: Iterator[Callable[[], T]], parallel: int) -> Iterator[T]:
-    """Do pieces of work side by side and give their results out in order.
+    """Call functions in parallel and yield their results in order.
 
     Args:
-        pieces: The work; taken one by one as places become free, so that later pieces may depend on results given out.
-        parallel: Pieces in flight or waiting to be taken, at most. 1 does one after the other in the calling thread.
+        pieces: The functions; taken as threads become free, so later ones may depend on results already yielded.
+        parallel: Maximum number of running or waiting functions. 1 calls them in the calling thread.
 
     Yields:
-        The results, in the order of the pieces.
+        The results, in the order of the functions.
     """
     if parallel <= 1:
         for piece in pieces:

@@ -1,8 +1,8 @@
-"""Several sequences read at once in the background, and given out one after the other.
+"""Sequences read in parallel in background threads and yielded one after another.
 
-Windows of a stream may be read side by side where a vendor allows it: each is a chain of pages whose next link is known
-only from the page before. Each sequence has a thread, which stops once it holds `held` items that nobody has taken. So
-memory is bounded by `parallel` times `held` items, however long the sequences are.
+Windows of a stream can be read in parallel if the vendor allows it. Each is a chain of pages, and a page contains the
+link to the next. The thread of a sequence pauses while `held` items wait, so memory is bounded by `parallel` times
+`held` items, not by the length of the sequences.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class _Failure:
-    """What ended a sequence early; raised where the next item is asked for."""
+    """An error that ended a sequence; raised when the next item is taken."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
@@ -30,13 +30,13 @@ class _Whole:
 
 
 class _Background(Generic[T]):
-    """One sequence that is read in a thread of its own."""
+    """One sequence, read in a background thread."""
 
     def __init__(self, source: Callable[[], Iterator[T]], held: int) -> None:
         self._items: SimpleQueue[T | _Failure | _Whole] = SimpleQueue()
         self._places = threading.Semaphore(held)
         self._abandoned = False
-        # A daemon: a stopped run must not wait for an answer that may take minutes.
+        # A daemon: a stopped run must not wait for a response that may take minutes.
         threading.Thread(target=self._read, args=(source,), name="singer-adtech-ahead", daemon=True).start()
 
     def _read(self, source: Callable[[], Iterator[T]]) -> None:
@@ -49,7 +49,7 @@ class _Background(Generic[T]):
                 self._items.put(next(items))
         except StopIteration:
             self._items.put(_Whole())
-        except BaseException as error:  # noqa: BLE001 - raised where the item is asked for
+        except BaseException as error:  # noqa: BLE001 - raised when the item is taken
             self._items.put(_Failure(error))
 
     def __iter__(self) -> Iterator[T]:
@@ -69,15 +69,15 @@ class _Background(Generic[T]):
 
 
 def read_ahead(sources: Iterator[Callable[[], Iterator[T]]], *, parallel: int, held: int = 2) -> Generator[Iterator[T]]:
-    """Read sequences side by side.
+    """Read sequences in parallel.
 
     Args:
-        sources: What starts each sequence; taken one by one as places become free.
-        parallel: Sequences being read at once, the one that is given out included. 1 reads in the calling thread.
-        held: Items of each sequence that wait at most.
+        sources: Functions that start a sequence; called as threads become free.
+        parallel: Sequences read in parallel, including the one being yielded. 1 reads in the calling thread.
+        held: Maximum number of waiting items per sequence.
 
     Yields:
-        The sequences, in order. What is left of one when the next is asked for is given up.
+        The sequences, in order. The rest of a sequence is dropped when the next one is taken.
     """
     if parallel <= 1:
         for source in sources:
@@ -94,7 +94,7 @@ def read_ahead(sources: Iterator[Callable[[], Iterator[T]]], *, parallel: int, h
             if not running:
                 return
             yield iter(running[0])
-            # A sequence may be left before its end; its thread must not wait for ever for somebody to take its items.
+            # The caller may leave a sequence early; its thread must not wait forever.
             running.popleft().abandon()
     finally:
         for sequence in running:

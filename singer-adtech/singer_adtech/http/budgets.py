@@ -1,7 +1,4 @@
-"""Request budgets: how many requests a vendor allows, kept by all threads together.
-
-`shared_budgets` keeps them over several processes.
-"""
+"""Request budgets, shared by all threads of a run; `shared_budgets` shares them between processes."""
 
 from __future__ import annotations
 
@@ -24,10 +21,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LONGEST_SILENCE = 5.0
-"""Seconds of waiting for which there is no log line."""
+"""Waits up to this many seconds are not logged."""
 
 MARGIN = 0.1
-"""Seconds added to each limit's span: requests do not take equally long to reach the vendor, who counts arrivals."""
+"""Seconds added to the span of each limit: the vendor counts arrivals, and latency varies."""
 
 _UNITS: Mapping[float, str] = {1: "second", 60: "minute", 3600: "hour", 86_400: "day"}
 
@@ -47,15 +44,15 @@ class Limit:
 
 @dataclass(frozen=True)
 class Family:
-    """Paths that a vendor counts together.
+    """Paths with common limits.
 
     Args:
-        name: What messages call it.
-        patterns: Paths below the API's base address, with `*` for anything.
-        limits: All of them hold at once.
-        setting: The setting that lowers them, for the message when they are not enough.
-        lateness: Seconds that a request may take before the vendor counts it. It has surely done so when its answer is
-            there, so that a span begins then, or after these seconds if the answer takes longer.
+        name: Name in messages.
+        patterns: Paths below the base address; `*` matches anything.
+        limits: All of them apply.
+        setting: The setting that lowers them, for the message.
+        lateness: Seconds until the vendor has counted a request at the latest. A span begins with the response, or
+            after these seconds if the response takes longer.
     """
 
     name: str
@@ -76,15 +73,15 @@ class Family:
 
 @dataclass
 class Account:
-    """What was spent of one family.
+    """Requests counted in one family.
 
     Args:
         family: The family.
         margin: Seconds added to each limit's span.
-        starts: The moments (monotonic seconds) by which the vendor has counted the requests that still count, in order.
-        held_until: Before this moment none may start.
+        starts: Monotonic seconds at which the vendor has counted each request that still counts, in order.
+        held_until: No request may start before this moment.
         held_because: Why.
-        announced: The latest moment of which a log line has said that it is waited for.
+        announced: The latest moment for which a wait was logged.
     """
 
     family: Family
@@ -95,7 +92,7 @@ class Account:
     announced: float = 0.0
 
     def free_at(self) -> float:
-        """Return the moment (monotonic seconds) at which the next request may start."""
+        """Return when the next request may start, in monotonic seconds."""
         moment = self.held_until
         for limit in self.family.limits:
             if len(self.starts) >= limit.requests:
@@ -132,12 +129,12 @@ class Account:
 class Budgets:
     """The budgets of one run.
 
-    A path may be counted in several families (all calls, and reports among them); it then waits for all.
+    A path may belong to several families (all calls, reports); it then waits for all of them.
 
     Args:
-        families: The vendor's limits. A path that none covers is free.
-        clock: Where time comes from.
-        logger: Gets a line before each wait of more than five seconds.
+        families: The vendor's limits. Other paths are not limited.
+        clock: The time source.
+        logger: Logs each wait of more than five seconds.
     """
 
     margin: ClassVar[float] = MARGIN
@@ -149,7 +146,7 @@ class Budgets:
         self._lock = threading.Lock()
 
     def families(self, path: str) -> list[Family]:
-        """Return the families in which a path is counted."""
+        """Return the families of a path."""
         return [account.family for account in self._covering(path)]
 
     def acquire(self, path: str, label: str = "") -> float:
@@ -157,7 +154,7 @@ class Budgets:
 
         Args:
             path: The path below the API's base address.
-            label: What log lines call the request.
+            label: Name of the request in log lines.
 
         Returns:
             The seconds waited.
@@ -165,16 +162,16 @@ class Budgets:
         return self._wait(path, label)[0]
 
     @contextmanager
-    def turn(self, path: str, prepare: Callable[[], T], label: str = "") -> Iterator[T]:
-        """Wait until a request to this path may start, count it, and hold its place while it is in flight.
+    def slot(self, path: str, prepare: Callable[[], T], label: str = "") -> Iterator[T]:
+        """Wait until a request to this path may start, count it, and keep its slot while it is in flight.
 
         Args:
             path: The path below the API's base address.
-            prepare: Makes the request ready. It may send others (a login), which have turns of their own.
-            label: What log lines call the request.
+            prepare: Prepares the request. It may send other requests (a login), which take their own slots.
+            label: Name of the request in log lines.
 
         Yields:
-            What `prepare` returned.
+            The result of `prepare`.
         """
         _, start = self._wait(path, label)
         yield prepare()
@@ -185,7 +182,7 @@ class Budgets:
                     account.answered(start, self._clock.monotonic())
 
     def hold(self, path: str, seconds: float) -> None:
-        """Let no request of this path's families start for so long, as the vendor said that nothing is left."""
+        """Hold the families of a path because the vendor reported that no request is left."""
         accounts = self._covering(path)
         with self._changing(accounts):
             until = self._clock.monotonic() + seconds
@@ -201,7 +198,7 @@ class Budgets:
             delay, now = self._start(path, label)
             if delay <= 0:
                 return waited, now
-            # Slept outside of the lock, so that other families go on; whoever wakes first goes first.
+            # Outside of the lock, so other families continue; the first thread to wake goes first.
             self._clock.sleep(delay)
             waited += delay
 
@@ -220,7 +217,7 @@ class Budgets:
             if delay <= 0:
                 for account in accounts:
                     account.spend(now)
-            # Of several threads that wait for one moment, the first says so.
+            # Of several threads that wait for one moment, only the first logs it.
             silent = delay <= LONGEST_SILENCE or last.free_at() <= last.announced
             if not silent:
                 last.announced = last.free_at()
@@ -231,7 +228,7 @@ class Budgets:
 
     @contextmanager
     def _changing(self, accounts: list[Account]) -> Iterator[None]:  # noqa: ARG002 - for budgets kept elsewhere
-        """Keep others away from these accounts while they are looked at and changed."""
+        """Lock these accounts while they are read and changed."""
         with self._lock:
             yield
 

@@ -1,4 +1,4 @@
-"""Requests as a run makes them: in budget, authenticated, repeated where that helps, and whole when they come back."""
+"""The requests of a run: within the budget, authenticated, retried, and with a complete response."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 
 
 UNREACHED_TRIES = 3
-"""Tries for a host or proxy that cannot be reached before anything was: mostly a typing error, which waiting does not
-mend. Two waits of a second and two bridge the start of a machine whose network is not up yet."""
+"""Tries for a host or proxy while the run has not reached anything: usually a typing error. The waits (1 s and 2 s)
+bridge the start of a network."""
 
 MOST_REPAIRS_NAMED = 20
-"""Columns of one response that are named in warnings about repaired characters."""
+"""Columns per response named in warnings about repaired characters."""
 
 
 class Requester:
@@ -49,14 +49,14 @@ class Requester:
         api_url: The base address; budgets count the path below it.
         session: Connections.
         budgets: The vendor's request limits.
-        policy: When requests are repeated.
-        clock: Where time comes from.
+        policy: When requests are retried.
+        clock: The time source.
         user_agent: Sent with each request.
-        logger: Told about waits.
-        own: The numbers of requests that belong to no stream, such as logins.
+        logger: Logs waits.
+        own: Counts of requests without a stream, such as logins.
     """
 
-    def __init__(  # noqa: PLR0913 - the parts of which a run's requests are made
+    def __init__(  # noqa: PLR0913 - the parts of a requester
         self,
         api_url: str,
         *,
@@ -84,9 +84,9 @@ class Requester:
         self._logging = threading.Lock()
 
     def end_log(self, *, ended: bool) -> None:
-        """Log nothing any more once a run has ended, whose last line says why; or log again in the next run.
+        """Stop logging at the end of a run, so its error stays the last line; start again in the next run.
 
-        Threads that fetch ahead may still be waiting for the vendor.
+        Threads that prefetch may still be waiting for the vendor.
         """
         with self._logging:
             self._ended = ended
@@ -96,7 +96,7 @@ class Requester:
             if not self._ended:
                 self._logger.log(level, message, *args)
 
-    def send(  # noqa: PLR0913 - what is asked, by whom, how it is judged, counted and called
+    def send(  # noqa: PLR0913 - a request, its checks and its counts
         self,
         request: requests.Request,
         *,
@@ -107,23 +107,23 @@ class Requester:
         counted_as: str | None = None,
         counts: RequestCounts | None = None,
     ) -> requests.Response:
-        """Send a request until it is answered in full.
+        """Send a request, with retries, until the response is complete.
 
         Args:
             request: The request, not yet authenticated.
-            auth: Who asks; None for a login.
+            auth: The authenticator; None for a login.
             check_status: Raises for a response that is not a success.
-            check_body: Raises `TransientError` for a body that is not what it should be, so that it is requested
-                again; `InvalidBodyError` for one whose characters may be repaired, see `bodies`.
-            label: What messages call this request; no secret.
-            counted_as: The path for which budgets count it, where a vendor tells requests of one path apart.
-            counts: The numbers of the stream for which it is sent; those of the tap if it is for none.
+            check_body: Raises `TransientError` for an invalid body, so that it is requested again; `InvalidBodyError`
+                if its characters may be repaired, see `bodies`.
+            label: Name of the request in messages; no secret.
+            counted_as: The path under which budgets count it, if the vendor counts requests of one path separately.
+            counts: Counts of the stream; by default those of the tap.
 
         Returns:
-            A successful answer, its body read, decompressed and checked.
+            A successful response, its body read, decompressed and checked.
 
         Raises:
-            VendorError: The vendor refused, or failed more often than the policy forgives.
+            VendorError: The vendor refused, or all retries failed.
         """
         path = counted_as or self._path(request.url)
         spans = [family.longest_span for family in self._budgets.families(path)]
@@ -174,17 +174,17 @@ class Requester:
             raise VendorError("not enough memory for the response", self._session.limits.smaller) from None
 
     def _take_advice(self, error: TransientError, response: requests.Response, path: str) -> None:
-        """Note how long the vendor wants to be left alone, and hold back the family of a request with too many."""
+        """Note the wait that the vendor requested, and hold the family of a rate-limited request."""
         limited = isinstance(error, RateLimitedError)
         if error.asked_wait is None:
-            # The reset, which many vendors report in every response, is advice on rate limits only.
+            # Many vendors report the reset in every response: it only matters for rate limits.
             advice = asked_wait if limited else retry_after
             error.asked_wait = advice(response.headers, self._clock.now())
         if limited and error.asked_wait is not None:
             self._hold(path, error.asked_wait)
 
     def _limited(self, error: RateLimitedError, path: str) -> VendorError:
-        """Return the error of a rate limit that stays."""
+        """Return the error of a rate limit that persists."""
         families = self._budgets.families(path)
         names = ", ".join(family.name for family in families) or REDACTOR.scrub(path)
         settings = " or ".join(f"`{family.setting}`" for family in reversed(families) if family.setting)
@@ -201,7 +201,7 @@ class Requester:
         label: str,
         failures: _Failures,
     ) -> None:
-        """Judge a body; one with characters that JSON does not allow is repaired first."""
+        """Check a body, after repairing characters that JSON does not allow."""
         try:
             check_body(response)
         except InvalidBodyError as invalid:
@@ -210,7 +210,7 @@ class Requester:
             try:
                 if repaired.body is received:
                     raise
-                response._content = repaired.body  # noqa: SLF001 - what every reader of the response is to see
+                response._content = repaired.body  # noqa: SLF001 - all readers must see the repaired body
                 check_body(response)
             except InvalidBodyError as error:
                 failures.invalid(error, received)
@@ -218,7 +218,7 @@ class Requester:
             self._warn_of_repairs(repaired.found, label)
 
     def _warn_of_repairs(self, found: frozenset[tuple[str, str]], label: str) -> None:
-        """Name what was repaired, once for each stream and column."""
+        """Warn of repairs, once per stream and column."""
         stream = label.partition(",")[0]
         unknown = sorted((stream, column, kind) for kind, column in found if (stream, column, kind) not in self._warned)
         self._warned.update(unknown)
@@ -228,14 +228,14 @@ class Requester:
             self._log(logging.WARNING, "%s: and %d other columns", stream, len(unknown) - MOST_REPAIRS_NAMED)
 
     def _hold(self, path: str, asked: float) -> None:
-        """Let no request of this path's families start for so long, and a moment at least, see `RetryPolicy`."""
+        """Hold the families of a path for at least the first wait of `RetryPolicy`."""
         at_least = self._policy.rate_limit_waits[0]
         self._budgets.hold(path, min(max(asked, at_least), self._policy.longest_wait))
 
     def _exchange(
         self, request: requests.Request, auth: Authenticator | None, path: str, label: str, counts: RequestCounts
     ) -> requests.Response:
-        """Send once; once more with a new credential if the old one has run out."""
+        """Send once; once more with a new credential if the old one has expired."""
         prepared, response = self._send_once(request, auth, path, label, counts)
         if auth is not None and auth.refused(response) and auth.renew(prepared):
             self._log(
@@ -261,7 +261,7 @@ class Requester:
             preparing += self._clock.monotonic() - began
             return prepared
 
-        with self._budgets.turn(path, prepare, label) as prepared:
+        with self._budgets.slot(path, prepare, label) as prepared:
             started = self._clock.monotonic()
             counts.sent(budget_wait=started - asked - preparing)
             size = 0

@@ -1,4 +1,4 @@
-"""Responses: whether one is a success, and the one line that describes one that is not."""
+"""Responses: status codes, and one-line descriptions of errors."""
 
 from __future__ import annotations
 
@@ -68,14 +68,14 @@ def check_status(
 
 
 def describe(response: requests.Response, *, words: str | None = None) -> str:
-    """Say in one line what the vendor answered.
+    """Describe a response in one line.
 
     Args:
-        response: Any answer; its body may be JSON, text or HTML.
-        words: The vendor's own words, where the caller has found them in the body.
+        response: Any response; its body may be JSON, text or HTML.
+        words: The vendor's description of the error, if the caller found it in the body.
 
     Returns:
-        Status, words and the vendor's request id, without secrets and without the address.
+        Status, description and the vendor's request id, without secrets and address.
     """
     text = words if words is not None else _words(response)
     request_id = response.headers.get("X-Request-ID")
@@ -89,9 +89,9 @@ def describe(response: requests.Response, *, words: str | None = None) -> str:
 
 
 def _words(response: requests.Response) -> str:
-    """Find the vendor's words in an error body that may be anything.
+    """Find the vendor's description of an error in a body of any kind.
 
-    Of JSON, only members that hold words are taken: others may hold rows.
+    Only known members of JSON are used: others may contain rows.
     """
     kind = response.headers.get("Content-Type", "")
     text = response.content[:10_000].decode("utf-8", "replace").strip()
@@ -119,10 +119,10 @@ def _found_words(body: Any) -> list[str]:
 
 
 def check_json(response: requests.Response) -> None:
-    """Refuse a response whose body is not whole.
+    """Reject a response with an incomplete body.
 
     Raises:
-        InvalidBodyError: The body is not JSON in UTF-8, or breaks off.
+        InvalidBodyError: The body is not JSON in UTF-8, or is cut off.
     """
     problem = json_problem(response.content)
     if problem is not None:

@@ -259,7 +259,7 @@ class SharedBudgets(Budgets):
 
     @override
     @contextmanager
-    def turn(self, path: str, prepare: Callable[[], T], label: str = "") -> Iterator[T]:
+    def slot(self, path: str, prepare: Callable[[], T], label: str = "") -> Iterator[T]:
         while True:
             # First: a login within must not wait for a place while it keeps one.
             prepared = prepare()
