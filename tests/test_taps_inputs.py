@@ -189,7 +189,7 @@ STATES: dict[str, tuple[Any, str]] = {
     "bookmarks is a list": ({"bookmarks": []}, "its `bookmarks` is a list"),
     "bookmarks is null": ({"bookmarks": None}, "its `bookmarks` is null"),
     "a bookmark is null": ({"bookmarks": {"STREAM": None}}, "its bookmark of stream STREAM is null"),
-    "a bookmark is a text": ({"bookmarks": {"STREAM": "2024-03-08"}}, "its bookmark of stream STREAM is a text"),
+    "a bookmark is a text": ({"bookmarks": {"STREAM": "2024-03-08"}}, "its bookmark of stream STREAM is a string"),
     "a value is a number": ({"bookmarks": {"STREAM": {"replication_key_value": 5}}}, "bookmark 5 is not a date"),
     "a value is an object": ({"bookmarks": {"STREAM": {"replication_key_value": {}}}}, "bookmark {} is not a date"),
     "a value is of year 1": (

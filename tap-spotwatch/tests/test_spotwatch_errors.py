@@ -171,8 +171,8 @@ def test_a_rate_limit_that_stays_ends_the_run_without_the_link(
     run = run_tap(settings(vendor), "broadcasts", fails=True)
     shown = CALL if path == CALL else "[hidden]"
     assert run.error == (
-        f'{WHERE}rate limit of {shown}: HTTP 429 Too Many Requests "slow down" (tried 10 times): run fewer syncs at '
-        "once, or later"
+        f'{WHERE}rate limit of {shown}: HTTP 429 Too Many Requests "slow down" (tried 10 times): run fewer syncs in '
+        "parallel, or run later"
     )
 
 

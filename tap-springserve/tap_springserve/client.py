@@ -156,20 +156,20 @@ class SpringServeStream(AdTechStream[PartT]):
     @override
     def validate_response(self, response: requests.Response) -> None:
         status = response.status_code
-        passing = {HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND, HTTPStatus.TOO_MANY_REQUESTS}
-        if status >= HTTPStatus.BAD_REQUEST and status not in passing and is_html(response):
-            # The application answers in JSON; HTML comes from the load balancer before it, and passes.
+        reported = {HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND, HTTPStatus.TOO_MANY_REQUESTS}
+        if status >= HTTPStatus.BAD_REQUEST and status not in reported and is_html(response):
+            # The application returns JSON. HTML is from the load balancer, and temporary.
             raise TransientError(describe(response, words=words(response)), response)
-        cause = "it is new: check the user's access"
+        cause = "the token is new: check the user's access"
         if self.config.get("auth_token"):
-            cause = "it has run out: mint a new `auth_token`, or give `email` and `password`"
+            cause = "it may have expired: create a new `auth_token`, or give `email` and `password`"
+        path = urlsplit(response.url).path
         remedies: dict[int, str] = {
             HTTPStatus.BAD_REQUEST: self.refused_remedy,
             HTTPStatus.UNAUTHORIZED: f"SpringServe refused the token: {cause}",
-            HTTPStatus.FORBIDDEN: f"the user lacks the right to {self.name}: ask for it, check whether `account_id` is "
-            "another account",
-            HTTPStatus.NOT_FOUND: f"{urlsplit(response.url).path} is not in this account or host: deselect "
-            f"{self.name}, or check `api_url`",
+            HTTPStatus.FORBIDDEN: f"the user may not read {self.name}: ask for access, or check `account_id`",
+            HTTPStatus.NOT_FOUND: f"{path} does not exist in this account or host: deselect {self.name}, or check "
+            "`api_url`",
             HTTPStatus.UNPROCESSABLE_ENTITY: self.refused_remedy,
         }
         check_status(response, remedies=remedies, words=words)

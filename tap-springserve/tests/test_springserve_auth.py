@@ -141,7 +141,7 @@ def test_a_second_401_on_one_request_ends_the_run(run_tap: TapRunner, script: Sc
 
     assert [request.path for request in vendor.journal] == [AUTH, "/api/v0/campaigns", AUTH, "/api/v0/campaigns"]
     assert run.error.startswith(
-        'stream campaigns: HTTP 401 Unauthorized "Invalid token": SpringServe refused the token: it is new'
+        'stream campaigns: HTTP 401 Unauthorized "Invalid token": SpringServe refused the token: the token is new'
     )
 
 

@@ -238,7 +238,7 @@ def test_a_forgotten_report_is_asked_for_anew_twice_at_most(run_tap: TapRunner, 
     # Then it is asked for three times in all, and nothing is emitted
     assert len([one for one in bodies(vendor) if "report_id" not in one]) == 3
     assert run.error == (
-        f"stream mine, window 2026-02-01..2026-02-01: the vendor has forgotten report_id {ID} (tried 3 times): "
+        f"stream mine, window 2026-02-01..2026-02-01: the vendor no longer knows report_id {ID} (tried 3 times): "
         "run again later"
     )
 

@@ -48,12 +48,12 @@ def test_a_bad_setting_gets_one_line(changed: dict[str, Any], said: str) -> None
         ({"name": "Mine"}, "`name` 'Mine' is not allowed"),
         ({"name": "1st"}, "`name` '1st' is not allowed"),
         ({"name": None}, "`name` None is not allowed"),
-        ({"name": "supply_tags"}, "`name` 'supply_tags' is taken"),
+        ({"name": "supply_tags"}, "`name` 'supply_tags' is the name of another stream"),
         ({"dimensions": "supply_tag_id"}, "`dimensions` 'supply_tag_id' is not allowed"),
         ({"dimensions": ["a", "a"]}, "`dimensions` has 'a' twice"),
         ({"metrics": [1]}, "`metrics` [1] is not allowed"),
         ({"metrics": ["supply_tag_id"]}, "'supply_tag_id' is in both `dimensions` and `metrics`"),
-        ({"dimensions": ["date"]}, "'date' is a column that the tap gives each report"),
+        ({"dimensions": ["date"]}, "'date' is a column that the tap adds to each report"),
         ({"interval": "week"}, "`interval` 'week' is not allowed: one of hour, day, cumulative"),
         ({"filters": ["x"]}, "`filters` ['x'] is not allowed"),
         ({"filters": {"supply_tag_ids": 3}}, "`filters` has 'supply_tag_ids' with 3: give a list"),
@@ -81,7 +81,7 @@ def test_a_bad_report_gets_one_line_that_names_report_and_field(changed: dict[st
 
 
 def test_two_reports_of_one_name_are_refused() -> None:
-    assert "report mine: `name` 'mine' is taken" in complaint(reports=[MINE, MINE])
+    assert "report mine: `name` 'mine' is the name of another stream" in complaint(reports=[MINE, MINE])
 
 
 @pytest.mark.parametrize("reports", ["all", [3], {"name": "x"}])

@@ -19,7 +19,7 @@ from singer_adtech.testing.suite.base import Restart, Slices, SuiteBase
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-STOPPED = "stopped by signal 15: run it again to go on from the last STATE"
+STOPPED = "stopped by signal 15: run it again to continue from the last STATE"
 
 
 class ProgramTests(SuiteBase):
