@@ -26,7 +26,12 @@ class TestMagnite(TapSuite):
 
     tap_class = TapMagnite
     now = dt.datetime(2025, 3, 24, 12, tzinfo=dt.timezone.utc)
-    settings: ClassVar[Mapping[str, Any]] = {"end_date": "2025-03-10", "include_details": True, "poll_interval": 0.1}
+    settings: ClassVar[Mapping[str, Any]] = {
+        "end_date": "2025-03-10",
+        "include_details": True,
+        "poll_interval": 0.1,
+        "busy_wait": 0.1,
+    }
     wrong_credentials: ClassVar[Mapping[str, Any]] = {
         "access_key": "somebody-elses-access",
         "secret_key": "somebody-elses-secret",
