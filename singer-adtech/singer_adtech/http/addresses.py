@@ -1,4 +1,4 @@
-"""Addresses: which are allowed as `api_url`, which are one host, and how one is named without what is secret in it."""
+"""URLs: validation of `api_url`, comparison of origins, and display without secrets."""
 
 from __future__ import annotations
 
@@ -20,42 +20,42 @@ _ADDRESS_LIKE = re.compile(r"://|[@?]|\b(?:key|token|secret|password|signature|s
 
 
 def origin(url: str) -> tuple[str, str | None, int | None]:
-    """Return scheme, host and port of an address: what must not change when credentials travel.
+    """Return the scheme, host and port of a URL, which must not change if credentials are sent.
 
     Raises:
-        ValueError: The address cannot be read; its words may quote the address.
+        ValueError: The URL is invalid. The message may quote it.
     """
     parts = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port or DEFAULT_PORTS.get(parts.scheme)
 
 
 def shown_host(url: str) -> str:
-    """Return the host of an address as messages name it, with a port that is not the scheme's own."""
+    """Return the host of a URL for messages, with any port other than the scheme's default."""
     scheme, host, port = origin(url)
     name = f"[{host}]" if ":" in (host or "") else host or "no host"
     return name if port in {None, DEFAULT_PORTS.get(scheme)} else f"{name}:{port}"
 
 
 def shown_origin(url: str) -> str:
-    """Return scheme, host and port of an address as messages name them: no user information, path or query."""
+    """Return the scheme, host and port of a URL for messages, without user information, path or query."""
     scheme, host, port = origin(url)
     name = f"[{host}]" if ":" in (host or "") else host or "no host"
     return f"{scheme}://{name}:{port}" if port is not None else f"{scheme}://{name}"
 
 
 def may_hold_credentials(value: object) -> bool:
-    """Tell whether the value of a setting looks like an address or a query, in which somebody pasted credentials."""
+    """Return whether a setting's value looks like a URL or query that may contain credentials."""
     return _ADDRESS_LIKE.search(str(value)) is not None
 
 
 def check_api_url(config: Mapping[str, Any]) -> None:
-    """Refuse an `api_url` to which no request should be sent. No message quotes it: it may hold credentials.
+    """Validate `api_url`. Messages never quote it because it may contain credentials.
 
     Args:
-        config: The settings, of which `api_url` and `allow_http` count; a tap may have neither.
+        config: The settings. `api_url` and `allow_http` are used; both are optional.
 
     Raises:
-        SettingError: It is not an address, holds more than scheme, host, port and path, or would carry credentials
+        SettingError: The value is not a URL, contains more than scheme, host, port and path, or would send credentials
             unencrypted to another machine.
     """
     if "api_url" not in config:
@@ -84,7 +84,7 @@ def check_api_url(config: Mapping[str, Any]) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine: localhost, 127.0.0.0/8 or ::1."""
+    """Return whether a host is this machine: localhost, 127.0.0.0/8 or ::1."""
     if host.lower() == "localhost":
         return True
     try:

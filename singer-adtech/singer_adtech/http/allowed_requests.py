@@ -1,6 +1,6 @@
-"""The requests that a tap may send: whatever is not in its list is refused before a byte is sent.
+"""Allowlist of requests: anything else is refused before it is sent.
 
-Reading is a promise of every tap, and a wrong path or a vendor's redirect must not be able to break it.
+Taps promise to only read. A wrong path or a vendor's redirect must not break that promise.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     Rule = tuple[str, str | re.Pattern[str]]
 
 READ_ANYTHING: tuple[Rule, ...] = (("GET", "/**"), ("HEAD", "/**"))
-"""What a tap may send that declares nothing."""
+"""Rules of a tap that declares none."""
 
 
 class AllowedRequests:
-    """The methods and paths of a tap.
+    """The methods and paths that a tap may request.
 
     Args:
-        rules: Methods with paths below the base address. In a path, `*` is one segment, and `/**` at the end any number
-            of them; a compiled pattern has to match the whole path.
-        base_path: The path of the base address.
+        rules: Pairs of method and path below the base URL. `*` matches one path segment, `/**` at the end any number.
+            A compiled pattern must match the whole path.
+        base_path: The path of the base URL.
     """
 
     def __init__(self, rules: Iterable[Rule], base_path: str) -> None:
@@ -34,24 +34,24 @@ class AllowedRequests:
         self._rules = [(method, path if isinstance(path, re.Pattern) else _compiled(path)) for method, path in rules]
 
     def allows(self, method: str, url: str) -> bool:
-        """Tell whether a request may be sent, however its path is spelled."""
+        """Return whether a request may be sent."""
         path = urlsplit(url).path
-        # A server may take `%2e%2e` for the folder above.
+        # A server may decode `%2e%2e` to the parent folder.
         if not path.startswith(self._base_path) or {".", ".."} & set(unquote(path).split("/")):
             return False
         below = path[len(self._base_path) :].rstrip("/") or "/"
         return any(method == known and pattern.fullmatch(below) for known, pattern in self._rules)
 
     def check(self, method: str, url: str, *, redirected: bool) -> None:
-        """Refuse a request that is not in the list.
+        """Check that a request is allowed.
 
         Args:
-            method: Its method.
-            url: Its address.
-            redirected: Whether a redirect of the vendor leads there; then its path is not shown.
+            method: The HTTP method.
+            url: The requested URL.
+            redirected: Whether the URL comes from a redirect. If so, the message omits its path.
 
         Raises:
-            VendorError: It is not in the list.
+            VendorError: The request is not allowed.
         """
         if self.allows(method, url):
             return

@@ -1,7 +1,7 @@
-"""Bodies of responses: whether one is whole, and the repair of single characters that JSON does not allow.
+"""Response bodies: JSON validation and repair of single invalid characters.
 
-A body is repaired only after it was refused, so that a good one costs nothing. JavaScript and PHP send half of an emoji
-where they cut a title, C and Python write NaN: one such character must not stop a stream for ever.
+Bodies are only repaired after parsing fails, so valid ones cost nothing. JavaScript and PHP send half an emoji when
+they truncate a title; C and Python write NaN. One such character must not block a stream permanently.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ HALF, BYTES, NO_NUMBER, CONTROL = (
     "NaN or Infinity, read as null",
     "unescaped control characters, kept",
 )
-"""What was found in a body, and what was made of it."""
+"""Kinds of invalid characters and their replacements."""
 
 CUT_OFF = "cut off"
 
@@ -50,29 +50,29 @@ _ROW_OF_ROWS = re.compile(rb"\s*\[\s*\[")
 
 
 class InvalidBodyError(TransientError):
-    """A body that is empty, cut off, or not what its format says; it may come right when it is requested again.
+    """A body that is empty, truncated or malformed. Another request may return a valid one.
 
     Args:
-        problem: What is wrong.
+        problem: The problem found.
         response: The response.
-        columns: Names of the values of a row, for bodies whose rows are arrays.
+        columns: Column names, if rows are arrays.
     """
 
     def __init__(self, problem: Problem, response: requests.Response, *, columns: Sequence[str] = ()) -> None:
         remedy = "try again later; report it to the vendor if it persists"
         super().__init__(_describe(problem, response), response, remedy=remedy)
         self.columns = columns
-        # Neither a vendor that broke off nor a load balancer that answered in its place.
+        # Excludes truncated responses and responses from a load balancer.
         self.made_so = problem.words != CUT_OFF and looks_like_json(response.content)
-        """Whether the application made the body as it is, and so would make the same again."""
+        """Whether the application produced this body, so another request would return the same."""
 
 
 class Problem(NamedTuple):
-    """Why a text is not JSON.
+    """The reason that a text is not JSON.
 
     Args:
-        position: The byte, from 0; None where the whole text counts.
-        words: What is wrong there.
+        position: Byte offset from 0, or None for the whole text.
+        words: Description of the problem.
     """
 
     position: int | None
@@ -80,11 +80,11 @@ class Problem(NamedTuple):
 
 
 class Repaired(NamedTuple):
-    """A body without the characters that JSON does not allow.
+    """A body after the repair of invalid characters.
 
     Args:
-        body: The repaired body; the same object if there was nothing to repair.
-        found: What was found, with the name of its column.
+        body: The repaired body, or the same object if unchanged.
+        found: Pairs of problem and column name.
     """
 
     body: bytes
@@ -92,10 +92,10 @@ class Repaired(NamedTuple):
 
 
 def json_problem(text: bytes) -> Problem | None:
-    """Return why a text is not JSON in UTF-8; None if it is.
+    """Return the reason that a text is not JSON in UTF-8, or None.
 
     Args:
-        text: A whole body, or a line of one.
+        text: A whole body or one line of it.
     """
     try:
         _check_syntax(text)
@@ -107,7 +107,7 @@ def json_problem(text: bytes) -> Problem | None:
             return Problem(int(found[2]), found[1])
         return Problem(len(text), CUT_OFF) if "truncated" in str(error) else Problem(None, "malformed")
     if not text.isascii():
-        # msgspec does not look into strings that it passes over. In pieces: a decoded copy may be four times as large.
+        # msgspec does not validate skipped strings. Decoded in chunks because a full copy may be four times as large.
         decoder, view = _utf8(), memoryview(text)
         try:
             for start in range(0, len(text), _PIECE):
@@ -118,7 +118,7 @@ def json_problem(text: bytes) -> Problem | None:
 
 
 def _describe(problem: Problem, response: requests.Response) -> str:
-    """Say in words what is wrong with a body, without quoting it."""
+    """Describe the problem with a body without quoting it."""
     body = response.content
     if not body.strip():
         return f"HTTP {response.status_code} with an empty body"
@@ -132,19 +132,19 @@ def _describe(problem: Problem, response: requests.Response) -> str:
 
 
 def looks_like_json(body: bytes) -> bool:
-    """Tell whether a body was meant to be JSON."""
+    """Return whether a body was meant to be JSON."""
     return body.removeprefix(BYTE_ORDER_MARK).lstrip()[:1] in {b"{", b"[", b'"'}
 
 
 def repair(body: bytes, columns: Sequence[str] = ()) -> Repaired:
-    """Replace single characters that JSON does not allow, in one value or in several lines of them.
+    """Repair single invalid characters in a JSON value or JSON Lines.
 
-    Half characters and bytes that are not UTF-8 become U+FFFD, NaN and Infinity null, and control characters in texts
-    are escaped. A byte order mark is left out. What else is wrong stays.
+    Lone surrogates and bytes that are not UTF-8 become U+FFFD, NaN and Infinity become null, and control characters in
+    strings are escaped. A byte order mark is removed. Other errors remain.
 
     Args:
-        body: What was refused.
-        columns: Names of the values of a row, where rows are arrays.
+        body: The invalid body.
+        columns: Column names, if rows are arrays.
     """
     begin = len(BYTE_ORDER_MARK) if body.startswith(BYTE_ORDER_MARK) else 0
     names = _Names(columns, 1 if _ROW_OF_ROWS.match(body, begin) else 0)
@@ -169,7 +169,7 @@ def repair(body: bytes, columns: Sequence[str] = ()) -> Repaired:
 
 
 def quote_long_integers(body: bytes) -> bytes:
-    """Make texts of integers with more digits than Python reads, so that the other rows of a body are not lost."""
+    """Quote integers with more digits than Python can parse, to keep the other rows of a body."""
     return _LONG_INTEGER.sub(lambda token: b'"' + token[1] + b'"' if token[1] else token[0], body)
 
 
@@ -192,22 +192,22 @@ def _repair_string(text: bytes) -> tuple[bytes, frozenset[str]]:
 
 
 class _Names:
-    """Where in a body a token stands, and what the column there is called.
+    """The path of the current token in a body and its column name.
 
     Args:
-        columns: Names of the values of a row, where rows are arrays.
-        depth: How many arrays are around such a row.
+        columns: Column names, if rows are arrays.
+        depth: Number of arrays around such a row.
     """
 
     def __init__(self, columns: Sequence[str], depth: int) -> None:
         self._columns = columns
         self._depth = depth
-        # The name (in an object) or the position (in an array) of what comes next, at each level.
+        # Key (in an object) or index (in an array) of the next value at each level.
         self._path: list[str | int] = []
         self._last = b'""'
 
     def pass_by(self, token: bytes) -> None:
-        """Note a token."""
+        """Update the path with a token."""
         if token == b"{":
             self._path.append("")
         elif token == b"[":
@@ -223,7 +223,7 @@ class _Names:
             self._last = token
 
     def column(self) -> str:
-        """Return the name of the column in which the last token is, or of which it is the name."""
+        """Return the column name for the last token, which may be a key or a value."""
         path = [*self._path]
         if path and path[-1] == "":
             path[-1] = self._last[1:-1].decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""Connections that fail: what happened, in words without the address, and whether another try can help."""
+"""Connection failures: a message without the full URL, and whether a retry may help."""
 
 from __future__ import annotations
 
@@ -34,26 +34,26 @@ _CHECK = "check `api_url` and the network of this machine"
 
 
 class UnknownNameError(TransientError):
-    """The name of the host is not known: a typing error as a rule, if nothing was reached before."""
+    """A host name that does not resolve: usually a typo if no request has succeeded yet."""
 
 
 class ProxyRefusedError(TransientError):
-    """The proxy cannot be reached: a wrong setting as a rule, if nothing was reached before."""
+    """A proxy that is unreachable: usually a wrong setting if no request has succeeded yet."""
 
 
 def explain_failure(
     error: Exception, url: str, *, proxy: str | None, timeout: tuple[float, float]
 ) -> TapError | TransientError:
-    """Say why no whole response came.
+    """Explain why a response is missing or incomplete.
 
     Args:
-        error: What requests raised, or the operating system.
-        url: The address that was asked; of it, only the host is named.
-        proxy: The address of the proxy, if one is used.
-        timeout: Seconds that a connection and an answer are waited for.
+        error: The error from requests or the operating system.
+        url: The requested URL. The message only contains its host.
+        proxy: The URL of the proxy, if any.
+        timeout: Seconds to wait for a connection and for a response.
 
     Returns:
-        A `TransientError` if another try may help, else a `NoConnectionError`.
+        A `TransientError` if a retry may help, else a `NoConnectionError`.
     """
     host = shown_host(url)
     causes = [*_causes(error)]
@@ -73,7 +73,7 @@ def explain_failure(
     if proxy is not None and (_first(causes, requests.exceptions.ProxyError) or _is_proxy_setting(error)):
         return _explain_proxy(error, causes, proxy, host)
     if isinstance(error, ValueError):
-        # Of requests or http.client; it quotes what it refuses.
+        # From requests or http.client. The message quotes the invalid value.
         return NoConnectionError(
             f"the request to {host} could not be made",
             "check the settings: a credential or an address may contain an invalid character",
@@ -103,7 +103,7 @@ def _explain_proxy(error: Exception, causes: list[BaseException], proxy: str, ho
 def _known_failure(
     error: Exception, causes: list[BaseException], host: str, timeout: tuple[float, float]
 ) -> TransientError | None:
-    """Return what is known of some kinds of failures; None of others."""
+    """Return a specific error for a known kind of failure, else None."""
     to_connect, to_answer = timeout
     broken = next((words for kind, words in _BROKEN.items() if isinstance(error, kind)), None)
     if broken is not None:
@@ -124,7 +124,7 @@ def _known_failure(
 
 
 def _cause(causes: list[BaseException]) -> str:
-    """Name the innermost cause that has a name a user knows."""
+    """Describe the innermost cause in terms a user knows."""
     if _first(causes, socket.gaierror, NameResolutionError):
         return "unknown host name"
     if _first(causes, ConnectionRefusedError):
@@ -136,13 +136,13 @@ def _cause(causes: list[BaseException]) -> str:
     insecure = _first(causes, ssl.SSLError)
     if insecure is not None:
         return f"no secure connection ({(insecure.reason or 'TLS failed').replace('_', ' ').lower()})"
-    # Errors of requests are errors of the system too, without its words.
+    # Errors from requests are also OSErrors, but without `strerror`.
     text = next((cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror), None)
     return text.lower() if text else "the response is not HTTP"
 
 
 def _timed_out(causes: list[BaseException]) -> bool:
-    """Tell whether a connection was waited for in vain; urllib3 counts each one that could not be made among these."""
+    """Return whether connecting timed out. In urllib3, `NewConnectionError` is a subclass of the timeout error."""
     return any(
         isinstance(cause, (ConnectTimeoutError, requests.exceptions.ConnectTimeout))
         and not isinstance(cause, NewConnectionError)
@@ -151,14 +151,14 @@ def _timed_out(causes: list[BaseException]) -> bool:
 
 
 def _is_about_bundle(error: Exception, causes: list[BaseException]) -> bool:
-    # requests looks for the file itself, and raises a bare OSError.
+    # requests raises a bare OSError if the file is missing.
     missing = not isinstance(error, requests.exceptions.RequestException) and "certificate bundle" in str(error)
     unreadable = _first(causes, ssl.SSLError)
     return missing or (unreadable is not None and unreadable.reason in {"NO_CERTIFICATE_OR_CRL_FOUND", "PEM_LIB"})
 
 
 def _is_proxy_setting(error: Exception) -> bool:
-    # The address of the request itself was prepared before.
+    # The URL of the request was already validated.
     return isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema))
 
 
@@ -167,7 +167,7 @@ def _first(causes: list[BaseException], *kinds: type[E]) -> E | None:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and everything that led to it; libraries wrap causes in arguments and attributes too."""
+    """Yield an error and its causes, including those in arguments and attributes."""
     seen: set[int] = set()
     waiting: list[BaseException] = [error]
     while waiting:

@@ -1,6 +1,6 @@
-"""Bodies of responses: read in large pieces, decompressed on the way, within a size and a time.
+"""Response bodies: read in large chunks and decompressed, within size and time limits.
 
-requests reads in pieces of 10 KiB, which is half of the CPU time of a large download.
+The 10 KiB chunks of requests take half of the CPU time of a large download.
 """
 
 from __future__ import annotations
@@ -20,32 +20,32 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
 PIECE = 1024 * 1024
-"""Bytes that are read, or decompressed, at once at most."""
+"""Maximum bytes per read or decompression step."""
 
 SLOWEST = 10_000
-"""Bytes per second that a body has to arrive with on average, after the time that any response may take."""
+"""Minimum average bytes per second after the time allowed for any response."""
 
 MEGABYTE = 1_000_000
 
 SMALLER_RESPONSES = ("page_size", "window_days", "log_window_minutes")
-"""Settings that make responses smaller, as far as a tap has them."""
+"""Settings that reduce the size of responses, if the tap has them."""
 
 _WINDOW_BITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
-"""zlib's word for each encoding; bodies in others are left as they are."""
+"""zlib's `wbits` per encoding. Other encodings are left unchanged."""
 
 
 class SlowBodyError(requests.exceptions.Timeout):
-    """A body that arrives too slowly to be waited for: the vendor, or something on the way, only drips."""
+    """A body that arrives too slowly, because of the vendor or the network."""
 
 
 @dataclass(frozen=True)
 class BodyLimits:
-    """What a body may cost.
+    """Limits on the size and time of a body.
 
     Args:
-        megabytes: Its size at most, compressed and decompressed, in units of 1,000,000 bytes.
-        seconds: The time that any body may take; a longer one must have brought `SLOWEST` bytes per second.
-        smaller: What a user can do so that bodies are smaller.
+        megabytes: Maximum size, compressed and decompressed, in units of 1,000,000 bytes.
+        seconds: Time allowed for any body. After that it must average `SLOWEST` bytes per second.
+        smaller: Advice to the user on how to get smaller bodies.
     """
 
     megabytes: int = 512
@@ -57,8 +57,8 @@ class BodyLimits:
         """Return the limits of a tap.
 
         Args:
-            config: Its settings.
-            declared: Names of the settings that it has.
+            config: The tap's settings.
+            declared: Names of the settings that the tap supports.
         """
         names = " or ".join(f"`{name}`" for name in SMALLER_RESPONSES if name in declared)
         return cls(
@@ -68,28 +68,28 @@ class BodyLimits:
         )
 
     def too_large(self) -> VendorError:
-        """Return the error for a larger body."""
+        """Return the error for a body above the limit."""
         return VendorError(
             f"the response is larger than {self.megabytes:,} MB", f"{self.smaller}, or raise `max_response_mb`"
         )
 
 
 def read_body(response: requests.Response, limits: BodyLimits) -> bytes:
-    """Read the body of a response whose headers are there.
+    """Read the body of a response.
 
     Args:
-        response: The response, of which nothing was read.
-        limits: What it may cost.
+        response: The response, with its body unread.
+        limits: Limits on size and time.
 
     Returns:
         The whole body, decompressed.
 
     Raises:
-        VendorError: It is larger than allowed, and is not read any further.
-        SlowBodyError: It comes too slowly.
-        requests.exceptions.ReadTimeout: Nothing came for as long as a connection waits.
-        requests.exceptions.ChunkedEncodingError: It ends before its declared length.
-        requests.exceptions.ContentDecodingError: It is not what its encoding says, or breaks off.
+        VendorError: The body is too large. Reading stops at the limit.
+        SlowBodyError: The body arrives too slowly.
+        requests.exceptions.ReadTimeout: The read timeout passed without data.
+        requests.exceptions.ChunkedEncodingError: The body is shorter than declared.
+        requests.exceptions.ContentDecodingError: The compressed data is invalid or truncated.
     """
     most = limits.megabytes * MEGABYTE
     declared = response.headers.get("Content-Length", "")
@@ -112,12 +112,12 @@ def read_body(response: requests.Response, limits: BodyLimits) -> bytes:
         raise requests.exceptions.ReadTimeout(error, request=response.request) from error
     except HTTPError as error:
         raise requests.exceptions.ChunkedEncodingError(error, request=response.request) from error
-    # Without a copy: the buffer itself.
+    # Does not copy the buffer.
     return body.getvalue()
 
 
 def _pieces(response: requests.Response, limits: BodyLimits) -> Iterator[bytes]:
-    """Yield what has arrived, as it arrives: a read waits for one byte, not for a whole piece."""
+    """Yield data as it arrives, without waiting for full chunks."""
     most, received, start = limits.megabytes * MEGABYTE, 0, time.monotonic()
     while piece := response.raw.read1(PIECE, decode_content=False):
         received += len(piece)
@@ -132,9 +132,9 @@ def _pieces(response: requests.Response, limits: BodyLimits) -> Iterator[bytes]:
 
 
 class _Unpacker:
-    """Decompresses one or more members of a stream, in pieces of bounded size.
+    """A decompressor for streams of one or more members, with bounded output chunks.
 
-    Not left to urllib3, which takes a stream without its end for a whole one.
+    Replaces urllib3's, which accepts truncated streams.
     """
 
     def __init__(self, bits: int) -> None:
@@ -143,10 +143,10 @@ class _Unpacker:
         self._began = False
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
-        """Yield what a piece unpacks to; at most `PIECE` bytes at once, however much is in it."""
+        """Yield the decompressed data in chunks of at most `PIECE` bytes."""
         while True:
             if self._member.eof:
-                # Zeros may follow a member, and another member.
+                # Zero padding and another member may follow.
                 piece = piece.lstrip(b"\0")
                 if not piece:
                     return
@@ -160,10 +160,10 @@ class _Unpacker:
                 return
 
     def check_end(self) -> None:
-        """Refuse a stream that broke off.
+        """Check that the stream is complete.
 
         Raises:
-            EOFError: It did.
+            EOFError: The stream is truncated.
         """
         if self._began and not self._member.eof:
             raise EOFError("the compressed stream has no end")

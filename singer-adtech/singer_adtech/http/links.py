@@ -1,4 +1,4 @@
-"""Links that are capabilities: whoever has one reads the rows, without any other credential."""
+"""Capability links, which grant access to the rows without other credentials."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from singer_adtech.redaction import REDACTOR
 
 
 class HiddenLinks:
-    """The links of a run, hidden from every log line for as long as one may show them.
+    """The links of a run to redact from log lines.
 
-    Only the newest are kept hidden, as a long run uses any number of them, and each log line is searched for all.
+    Only the newest are redacted because each log line is searched for all of them and a long run may use many.
 
     Args:
-        most: Links that are hidden at once; more than may be in flight.
+        most: Maximum number of redacted links. Must exceed the number in flight.
     """
 
     def __init__(self, most: int = 64) -> None:
@@ -23,10 +23,10 @@ class HiddenLinks:
         self._lock = threading.Lock()
 
     def hide(self, link: str) -> None:
-        """Hide a link from now on.
+        """Redact a link from now on.
 
         Args:
-            link: A path or an address; its last part is hidden by itself too.
+            link: A path or URL. Its last segment is redacted separately too.
         """
         with self._lock:
             self._newest[link] = None

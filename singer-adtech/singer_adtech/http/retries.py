@@ -1,4 +1,4 @@
-"""When a request is repeated, and how long is waited before."""
+"""Retries: when to repeat a request and how long to wait first."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 EPOCH_FROM = 1_000_000_000
-"""A number above this (September 2001) is an epoch time; below, it is seconds from now."""
+"""Numbers above this (September 2001) are epoch times. Smaller ones are seconds from now."""
 
 MILLISECONDS_FROM = 100_000_000_000
-"""An epoch time above this (year 5138) is in milliseconds, or in an even smaller unit."""
+"""Epoch times above this (year 5138) are in milliseconds or a smaller unit."""
 
 RESET_HEADERS = ("X-RateLimit-Reset", "X-Rate-Limit-Reset", "RateLimit-Reset")
 REMAINING_HEADERS = ("X-RateLimit-Remaining", "X-Rate-Limit-Remaining", "RateLimit-Remaining")
@@ -37,13 +37,13 @@ _POLICY_PARAMETER = re.compile(r"(?:^|[;,\s])(r|remaining|t|reset)\s*=\s*(-?\d+)
 
 
 class TransientError(RetriableAPIError):
-    """A failure that may pass: 5xx, a lost connection, a timeout, a body that is cut or does not parse.
+    """A temporary failure: 5xx, a lost connection, a timeout, a truncated or malformed body.
 
     Args:
-        what: What came.
-        response: The response, if there was one.
-        asked_wait: Seconds that the vendor asked to wait, if it did.
-        remedy: What the user can do when it does not pass; empty for what helps as a rule.
+        what: Description of the failure.
+        response: The response, if any.
+        asked_wait: Seconds to wait as requested by the vendor, if any.
+        remedy: Advice to the user if the failure persists. Empty for the default advice.
     """
 
     def __init__(
@@ -66,23 +66,22 @@ class TransientError(RetriableAPIError):
 
 
 class RateLimitedError(TransientError):
-    """The vendor says that there were too many requests (429)."""
+    """A response that reports too many requests (429)."""
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How often and how patiently a vendor's failures are met.
+    """The number of retries and the waits before them.
 
     Args:
-        waits: Seconds before each repetition of a transient failure; one more try than there are waits.
-        rate_limit_tries: Tries in all for a request that is rate limited.
-        rate_limit_waits: Seconds before each repetition after a 429; the last one continues.
-        longest_wait: No single wait is longer, whatever the vendor asks for.
-        jitter: Share of a scheduled wait that is added to it at random, at most, so that runs which failed together do
-            not come back together.
+        waits: Seconds before each retry of a transient failure. The number of tries is one more.
+        rate_limit_tries: Total tries for a rate-limited request.
+        rate_limit_waits: Seconds before each retry after a 429. The last value repeats.
+        longest_wait: Upper limit of a single wait in seconds, even if the vendor requests more.
+        jitter: Maximum share of a scheduled wait added at random, to spread out runs that failed together.
 
-    The vendor's advice makes a wait longer than the schedule, never shorter: an advice of nothing, or of a moment that
-    has passed because two clocks differ, would otherwise spend all tries within a second.
+    A wait requested by the vendor can only extend the schedule. Otherwise a requested wait of zero, or until a time
+    already past because of clock skew, would use up all tries within a second.
     """
 
     waits: tuple[float, ...] = (1, 2, 4, 8, 16)
@@ -93,7 +92,7 @@ class RetryPolicy:
 
     @property
     def tries(self) -> int:
-        """Tries in all for transient failures."""
+        """Total tries for transient failures."""
         return len(self.waits) + 1
 
     def run(
@@ -102,15 +101,15 @@ class RetryPolicy:
         """Repeat an attempt until it succeeds or the tries are used up.
 
         Args:
-            attempt: Raises `RateLimitedError` or `TransientError` to be repeated; anything else passes through.
-            longest_unasked_wait: Cap of a scheduled wait after a 429.
-            announce: Told before each wait, in one line.
+            attempt: Raises `RateLimitedError` or `TransientError` to be retried. Other errors propagate.
+            longest_unasked_wait: Cap in seconds on a scheduled wait after a 429.
+            announce: Called with a one-line message before each wait.
 
         Returns:
-            What the attempt returned.
+            The result of the attempt.
 
         Raises:
-            TransientError: The last failure, when the tries are used up.
+            TransientError: The last failure, once the tries are used up.
         """
 
         def tell(details: Details) -> None:
@@ -137,47 +136,47 @@ class RetryPolicy:
         return run()
 
     def _waits(self, *, schedule: tuple[float, ...], cap: float) -> Generator[float, TransientError, None]:
-        """Yield waits; the vendor's advice, which comes with the failure, may make one longer."""
-        error = yield 0.0  # backoff starts a generator with one empty step
+        """Yield waits in seconds, extended if the failure carries a longer one."""
+        error = yield 0.0  # backoff discards the first value
         for number in itertools.count():
             scheduled = schedule[min(number, len(schedule) - 1)]
-            own = min(scheduled * (1 + self.jitter * random.random()), cap)  # noqa: S311 - no secret depends on it
+            own = min(scheduled * (1 + self.jitter * random.random()), cap)  # noqa: S311 - not for security
             error = yield max(own, min(error.asked_wait or 0.0, self.longest_wait))
 
 
 def asked_wait(headers: Mapping[str, str], now: dt.datetime) -> float | None:
-    """Read from a response how long the vendor wants to be left alone.
+    """Return the wait that a response requests.
 
     Args:
-        headers: The response's headers, names in any case.
-        now: The present by our clock, in UTC; moments are measured against the header `Date` where there is one.
+        headers: The response's headers, case-insensitive.
+        now: The current time in UTC, used if the response has no `Date` header.
 
     Returns:
-        Seconds from `Retry-After`, else from a reset header; None without either. Never negative.
+        Seconds from `Retry-After`, else from a reset header, else None. Never negative.
     """
     asked = retry_after(headers, now)
     return reset_wait(headers, now) if asked is None else asked
 
 
 def retry_after(headers: Mapping[str, str], now: dt.datetime) -> float | None:
-    """Return the seconds that `Retry-After` asks for; None without one that can be read.
+    """Return the seconds requested by `Retry-After`, or None if it is missing or invalid.
 
-    It is a number of seconds or an HTTP date (RFC 9110, 10.2.3); an epoch time is read too.
+    The value is a number of seconds or an HTTP date (RFC 9110, 10.2.3). Epoch times are accepted too.
     """
     return _seconds(headers.get("Retry-After"), headers, now)
 
 
 def reset_wait(headers: Mapping[str, str], now: dt.datetime) -> float | None:
-    """Return the seconds until the vendor's limit is fresh again; None without a reset header that can be read.
+    """Return the seconds until the rate limit resets, or None without a valid reset header.
 
-    The value is an epoch time if it is above 1e9 (in milliseconds above 1e11), else seconds from now, or a date. The
-    header `RateLimit` of the IETF draft is read too: `limit=100, remaining=0, reset=50`, or `"default";r=0;t=50`.
+    The value is a date or a number: an epoch time above 1e9 (in milliseconds above 1e11), else seconds from now. The
+    IETF draft's `RateLimit` header is read too: `limit=100, remaining=0, reset=50` or `"default";r=0;t=50`.
     """
     named = next((headers[name] for name in RESET_HEADERS if name in headers), None)
     if named is not None:
         return _seconds(named, headers, now)
     policies = _policies(headers)
-    # Of several policies the exhausted ones count.
+    # Exhausted policies take precedence.
     spent = [reset for remaining, reset in policies if remaining is not None and remaining <= 0 and reset is not None]
     resets = [reset for _, reset in policies if reset is not None]
     if spent:
@@ -186,7 +185,7 @@ def reset_wait(headers: Mapping[str, str], now: dt.datetime) -> float | None:
 
 
 def nothing_left(headers: Mapping[str, str]) -> bool:
-    """Tell whether a response reports that no request is left until the reset."""
+    """Return whether a response reports zero requests left until the reset."""
     named = next((headers[name] for name in REMAINING_HEADERS if name in headers), None)
     if named is not None:
         remaining = _number(named)
@@ -195,12 +194,12 @@ def nothing_left(headers: Mapping[str, str]) -> bool:
 
 
 def _policies(headers: Mapping[str, str]) -> list[tuple[float | None, float | None]]:
-    """Return what is left and the seconds until the reset, of each policy in the header `RateLimit`."""
+    """Return the remaining requests and seconds until reset of each policy in `RateLimit`."""
     policies: list[tuple[float | None, float | None]] = []
     remaining: float | None = None
     reset: float | None = None
     for name, text in _POLICY_PARAMETER.findall(headers.get("RateLimit", "")):
-        # The draft's parameters come in this order: what is left, then the seconds.
+        # Order in the draft: remaining requests, then seconds.
         if name[0].lower() == "r" and name.lower() != "reset":
             remaining, reset = float(text), None
             policies.append((remaining, reset))
@@ -211,7 +210,7 @@ def _policies(headers: Mapping[str, str]) -> list[tuple[float | None, float | No
 
 
 def _seconds(text: str | None, headers: Mapping[str, str], now: dt.datetime) -> float | None:
-    """Return the seconds that a header asks for: a number of them, or the time until a moment; never negative."""
+    """Return the seconds in a header, or until its date or epoch time; never negative."""
     if text is None:
         return None
     number = _number(text)
@@ -225,12 +224,12 @@ def _seconds(text: str | None, headers: Mapping[str, str], now: dt.datetime) -> 
         return max(0.0, number)
     if moment is None:
         return None
-    # The vendor's clock and ours may differ: what it calls a moment is measured against what it calls now.
+    # Prefer the vendor's clock, which may differ from ours.
     return max(0.0, (moment - (_moment(headers.get("Date", "")) or now)).total_seconds())
 
 
 def _moment(text: str) -> dt.datetime | None:
-    """Read an HTTP date, or a date-time in ISO 8601; without a zone it is in UTC."""
+    """Parse an HTTP date or ISO 8601 date-time. UTC is the default zone."""
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, TypeError, OverflowError):

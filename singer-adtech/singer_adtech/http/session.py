@@ -1,4 +1,4 @@
-"""One HTTP session for a whole run, shared by all streams and threads."""
+"""The HTTP session of a run, shared by all streams and threads."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
     from singer_adtech.http.retries import TransientError
 
 LONGEST_CONNECT = 30.0
-"""Seconds to wait for a connection; the read has its own, longer limit."""
+"""Seconds to wait for a connection. Reads have a separate, longer limit."""
 
 MOST_REDIRECTS = 5
 
 
 class WholeBodyAdapter(HTTPAdapter):
-    """Reads the whole body with the headers, within limits; see `downloads.read_body`.
+    """An adapter that also reads the body in `send`, within limits; see `downloads.read_body`.
 
     Args:
-        limits: What a body may cost.
+        limits: Limits on the size and time of a body.
     """
 
     def __init__(self, *args: Any, limits: BodyLimits, **kwargs: Any) -> None:
@@ -47,19 +47,19 @@ class WholeBodyAdapter(HTTPAdapter):
         try:
             body = read_body(response, self._limits)
         except BaseException:
-            # Half of a body is still to come: the connection cannot serve another request.
+            # Unread data remains, so the connection cannot be reused.
             response.raw.close()
             raise
         finally:
             response.raw.release_conn()
-        # requests' own `content` fills these two in the same way, after reading in pieces.
+        # `Response.content` sets the same two attributes.
         response._content = body  # noqa: SLF001
-        response._content_consumed = True  # type: ignore[attr-defined]  # noqa: SLF001 - unknown to the stubs
+        response._content_consumed = True  # type: ignore[attr-defined]  # noqa: SLF001 - missing from the stubs
         return response
 
 
 class _RequestsSession(requests.Session):
-    """A session that does not look where a redirect leads, which may fail, where it is not to follow it."""
+    """A session that ignores redirect targets: parsing one may fail even if redirects are off."""
 
     @override
     def get_redirect_target(self, resp: requests.Response) -> str | None:
@@ -69,19 +69,19 @@ class _RequestsSession(requests.Session):
 class Session:
     """A connection pool for one vendor.
 
-    Credentials go to the configured host only. Proxies and certificate bundles of the environment
-    (`HTTPS_PROXY`, `REQUESTS_CA_BUNDLE`) are honoured; cookies and `.netrc` are not used.
+    Credentials are only sent to the configured host. Proxies and certificate bundles from the environment
+    (`HTTPS_PROXY`, `REQUESTS_CA_BUNDLE`) are honoured. Cookies and `.netrc` are not used.
 
     Args:
-        api_url: The vendor's base address; no other scheme, host or port is ever asked.
-        connections: Connections kept open at most: the number of requests in flight.
-        timeout: Seconds without a byte before a request counts as lost.
-        follow_redirects: Whether a redirect within the same host is followed (GET and HEAD only).
-        allowed: The methods and paths that may be sent, see `allowed_requests`; any if not given.
-        limits: What a body may cost; by default its size is limited, and `timeout` is the time that any may take.
+        api_url: The vendor's base URL. Requests to any other scheme, host or port are refused.
+        connections: Maximum number of open connections: the number of requests in flight.
+        timeout: Seconds without data before a request fails.
+        follow_redirects: Whether to follow redirects within the same host (GET and HEAD only).
+        allowed: Methods and paths that may be sent, see `allowed_requests`. Any by default.
+        limits: Limits on the size and time of a body. `BodyLimits(seconds=timeout)` by default.
     """
 
-    def __init__(  # noqa: PLR0913 - what is asked, and what is refused
+    def __init__(  # noqa: PLR0913 - keyword-only options
         self,
         api_url: str,
         *,
@@ -97,7 +97,7 @@ class Session:
         self._allowed = None if allowed is None else AllowedRequests(allowed, urlsplit(api_url).path)
         self.limits = limits or BodyLimits(seconds=timeout)
         self._session = _RequestsSession()
-        # A login's cookies would otherwise travel with every later request of every stream.
+        # Otherwise login cookies would be sent with every later request.
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         adapter = WholeBodyAdapter(pool_connections=1, pool_maxsize=connections, limits=self.limits)
         self._session.mount("https://", adapter)
@@ -105,7 +105,7 @@ class Session:
 
     @property
     def requests_session(self) -> requests.Session:
-        """The session of the requests library below."""
+        """The underlying requests session."""
         return self._session
 
     def send(self, prepared: requests.PreparedRequest) -> requests.Response:
@@ -118,9 +118,9 @@ class Session:
             The response with its body read and decompressed.
 
         Raises:
-            VendorError: The request or a redirect leads to another host, or to a path that is not allowed, or the
+            VendorError: The request or a redirect leads to another host or a path that is not allowed, or the
                 response is too large.
-            requests.exceptions.RequestException: No response, or not a whole one; see `explain`.
+            requests.exceptions.RequestException: The response is missing or incomplete; see `explain`.
         """
         for number in range(MOST_REDIRECTS):
             self._check(prepared, redirected=number > 0)
@@ -131,14 +131,14 @@ class Session:
                 return response
             prepared = prepared.copy()
             try:
-                # Prepared again, so that the host that is checked is the host that is asked, however it is spelled.
+                # Normalise the URL so that the host checked is the host requested.
                 prepared.prepare_url(urljoin(prepared.url or "", response.headers["location"]), None)
             except (ValueError, requests.exceptions.RequestException):
                 raise _unreadable() from None
         raise VendorError(f"more than {MOST_REDIRECTS} redirects in a row", "check `api_url`")
 
     def explain(self, error: Exception, url: str) -> TapError | TransientError:
-        """Say why no whole response came to a request; see `connections.explain_failure`."""
+        """Explain why a request failed; see `connections.explain_failure`."""
         proxy = select_proxy(url, self._environment(url)["proxies"])
         return explain_failure(error, url, proxy=proxy, timeout=self._timeout)
 
@@ -147,7 +147,7 @@ class Session:
         self._session.close()
 
     def _environment(self, url: str | None) -> Mapping[str, Any]:
-        """Return what the environment says; a prepared request sent as it is would ignore REQUESTS_CA_BUNDLE."""
+        """Return the environment's settings; requests' `send` ignores REQUESTS_CA_BUNDLE."""
         return self._session.merge_environment_settings(url, {}, stream=True, verify=None, cert=None)
 
     def _check(self, prepared: requests.PreparedRequest, *, redirected: bool) -> None:
