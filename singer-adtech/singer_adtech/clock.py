@@ -1,4 +1,4 @@
-"""Time as the library sees it, in one object, so that tests can replace it."""
+"""The library's source of time, replaceable in tests."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ class Clock:
     """The system's clock."""
 
     def now(self) -> dt.datetime:
-        """Return the present instant, in UTC."""
+        """Return the current time in UTC."""
         return dt.datetime.now(tz=dt.timezone.utc)
 
     def monotonic(self) -> float:
-        """Return seconds that never go back, from an arbitrary start."""
+        """Return monotonic seconds from an arbitrary start."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Sleep."""
         time.sleep(seconds)

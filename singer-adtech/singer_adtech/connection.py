@@ -1,4 +1,4 @@
-"""The part of a tap that its streams share: settings, time, one session, one authenticator, budgets and metrics."""
+"""The part of a tap shared by its streams: settings, clock, session, authenticator, budgets and metrics."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ class ConnectedTap(HookedTap):
     """When requests are retried."""
 
     allowed_requests: ClassVar[tuple[Rule, ...]] = READ_ANYTHING
-    """Methods and paths below `api_url` that the tap may request; others are refused before they are sent."""
+    """Methods and paths below `api_url` that the tap may request. Others are refused before they are sent."""
 
     unlimited_requests: ClassVar[tuple[str, ...]] = ()
-    """Paths, with `*` as a wildcard, without a documented limit; every other path is in a family."""
+    """Paths without a documented limit, with `*` as a wildcard. Every other path belongs to a family."""
 
     follow_redirects: ClassVar[bool] = True
     """Whether redirects within the vendor's host are followed."""
@@ -64,11 +64,11 @@ class ConnectedTap(HookedTap):
     """Whether an instant in `start_date` or `end_date` means its date as written, regardless of its offset."""
 
     account: str | None = None
-    """The account of the responses, an id or a hash; set by streams or the login. See `progress.signatures`."""
+    """Id or hash of the account, set by streams or the login. See `progress.signatures`."""
 
     @abstractmethod
     def make_authenticator(self) -> Authenticator:
-        """Make the authenticator of the run."""
+        """Create the authenticator of the run."""
 
     @property
     def api_url(self) -> str:
@@ -78,24 +78,24 @@ class ConnectedTap(HookedTap):
 
     @cached_property
     def run_start(self) -> dt.datetime:
-        """The start of the run, in UTC: "now" for all its streams."""
+        """The start of the run in UTC, used as "now" by all streams."""
         return self.clock.now()
 
     @property
     def day_zone(self) -> ZoneInfo | dt.timezone:
-        """The zone of the requested days: the setting `time_zone`, or UTC.
+        """The time zone of the requested days: the setting `time_zone`, or UTC.
 
         Raises:
-            SettingError: The zone does not exist.
+            SettingError: The time zone does not exist.
         """
         name: str | None = self.config.get("time_zone")
         return zone(name) if name else dt.timezone.utc
 
     def day_range(self, day_zone: ZoneInfo | dt.timezone | None = None) -> tuple[dt.date, dt.date]:
-        """Return the first and the last day of the settings.
+        """Return the first and last day to read, according to the settings.
 
         Args:
-            day_zone: Their zone; `self.day_zone` by default.
+            day_zone: Their time zone; `self.day_zone` by default.
         """
         return date_range(self.config, day_zone or self.day_zone, self.run_start, as_written=self.dates_as_written)
 
@@ -129,12 +129,12 @@ class ConnectedTap(HookedTap):
         """The folder through which runs share the vendor's limits, if any.
 
         Raises:
-            SettingError: The setting `budget_folder` names a folder that cannot be used.
+            SettingError: The folder in `budget_folder` is not usable.
         """
         folder: str | None = self.config.get("budget_folder")
         if folder is None:
             return None
-        # Imported only if needed, because of the library that locks files.
+        # Imported only if needed, because it imports a file-locking library.
         from singer_adtech.http.shared_budgets import SharedFolder  # noqa: PLC0415 - see above
 
         return SharedFolder(folder, tap=self.name, api_url=self.api_url)
@@ -144,7 +144,7 @@ class ConnectedTap(HookedTap):
         """The request budgets of this run."""
         if self.shared_folder is None:
             return Budgets(self.request_limits(), self.clock, self.logger)
-        from singer_adtech.http.shared_budgets import SharedBudgets  # noqa: PLC0415 - as for the folder
+        from singer_adtech.http.shared_budgets import SharedBudgets  # noqa: PLC0415 - see `shared_folder`
 
         return SharedBudgets(
             self.request_limits(),
@@ -157,20 +157,20 @@ class ConnectedTap(HookedTap):
     def exclusive(
         self, what: str, logger: logging.Logger | logging.LoggerAdapter[logging.Logger]
     ) -> AbstractContextManager[None]:
-        """Be the only run that uses something of which the vendor allows one at a time.
+        """Hold a resource that the vendor allows to only one run at a time.
 
         Args:
-            what: One lower-case word for it, such as `report`.
+            what: One lower-case word for the resource, such as `report`.
             logger: Logs one line if another run is using it.
 
         Returns:
-            A context that waits for the other runs; it does nothing unless runs share a folder.
+            A context manager that waits for other runs, or does nothing if runs do not share a folder.
         """
         return contextlib.nullcontext() if self.shared_folder is None else self.shared_folder.alone(what, logger)
 
     @cached_property
     def progress(self) -> Progress:
-        """The progress of this run, for the terminal and the log."""
+        """The progress display of this run."""
         return Progress(self.name, self.clock, self.logger)
 
     @cached_property
@@ -204,11 +204,11 @@ class ConnectedTap(HookedTap):
         """Send an authenticated request that is not a page of a stream, such as a job or metadata.
 
         Args:
-            request: The request, without credentials.
+            request: The request without credentials.
             label: Name of the request in log lines and errors.
-            check_status: Raises for a response that is not a success.
-            check_body: Raises for a response whose body is not complete; None for a response without a body.
-            counts: Counts of the stream that needs the response; by default those of the tap.
+            check_status: Raises unless the response is a success.
+            check_body: Raises if the response body is incomplete; None for responses without a body.
+            counts: Counts of the requesting stream; the tap's own by default.
 
         Returns:
             A successful, complete response.
@@ -235,6 +235,6 @@ class ConnectedTap(HookedTap):
         if isinstance(self.message_writer, MessageWriter):
             self.message_writer.flush()
 
-    def continues_without(self, stream: Stream, error: Exception) -> bool:  # noqa: ARG002 - for taps with such streams
-        """Note that a derived stream failed; return whether its parent is still read."""
+    def continues_without(self, stream: Stream, error: Exception) -> bool:  # noqa: ARG002 - used by overrides
+        """Record the failure of a derived stream and return whether to keep reading its parent."""
         return False

@@ -1,7 +1,7 @@
-"""The settings `start_date` and `end_date`: how they may be written, and what they mean on the day of the run.
+"""The settings `start_date` and `end_date`: accepted formats and their meaning on the day of the run.
 
-One form for dates, so that none can be misread (`01.02.2026`, `26-11-24`, `20261101`), and a few words that move with
-the days. Words are resolved by the start of the run; the state never depends on how a date was written.
+Dates have a single format, because others can be misread (`01.02.2026`, `26-11-24`, `20261101`). Relative dates are
+resolved at the start of the run. The state does not depend on the format of a date.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ ALLOWED = (
     "`3 days ago`"
 )
 FIRST_YEAR = 1970
-"""Before it no vendor has data, and instants are negative."""
+"""No vendor has data from earlier years, and earlier timestamps are negative."""
 
 FAR = dt.datetime(9000, 1, 1, tzinfo=dt.timezone.utc)
-"""What a later date means: the same, with room for a zone and a day more."""
+"""Replaces later dates, to leave room for a UTC offset and one more day."""
 
 _WRITTEN = re.compile(
     r"(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})"
@@ -39,12 +39,12 @@ _AGO = re.compile(r"(?P<word>today|yesterday)|(?P<days>[0-9]{1,9}) days? ago", r
 
 @dataclass(frozen=True)
 class Moment:
-    """What a date setting means.
+    """A parsed date setting.
 
     Attributes:
-        at: The instant, in the zone whose days are read; of a day its midnight.
-        written: The date as written, whatever offset follows it.
-        whole_day: Whether the setting names a day and no instant of it.
+        at: The instant in the tap's time zone; midnight for a day.
+        written: The date as written, regardless of its offset.
+        whole_day: Whether the setting is a day without a time.
     """
 
     at: dt.datetime
@@ -52,21 +52,21 @@ class Moment:
     whole_day: bool
 
     def day(self, *, as_written: bool = False) -> dt.date:
-        """Return the day that is meant: the one on which the instant falls, or the one that was written."""
+        """Return the day of the instant, or the day as written."""
         return self.written if as_written else self.at.date()
 
 
 def read_moment(text: str, setting: str, day_zone: ZoneInfo | dt.timezone, now: dt.datetime) -> Moment:
-    """Read a date setting.
+    """Parse a date setting.
 
     Args:
         text: A date, a date-time (without an offset: in `day_zone`), `today`, `yesterday` or `N days ago`.
-        setting: The setting it comes from, for the message.
-        day_zone: The zone whose days the tap reads.
+        setting: Name of the setting, for error messages.
+        day_zone: The time zone of the tap's days.
         now: The start of the run.
 
     Raises:
-        SettingError: The text is none of these, or lies before 1970.
+        SettingError: The text has none of these formats, or is before 1970.
     """
     shown = f"setting `{setting}`: {'the value' if may_hold_credentials(text) else shorten(repr(text), 80)}"
     folded = " ".join(text.split())
@@ -89,7 +89,7 @@ def read_moment(text: str, setting: str, day_zone: ZoneInfo | dt.timezone, now: 
 
 
 def _absolute(text: str, day_zone: ZoneInfo | dt.timezone) -> Moment:
-    """Read a date or date-time; raises `ValueError` if it is none, `OverflowError` if it is too early to compute."""
+    """Parse a date or date-time; raise `ValueError` if invalid, `OverflowError` if too early to compute."""
     parts = _WRITTEN.fullmatch(text)
     if parts is None:
         raise ValueError(text)
@@ -103,7 +103,7 @@ def _absolute(text: str, day_zone: ZoneInfo | dt.timezone) -> Moment:
     if zone is None:
         return Moment(wall.replace(tzinfo=day_zone), day, whole_day)
     if zone not in {"Z", "z"}:
-        # Read by Python, which knows what an offset may be.
+        # `time.fromisoformat` rejects invalid offsets.
         digits = zone[1:].replace(":", "").ljust(4, "0")
         at_offset = dt.time.fromisoformat(f"{digits[:2]}:{digits[2:]}")
         offset = dt.timedelta(hours=at_offset.hour, minutes=at_offset.minute)
@@ -118,20 +118,19 @@ def date_range(
     *,
     as_written: bool = False,
 ) -> tuple[dt.date, dt.date]:
-    """Read `start_date` and `end_date` as days.
+    """Parse `start_date` and `end_date` as days.
 
     Args:
         config: The settings.
-        day_zone: The zone whose days the tap reads; an instant means the day it falls in there.
-        now: The start of the run; today is the last day at most.
-        as_written: Whether an instant means the day that is written instead, whatever its offset.
+        day_zone: The time zone of the tap's days, used to convert instants to days.
+        now: The start of the run; later days are not read.
+        as_written: Whether an instant means its date as written, regardless of its offset.
 
     Returns:
-        The first and the last day, both included; the last may be before the first where days of another zone are read,
-        in which the first has not begun yet.
+        The first and last day, inclusive. The last may be before the first if the first has not begun in `day_zone`.
 
     Raises:
-        SettingError: One is unreadable, or the last is before the first.
+        SettingError: A date is invalid, or `end_date` is before `start_date`.
     """
     today = now.astimezone(day_zone).date()
     first = read_moment(config["start_date"], "start_date", day_zone, now).day(as_written=as_written)
@@ -153,10 +152,10 @@ def check_dates(
     *,
     as_written: bool = False,
 ) -> None:
-    """Refuse dates that no run can mean: see `date_range` for what comes in.
+    """Check the dates; see `date_range` for the arguments.
 
     Raises:
-        SettingError: One is unreadable, the last is before the first, or the first lies in the future.
+        SettingError: A date is invalid, `end_date` is before `start_date`, or `start_date` is in the future.
     """
     date_range(config, day_zone, now, as_written=as_written)
     start = read_moment(config["start_date"], "start_date", day_zone, now)
@@ -173,5 +172,5 @@ def check_dates(
 
 
 def zone_name(zone: ZoneInfo | dt.timezone) -> str:
-    """Return what messages call a zone: its IANA name, or `UTC`."""
+    """Return the name of a time zone for messages: its IANA name, or `UTC`."""
     return getattr(zone, "key", None) or str(zone)

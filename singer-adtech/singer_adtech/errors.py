@@ -1,4 +1,4 @@
-"""Errors that a user can act on: one line that says where, what and what to do."""
+"""One-line errors with their context, cause and remedy."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _USER_INFORMATION = re.compile(r"//[^/\s]*@")
 _QUERY = re.compile(r"(//[^\s?#'\"]+)[?#][^\s'\"]*")
 
 LONGEST_QUOTE = 300
-"""Characters of a vendor's own words that an error repeats."""
+"""Maximum characters of vendor text quoted in an error."""
 
 
 class TapError(Exception):
-    """A run cannot go on.
+    """A failed run or stream.
 
     Args:
-        what: What happened, in the vendor's words where it spoke.
-        remedy: What the user can do about it.
-        stream: Name of the stream, if one is at work.
-        window: The range of days or instants that was being read, if any.
+        what: The problem, quoting the vendor's message if present.
+        remedy: Advice to the user.
+        stream: Name of the stream, if any.
+        window: Days or instants being read, if any.
     """
 
     def __init__(
@@ -59,52 +59,52 @@ class TapError(Exception):
 
 
 class SettingError(TapError):
-    """A setting is missing or has a value that is not allowed; found before the first request."""
+    """A missing or invalid setting, found before the first request."""
 
 
 class StateError(TapError):
-    """The state was made by another tap, other settings, or by hand, and cannot be continued."""
+    """A state that cannot be continued: from another tap, from other settings, or edited by hand."""
 
 
 class VendorError(TapError, FatalAPIError):
-    """The vendor refused a request, and repeating it would not help."""
+    """A refused request that would fail again if retried."""
 
 
 class AuthError(VendorError):
-    """No request can be authenticated: the login failed, or the vendor refuses the credentials."""
+    """An authentication failure: the login failed, or the vendor refused the credentials."""
 
 
 class ForbiddenError(VendorError):
-    """The account has no right to a stream (403); raised by `validate_response`, and judged by `on_forbidden`."""
+    """A stream forbidden to the account (403); raised by `validate_response`, handled per `on_forbidden`."""
 
 
 class NotFoundError(VendorError):
-    """The requested part of a stream does not exist (404); raised by `validate_response`."""
+    """A missing part of a stream (404); raised by `validate_response`."""
 
 
 class NoConnectionError(VendorError):
-    """No connection to the vendor could be made or kept, after all tries."""
+    """A connection failure that persisted through all retries."""
 
 
 class DataError(TapError):
-    """The vendor's answer breaks a rule without which rows could be lost or doubled."""
+    """An invalid response that could cause lost or duplicate rows."""
 
 
 class ReadAgainError(TapError):
-    """A reading came to nothing, and the window or list may be read again from its first request."""
+    """A failed reading of a window or list that may be restarted from its first request."""
 
     most: ClassVar[int] = 1
-    """How often this is answered by another reading."""
+    """Maximum number of restarts."""
 
     @property
     def reason(self) -> str:
-        """Why, for the log."""
+        """The reason, for the log."""
         return self.what
 
 
 @contextmanager
 def error_context(*, stream: str | None = None, window: object | None = None) -> Iterator[None]:
-    """Put the stream and the window into any `TapError` that passes and does not have them yet."""
+    """Add the stream and window to any `TapError` raised without them."""
     try:
         yield
     except TapError as error:
@@ -115,19 +115,19 @@ def error_context(*, stream: str | None = None, window: object | None = None) ->
 
 
 def without_credentials(text: str) -> str:
-    """Hide user information and queries of the addresses in a text, whoever has pasted them wherever."""
+    """Hide user information and queries of all URLs in a text."""
     return _QUERY.sub(r"\1?[hidden]", _USER_INFORMATION.sub("//[hidden]@", text))
 
 
 def shorten(text: str, longest: int = LONGEST_QUOTE) -> str:
-    """Cut a vendor's text to one line of bounded length.
+    """Shorten a vendor's text to one line of bounded length.
 
     Args:
-        text: Anything the vendor sent.
-        longest: Characters to keep.
+        text: Text from the vendor.
+        longest: Maximum length in characters.
 
     Returns:
-        The text with white space folded; an ellipsis marks what was cut.
+        The text with whitespace collapsed, ending in an ellipsis if shortened.
     """
     folded = " ".join(text.split())
     return folded if len(folded) <= longest else folded[: longest - 1] + "…"

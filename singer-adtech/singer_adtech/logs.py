@@ -1,4 +1,4 @@
-"""Log lines that say which stream they are about."""
+"""Log lines prefixed with their stream."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
     _Adapter = logging.LoggerAdapter[logging.Logger]
 else:
-    # Python 3.10 has no subscript for it at run time.
+    # Not subscriptable at run time in Python 3.10.
     _Adapter = logging.LoggerAdapter
 
 
 class StreamLog(_Adapter):
-    """A logger whose lines begin with the stream: Meltano shows the tap's name only, whatever the logger is called.
+    """A logger adapter that prefixes lines with the stream, because Meltano hides logger names.
 
     Args:
         logger: The stream's logger.

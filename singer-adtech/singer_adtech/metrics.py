@@ -1,8 +1,8 @@
-"""Numbers of a run, counted while it works and logged at its end in singer-sdk's metrics form.
+"""Metrics of a run, logged in singer-sdk's format.
 
-Requests are counted in one place, the `Requester`: each of them, repetitions, logins and polls too. A stream's numbers
-are written once, when it ends, and those of the whole run after them. Meltano and other readers of singer-sdk's
-structured log find them under `metric_info`.
+The `Requester` counts every request, including retries, logins and polls. Metrics of a stream are logged once at its
+end, followed by those of the run. Meltano and other readers of singer-sdk's structured log find them under
+`metric_info`.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ if TYPE_CHECKING:
     from singer_adtech.clock import Clock
 
 Status = Literal["succeeded", "failed", "skipped", "stopped"]
-"""How a stream or a run ended; `skipped`: the account may not read it, `stopped`: a signal or a closed stdout."""
+"""Outcome of a stream or run; `skipped`: forbidden to the account, `stopped`: by a signal or a closed stdout."""
 
 
 class RunMetric(str, enum.Enum):
-    """Metrics that singer-sdk does not have."""
+    """Metrics missing from singer-sdk."""
 
     STREAM = "stream_summary"
     TAP = "tap_summary"
 
 
 class RequestCounts:
-    """Requests that were sent for a stream, or for the tap itself. Its methods may be called from several threads.
+    """Requests sent for a stream or for the tap itself. Thread-safe.
 
     Args:
-        on_answer: Called after each answer, and after each wait.
+        on_answer: Called after each response and each wait.
 
     Attributes:
-        requests: Requests sent, repetitions among them.
-        retries: Repetitions.
-        accepted: Requests that were answered as they should be.
+        requests: Requests sent, including retries.
+        retries: Retries sent.
+        accepted: Requests with a valid response.
         bytes: Bytes of response bodies, decompressed.
-        budget_wait: Seconds waited until the request budget allowed a request.
-        vendor_wait: Seconds waited for responses, before repetitions, and for reports to be ready.
+        budget_wait: Seconds waited for the request budget.
+        vendor_wait: Seconds waited for responses, before retries, and for reports to be ready.
     """
 
     def __init__(self, on_answer: Callable[[], None] | None = None) -> None:
@@ -58,17 +58,17 @@ class RequestCounts:
         self._lock = threading.Lock()
 
     def sent(self, *, budget_wait: float = 0.0) -> None:
-        """Count a request that leaves now.
+        """Count a request about to be sent.
 
         Args:
-            budget_wait: Seconds for which the request budget held it back.
+            budget_wait: Seconds waited for the request budget.
         """
         with self._lock:
             self.requests += 1
             self.budget_wait += budget_wait
 
     def answered(self, seconds: float, size: int) -> None:
-        """Count a response, or the lack of one.
+        """Count a response or its absence.
 
         Args:
             seconds: Time from the request to the end of the response.
@@ -80,12 +80,12 @@ class RequestCounts:
         self._notify()
 
     def accept(self) -> None:
-        """Count a response that is what it should be."""
+        """Count a valid response."""
         with self._lock:
             self.accepted += 1
 
     def retried(self, wait: float) -> None:
-        """Count a repetition.
+        """Count a retry.
 
         Args:
             wait: Seconds waited before it.
@@ -95,7 +95,7 @@ class RequestCounts:
             self.vendor_wait += wait
 
     def waited(self, seconds: float) -> None:
-        """Count a wait for something that the vendor works on, such as a report."""
+        """Count a wait for the vendor to prepare data, such as a report."""
         with self._lock:
             self.vendor_wait += seconds
         self._notify()
@@ -105,7 +105,7 @@ class RequestCounts:
             self._on_answer()
 
     def numbers(self) -> dict[str, Any]:
-        """Return what is logged of them."""
+        """Return the metrics to log."""
         return {
             "requests": self.requests,
             "retries": self.retries,
@@ -116,21 +116,21 @@ class RequestCounts:
 
 
 class StreamCounts(RequestCounts):
-    """The numbers of one stream.
+    """Metrics of one stream.
 
     Args:
         stream: Its name.
-        on_answer: Called with the counts after each answer and each wait.
+        on_answer: Called with the counts after each response and each wait.
 
     Attributes:
-        began: Monotonic seconds at which its reading began.
+        began: Start of reading in monotonic seconds.
         rows: Records written.
         windows: Windows to read; None for a stream without windows.
-        windows_read: Windows read whole.
-        window_reached: The last of them.
-        restated_rows: Records of windows that lie before the bookmark, and were read again.
-        unknown_fields: Fields that the schema does not name.
-        read_whole: Whether nothing was passed over that the stream has.
+        windows_read: Windows completely read.
+        window_reached: The last of these windows.
+        restated_rows: Records of windows before the bookmark that were read again.
+        unknown_fields: Fields missing from the schema.
+        read_whole: Whether the stream was read without skipping anything.
     """
 
     def __init__(self, stream: str, on_answer: Callable[[StreamCounts], None] | None = None) -> None:
@@ -150,21 +150,21 @@ class StreamCounts(RequestCounts):
 
     @property
     def total(self) -> int | None:
-        """The vendor's total of rows in the list, or in all windows so far; None if it reports none."""
+        """Reported total of rows in the list or in all windows so far; None if not reported."""
         if self._total_here is None and not self._total_before:
             return None
         return self._total_before + (self._total_here or 0)
 
     def report_total(self, total: int | None) -> None:
-        """Note the vendor's total of the list, or of the window that is being read."""
+        """Record the reported total of the list or the current window."""
         self._total_here = total
 
     def window_done(self, window: object, *, restated: bool) -> None:
-        """Note that a window was read whole.
+        """Record a completely read window.
 
         Args:
             window: The window.
-            restated: Whether it lies before the bookmark with which the run began.
+            restated: Whether it is before the bookmark at the start of the run.
         """
         self.windows_read += 1
         self.window_reached = str(window)
@@ -176,7 +176,7 @@ class StreamCounts(RequestCounts):
         self._notify()
 
     def numbers(self) -> dict[str, Any]:
-        """Return what is logged of them."""
+        """Return the metrics to log."""
         return {
             "rows": self.rows,
             "total": self.total,
@@ -190,11 +190,11 @@ class StreamCounts(RequestCounts):
 
 
 class RunMetrics:
-    """The numbers of all streams of a run, and of what belongs to none of them (logins, lists that streams share).
+    """Metrics of all streams of a run, and of requests outside them (logins, lists shared by streams).
 
     Args:
-        clock: Where time comes from.
-        on_answer: Called with a stream's counts after each answer and each wait.
+        clock: Source of time.
+        on_answer: Called with a stream's counts after each response and each wait.
     """
 
     def __init__(self, clock: Clock, on_answer: Callable[[StreamCounts], None] | None = None) -> None:
@@ -211,13 +211,13 @@ class RunMetrics:
         return self._streams[stream]
 
     def log_stream(self, stream: str, endpoint: str, status: Status, bookmark: str | None) -> None:
-        """Log a stream's numbers, once it has ended.
+        """Log a stream's metrics at its end.
 
         Args:
             stream: Its name.
-            endpoint: Its path, as singer-sdk's own metrics have it.
-            status: How it ended.
-            bookmark: Its bookmark, if it has one.
+            endpoint: Its path, as in singer-sdk's metrics.
+            status: Its outcome.
+            bookmark: Its bookmark, if any.
         """
         counts = self.of(stream)
         tags = {metrics.Tag.STREAM.value: stream, metrics.Tag.ENDPOINT.value: endpoint}
@@ -227,10 +227,10 @@ class RunMetrics:
 
     @contextmanager
     def whole_run(self, statuses: Callable[[], Collection[Status]]) -> Iterator[None]:
-        """Log the numbers of the whole run at the end of the block.
+        """Log the metrics of the whole run at the end of the block.
 
         Args:
-            statuses: Returns how each stream ended.
+            statuses: Returns the outcome of each stream.
         """
         status: Status = "stopped"
         try:

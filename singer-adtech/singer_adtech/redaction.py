@@ -1,8 +1,8 @@
-"""Secrets leave no trace in a log.
+"""Redaction of secrets in log records.
 
-A `logging.Filter` sits on one logger or one handler and misses what other libraries log, and handlers that a user
-configures later. So the factory that makes every log record of the process is wrapped: it sees each record of each
-logger (urllib3's debug lines too) before any handler does.
+A `logging.Filter` applies to one logger or handler, so it misses other libraries' loggers and handlers configured
+later. Wrapping the process's log record factory covers every record of every logger (including urllib3's debug lines)
+before any handler runs.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from urllib.parse import quote, quote_plus, urlsplit
 
 MASK = "[hidden]"
 SHORTEST_SECRET = 4
-"""Shorter values are not masked: hiding every `1` would make logs unreadable and protect nothing."""
+"""Shorter values are not masked, because hiding every `1` would make logs unreadable."""
 
 
 class Redactor:
-    """The secrets of this process, and how to hide them."""
+    """The secrets of this process and their redaction."""
 
     def __init__(self) -> None:
         self._secrets: frozenset[str] = frozenset()
@@ -29,25 +29,25 @@ class Redactor:
         self._installed = False
 
     def add(self, *values: str | None) -> None:
-        """Hide these values from now on, as they are and as URLs, JSON and messages of exceptions would spell them."""
+        """Redact these values, both raw and as encoded in URLs, JSON and exception messages."""
         with self._lock:
             self._secrets = self._secrets.union(*map(_spellings, values))
-            # A secret may hold a shorter one: the longest is replaced first.
+            # Longest first, because a secret may contain a shorter one.
             self._ordered = tuple(sorted(self._secrets, key=len, reverse=True))
 
     def discard(self, *values: str) -> None:
-        """Forget values that are no secrets any more, such as page links that were used."""
+        """Forget values that are no longer secret, such as used page links."""
         with self._lock:
             self._secrets = self._secrets.difference(*map(_spellings, values))
             self._ordered = tuple(sorted(self._secrets, key=len, reverse=True))
 
     def forget(self) -> None:
-        """Forget every value, as a test does at its end."""
+        """Forget all values, for tests."""
         with self._lock:
             self._secrets, self._ordered = frozenset(), ()
 
     def scrub(self, text: str) -> str:
-        """Return the text with every secret in it replaced by a mask."""
+        """Replace every secret in the text with a mask."""
         for secret in self._ordered:
             if secret in text:
                 text = text.replace(secret, MASK)
@@ -71,8 +71,8 @@ class Redactor:
             return record
         try:
             message = record.getMessage()
-        except Exception:  # noqa: BLE001 - any object may be an argument, and its `__str__` may fail in any way
-            # logging would print the arguments to stderr as they are.
+        except Exception:  # noqa: BLE001 - an argument's `__str__` may raise anything
+            # logging would print the raw arguments to stderr.
             message = f"{record.msg!r} (with arguments that do not fit)"
             record.msg, record.args = message, ()
         scrubbed = self.scrub(message)
@@ -83,22 +83,22 @@ class Redactor:
             text = "".join(traceback.format_exception(*record.exc_info)).rstrip()
             scrubbed = self.scrub(text)
             if scrubbed != text:
-                # Formatters print `exc_text` where there is no `exc_info`; the exception itself holds the secret.
+                # The exception contains the secret; without `exc_info`, formatters print `exc_text`.
                 record.exc_info = None
                 record.exc_text = scrubbed
         return record
 
 
 def _spellings(value: str | None) -> set[str]:
-    """Return the ways in which a secret may stand in a log line."""
+    """Return the possible spellings of a secret in a log line."""
     if not value or len(value) < SHORTEST_SECRET:
         return set()
     found = {value, quote(value), quote(value, safe=""), quote_plus(value), json.dumps(value)[1:-1], repr(value)[1:-1]}
     if "://" in value:
-        # A capability link: urllib3 logs what comes after the host.
+        # A capability link: urllib3 logs the part after the host.
         found.add(urlsplit(value)._replace(scheme="", netloc="").geturl())
     return {spelling for spelling in found if len(spelling) >= SHORTEST_SECRET}
 
 
 REDACTOR = Redactor()
-"""The redactor of this process; a log record factory is process-wide, and so are the secrets."""
+"""The redactor, process-wide like the log record factory."""

@@ -1,8 +1,8 @@
-"""Reports that a user defines in the setting `reports`: each becomes a stream, found at discovery.
+"""User-defined reports in the setting `reports`, each discovered as a stream.
 
-A vendor says what a report may hold (`ReportRules`) and how one is asked for (a subclass of `ReportStream`). The
-library reads the setting, refuses what is not allowed in one line, and makes columns, keys, windows and bookmarks of
-dimensions and metrics.
+A tap defines the allowed content of a report (`ReportRules`) and how to request it (a subclass of `ReportStream`). The
+library parses the setting, rejects invalid values with a one-line error, and derives columns, keys, windows and
+bookmarks.
 """
 
 from __future__ import annotations
@@ -58,21 +58,21 @@ class Column:
 
 @dataclass(frozen=True)
 class ReportRules:
-    """What a vendor allows in a report.
+    """The vendor's rules for reports.
 
     Args:
-        dimensions: The dimensions that may be named; None if the list is open.
-        metrics: The metrics that may be named; None if the list is open.
-        days: Dimensions that say which day a row is of, the finest first: a report names one of them. Empty where the
-            vendor adds the day by itself.
-        days_reason: Why a report needs one of them, for the message.
-        default_metrics: Those of a report that names none.
-        metrics_required: Whether a report has at least one metric.
+        dimensions: Allowed dimensions; None for any.
+        metrics: Allowed metrics; None for any.
+        days: Dimensions with the day of a row, finest first; a report needs one of them. Empty if the vendor adds
+            the day.
+        days_reason: Why a report needs one of them, for error messages.
+        default_metrics: Metrics of a report without `metrics`.
+        metrics_required: Whether a report needs at least one metric.
         most_lookback_days: Upper limit of `lookback_days`.
         most_window_days: Upper limit of `window_days`.
-        check_keys: Judges `primary_keys` of a report; raises `ValueError` that says what is allowed.
-        options: The vendor's own members of a report: each reads a value, None if it is not given, and raises
-            `ValueError` that says what is wrong and what is allowed.
+        check_keys: Checks `primary_keys` of a report; raises `ValueError` with the allowed values.
+        options: Parsers of vendor-specific members of a report. Each takes the value, or None if missing, and raises
+            `ValueError` with the problem and the allowed values.
     """
 
     dimensions: Collection[str] | None
@@ -89,17 +89,17 @@ class ReportRules:
 
 @dataclass(frozen=True)
 class Report:
-    """One report of the setting, read and found good.
+    """A validated report of the setting.
 
     Attributes:
         name: The stream's name.
-        dimensions: In the order in which they are asked for.
-        metrics: In the order in which they are asked for.
-        primary_keys: As given; empty if the report does not say.
-        time_zone: The zone in which its days are cut.
-        lookback_days: Days before the bookmark that are read again.
-        window_days: Days asked for at once.
-        options: The vendor's own members, read.
+        dimensions: In request order.
+        metrics: In request order.
+        primary_keys: As configured; empty by default.
+        time_zone: The time zone of its days.
+        lookback_days: Days before the bookmark to read again.
+        window_days: Days per window.
+        options: Parsed vendor-specific members.
     """
 
     name: str
@@ -113,7 +113,7 @@ class Report:
 
 
 def reports_setting(default: list[dict[str, Any]], description: str) -> th.Property[list[Any]]:
-    """Return the setting `reports`; what its items hold is judged by `read_reports`, which can name the report."""
+    """Declare the setting `reports`; `read_reports` validates its items, so that errors can name the report."""
     return th.Property(
         "reports",
         th.CustomType({"type": ["array"], "items": {"type": ["object"]}}),
@@ -124,16 +124,15 @@ def reports_setting(default: list[dict[str, Any]], description: str) -> th.Prope
 
 
 def read_reports(config: Mapping[str, Any], rules: ReportRules, *, taken: Collection[str]) -> list[Report]:
-    """Read the setting `reports`.
+    """Parse the setting `reports`.
 
     Args:
-        config: All settings: a report that does not say otherwise has their `time_zone`, `lookback_days` and
-            `window_days`.
-        rules: What the vendor allows.
+        config: All settings. Their `time_zone`, `lookback_days` and `window_days` are defaults for reports.
+        rules: The vendor's rules.
         taken: Names of the tap's other streams.
 
     Raises:
-        SettingError: With one line that names the report, the bad value and what is allowed.
+        SettingError: A report is invalid. The message names the report, the value and the allowed values.
     """
     given = config.get("reports") or []
     if not isinstance(given, list):
@@ -153,7 +152,7 @@ def read_reports(config: Mapping[str, Any], rules: ReportRules, *, taken: Collec
 
 def _read(one: Any, config: Mapping[str, Any], rules: ReportRules, taken: Collection[str]) -> Report:
     if not isinstance(one, Mapping):
-        raise ValueError(f"{shorten(repr(one), 80)} is not allowed: give an object with a name, dimensions and metrics")  # noqa: TRY004 - one kind of error for each bad value
+        raise ValueError(f"{shorten(repr(one), 80)} is not allowed: give an object with a name, dimensions and metrics")  # noqa: TRY004 - one error type for invalid values
     allowed = (*_COMMON, *rules.options)
     for member in one:
         if member not in allowed:
@@ -224,21 +223,21 @@ def _days(one: Mapping[str, Any], config: Mapping[str, Any], member: str, least:
 
 
 def filter_lists(allowed: Collection[str]) -> Callable[[Any], dict[str, list[str | int]]]:
-    """Make what reads `filters`: an object of names to one value or a list of values.
+    """Create a parser of `filters`: an object of names to one value or a list of values.
 
     Args:
-        allowed: Names of filters.
+        allowed: Allowed filter names.
 
     Returns:
-        A reader for `ReportRules.options`. Values that are given twice count once, and are sorted, as their order
-        means nothing. An empty list stays: it may take the place of a filter that holds for all reports.
+        A parser for `ReportRules.options`. Values are deduplicated and sorted, because their order is irrelevant. An
+        empty list is kept: it may override a filter for all reports.
     """
 
     def read(given: Any) -> dict[str, list[str | int]]:
         if given is None:
             return {}
         if not isinstance(given, Mapping):
-            raise ValueError(  # noqa: TRY004 - one kind of error for each bad value
+            raise ValueError(  # noqa: TRY004 - one error type for invalid values
                 f"`filters` {shorten(repr(given), 80)} is not allowed: give an object of {', '.join(allowed)}"
             )
         filters: dict[str, list[str | int]] = {}
@@ -257,7 +256,7 @@ def filter_lists(allowed: Collection[str]) -> Callable[[Any], dict[str, list[str
 
 
 def report_schema(columns: Mapping[str, Column], *, keys: Collection[str]) -> dict[str, Any]:
-    """Make the JSON schema of a report's rows, with `_extra` for what does not fit.
+    """Build the JSON schema of a report's rows, with `_extra` for other values.
 
     Args:
         columns: Its columns, in order.
@@ -272,10 +271,10 @@ def report_schema(columns: Mapping[str, Column], *, keys: Collection[str]) -> di
 
 
 class ReportStream(DayWindowStream):
-    """A stream made from a report.
+    """A stream of a report.
 
-    The bookmark is the last day read, today included: today is partial, so the next run begins with it, whatever the
-    look-back. Days are those of the report's zone.
+    The bookmark is the last day read, including today. Because today is partial, the next run begins with it,
+    regardless of the look-back. Days are in the report's time zone.
 
     Args:
         tap: The tap.
@@ -286,7 +285,7 @@ class ReportStream(DayWindowStream):
     """
 
     null_keys: Mapping[str, str | int] = {"string": "", "integer": -1}
-    """What stands for null in a key column of a type, as loaders refuse null there."""
+    """Replacements for null in key columns by type, because loaders refuse null in keys."""
 
     foreign_remedy = (
         "the response may come from a cache or gateway, or the vendor's days from another zone than `time_zone`: run "
@@ -315,13 +314,13 @@ class ReportStream(DayWindowStream):
 
     @property
     def dimensions_without_null(self) -> Collection[str]:
-        """Dimensions in which null is replaced by a value of `null_keys`."""
+        """Dimensions whose nulls are replaced using `null_keys`."""
         return [name for name in self.report.dimensions if name in self.primary_keys]
 
     @property
     @override
     def time_column(self) -> str:
-        # Not the replication key, which a catalog may take away.
+        # Not the replication key, because a catalog may remove it.
         return self._time_column
 
     @property
@@ -355,7 +354,7 @@ class ReportStream(DayWindowStream):
 
     @override
     def flat_row(self, row: dict[str, Any], window: DayWindow | None) -> dict[str, Any]:
-        """Give a row's dimensions their values for null; a blank text is null where a number belongs."""
+        """Replace nulls in dimensions; blank strings in numeric dimensions count as null."""
         nulls = {
             name: null
             for name, null in self._nulls.items()

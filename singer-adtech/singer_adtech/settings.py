@@ -1,4 +1,4 @@
-"""Settings that mean the same in every tap, and the one line that a bad value gets."""
+"""Settings shared by all taps, and error messages for invalid values."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def allow_http() -> th.Property[bool]:
 
 
 def max_response_mb() -> th.Property[int]:
-    """The size of a response; see `downloads`."""
+    """Maximum size of a response; see `downloads`."""
     return th.Property(
         "max_response_mb",
         th.IntegerType(minimum=1, maximum=16_384),
@@ -53,7 +53,7 @@ def max_response_mb() -> th.Property[int]:
 
 
 def start_date(day: str) -> th.Property[str]:
-    """First day to read; `day` says which zone's."""
+    """First day to read; `day` describes its time zone."""
     return th.Property(
         "start_date",
         th.StringType,
@@ -65,7 +65,7 @@ def start_date(day: str) -> th.Property[str]:
 
 
 def end_date(day: str) -> th.Property[str]:
-    """Last day to read; `day` says which zone's."""
+    """Last day to read; `day` describes its time zone."""
     return th.Property(
         "end_date",
         th.StringType,
@@ -87,7 +87,7 @@ def lookback_days(default: int, most: int, why: str) -> th.Property[int]:
 
 
 def window_days(default: int, most: int) -> th.Property[int]:
-    """Days asked for in one request window."""
+    """Days per request window."""
     return th.Property(
         "window_days",
         th.IntegerType(minimum=1, maximum=most),
@@ -109,7 +109,7 @@ def page_size(default: int, most: int, of: str) -> th.Property[int]:
 
 
 def parallel_requests(default: int, most: int, of: str) -> th.Property[int]:
-    """Requests in flight at once."""
+    """Maximum requests in flight."""
     return th.Property(
         "parallel_requests",
         th.IntegerType(minimum=1, maximum=most),
@@ -120,7 +120,7 @@ def parallel_requests(default: int, most: int, of: str) -> th.Property[int]:
 
 
 def budget_folder() -> th.Property[str]:
-    """Where several runs meet; see `shared_budgets`."""
+    """Folder shared by concurrent runs; see `shared_budgets`."""
     return th.Property(
         "budget_folder",
         th.StringType(min_length=1),
@@ -131,7 +131,7 @@ def budget_folder() -> th.Property[str]:
 
 
 def request_timeout() -> th.Property[int]:
-    """Seconds without an answer."""
+    """Seconds without a response."""
     return th.Property(
         "request_timeout",
         th.IntegerType(minimum=1, maximum=3600),
@@ -143,7 +143,7 @@ def request_timeout() -> th.Property[int]:
 
 
 def extra_fields() -> th.Property[str]:
-    """What becomes of undeclared fields."""
+    """Handling of undeclared fields."""
     return th.Property(
         "extra_fields",
         th.StringType(allowed_values=["keep", "drop", "fail"]),
@@ -154,7 +154,7 @@ def extra_fields() -> th.Property[str]:
 
 
 def row_count_check() -> th.Property[str]:
-    """What happens when rows are missing, by the vendor's total."""
+    """Handling of rows missing compared with the reported total."""
     return th.Property(
         "row_count_check",
         th.StringType(allowed_values=["fail", "warn", "off"]),
@@ -166,7 +166,7 @@ def row_count_check() -> th.Property[str]:
 
 
 def on_forbidden() -> th.Property[str]:
-    """What becomes of a stream that the account may not read."""
+    """Handling of forbidden streams."""
     return th.Property(
         "on_forbidden",
         th.StringType(allowed_values=["skip", "fail"]),
@@ -197,10 +197,10 @@ def zone(name: str, setting: str = "time_zone") -> ZoneInfo:
 
     Args:
         name: IANA name.
-        setting: The setting it comes from, for the message.
+        setting: Name of the setting, for error messages.
 
     Raises:
-        SettingError: There is no such zone.
+        SettingError: The time zone does not exist.
     """
     try:
         return ZoneInfo(name)
@@ -217,38 +217,38 @@ _NO_BATCHES = (
 
 
 def find_problems(validator: Validator, config: Mapping[str, Any], properties: Mapping[str, Any]) -> list[str]:
-    """Say in one line each which settings are wrong; see `explain`.
+    """Describe invalid settings in one line each; see `explain`.
 
     Args:
-        validator: JSON Schema's, with the settings' schema.
+        validator: A JSON Schema validator for the settings.
         config: The settings.
-        properties: The settings' schema; secrets are marked in it.
+        properties: Schemas of the settings, with secrets marked.
     """
     problems = [_NO_BATCHES] if "batch_config" in config else []
     try:
         return [*(explain(error, properties) for error in validator.iter_errors(config)), *problems]
     except AttributeError:
-        # What singer-sdk declares for `__else__` is not a schema, which shows when a value does not fit.
+        # singer-sdk's declaration of `__else__` is not a valid schema; validation fails on invalid values.
         if "stream_maps" not in config:
             raise
         return ["setting `stream_maps`: it does not have the form that singer-sdk expects: correct it", *problems]
 
 
 def explain(error: ValidationError, properties: Mapping[str, Any]) -> str:
-    """Say in one line which setting is wrong and what is allowed.
+    """Describe an invalid setting and its allowed values in one line.
 
     Args:
-        error: What JSON Schema found.
-        properties: The settings' schema; secrets are marked in it.
+        error: The validation error.
+        properties: Schemas of the settings, with secrets marked.
 
     Returns:
-        `setting page_size: 20000 is not allowed: an integer from 1 to 10000`, never with a secret value.
+        Text such as `setting page_size: 20000 is not allowed: an integer from 1 to 10000`, without secrets.
     """
     if error.validator == "required" and not error.path:
         name = error.message.split("'")[1]
         return f"setting `{name}` is missing"
     if not error.path:
-        # The message would quote the settings, credentials included.
+        # The message would quote the settings, including credentials.
         return f"the settings are not allowed: {allowed(cast('Mapping[str, Any]', error.schema))} was expected"
     setting = str(error.path[0])
     declared = properties.get(setting, {})
@@ -261,7 +261,7 @@ def explain(error: ValidationError, properties: Mapping[str, Any]) -> str:
 
 
 def allowed(declared: Mapping[str, Any] | bool) -> str:  # noqa: FBT001 - a JSON schema may be a boolean
-    """Describe in words what a JSON schema allows."""
+    """Describe a JSON schema's allowed values in words."""
     if isinstance(declared, bool):
         return "anything" if declared else "nothing"
     if "enum" in declared:

@@ -1,7 +1,6 @@
-"""The first second of a program: a tap is imported where Ctrl-C is heard already.
+"""Entry point of a program, which handles Ctrl-C before importing the tap.
 
-This module imports nothing but the standard library, so that little time is left in which a signal would end in a
-traceback of whatever is being imported.
+This module imports only the standard library, to minimize the time in which a signal would cause a traceback.
 """
 
 from __future__ import annotations
@@ -16,24 +15,24 @@ if TYPE_CHECKING:
     from types import FrameType
 
 SIGNAL_BASE = 128
-"""What shells add to the number of the signal that ended a program."""
+"""Added to the signal number in the exit code, as in shells."""
 
 
 def start(program: str, module: str, tap: str) -> None:
     """Import a tap and run its command line.
 
     Args:
-        program: Its name, for messages.
-        module: Where it is.
-        tap: Its class.
+        program: Name of the program, for messages.
+        module: Module of the tap.
+        tap: Name of the tap class.
     """
 
     def stop(number: int, _: FrameType | None) -> NoReturn:
-        # Nothing was written or opened yet, and an exception would pass through the middle of an import.
+        # Exit directly: no output or file is open yet, and an exception would interrupt an import.
         os.write(2, f"{program}: stopped by signal {number}: run it again to continue from the last STATE\n".encode())
         os._exit(SIGNAL_BASE + number)
 
-    # The tap has handlers of its own once it is made.
+    # The tap installs its own handlers later.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     if sys.stdout is None:

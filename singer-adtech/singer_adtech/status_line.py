@@ -1,7 +1,6 @@
-"""What a user sees of a run while it works: a bar where stderr is a terminal, else a line every 30 s.
+"""Progress display of a run: a bar if stderr is a terminal, else a line every 30 s.
 
-It is drawn when a response arrives, a wait ends or a window is done, in whichever thread that happens: there is no
-timer.
+It is updated when a response arrives, a wait ends or a window is done, in that thread and without a timer.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ if TYPE_CHECKING:
     from singer_adtech.metrics import StreamCounts
 
 LINE_EVERY = 30.0
-"""Seconds between two lines."""
+"""Seconds between lines."""
 
 DRAW_EVERY = 0.2
-"""Seconds between two pictures of the bar."""
+"""Seconds between updates of the bar."""
 
 MOST_WINDOW_LINES = 50
-"""Windows of a stream up to which the end of each is an INFO line; beyond, lines at an interval are enough."""
+"""Maximum windows of a stream for an INFO line per window; with more, only periodic lines are logged."""
 
 BAR_WIDTH = 20
 
@@ -36,12 +35,12 @@ _DAY = 24 * _HOUR
 
 
 class Progress:
-    """Shows how far a run is. Its methods may be called from several threads.
+    """The progress display of a run. Thread-safe.
 
     Args:
-        name: The tap, for the bar.
-        clock: Where time comes from.
-        logger: Takes the lines.
+        name: Name of the tap, for the bar.
+        clock: Source of time.
+        logger: Logger of the lines.
     """
 
     def __init__(self, name: str, clock: Clock, logger: logging.Logger) -> None:
@@ -69,7 +68,7 @@ class Progress:
             self._status = None
 
     def update(self, counts: StreamCounts) -> None:
-        """Show how far a stream is, if the last time is long enough ago."""
+        """Show the progress of a stream, unless it was updated recently."""
         with self._lock:
             now = self._clock.monotonic()
             every = LINE_EVERY if self._status is None else DRAW_EVERY
@@ -83,7 +82,7 @@ class Progress:
                 self._draw(self._status, counts, words)
 
     def begin(self, counts: StreamCounts) -> None:
-        """Let the bar, if there is one, be that of a stream which begins."""
+        """Show a new stream in the bar, if any."""
         with self._lock:
             if self._status is not None:
                 self._draw(self._status, counts, describe(counts, 0))
@@ -93,14 +92,14 @@ class Progress:
 
 
 def describe(counts: StreamCounts, elapsed: float) -> str:
-    """Describe how far a stream is.
+    """Describe the progress of a stream.
 
     Args:
         counts: Its numbers.
         elapsed: Seconds since it began.
 
     Returns:
-        Such as `window 12 of 1,064, 120,000 rows, about 14 minutes left`.
+        Text such as `window 12 of 1,064, 120,000 rows, about 14 minutes left`.
     """
     parts = []
     if counts.windows is not None:
@@ -114,7 +113,7 @@ def describe(counts: StreamCounts, elapsed: float) -> str:
 
 
 def share_done(counts: StreamCounts) -> float | None:
-    """Return which share of a stream is read, by windows, or by rows of a list whose total is known."""
+    """Return the share of a stream already read, by windows or by rows of a list with a known total."""
     if counts.windows is not None:
         return counts.windows_read / counts.windows if counts.windows else None
     return min(counts.rows / counts.total, 1.0) if counts.total else None
@@ -132,7 +131,7 @@ def about(seconds: float) -> str:
 
 
 def bar(share: float | None) -> str:
-    """Draw a share from 0 to 1; nothing if it is not known."""
+    """Draw a share from 0 to 1; empty if unknown."""
     if share is None:
         return ""
     done = int(share * BAR_WIDTH)
@@ -140,17 +139,17 @@ def bar(share: float | None) -> str:
 
 
 def draws_bars(stderr: IO[str], stdout: IO[str]) -> bool:
-    """Tell whether a bar can be drawn: on a terminal that can, to which no messages are written."""
+    """Return whether stderr is a capable terminal and stdout is not a terminal."""
     return stderr.isatty() and not stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
 class StatusLine:
-    """The last line of a terminal, redrawn in place; what else is written goes above it.
+    """The last line of a terminal, redrawn in place below other output.
 
-    Without colours or escape sequences, so that there is nothing for NO_COLOR to switch off.
+    NO_COLOR has no effect, because colours and escape sequences are not used.
 
     Args:
-        terminal: Where it is drawn, and whatever else is written to this object.
+        terminal: Receives the line and all text written to this object.
     """
 
     def __init__(self, terminal: IO[str]) -> None:
@@ -159,16 +158,16 @@ class StatusLine:
         self._lock = threading.RLock()
 
     def show(self, text: str) -> None:
-        """Replace the line; an empty text takes it away."""
+        """Replace the line; an empty text removes it."""
         with self._lock:
             self._erase()
-            # One less than the terminal is wide: a full line would be broken by some.
+            # One column less than the width, because some terminals wrap a full line.
             self._text = text[: _columns(self._terminal) - 1]
             self._terminal.write(self._text)
             self._terminal.flush()
 
     def write(self, text: str) -> int:
-        """Write lines above it."""
+        """Write text above the line."""
         with self._lock:
             self._erase()
             written = self._terminal.write(text)
@@ -179,11 +178,11 @@ class StatusLine:
             return written
 
     def flush(self) -> None:
-        """Pass what was written on to the terminal."""
+        """Flush the terminal."""
         self._terminal.flush()
 
     def isatty(self) -> bool:
-        """Tell that it is a terminal."""
+        """Return True, because it is a terminal."""
         return True
 
     def _erase(self) -> None:
@@ -193,7 +192,7 @@ class StatusLine:
 
 @contextmanager
 def status_line(terminal: IO[str]) -> Iterator[StatusLine]:
-    """Draw a status line on a terminal, and send the log lines that go to it above that line."""
+    """Draw a status line on a terminal, below the terminal's log lines."""
     status = StatusLine(terminal)
     handlers = [
         handler

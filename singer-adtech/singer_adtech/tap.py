@@ -1,4 +1,4 @@
-"""The base class of taps."""
+"""Base class of taps."""
 
 from __future__ import annotations
 
@@ -42,20 +42,20 @@ if TYPE_CHECKING:
 class AdTechTap(CommandLineTap, ConnectedTap):
     """A tap whose streams share a session, an authenticator and budgets.
 
-    A tap declares its settings in `config_jsonschema`, checks beyond JSON Schema in `check_settings`, request limits in
+    Subclasses declare settings in `config_jsonschema`, further checks in `check_settings`, request limits in
     `families`, retries in `retry_policy`, and credentials in `make_authenticator`.
     """
 
     message_writer_class = MessageWriter
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
-        # BATCH files would bypass selection and stream maps (singer-sdk 0.54), so the capability is not offered.
+        # Without BATCH, because its files would bypass selection and stream maps (singer-sdk 0.54).
         capability
         for capability in Tap.capabilities
         if capability is not PluginCapabilities.BATCH
     ]
 
     connection_test: ClassVar[tuple[str, ...] | None] = None
-    """Names of the streams that a connection test reads; None for the default."""
+    """Streams read by a connection test; None for the default."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         REDACTOR.install()
@@ -66,7 +66,7 @@ class AdTechTap(CommandLineTap, ConnectedTap):
         try:
             super().__init__(*args, **kwargs)
         except BaseException:
-            # Discovery, at the start of a run, may have sent requests.
+            # Discovery may have sent requests already.
             with self.run_context("discovery"):
                 raise
 
@@ -74,18 +74,18 @@ class AdTechTap(CommandLineTap, ConnectedTap):
         """Check settings beyond JSON Schema.
 
         Raises:
-            SettingError: A setting is not allowed. The message names it, its value (never a secret) and allowed values.
+            SettingError: A setting is invalid. The message names it, its value (never a secret) and allowed values.
         """
 
     def close(self) -> None:
         """End the session with the vendor, for example by logging out.
 
-        Called once at the end of a run, a test or a discovery, including by an error or a signal, after running jobs
-        were cancelled, and possibly before the first request. It must be quick; its errors are ignored.
+        Called once at the end of a run, test or discovery, even after an error or a signal. Running jobs are already
+        cancelled. It may be called before the first request and must be quick. Its errors are ignored.
         """
 
     def reopen(self) -> None:
-        """Prepare for another run of the same object; called when a run, a test or a discovery begins."""
+        """Prepare for another run with the same object. Called at the start of a run, test or discovery."""
 
     @override
     @contextlib.contextmanager
@@ -100,13 +100,13 @@ class AdTechTap(CommandLineTap, ConnectedTap):
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[None]:
-        """Open the connection, and close it however the run ends."""
+        """Open the connection and always close it at the end."""
         self.reopen()
         self._end_log_of_requests(ended=False)
         try:
             yield
         finally:
-            # A tap receives Ctrl-C twice, from the terminal and from Meltano: the second must not interrupt this.
+            # Ctrl-C arrives twice, from the terminal and from Meltano; the second must not interrupt closing.
             self._closing = True
             try:
                 self.close()
@@ -117,7 +117,7 @@ class AdTechTap(CommandLineTap, ConnectedTap):
                 self._end_log_of_requests(ended=True)
 
     def _end_log_of_requests(self, *, ended: bool) -> None:
-        # It may not exist: a run may end before the first request.
+        # Missing if the run ends before the first request.
         requester: Requester | None = self.__dict__.get("requester")
         if requester is not None:
             requester.end_log(ended=ended)
@@ -181,7 +181,7 @@ class AdTechTap(CommandLineTap, ConnectedTap):
     def stop(self, signum: int) -> None:
         """End the run with the signal's exit code.
 
-        No STATE is written here, because one was written after each window read whole.
+        STATE is not written here, because it was written after each completely read window.
         """
         if self._closing:
             return
@@ -195,9 +195,9 @@ class AdTechTap(CommandLineTap, ConnectedTap):
     @override
     @classmethod
     def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
-        """Test the streams that are selected by default.
+        """Test the streams selected by default.
 
-        singer-sdk would test all streams, and fail for products that the account did not buy.
+        singer-sdk would test all streams and fail for products missing from the account.
         """
         if value != CliTestOptionValue.All.value:
             super().cb_test(ctx, param, value)

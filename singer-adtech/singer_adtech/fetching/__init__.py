@@ -1,1 +1,1 @@
-"""In which order pages and jobs are requested, and how many at a time."""
+"""Order and parallelism of requests for pages and jobs."""

@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 STOP_GRACE = 10.0
-"""Seconds that a stopped run waits for the response to a submit: its ticket is needed to cancel the job."""
+"""Seconds that a stopped run waits for the response to a submit, because the ticket is needed to cancel the job."""
 
 
 class JobBusyError(VendorError):
-    """The vendor does not accept a job because another one is running; raised by `Job.submit`."""
+    """A job refused because another one is running. Raised by `Job.submit`."""
 
 
 class JobLostError(VendorError):
-    """The vendor no longer knows a ticket; raised by `Job.poll` and `Job.fetch`."""
+    """A ticket unknown to the vendor. Raised by `Job.poll` and `Job.fetch`."""
 
 
 class Phase(enum.Enum):
@@ -68,7 +68,7 @@ class JobStatus:
 
 
 class Job(ABC, Generic[T]):
-    """One result, such as a report for a window; `T` is one part of it, such as a page."""
+    """One result, such as a report for a window. `T` is a part of it, such as a page."""
 
     cancellable: bool = False
     """Whether a job can be cancelled."""
@@ -78,7 +78,7 @@ class Job(ABC, Generic[T]):
         """Request the result.
 
         Raises:
-            JobBusyError: The vendor does not accept a job now.
+            JobBusyError: Another job is running.
             VendorError: The vendor refused, or reported an undocumented status.
         """
 
@@ -101,7 +101,7 @@ class Job(ABC, Generic[T]):
         """
 
     def cancel(self, ticket: str) -> None:
-        """Cancel the job; called only if `cancellable`, and errors are ignored."""
+        """Cancel the job. Called only if `cancellable`; errors are ignored."""
 
 
 @dataclass(frozen=True)
@@ -110,9 +110,9 @@ class JobPolicy:
 
     Args:
         first_wait: Seconds between the submit and the first poll.
-        growth: Factor by which each later wait grows.
+        growth: Growth factor of later waits.
         longest_wait: Longest wait in seconds.
-        timeout: Seconds after the response to the submit after which the run fails.
+        timeout: Seconds from the response to the submit until the run fails.
         timeout_setting: The setting of `timeout`, for the message.
         timeout_for_all: Whether resubmitted jobs share one timeout, counted from the first submit.
         resubmits: Number of resubmits after lost or failed jobs before the run fails.
@@ -151,23 +151,24 @@ def run_job(  # noqa: PLR0913 - a job, its policy and its observers
 ) -> list[T]:
     """Run a job and return its complete result.
 
-    Parts are returned only when all of them are fetched: a job may be lost between two parts and is then resubmitted.
-    If the run stops during the job (error, signal), the job is cancelled if possible.
+    Parts are returned only after all are fetched, because a job lost between two parts is resubmitted. If the run stops
+    during the job (error, signal), the job is cancelled if possible.
 
     Args:
         job: The job.
         policy: Its waits, timeouts and retries.
         clock: The time source.
         logger: Logs waits and resubmits.
-        alone: Entered before the first submit, and left after the last part or the cancel. `AdTechTap.alone` waits
-            there for jobs of other runs, which counts as none of the policy's times.
+        alone: Entered before the first submit and left after the last part or the cancel. `AdTechTap.alone` waits
+            there for jobs of other runs. This wait does not count towards the policy's timeouts.
         on_wait: Called with the seconds of each wait after it.
 
     Returns:
         All parts, in order.
 
     Raises:
-        VendorError: The vendor was busy or the job ran for too long, was lost or failed too often, or was refused.
+        VendorError: The vendor was busy for too long, or the job timed out, was refused, or failed or was lost too
+            often.
     """
     with alone or nullcontext():
         return _Attempts(job, policy, clock, logger, on_wait).run()
@@ -237,7 +238,7 @@ class _Attempts(Generic[T]):
     def _submit_once(self) -> JobStatus:
         if not self._job.cancellable:
             return self._job.submit()
-        # In a thread: a run that is stopped during the request still needs the ticket from its response.
+        # In a thread, because a run stopped during the request still needs the ticket from its response.
         future = in_background(self._job.submit)
         try:
             return future.result()
@@ -260,7 +261,7 @@ class _Attempts(Generic[T]):
         return status
 
     def _pause(self, wait: float, status: JobStatus) -> None:
-        """Wait before a poll; the last one is at the deadline itself."""
+        """Wait before a poll. The last poll is at the deadline."""
         left = (self._deadline or 0.0) - self._clock.monotonic()
         if left <= 0:
             raise VendorError(

@@ -35,10 +35,10 @@ class PartPage(PageContext[Any], Generic[PartT]):
 
 
 class CountedPagesPaginator(PageNumberPaginator):
-    """Numbered pages; each response reports the number of the last page.
+    """Numbered pages. Each response reports the number of the last page.
 
     Args:
-        count_pages: Reads the number of the last page from a response; None if the response does not report it.
+        count_pages: Reads the number of the last page from a response, or None if not reported.
         start_value: Number of the first page.
     """
 
@@ -66,8 +66,8 @@ def read_pages(
 
     Args:
         paginator: Determines the next page.
-        fetch: Fetches one page; called in other threads if `parallel` is above 1.
-        parallel: Maximum number of requests in flight. Numbered pages are fetched in parallel; in a chain of cursors,
+        fetch: Fetches one page. Called in other threads if `parallel` is above 1.
+        parallel: Maximum number of requests in flight. Numbered pages are fetched in parallel. In a chain of cursors,
             the next page is fetched while the caller processes the current one.
 
     Yields:
@@ -84,7 +84,7 @@ _KNOWN = -1
 
 @dataclass
 class _Outcome:
-    """Outcome of a request for a page; `arrival` numbers the responses in order of arrival."""
+    """Outcome of a page request. `arrival` numbers the responses in order of arrival."""
 
     page: int
     arrival: int
@@ -108,9 +108,9 @@ class _NumberedPages:
         if self._page >= self._last:
             yield first
             return
-        # The first page is queued like the others, so these are fetched while it is processed.
+        # The first page is queued too, so the others are fetched while it is processed.
         started: list[Callable[[], _Outcome]] = [partial(_Outcome, self._page, _KNOWN, first)]
-        # A list that grew after its last page was requested has more pages.
+        # The list may have grown after its last page was requested.
         while self._page < self._last:
             for outcome in side_by_side(itertools.chain(started, self._pieces()), parallel):
                 result = self._judge(outcome)
@@ -134,7 +134,7 @@ class _NumberedPages:
     def _judge(self, outcome: _Outcome) -> requests.Response | None:
         result = outcome.result
         if isinstance(result, VendorError):
-            # Not an error beyond the end: the list became shorter after this page was requested.
+            # Not an error beyond the end: the list has shrunk since this page was requested.
             if outcome.page <= self._last:
                 raise result
             return None

@@ -36,7 +36,7 @@ def side_by_side(pieces: Iterator[Callable[[], T]], parallel: int) -> Iterator[T
     """Call functions in parallel and yield their results in order.
 
     Args:
-        pieces: The functions; taken as threads become free, so later ones may depend on results already yielded.
+        pieces: The functions, taken as threads become free, so later ones may depend on yielded results.
         parallel: Maximum number of running or waiting functions. 1 calls them in the calling thread.
 
     Yields:

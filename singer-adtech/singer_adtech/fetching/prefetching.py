@@ -1,8 +1,8 @@
 """Sequences read in parallel in background threads and yielded one after another.
 
-Windows of a stream can be read in parallel if the vendor allows it. Each is a chain of pages, and a page contains the
-link to the next. The thread of a sequence pauses while `held` items wait, so memory is bounded by `parallel` times
-`held` items, not by the length of the sequences.
+Windows of a stream can be read in parallel if the vendor allows it. Each is a chain of pages linked by their responses.
+The thread of a sequence pauses while `held` items wait, so memory is bounded by `parallel` times `held` items, not by
+the length of the sequences.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class _Failure:
-    """An error that ended a sequence; raised when the next item is taken."""
+    """An error that ended a sequence, raised when the next item is taken."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
@@ -36,7 +36,7 @@ class _Background(Generic[T]):
         self._items: SimpleQueue[T | _Failure | _Whole] = SimpleQueue()
         self._places = threading.Semaphore(held)
         self._abandoned = False
-        # A daemon: a stopped run must not wait for a response that may take minutes.
+        # A daemon, because a stopped run must not wait minutes for a response.
         threading.Thread(target=self._read, args=(source,), name="singer-adtech-ahead", daemon=True).start()
 
     def _read(self, source: Callable[[], Iterator[T]]) -> None:
@@ -63,7 +63,7 @@ class _Background(Generic[T]):
             yield item
 
     def abandon(self) -> None:
-        """Let the thread end at its next item."""
+        """Stop the thread at its next item."""
         self._abandoned = True
         self._places.release()
 
@@ -72,7 +72,7 @@ def read_ahead(sources: Iterator[Callable[[], Iterator[T]]], *, parallel: int, h
     """Read sequences in parallel.
 
     Args:
-        sources: Functions that start a sequence; called as threads become free.
+        sources: Functions that start a sequence, called as threads become free.
         parallel: Sequences read in parallel, including the one being yielded. 1 reads in the calling thread.
         held: Maximum number of waiting items per sequence.
 
@@ -94,7 +94,7 @@ def read_ahead(sources: Iterator[Callable[[], Iterator[T]]], *, parallel: int, h
             if not running:
                 return
             yield iter(running[0])
-            # The caller may leave a sequence early; its thread must not wait forever.
+            # The caller may leave a sequence early. Its thread must not wait forever.
             running.popleft().abandon()
     finally:
         for sequence in running:

@@ -1,1 +1,1 @@
-"""Requests and responses: session, authenticators, budgets, retries, bodies, and links."""
+"""Requests and responses: session, authenticators, budgets, retries, bodies and links."""

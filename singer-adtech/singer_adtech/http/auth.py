@@ -1,7 +1,7 @@
-"""Authenticators: one object for a whole run, shared by all streams and threads.
+"""Authenticators: one object per run, shared by all streams and threads.
 
-They are `requests.auth.AuthBase` objects, as singer-sdk's own authenticators rewrite the query of every URL
-(blank parameters vanish) and renew without a lock.
+They are `requests.auth.AuthBase` objects, because singer-sdk's authenticators rewrite the query of every URL
+(dropping blank parameters) and renew without a lock.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ if TYPE_CHECKING:
 
 
 class Authenticator(AuthBase):
-    """Puts credentials into a request; the base knows how to be refused, and renews nothing."""
+    """Base class that adds credentials to requests. By default, 401 is a refusal and nothing is renewed."""
 
     @abstractmethod
     @override
     def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest: ...
 
     def refused(self, response: requests.Response) -> bool:
-        """Tell whether an answer means that the credential has run out."""
+        """Return whether a response means that the credential has expired."""
         return response.status_code == HTTPStatus.UNAUTHORIZED
 
     def renew(self, prepared: requests.PreparedRequest) -> bool:  # noqa: ARG002 - for authenticators that renew
-        """Replace the credential with which a request was sent.
+        """Replace the credential of a refused request.
 
         Args:
-            prepared: The request that was refused.
+            prepared: The refused request.
 
         Returns:
-            Whether there is another credential now, so that the request is worth repeating.
+            Whether the request should be repeated with another credential.
         """
         return False
 
@@ -51,14 +51,14 @@ class HeaderAuthenticator(Authenticator):
     """A fixed header: an API key, or HTTP Basic.
 
     Args:
-        name: The header.
-        value: Its value; kept out of every log.
+        name: The header's name.
+        value: Its value, redacted in logs.
     """
 
     def __init__(self, name: str, value: str) -> None:
         self._name = name
         self._value = value
-        # Also without what stands before it: `Basic`, `Bearer`.
+        # Also without its scheme: `Basic`, `Bearer`.
         REDACTOR.add(value, value.rpartition(" ")[2])
 
     @override
@@ -69,11 +69,11 @@ class HeaderAuthenticator(Authenticator):
 
 @dataclass(frozen=True)
 class Token:
-    """A credential that a login gave.
+    """A token returned by a login.
 
     Args:
         value: The token.
-        lifetime: Seconds from the login to its end.
+        lifetime: Seconds from login to expiry.
     """
 
     value: str
@@ -81,16 +81,16 @@ class Token:
 
 
 class TokenAuthenticator(Authenticator):
-    """A token that a login gives and that runs out.
+    """An expiring token, obtained by a login.
 
-    One token serves the whole run. It is renewed `leeway` seconds before its end, and when a request is refused;
-    several requests refused with the same token cause one login, under a lock.
+    The whole run uses one token. It is renewed `leeway` seconds before expiry and when a request is refused. Requests
+    refused with the same token cause a single login, under a lock.
 
     Args:
-        clock: Where time comes from.
-        leeway: Seconds before its end at which a token is replaced.
-        header: The header that carries the token.
-        prefix: What stands before the token in the header.
+        clock: The clock.
+        leeway: Seconds before expiry at which a token is renewed.
+        header: Name of the header that carries the token.
+        prefix: Text before the token in the header.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class TokenAuthenticator(Authenticator):
 
     @abstractmethod
     def login(self) -> Token:
-        """Ask the vendor for a token.
+        """Request a token from the vendor.
 
         Raises:
             VendorError: The credentials were refused.
@@ -124,7 +124,7 @@ class TokenAuthenticator(Authenticator):
     @override
     def renew(self, prepared: requests.PreparedRequest) -> bool:
         with self._lock:
-            # Another thread may have renewed since this request was sent: then its token serves.
+            # Unless another thread has renewed the token since this request was sent.
             if prepared.headers.get(self._header) == self._spelled():
                 self._login()
         return True
@@ -134,8 +134,7 @@ class TokenAuthenticator(Authenticator):
 
     def _login(self) -> None:
         if self._refusal is not None:
-            # Credentials that were refused stay refused: other threads do not ask again. A new error for each of them,
-            # because each is given the stream that met it.
+            # Other threads do not retry refused credentials. Each gets a new error, because its stream is added to it.
             raise AuthError(self._refusal.what, self._refusal.remedy) from self._refusal
         try:
             token = self.login()
@@ -143,6 +142,6 @@ class TokenAuthenticator(Authenticator):
             self._refusal = AuthError(error.what, error.remedy)
             raise AuthError(error.what, error.remedy) from error
         REDACTOR.add(token.value)
-        # A token that lives shorter than the leeway would otherwise be renewed at every request.
+        # Otherwise a token with a lifetime below the leeway would be renewed at every request.
         self._renew_at = self._clock.monotonic() + max(token.lifetime - self._leeway, token.lifetime / 2)
         self._token = token

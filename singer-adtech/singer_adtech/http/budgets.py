@@ -1,4 +1,4 @@
-"""Request budgets, shared by all threads of a run; `shared_budgets` shares them between processes."""
+"""Request budgets shared by all threads of a run. `shared_budgets` shares them between processes."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ class Family:
         patterns: Paths below the base address; `*` matches anything.
         limits: All of them apply.
         setting: The setting that lowers them, for the message.
-        lateness: Seconds until the vendor has counted a request at the latest. A span begins with the response, or
-            after these seconds if the response takes longer.
+        lateness: Maximum seconds until the vendor counts a request. A span begins with the response, or after these
+            seconds if the response takes longer.
     """
 
     name: str
@@ -63,11 +63,11 @@ class Family:
 
     @property
     def longest_span(self) -> float:
-        """Seconds of the longest limit; after that long the family is free again."""
+        """Span of the longest limit in seconds, after which the family is free again."""
         return max(limit.seconds for limit in self.limits)
 
     def covers(self, path: str) -> bool:
-        """Tell whether a path is counted in this family."""
+        """Return whether a path is counted in this family."""
         return any(fnmatchcase(path, pattern) for pattern in self.patterns)
 
 
@@ -78,10 +78,10 @@ class Account:
     Args:
         family: The family.
         margin: Seconds added to each limit's span.
-        starts: Monotonic seconds at which the vendor has counted each request that still counts, in order.
-        held_until: No request may start before this moment.
-        held_because: Why.
-        announced: The latest moment for which a wait was logged.
+        starts: Monotonic seconds at which the vendor counted each request still within a span, in order.
+        held_until: Earliest start of the next request, in monotonic seconds.
+        held_because: Reason for `held_until`.
+        announced: End of the latest logged wait.
     """
 
     family: Family
@@ -100,7 +100,7 @@ class Account:
         return moment
 
     def reason(self) -> str:
-        """Say why the next request may not start before `free_at`, and which setting changes that."""
+        """Describe the limit or pause behind `free_at`, with the setting that changes it."""
         moment = self.free_at()
         if moment == self.held_until:
             return self.held_because
@@ -113,13 +113,13 @@ class Account:
         return f"{slowest} (`{self.family.setting}`)" if self.family.setting else str(slowest)
 
     def spend(self, now: float) -> None:
-        """Count a request that starts now, and forget those that count no more."""
+        """Count a request that starts now, and remove expired ones."""
         insort(self.starts, now + self.family.lateness)
         while self.starts[0] + self.family.longest_span + self.margin < now:
             self.starts.popleft()
 
     def answered(self, start: float, now: float) -> None:
-        """Note that the vendor has answered a request that was counted at its start."""
+        """Update the time of a counted request after its response."""
         counted = start + self.family.lateness
         if now < counted and counted in self.starts:
             self.starts.remove(counted)
@@ -129,7 +129,7 @@ class Account:
 class Budgets:
     """The budgets of one run.
 
-    A path may belong to several families (all calls, reports); it then waits for all of them.
+    A path in several families (all calls, reports) waits for all of them.
 
     Args:
         families: The vendor's limits. Other paths are not limited.
@@ -150,7 +150,7 @@ class Budgets:
         return [account.family for account in self._covering(path)]
 
     def acquire(self, path: str, label: str = "") -> float:
-        """Wait until a request to this path may start, and count it.
+        """Wait until a request to this path may start and count it.
 
         Args:
             path: The path below the API's base address.
@@ -182,7 +182,7 @@ class Budgets:
                     account.answered(start, self._clock.monotonic())
 
     def hold(self, path: str, seconds: float) -> None:
-        """Hold the families of a path because the vendor reported that no request is left."""
+        """Pause the families of a path because the vendor reported no requests left."""
         accounts = self._covering(path)
         with self._changing(accounts):
             until = self._clock.monotonic() + seconds
@@ -192,20 +192,20 @@ class Budgets:
                     account.held_because = f"the vendor requested a pause of {seconds:.0f} s"
 
     def _wait(self, path: str, label: str) -> tuple[float, float]:
-        """Count a request as soon as it may start; returns the seconds waited, and its start (monotonic seconds)."""
+        """Count a request as soon as it may start. Return the seconds waited and its start in monotonic seconds."""
         waited = 0.0
         while True:
             delay, now = self._start(path, label)
             if delay <= 0:
                 return waited, now
-            # Outside of the lock, so other families continue; the first thread to wake goes first.
+            # Outside the lock, so other families continue. The first thread to wake goes first.
             self._clock.sleep(delay)
             waited += delay
 
     def _start(self, path: str, label: str) -> tuple[float, float]:
-        """Count a request if it may start now; returns the seconds until it may, none if it was counted, and now.
+        """Count a request if it may start now. Return the seconds to wait (0 or less if counted) and the current time.
 
-        The caller waits for so long: if that is long, a log line says so.
+        The caller waits. A long wait is logged here.
         """
         accounts = self._covering(path)
         if not accounts:
@@ -217,7 +217,7 @@ class Budgets:
             if delay <= 0:
                 for account in accounts:
                     account.spend(now)
-            # Of several threads that wait for one moment, only the first logs it.
+            # If several threads wait for the same moment, only the first logs it.
             silent = delay <= LONGEST_SILENCE or last.free_at() <= last.announced
             if not silent:
                 last.announced = last.free_at()
@@ -227,7 +227,7 @@ class Budgets:
         return delay, now
 
     @contextmanager
-    def _changing(self, accounts: list[Account]) -> Iterator[None]:  # noqa: ARG002 - for budgets kept elsewhere
+    def _changing(self, accounts: list[Account]) -> Iterator[None]:  # noqa: ARG002 - for shared budgets
         """Lock these accounts while they are read and changed."""
         with self._lock:
             yield

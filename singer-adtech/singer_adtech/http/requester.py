@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 
 UNREACHED_TRIES = 3
-"""Tries for a host or proxy while the run has not reached anything: usually a typing error. The waits (1 s and 2 s)
-bridge the start of a network."""
+"""Tries for a host or proxy before the run has reached any: usually a typo. The waits (1 s and 2 s) allow for
+a starting network."""
 
 MOST_REPAIRS_NAMED = 20
 """Columns per response named in warnings about repaired characters."""
@@ -46,10 +46,10 @@ class Requester:
     """Sends requests for all streams of a run. Its methods may be called from several threads.
 
     Args:
-        api_url: The base address; budgets count the path below it.
+        api_url: The base address. Budgets count the path below it.
         session: Connections.
         budgets: The vendor's request limits.
-        policy: When requests are retried.
+        policy: The retry policy.
         clock: The time source.
         user_agent: Sent with each request.
         logger: Logs waits.
@@ -84,7 +84,7 @@ class Requester:
         self._logging = threading.Lock()
 
     def end_log(self, *, ended: bool) -> None:
-        """Stop logging at the end of a run, so its error stays the last line; start again in the next run.
+        """Stop logging at the end of a run, so its error stays the last line, or restart it for the next run.
 
         Threads that prefetch may still be waiting for the vendor.
         """
@@ -111,16 +111,16 @@ class Requester:
 
         Args:
             request: The request, not yet authenticated.
-            auth: The authenticator; None for a login.
+            auth: The authenticator, or None for a login.
             check_status: Raises for a response that is not a success.
-            check_body: Raises `TransientError` for an invalid body, so that it is requested again; `InvalidBodyError`
-                if its characters may be repaired, see `bodies`.
-            label: Name of the request in messages; no secret.
+            check_body: Raises `TransientError` for an invalid body, so it is requested again, or `InvalidBodyError` if
+                its characters may be repaired (see `bodies`).
+            label: Name of the request in messages, without secrets.
             counted_as: The path under which budgets count it, if the vendor counts requests of one path separately.
-            counts: Counts of the stream; by default those of the tap.
+            counts: Counts of the stream. By default, those of the tap.
 
         Returns:
-            A successful response, its body read, decompressed and checked.
+            A successful response with its body read, decompressed and checked.
 
         Raises:
             VendorError: The vendor refused, or all retries failed.
@@ -174,17 +174,17 @@ class Requester:
             raise VendorError("not enough memory for the response", self._session.limits.smaller) from None
 
     def _take_advice(self, error: TransientError, response: requests.Response, path: str) -> None:
-        """Note the wait that the vendor requested, and hold the family of a rate-limited request."""
+        """Record the wait requested by the vendor, and pause the families of a rate-limited request."""
         limited = isinstance(error, RateLimitedError)
         if error.asked_wait is None:
-            # Many vendors report the reset in every response: it only matters for rate limits.
+            # Many vendors report the reset in every response, but it only matters for rate limits.
             advice = asked_wait if limited else retry_after
             error.asked_wait = advice(response.headers, self._clock.now())
         if limited and error.asked_wait is not None:
             self._hold(path, error.asked_wait)
 
     def _limited(self, error: RateLimitedError, path: str) -> VendorError:
-        """Return the error of a rate limit that persists."""
+        """Return the error for a persistent rate limit."""
         families = self._budgets.families(path)
         names = ", ".join(family.name for family in families) or REDACTOR.scrub(path)
         settings = " or ".join(f"`{family.setting}`" for family in reversed(families) if family.setting)
@@ -201,7 +201,7 @@ class Requester:
         label: str,
         failures: _Failures,
     ) -> None:
-        """Check a body, after repairing characters that JSON does not allow."""
+        """Check a body. If it is invalid, repair characters that JSON does not allow and check it again."""
         try:
             check_body(response)
         except InvalidBodyError as invalid:
@@ -228,14 +228,14 @@ class Requester:
             self._log(logging.WARNING, "%s: and %d other columns", stream, len(unknown) - MOST_REPAIRS_NAMED)
 
     def _hold(self, path: str, asked: float) -> None:
-        """Hold the families of a path for at least the first wait of `RetryPolicy`."""
+        """Pause the families of a path for at least the first wait of `RetryPolicy`."""
         at_least = self._policy.rate_limit_waits[0]
         self._budgets.hold(path, min(max(asked, at_least), self._policy.longest_wait))
 
     def _exchange(
         self, request: requests.Request, auth: Authenticator | None, path: str, label: str, counts: RequestCounts
     ) -> requests.Response:
-        """Send once; once more with a new credential if the old one has expired."""
+        """Send a request, and repeat it once with a new credential if the old one has expired."""
         prepared, response = self._send_once(request, auth, path, label, counts)
         if auth is not None and auth.refused(response) and auth.renew(prepared):
             self._log(
@@ -254,7 +254,7 @@ class Requester:
         preparing = 0.0
 
         def prepare() -> requests.PreparedRequest:
-            # A login within, which is counted by itself.
+            # May include a login, which is counted separately.
             nonlocal preparing
             began = self._clock.monotonic()
             prepared = self._prepare(request, auth)
@@ -292,27 +292,27 @@ class Requester:
 
 
 class _Failures:
-    """The failures of one request for which trying on is of no use."""
+    """Failures of one request that further tries cannot cure."""
 
     def __init__(self) -> None:
         self._unreached = 0
         self._invalid: tuple[int, int] | None = None
 
     def unreached(self, error: TransientError, reached: bool) -> None:  # noqa: FBT001 - the second of two arguments
-        """End the tries for a host that nothing has reached.
+        """End the tries for an unreachable host.
 
         Raises:
-            NoConnectionError: Nothing was reached in the run, and this was the last try.
+            NoConnectionError: The run has reached no host, and this was the last try.
         """
         self._unreached += 1
         if not reached and self._unreached >= UNREACHED_TRIES:
             raise NoConnectionError(f"{error} (tried {UNREACHED_TRIES} times)", error.remedy) from error
 
     def invalid(self, error: InvalidBodyError, body: bytes) -> None:
-        """End the tries for a body that is the same again.
+        """End the tries for an unchanged invalid body.
 
         Raises:
-            VendorError: It is.
+            VendorError: The body is the same as in the previous try.
         """
         print_of_body = len(body), hash(body)
         if error.made_so and print_of_body == self._invalid:

@@ -42,9 +42,9 @@ def check_status(
 
     Args:
         response: Any response.
-        remedies: What the user can do, by status; otherwise general advice.
-        errors: Error classes, by status; otherwise those listed below.
-        words: Finds the vendor's description of the error in the body; None leaves this to `describe`.
+        remedies: Advice to the user by status. The default is general advice.
+        errors: Error classes by status. The defaults are listed below.
+        words: Extracts the vendor's error description from the body. If it returns None, `describe` does.
 
     Raises:
         RateLimitedError: 429.
@@ -71,11 +71,11 @@ def describe(response: requests.Response, *, words: str | None = None) -> str:
     """Describe a response in one line.
 
     Args:
-        response: Any response; its body may be JSON, text or HTML.
-        words: The vendor's description of the error, if the caller found it in the body.
+        response: Any response with a body of JSON, text or HTML.
+        words: The vendor's error description, if the caller extracted it.
 
     Returns:
-        Status, description and the vendor's request id, without secrets and address.
+        Status, description and the vendor's request id, without secrets or the address.
     """
     text = words if words is not None else _words(response)
     request_id = response.headers.get("X-Request-ID")
@@ -89,9 +89,9 @@ def describe(response: requests.Response, *, words: str | None = None) -> str:
 
 
 def _words(response: requests.Response) -> str:
-    """Find the vendor's description of an error in a body of any kind.
+    """Extract the vendor's error description from any kind of body.
 
-    Only known members of JSON are used: others may contain rows.
+    Only known JSON members are used, because others may contain rows.
     """
     kind = response.headers.get("Content-Type", "")
     text = response.content[:10_000].decode("utf-8", "replace").strip()

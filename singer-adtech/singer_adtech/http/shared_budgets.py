@@ -1,11 +1,11 @@
-"""Budgets that several runs keep as one: processes of one machine that read one account at the same time.
+"""Request budgets shared by processes on one machine that read the same account at the same time.
 
-They meet in a folder (the setting `budget_folder`). It holds what was spent of each family, in a small file guarded by
-a lock of the operating system, and lock files for places: of requests in flight, and of work that a vendor does for one
-at a time. The system frees the locks of a process that ends, however it ends.
+The processes share a folder (the setting `budget_folder`). It contains a small file of spent requests per family,
+guarded by an operating system lock, and lock files for slots: for requests in flight, and for jobs that the vendor
+runs one at a time. The system releases the locks of a process however it ends.
 
-The names of the files have the tap's name and the host of `api_url`, and nothing of the credentials, not even a hash:
-one folder is for one account.
+File names contain the tap's name and the host of `api_url`, but no part or hash of the credentials: use one folder per
+account.
 """
 
 from __future__ import annotations
@@ -38,25 +38,25 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 SHARED_MARGIN = 0.5
-"""Seconds added to each limit's span: the ways of several processes to the vendor differ more than those of threads."""
+"""Seconds added to each limit's span: network latency varies more between processes than between threads."""
 
 REQUEST_POLL, JOB_POLL = 0.02, 0.1
-"""Seconds between two looks whether a place is free, for a request and for a job; a look costs 0.2 ms of CPU time."""
+"""Seconds between polls for a free slot, for a request and for a job. A poll costs 0.2 ms of CPU time."""
 
 PATIENCE = 60.0
-"""Seconds to wait for the lock of the counts, which is held for a millisecond: by then its holder has been stopped."""
+"""Seconds to wait for the lock of the counts. It is held for about 1 ms, so a longer wait means a suspended holder."""
 
 LONGEST_HOLD = 3600.0
-"""Seconds for which a file of counts can hold a family back; one that says more is damaged."""
+"""Longest pause of a family in seconds. A file with a longer one is damaged."""
 
 
 class Spent(msgspec.Struct):
-    """The file of a family; all times are seconds of the machine's monotonic clock, which all processes share.
+    """The file of a family. All times are seconds of the machine's monotonic clock, shared by all processes.
 
     Args:
-        written: When it was written.
-        starts: When requests started that still count.
-        held_until: Before this moment none may start.
+        written: Time of writing.
+        starts: Start times of the requests that still count.
+        held_until: Earliest start of the next request.
     """
 
     written: float
@@ -68,27 +68,27 @@ _read_spent = msgspec.json.Decoder(Spent).decode
 
 
 class SharedFolder:
-    """A folder in which runs meet.
+    """A folder shared by several runs.
 
     Args:
-        folder: The setting `budget_folder`. It is made if it is not there, and tried at once.
-        tap: Name of the tap; taps do not share what they spend.
+        folder: The setting `budget_folder`. It is created if missing, and checked immediately.
+        tap: Name of the tap. Different taps do not share budgets.
         api_url: The vendor's base address.
 
     Raises:
-        SettingError: Nothing can be written or locked there.
+        SettingError: Files cannot be written or locked there.
     """
 
     def __init__(self, folder: str, *, tap: str, api_url: str) -> None:
         self._folder = Path(folder).expanduser().absolute()
         host = re.sub(r"[^a-z0-9.]", "-", urlsplit(api_url).netloc.lower())
         self._prefix = f"{tap}.{host}"
-        # At the level DEBUG it would say three lines at each look.
+        # filelock logs three lines per poll at level DEBUG.
         logging.getLogger("filelock").setLevel(logging.INFO)
         self._counts = self.lock("counts")
         self._jobs: dict[str, Places] = {}
         with self.named_errors():
-            # For nobody else: whoever can write there can hold back every run.
+            # Private, because any user with write access could block every run.
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self.counting():
             probe = self._path("probe.json")
@@ -96,22 +96,22 @@ class SharedFolder:
             probe.unlink()
 
     def lock(self, name: str) -> BaseFileLock:
-        """Return the lock of this name; each thread that takes it excludes all others, of this process too."""
-        # Soft locks, which filelock would fall back to on some file systems, outlive a process that is killed.
+        """Return the lock of this name. It excludes other processes and other threads of this process."""
+        # Soft locks, filelock's fallback on some file systems, outlive a killed process.
         return FileLock(self._path(f"{name}.lock"), fallback_to_soft=False)
 
     @contextmanager
     def counting(self) -> Iterator[None]:
-        """Keep other runs away from the counts of all families.
+        """Lock the counts of all families.
 
         Raises:
-            SettingError: The folder cannot be used, or another run keeps this one away.
+            SettingError: The folder cannot be used, or another run does not release the lock.
         """
         with self.named_errors(), self._counts.acquire(timeout=PATIENCE):
             yield
 
     def read(self, family: Family) -> Spent | None:
-        """Return what was spent of a family; None if nothing is known of it.
+        """Return the spent requests of a family, or None if it has no file.
 
         Raises:
             ValueError: The file is damaged.
@@ -126,17 +126,17 @@ class SharedFolder:
         return spent
 
     def write(self, family: Family, spent: Spent) -> None:
-        """Keep what was spent of a family; a process that is killed meanwhile leaves the old file."""
+        """Write the spent requests of a family. If the process is killed meanwhile, the old file remains."""
         _write(self._file(family), msgspec.json.encode(spent))
 
     def alone(
         self, what: str, logger: logging.Logger | logging.LoggerAdapter[logging.Logger]
     ) -> AbstractContextManager[None]:
-        """Be the only run, of those that use this folder, that does something.
+        """Exclude other runs that use this folder from a kind of work.
 
         Args:
-            what: What is done, one lower-case word, such as `report`.
-            logger: Told once if another run is at it.
+            what: The kind of work, one lower-case word, such as `report`.
+            logger: Gets one line if another run is doing this work.
         """
         if what not in self._jobs:
             self._jobs[what] = Places(self, what, 1, poll=JOB_POLL)
@@ -146,10 +146,10 @@ class SharedFolder:
 
     @contextmanager
     def named_errors(self) -> Iterator[None]:
-        """Name the setting in errors of the file system.
+        """Turn file system errors into errors that name the setting.
 
         Raises:
-            SettingError: In place of them.
+            SettingError: The folder cannot be used, or a lock timed out.
         """
         try:
             yield
@@ -172,41 +172,41 @@ class SharedFolder:
 
 
 def _write(path: Path, content: bytes) -> None:
-    # Never half written under its own name. Its lock is held, so nobody else writes the other one.
+    # Atomic. The caller holds the lock, so no other process writes the temporary file.
     fresh = path.with_name(f"{path.name}.new")
     fresh.write_bytes(content)
     fresh.replace(path)
 
 
 class Places:
-    """Places for something of which so many go on at once, over all runs that use a folder.
+    """A fixed number of slots for parallel work, shared by all runs that use a folder.
 
-    Who waits for a place holds the door meanwhile, so that no run keeps the others out by coming back at once.
+    A run holds the door lock while it waits for a slot, so a run that returns immediately cannot starve the others.
 
     Args:
-        folder: Where the runs meet.
-        name: What the places are for.
-        number: How many there are.
-        poll: Seconds between two looks whether one is free.
+        folder: The shared folder.
+        name: The purpose of the slots.
+        number: The number of slots.
+        poll: Seconds between polls for a free slot.
     """
 
     def __init__(self, folder: SharedFolder, name: str, number: int, *, poll: float) -> None:
         self._folder = folder
         self._poll = poll
         self._queue = threading.Lock()
-        # Kept, as the end of a lock object would run in the middle of anything, where a signal is lost.
+        # Kept, because a lock object's finalizer can run at any point, and a signal during it is lost.
         self._door = folder.lock(f"{name}.door")
         self._places = [folder.lock(f"{name}.{one}") for one in range(1, number + 1)]
 
     @contextmanager
     def take(self, told: Callable[[], None]) -> Iterator[None]:
-        """Wait for a place and keep it while the block runs.
+        """Wait for a slot and keep it while the block runs.
 
         Args:
-            told: Called once, if none is free.
+            told: Called once if no slot is free.
 
         Raises:
-            SettingError: The folder cannot be used any more.
+            SettingError: The folder can no longer be used.
         """
         waits = itertools.count()
 
@@ -230,14 +230,14 @@ def _first_free(locks: Sequence[BaseFileLock], wait: Callable[[], None]) -> Acqu
 
 
 class SharedBudgets(Budgets):
-    """The budgets of several runs.
+    """Budgets shared by several runs.
 
     Args:
         families: The vendor's limits.
-        clock: Where time comes from; its monotonic time is that of the machine.
-        folder: Where the runs meet.
-        in_flight: Requests in flight at most, over all runs.
-        logger: Gets a line about damaged files, before each long wait, and once that all places are taken.
+        clock: The clock. Its monotonic time must be the machine's.
+        folder: The shared folder.
+        in_flight: Maximum number of requests in flight, across all runs.
+        logger: Logs damaged files, each long wait, and once that all slots are taken.
     """
 
     margin: ClassVar[float] = SHARED_MARGIN
@@ -261,14 +261,14 @@ class SharedBudgets(Budgets):
     @contextmanager
     def slot(self, path: str, prepare: Callable[[], T], label: str = "") -> Iterator[T]:
         while True:
-            # First: a login within must not wait for a place while it keeps one.
+            # First, because a login during it must not wait for a slot while holding one.
             prepared = prepare()
             with self._places.take(self._tell_once):
                 delay, _ = self._start(path, label)
                 if delay <= 0:
                     yield prepared
                     return
-            # Slept without a place, so that requests of other families go on.
+            # Sleep without a slot, so that requests of other families can proceed.
             self._clock.sleep(delay)
 
     @override
@@ -290,13 +290,13 @@ class SharedBudgets(Budgets):
                     self._folder.write(account.family, Spent(now, list(account.starts), account.held_until))
 
     def _load(self, account: Account, now: float) -> tuple[tuple[float, ...], float] | None:
-        """Take over what all runs have spent; returns what the file says, if it says anything."""
+        """Load the spent requests of all runs into an account. Return them, or None without a usable file."""
         account.starts.clear()
         known_hold, account.held_until = account.held_until, 0.0
         try:
             spent = self._folder.read(account.family)
         except ValueError as error:
-            # What it had counted is lost, so everything counts as spent just now.
+            # Its counts are lost, so assume that the whole budget was just spent.
             wait = account.family.longest_span + account.margin
             self._logger.warning(
                 "the counts of %s in `budget_folder` are damaged (%s): the whole budget counts as spent for %g s",

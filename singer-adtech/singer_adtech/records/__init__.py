@@ -1,1 +1,1 @@
-"""From response bodies to RECORD lines: exact values, compiled shapes, totals, and the writer."""
+"""From response bodies to RECORD lines: exact values, compiled shapes, totals and the writer."""

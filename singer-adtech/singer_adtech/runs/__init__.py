@@ -1,1 +1,1 @@
-"""One run of a tap: the command line, its inputs, the loop over streams."""
+"""One run of a tap: command line, inputs and the loop over streams."""

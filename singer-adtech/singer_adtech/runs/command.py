@@ -1,4 +1,4 @@
-"""The command line of a tap. Any error of a run is reported in one last line."""
+"""The command line of a tap. An error of a run is reported in one final line."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _WORDS: Mapping[type[Exception], str] = {
 class TapCommand(SingerCommand):
     """singer-sdk's command with one line and exit code 1 for any error.
 
-    A traceback is logged before it at level DEBUG.
+    At level DEBUG, a traceback is logged first.
     """
 
     @override
@@ -91,7 +91,7 @@ def line(error: Exception) -> str:
         error: Any exception.
 
     Returns:
-        The message of errors made for the user; for others their type and message.
+        The message of errors written for the user; the type and message of others.
     """
     if isinstance(error, TapError):
         return str(error)
@@ -111,7 +111,7 @@ def line(error: Exception) -> str:
 
 
 class CommandLineTap(HookedTap):
-    """A tap whose options are checked when they are read, with one line for any error."""
+    """A tap that checks its options on reading and reports any error in one line."""
 
     @override
     def environment_settings(self) -> dict[str, Any]:
@@ -140,11 +140,11 @@ class CommandLineTap(HookedTap):
         """Run the tap.
 
         Args:
-            about: Whether to print the tap's description only.
+            about: Whether to print only the tap's description.
             about_format: Its format.
-            config: Settings, from files or the environment.
-            state: The file of the option `--state`.
-            catalog: The file of the option `--catalog`.
+            config: Settings from files or the environment.
+            state: The file passed as `--state`.
+            catalog: The file passed as `--catalog`.
         """
         super(Tap, cls).invoke(about=about, about_format=about_format)
         cls.print_version(print_fn=cls.logger.info)

@@ -1,8 +1,8 @@
-"""Settings as text: how they are read from environment variables, and from a file that has them as text.
+"""Reading of settings given as text, in environment variables or in a file.
 
-singer-sdk's own reader looks for a `.env` above its own folder and lets it win over exported variables, takes every
-word it does not know for false, and fails on an empty text. Here nothing but the environment is read, and a text that
-does not fit its setting is refused in one line.
+singer-sdk's reader searches for a `.env` file above its own folder and lets it override exported variables, treats
+unknown words as false, and fails on empty text. This module reads only the environment and rejects invalid text in one
+line.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
 BOOLEANS = {**dict.fromkeys(("true", "1", "yes", "on"), True), **dict.fromkeys(("false", "0", "no", "off"), False)}
-"""What a boolean may be written as, in any case."""
+"""Accepted spellings of booleans, in any case."""
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,100}")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
@@ -33,25 +33,25 @@ _SPELLED = {
     "object": "as JSON",
 }
 _SDK_VARIABLES = frozenset({"loglevel"})
-"""What singer-sdk itself reads from a variable of the tap's prefix."""
+"""Names that singer-sdk reads from variables with the tap's prefix."""
 
 _SDK_SETTINGS = frozenset({"batch_config", "metrics_log_level"})
 """Settings of singer-sdk that are not in every tap's schema."""
 
 
 def read_environment(schema: Mapping[str, Any], prefix: str, environ: Mapping[str, str]) -> dict[str, Any]:
-    """Read the settings that environment variables have.
+    """Read settings from environment variables.
 
     Args:
         schema: The settings' JSON schema.
-        prefix: What the variables' names begin with, such as `TAP_X_`.
+        prefix: Prefix of the variables' names, such as `TAP_X_`.
         environ: The environment.
 
     Returns:
-        Settings by name. One whose variable is empty is not set.
+        Settings by name. An empty variable leaves its setting unset.
 
     Raises:
-        SettingError: A text cannot be read as its setting's type.
+        SettingError: A value does not match its setting's type.
     """
     found: dict[str, Any] = {}
     for name, declared in schema.get("properties", {}).items():
@@ -62,17 +62,17 @@ def read_environment(schema: Mapping[str, Any], prefix: str, environ: Mapping[st
 
 
 def read_file_texts(config: dict[str, Any], schema: Mapping[str, Any]) -> list[str]:
-    """Give settings of a file that are text the type that is declared.
+    """Convert text settings of a file to their declared types.
 
-    Meltano gives them so where a setting's kind is `string`, and those that are empty in the environment as `""`.
+    Meltano writes settings of kind `string` as text, and those that are empty in the environment as `""`.
 
     Args:
-        config: The settings, changed in place. One that is null, or empty and not required, is not set: its default
-            holds. Numbers with a point, which a file gives as decimals, are floats.
+        config: The settings, changed in place. A setting that is null, or empty and not required, is unset, so its
+            default applies. Decimals become floats.
         schema: Their JSON schema.
 
     Returns:
-        What is wrong with those that cannot be read, which are taken out.
+        Error messages for invalid settings. These settings are removed.
     """
     problems: list[str] = []
     required = schema.get("required", ())
@@ -84,7 +84,7 @@ def read_file_texts(config: dict[str, Any], schema: Mapping[str, Any]) -> list[s
             if isinstance(value, str):
                 config[name] = read_text(name, value, declared)
             elif isinstance(value, Decimal) and "number" in declared.get("type", ()):
-                # Decimals cannot be multiplied with floats.
+                # Decimals cannot be multiplied by floats.
                 config[name] = read_text(name, str(value), declared)
         except SettingError as error:
             del config[name]
@@ -93,16 +93,16 @@ def read_file_texts(config: dict[str, Any], schema: Mapping[str, Any]) -> list[s
 
 
 def read_text(name: str, text: str, declared: Mapping[str, Any], *, variable: bool = False) -> Any:
-    """Read a setting that is given as text.
+    """Read a setting given as text.
 
     Args:
-        name: The setting.
-        text: Its value; lists and objects are JSON.
+        name: The setting's name.
+        text: Its value. Lists and objects are JSON.
         declared: The setting's JSON schema.
-        variable: Whether it comes from an environment variable, where a list of texts may also be written as `a,b`.
+        variable: Whether it comes from an environment variable. There, a list of strings may be written as `a,b`.
 
     Raises:
-        SettingError: The text cannot be read as the setting's type.
+        SettingError: The text does not match the setting's type.
     """
     kind = json_type(declared) if "type" in declared else "string"
     try:
@@ -141,17 +141,17 @@ def _holds_texts(declared: Mapping[str, Any]) -> bool:
 
 
 def unknown_settings(schema: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
-    """Return names that a configuration has and no setting, in order."""
+    """Return the names in a configuration that are not settings, in order."""
     known = schema.get("properties", {}).keys() | _SDK_SETTINGS
     return [name for name in config if name not in known]
 
 
 def unknown_variables(schema: Mapping[str, Any], prefix: str, environ: Mapping[str, str]) -> list[str]:
-    """Return names of variables with the tap's prefix that are of no setting, in order.
+    """Return the variables with the tap's prefix that do not belong to a setting, sorted.
 
-    Meltano exports, in addition to the settings, what it calls extras (`TAP_X__SELECT`), the members of settings that
-    are objects (`TAP_X_STREAM_MAPS_...`), and those of plugins that inherit from this one, whose prefix may begin like
-    this one (`TAP_X_EU_START_DATE`): none of them is a misspelt setting.
+    Meltano also exports extras (`TAP_X__SELECT`), members of object settings (`TAP_X_STREAM_MAPS_...`), and settings
+    of inheriting plugins with a longer prefix (`TAP_X_EU_START_DATE`). These are not misspelt settings and are left
+    out.
     """
     names = sorted(schema.get("properties", {}))
     known = {_variable(prefix, name) for name in (*names, *_SDK_VARIABLES, *_SDK_SETTINGS)}
@@ -171,13 +171,13 @@ def unknown_variables(schema: Mapping[str, Any], prefix: str, environ: Mapping[s
 def unknown_lines(
     schema: Mapping[str, Any], prefix: str, config: Mapping[str, Any], environ: Mapping[str, str]
 ) -> Iterator[str]:
-    """Say of each unknown setting and variable in one line what may have been meant; values are not shown."""
+    """Return a warning line with a suggestion for each unknown setting and variable, without values."""
     names = list(schema.get("properties", {}))
     unknown = unknown_settings(schema, config)
     for name in unknown:
         yield f"setting `{shorten(name, 80)}` is unknown and ignored: {_nearest(name, names)}"
     for variable in unknown_variables(schema, prefix, environ):
-        # Meltano gives an undeclared setting in both ways.
+        # Meltano passes an undeclared setting both ways.
         of_setting = (_variable(prefix, name) for name in unknown)
         if not any(variable == name or variable.startswith(f"{name}_") for name in of_setting):
             nearest = _nearest(variable, [_variable(prefix, name) for name in names])
@@ -190,7 +190,7 @@ def _nearest(name: str, names: Collection[str]) -> str:
 
 
 def variable_prefix(tap: str) -> str:
-    """Return the beginning of the variables' names of a tap, such as `TAP_X_`."""
+    """Return the prefix of a tap's environment variables, such as `TAP_X_`."""
     return f"{tap.upper().replace('-', '_')}_"
 
 

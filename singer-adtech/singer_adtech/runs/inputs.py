@@ -1,6 +1,6 @@
-"""What a user gives on the command line: files of settings, state and catalog, judged before they are used.
+"""Reading and validation of the settings, state and catalog files passed on the command line.
 
-Each of them is read here and nowhere else, so that whatever a file may hold ends a run in one line that names it.
+Any invalid file ends the run with one line that names it.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     import click
 
 MOST_NAMED = 5
-"""Names that a line lists before it counts the others."""
+"""Names listed in a line before the rest are counted."""
 
 TOLERANCE = dt.timedelta(days=1)
-"""How far a bookmark may be ahead of this machine's clock: today counts as read in some streams."""
+"""How far a bookmark may be ahead of the clock: some streams count today as read."""
 
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _KINDS: Mapping[type, str] = {
@@ -38,30 +38,30 @@ _KINDS: Mapping[type, str] = {
 
 
 class InputError(TapError):
-    """A file that was given on the command line cannot be used."""
+    """An unusable file passed on the command line."""
 
 
 class Parsed:
-    """What a file holds; None is a value too, and no missing option."""
+    """The content of a file. None is JSON null, not a missing option."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
 
 
 def parse_option(_: click.Context, param: click.Parameter, path: str | None) -> Parsed | None:
-    """Read the file that an option names; None if the option is not given."""
+    """Read the file named by an option. Return None if the option is not given."""
     return None if path is None else Parsed(read_json(path, param.opts[0]))
 
 
 def read_json(path: str, option: str) -> Any:
-    """Read a JSON file, numbers with a point as `Decimal`.
+    """Read a JSON file, with decimal numbers as `Decimal`.
 
     Args:
-        path: The file; `-` for stdin.
-        option: The option that names it, for the message.
+        path: The file, or `-` for stdin.
+        option: The option's name, for error messages.
 
     Raises:
-        InputError: It cannot be read, or holds something else.
+        InputError: The file cannot be read or is not valid JSON.
     """
     where = f"`{option}`: {path}"
     try:
@@ -87,7 +87,7 @@ def read_json(path: str, option: str) -> Any:
     except RecursionError:
         raise InputError(where, "it is nested too deeply") from None
     except ValueError as error:
-        # Digits beyond the limit of Python, NaN, Infinity.
+        # Too many digits for Python, NaN, Infinity.
         raise InputError(where, f"it is not valid JSON: {shorten(str(error).partition(';')[0])}") from None
 
 
@@ -96,10 +96,10 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def read_settings(path: str) -> dict[str, Any]:
-    """Read a file of settings.
+    """Read a settings file.
 
     Raises:
-        InputError: It cannot be read, or is not an object.
+        InputError: The file cannot be read or is not an object.
     """
     if not path:
         raise InputError("`--config`", "the file name is empty")
@@ -113,10 +113,10 @@ def read_settings(path: str) -> dict[str, Any]:
 
 
 def unwrap_state(given: Any) -> dict[str, Any]:
-    """Take a state out of what may be around it: a STATE message, or what `meltano state get` and state files hold.
+    """Unwrap a state from a STATE message or from the format of `meltano state get` and Meltano's state files.
 
     Raises:
-        StateError: It is not a state.
+        StateError: The value is not a state.
     """
     state = given
     for _ in range(4):
@@ -140,7 +140,7 @@ def unwrap_state(given: Any) -> dict[str, Any]:
 
 
 def _merged(completed: Any, partial: Any) -> Any:
-    """Put what a run in part has read above what whole runs have, as Meltano does."""
+    """Merge the state of a partial run over that of completed runs, like Meltano."""
     if not isinstance(completed, dict) or not isinstance(partial, dict) or not partial:
         return completed
     states = [unwrap_state(one) for one in (completed, partial)]
@@ -163,10 +163,10 @@ _REPAIR = "repair the state, or leave it out to read everything"
 
 
 def state_lines(state: Mapping[str, Any], streams: Collection[str]) -> Iterable[str]:
-    """Say in one line each what a state has that this tap cannot use.
+    """Return a warning line for each part of a state that this tap cannot use.
 
     Args:
-        state: The state, unwrapped.
+        state: The unwrapped state.
         streams: Names of the tap's streams.
     """
     if state and "bookmarks" not in state and state.keys() != {"currently_syncing"}:
@@ -183,10 +183,10 @@ def state_lines(state: Mapping[str, Any], streams: Collection[str]) -> Iterable[
 
 
 def check_catalog(catalog: Any) -> dict[str, Any]:
-    """Return a catalog that has the shape of one.
+    """Validate the structure of a catalog and return it.
 
     Raises:
-        InputError: It has not.
+        InputError: The structure is invalid.
     """
     _expect(isinstance(catalog, dict), f"it is {_kind(catalog)}: an object with `streams` is expected")
     streams = catalog.get("streams", [])
@@ -224,12 +224,12 @@ def _expect(fine: object, problem: str) -> None:
 
 
 def listed(names: Iterable[str]) -> str:
-    """List the first few names, and count the others."""
+    """List the first few names and count the rest."""
     every = [shorten(str(name), 80) for name in names]
     more = f" and {len(every) - MOST_NAMED:,} more" if len(every) > MOST_NAMED else ""
     return ", ".join(every[:MOST_NAMED]) + more
 
 
 def _kind(value: Any) -> str:
-    """Say what a JSON value is, without a word of its content."""
+    """Describe the type of a JSON value without its content."""
     return _KINDS.get(type(value), "something else")

@@ -1,4 +1,4 @@
-"""Checks of the catalog and the state of a run, before the first request."""
+"""Checks of a run's catalog and state before the first request."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def check_selection(tap: ConnectedTap) -> None:
 
 
 def check_resuming(tap: ConnectedTap, given: Mapping[str, Any]) -> None:
-    """Refuse a state from which the selected streams cannot continue, and warn of other problems with it.
+    """Refuse a state from which the selected streams cannot continue, and warn of its other problems.
 
     Args:
         tap: The tap.
         given: The state passed to the run.
 
     Raises:
-        StateError: It was made with other settings or another account, or contains invalid bookmarks.
+        StateError: It belongs to other settings or another account, or contains invalid bookmarks.
     """
     for line in state_lines(given, tap.streams):
         tap.logger.warning("%s", line)
@@ -64,7 +64,7 @@ def check_resuming(tap: ConnectedTap, given: Mapping[str, Any]) -> None:
 
 
 def _ahead(tap: ConnectedTap, streams: list[AdTechStream[Any]]) -> Iterator[str]:
-    """Warn of bookmarks in the future, because nothing would be read until then."""
+    """Warn of bookmarks in the future: until then, little or nothing is read."""
     ahead = []
     for stream in streams:
         bookmark = stream.bookmark
@@ -87,7 +87,7 @@ def _instant(position: Any) -> dt.datetime:
 
 
 def _earlier_start(tap: ConnectedTap, streams: list[AdTechStream[Any]]) -> Iterator[str]:
-    """Warn of days that were never read because `start_date` was moved back later, with a command that reads them."""
+    """Warn of days not read because `start_date` was moved back later, with the command to read them."""
     missed: dict[str, dt.date] = {}
     for stream in streams:
         if isinstance(stream, WindowStream):
@@ -109,7 +109,7 @@ def _earlier_start(tap: ConnectedTap, streams: list[AdTechStream[Any]]) -> Itera
 
 
 def _first_day_read(tap: ConnectedTap, stream: WindowStream[Any]) -> dt.date | None:
-    """Return the first day read whole, if the settings include earlier days that this run does not read."""
+    """Return the first fully read day if the settings include earlier days that this run does not read."""
     bookmark, start = stream.bookmark, stream.start
     since: dt.date | dt.datetime | None = bookmark.read_from(start)
     if bookmark.position is None or since is None or start >= since:

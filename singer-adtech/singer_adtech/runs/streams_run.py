@@ -3,9 +3,9 @@
 If a stream fails, the error is logged, the other streams are read, and the run fails at the end. A run ends immediately
 if the other streams would fail in the same way:
 
-- because of an invalid setting, or because stdout is closed;
-- because credentials are refused, and no request of this run was accepted before;
-- because two consecutive streams failed with refused credentials or without a connection.
+- a setting is invalid or stdout is closed;
+- credentials are refused before any request of the run was accepted;
+- two consecutive streams failed with refused credentials or without a connection.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from singer_adtech.metrics import Status
 
 MOST_NAMED = 5
-"""Failures whose reasons are repeated in the last line of a run."""
+"""Maximum number of failure reasons in the last line of a run."""
 
 LONGEST_REASON = 300
 
@@ -50,8 +50,8 @@ class StreamsRun:
 
     Args:
         tap: The tap.
-        streams: The streams to read or test, in order; derived streams are read with their parents.
-        testing: Whether this is a connection test, which reads one record per stream.
+        streams: The streams to read or test, in order. Derived streams are read with their parents.
+        testing: Whether this is a connection test of one record per stream.
     """
 
     def __init__(self, tap: ConnectedTap, streams: Iterable[Stream], *, testing: bool = False) -> None:
@@ -68,7 +68,7 @@ class StreamsRun:
 
     @property
     def statuses(self) -> dict[str, Status]:
-        """The outcome of each selected stream that has ended."""
+        """The outcomes of the selected streams that have ended."""
         return {name: self._statuses[name] for name in self._wanted if name in self._statuses}
 
     def read(self) -> None:
@@ -82,7 +82,7 @@ class StreamsRun:
         self._conclude()
 
     def goes_on(self, stream: AdTechStream[Any], error: Exception) -> bool:
-        """Note that a derived stream failed; return whether its parent is still read."""
+        """Record the failure of a derived stream. Return whether its parent is still read."""
         if isinstance(error, (OutputError, SettingError, *SAME_FOR_ALL)):
             return False
         self._note(stream, error)
@@ -94,7 +94,7 @@ class StreamsRun:
         for one in (stream, *derived):
             one.counts.began = self._tap.clock.monotonic()
         self._tap.progress.begin(stream.counts)
-        # For signals, which are not an `Exception`.
+        # For signals: they raise no `Exception`.
         ended: Status = "stopped"
         try:
             error = _sync(stream)
@@ -117,10 +117,10 @@ class StreamsRun:
             raise self._failed() from None
 
     def _note(self, stream: AdTechStream[Any], error: Exception) -> Status:
-        """Note the outcome of a stream that failed."""
+        """Record the outcome of a failed stream."""
         if isinstance(error, ForbiddenError):
             error.remedy = f"{error.remedy}, or {how_to_deselect(self._tap.name, stream.name)}".removeprefix(", or ")
-            # After an accepted request the account does have the right, and skipping the rest would lose rows.
+            # After an accepted request the account has access, so skipping the rest would lose rows.
             if not stream.counts.accepted and self._tap.config.get("on_forbidden", "skip") == "skip":
                 self._logger.warning(
                     "stream %s: skipped, because it is forbidden: %s", stream.name, f"{error.what}: {error.remedy}"
@@ -131,7 +131,7 @@ class StreamsRun:
                 return "skipped"
         if self._logger.isEnabledFor(logging.DEBUG):
             self._logger.debug("Where it happened", exc_info=error)
-        # Ends its threads and frees its memory for the next stream.
+        # Ends threads and frees memory before the next stream.
         close_what_it_holds(error)
         self._failures[stream.name] = failure_of(stream.name, error)
         self._alike = self._alike + 1 if isinstance(error, SAME_FOR_ALL) else 0
@@ -145,12 +145,12 @@ class StreamsRun:
 
     def _log_failure(self, stream: AdTechStream[Any], *, last: bool) -> None:
         failure = self._failures.get(stream.name)
-        # The only failure of a run, if it is the last stream's, is its last line anyway.
+        # A single failure in the last stream is the run's last line anyway.
         if failure is not None and (self._testing or not last or len(self._failures) > 1):
             self._logger.error("%s", failure)
 
     def _end(self, stream: AdTechStream[Any], status: Status) -> None:
-        """Log a stream's numbers."""
+        """Log a stream's metrics."""
         shape = stream.__dict__.get("shape")
         if shape is not None:
             shape.warn_of_rest()
@@ -196,7 +196,7 @@ class StreamsRun:
 
 
 def _sync(stream: AdTechStream[Any]) -> Exception | None:
-    """Read a stream; return an error of this stream, and raise one of the whole run."""
+    """Read a stream. Return an error of this stream; raise an error of the whole run."""
     try:
         stream.sync()
         stream.finalize_state_progress_markers()
@@ -218,7 +218,7 @@ def _streams(number: int) -> str:
 
 
 def selected_streams(tap: ConnectedTap) -> list[Stream]:
-    """Return the streams of a run: the selected ones, and parents of selected ones."""
+    """Return the selected streams and the parents of selected streams."""
     selected = []
     for stream in tap.streams.values():
         if stream.selected or stream.has_selected_descendents:

@@ -1,1 +1,1 @@
-"""The one door to singer-sdk: every private name and every override of a final method, each with its reason."""
+"""All uses of private names and overrides of final methods of singer-sdk, each with its reason."""

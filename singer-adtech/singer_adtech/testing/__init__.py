@@ -1,20 +1,20 @@
-"""What the tests of taps share: `clock`, `runs` and `programs` of a tap, `messages`, and the `suite` of all taps.
+"""Test helpers for taps: `clock`, `runs`, `programs`, `messages` and the common `suite`.
 
-A tap's `conftest.py` makes the fixture:
+Define a fixture in a tap's `conftest.py`:
 
     @pytest.fixture
     def run_tap(monkeypatch: pytest.MonkeyPatch) -> Iterator[TapRunner]:
         with tap_runner(TapAcme, NOW, monkeypatch) as runner:
             yield runner
 
-and one test module has a class based on `TapSuite`.
+and subclass `TapSuite` in one test module.
 """
 
 from __future__ import annotations
 
 import pytest
 
-# Before the import, so that a failed assertion shows its values.
+# Before the import, to show values of failed assertions.
 pytest.register_assert_rewrite("singer_adtech.testing.suite")
 
 from singer_adtech.testing.clock import FakeClock
