@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
 import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar
