@@ -1,1 +1,1 @@
-"""What to request next and what counts as read: windows, bookmarks, and the signatures of their states."""
+"""Progress of streams: windows, bookmarks, and the signatures of their states."""

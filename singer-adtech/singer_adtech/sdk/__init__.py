@@ -1,1 +1,1 @@
-"""The one door to singer-sdk: every private name and every override of a final method, each with its reason."""
+"""The interface to singer-sdk: all private names and all overrides of final methods, each with its reason."""

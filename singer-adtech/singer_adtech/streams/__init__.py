@@ -1,1 +1,1 @@
-"""Kinds of streams, which a tap's streams inherit from: whole lists, windows, keysets, children, derived ones."""
+"""Base classes of a tap's streams: whole lists, windows, keysets, child streams and derived streams."""

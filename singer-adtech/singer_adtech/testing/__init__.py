@@ -1,6 +1,6 @@
-"""What the tests of taps share: `clock`, `runs` and `programs` of a tap, `messages`, and the `suite` of all taps.
+"""Tools for the tests of taps: `clock`, `runs` and `programs` of a tap, `messages`, and the `suite` of all taps.
 
-A tap's `conftest.py` makes the fixture:
+A tap's `conftest.py` defines the fixture:
 
     @pytest.fixture
     def run_tap(monkeypatch: pytest.MonkeyPatch) -> Iterator[TapRunner]:
