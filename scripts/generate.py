@@ -1,9 +1,9 @@
-"""Generate what repeats the taps' code: READMEs' tables, plugin definitions, and the credentials of .env.example.
+"""Generate README tables, plugin definitions and the credentials of .env.example from the taps' code.
 
 `python scripts/generate.py` writes the files; with `--check` it writes nothing and exits with 1 if one is out of date.
 
-Generated are `plugins/extractors/*.lock` and `plugins/loaders/target-duckdb--*.lock` (in the format of `meltano lock`),
-and the text between marks in each tap's README.md and in .env.example.
+The generated parts are `plugins/extractors/*.lock` and `plugins/loaders/target-duckdb--*.lock` (in the format of
+`meltano lock`), and the text between marks in each tap's README.md and in .env.example.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ TAPS = {
 """The taps of this repository and their classes."""
 
 LOGINS = {"tap-springserve": [["email", "password"], ["auth_token"]]}
-"""Alternative groups of credentials, for taps whose schema requires none of them."""
+"""Alternative groups of credentials, for taps with a schema that requires none of them."""
 
 BUILT_IN = ("stream_map", "faker_", "flattening_", "emit_", "process_")
 """Prefixes of the settings that singer-sdk adds to every plugin."""
@@ -154,7 +154,7 @@ def about_tables(name: str) -> str:
 
 
 def credentials() -> str:
-    """Return the variables of .env.example: of each tap its credentials and start date."""
+    """Return the variables of .env.example: the credentials and start date of each tap."""
     lines = []
     for name in TAPS:
         declared = tap_class(name).config_jsonschema["properties"]

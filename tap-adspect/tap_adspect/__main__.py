@@ -1,4 +1,4 @@
-"""`python -m tap_adspect` is `tap-adspect`."""
+"""`python -m tap_adspect` runs `tap-adspect`."""
 
 from __future__ import annotations
 

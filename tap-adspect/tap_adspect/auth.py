@@ -22,7 +22,7 @@ class AdspectAuthenticator(HeaderAuthenticator):
 
 
 def check_api_key(api_key: str) -> None:
-    """Refuse the complete header value, which the account page shows next to the key.
+    """Refuse the complete header value, shown next to the key on the account page.
 
     Args:
         api_key: The setting.

@@ -61,7 +61,8 @@ class AdspectStream(AdTechStream[PartT]):
             url=f"{self.url_base}{path}",
             method=method,
             params=dict(params or {}),
-            # Required on each request, also without a body: it selects JSON and not XML (REST API, "Authentication").
+            # Required on each request, even without a body: it selects JSON instead of XML (REST API,
+            # "Authentication").
             headers={"Content-Type": "application/json"},
         )
 
@@ -323,7 +324,7 @@ def read_list(response: requests.Response) -> list[Any]:
 
 
 def as_list(body: Any) -> list[Any]:
-    """Return the array of a list, which may be wrapped in an object as `items`.
+    """Return the array of a list, possibly wrapped in an object as `items`.
 
     Raises:
         DataError: The body contains no such array.

@@ -226,7 +226,7 @@ def row_keys(rows: list[dict[str, Any]]) -> list[str]:
     """Compute a key for each row of a response, independent of the order of rows.
 
     Args:
-        rows: All rows of one response, as sent, with IP addresses as they are emitted.
+        rows: All rows of one response as sent, except for IP addresses as emitted.
 
     Returns:
         For each row the SHA-256 (hex) of the compact JSON (UTF-8) of the key columns (null as `""`) and an ordinal.

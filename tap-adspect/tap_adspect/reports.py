@@ -152,7 +152,7 @@ class FunnelReport(RowsStream[DayWindow], ReportStream):
 
     _form = re.compile(r"\d{4}-\d\d-\d\d")
 
-    # Traffic sources choose its content, which may be visitor ids.
+    # Traffic sources choose its content, possibly visitor ids.
     private_columns = ("sub_id",)
 
     def __init__(self, tap: AdTechTap, report: Report) -> None:
@@ -226,7 +226,7 @@ class FunnelReport(RowsStream[DayWindow], ReportStream):
 
     @override
     def page_records(self, page: Page, window: DayWindow | None, check: RowCheck | None) -> list[Record]:
-        # Assumed: `date_to` may be inclusive. Then a sliver of the next day is returned, which would replace that day.
+        # Assumed: `date_to` may be inclusive. Then a sliver of the next day is returned and would replace that day.
         records = [*super().page_records(page, window, check)]
         _, last = self.ends(cast("DayWindow", window))
         within = [record for record in records if record[self.day] <= last]

@@ -1,4 +1,4 @@
-"""`python -m tap_ispot` is `tap-ispot`."""
+"""`python -m tap_ispot` runs `tap-ispot`."""
 
 from __future__ import annotations
 

@@ -181,7 +181,7 @@ class DatedStream(ISpotStream, DayWindowStream):
 
     @property
     def today(self) -> dt.date:
-        """The current day in Eastern time, which is not complete yet."""
+        """The current (incomplete) day in Eastern time."""
         return self.tap.run_start.astimezone(EASTERN).date()
 
     @override

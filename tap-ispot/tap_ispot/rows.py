@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Pagination(msgspec.Struct):
     """`meta.pagination` of a response (Quickstart, "Pagination response format"). Its links are not followed.
 
-    Any member may be missing or unusable; that alone does not make a response invalid.
+    A response with missing or unusable members is still valid.
     """
 
     total: Any = None

@@ -51,7 +51,7 @@ class Airings(AiringStream):
 
 
 class AiringUpdates(DatedStream):
-    """Corrections to airings, requested day by day; includes deletions, which a look-back does not show."""
+    """Corrections to airings, requested day by day, including deletions that a look-back does not show."""
 
     name = "airing_updates"
     path = "/airings/updates"

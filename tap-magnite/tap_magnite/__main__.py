@@ -1,4 +1,4 @@
-"""`python -m tap_magnite` is `tap-magnite`."""
+"""`python -m tap_magnite` runs `tap-magnite`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The API as streams, jobs and reports use it: requests with the run's session, and the lists of query fields."""
+"""The API for streams, jobs and reports: requests with the run's session, and the lists of query fields."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def row_key(row: Mapping[str, Any], dimensions: Collection[str]) -> str:
     """Return the key of a row: a digest of its dimensions, by their identifiers if the row has them.
 
     Args:
-        row: The row, as sent.
+        row: The row as sent.
         dimensions: The report's dimensions, in any order.
 
     Returns:

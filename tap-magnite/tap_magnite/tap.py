@@ -201,7 +201,7 @@ class TapMagnite(AdTechTap):
 
     @cached_property
     def api(self) -> MagniteApi:
-        """The API as this run's streams use it."""
+        """The API for this run's streams."""
         return MagniteApi(self)
 
     @override

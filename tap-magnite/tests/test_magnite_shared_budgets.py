@@ -86,5 +86,5 @@ def test_a_lock_that_nobody_holds_any_more_is_no_hindrance(
     finished = cli("--catalog", catalog, config=settings)
     # Then it waits for the vendor, who still works, and for nobody else
     assert finished.returncode == 0, finished.stderr
-    assert "Another run has a query at work" not in finished.stderr
+    assert "Another run has a query in progress" not in finished.stderr
     assert len(read_messages(finished.stdout)) == 1 + len(vendor.truth("adstats_daily", last_day=date(2025, 3, 1))) + 1

@@ -1,4 +1,4 @@
-"""`python -m tap_spotwatch` is `tap-spotwatch`."""
+"""`python -m tap_spotwatch` runs `tap-spotwatch`."""
 
 from __future__ import annotations
 

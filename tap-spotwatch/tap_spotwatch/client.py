@@ -60,7 +60,7 @@ class ExpiredLinkError(VendorError, ReadAgainError):
 
 
 class OptionalColumns(StreamSchema[str]):
-    """A schema file without the columns whose settings are false."""
+    """A schema file without the columns of settings that are false."""
 
     def __init__(self) -> None:
         super().__init__(SCHEMAS)
@@ -152,7 +152,7 @@ class SpotwatchStream(AdTechStream[InstantWindow]):
 
 
 class CallsPaginator(BaseAPIPaginator[str]):
-    """Several calls whose responses form one list.
+    """Several calls that together return one list.
 
     Args:
         paths: Their paths, in the order of requests.
@@ -195,10 +195,10 @@ class LinksPaginator(BaseAPIPaginator[str]):
 
 
 class PagedStream(InstantWindowStream, SpotwatchStream):
-    """Rows of a range of instants, read in windows whose pages are connected by links.
+    """Rows of a range of instants, read in windows with pages connected by links.
 
     The vendor documents neither the order of rows nor whether bounds are inclusive. A row on the border of two windows
-    may be in either or both of them. So rows are not filtered by time, and a row that was in the previous window with
+    may be in either or both. Rows are therefore not filtered by time, and a row that was in the previous window with
     the same content is not emitted again.
     """
 
@@ -269,7 +269,7 @@ class PagedStream(InstantWindowStream, SpotwatchStream):
             if name != "_extra" and (name in always or (name in listed and self.mask.get(("properties", name), True)))
         ]
 
-    def is_open(self, window: InstantWindow) -> bool:  # noqa: ARG002 - for streams whose last window has no end
+    def is_open(self, window: InstantWindow) -> bool:  # noqa: ARG002 - for streams with an open last window
         """Return whether a window is requested without an end."""
         return False
 

@@ -21,7 +21,7 @@ BATCH = 100
 """Messages per request, and the most that are lost if a read fails."""
 
 MOST_BATCHES = 1000
-"""Batches per run. Messages that arrive faster than they are read would never end; the next run continues."""
+"""Maximum batches per run, because messages may arrive faster than they are read. The next run continues."""
 
 REMEMBERED = 100 * BATCH
 """Messages remembered to detect duplicates; the vendor keeps 1,000."""
@@ -41,7 +41,7 @@ class BroadcastMessages(SpotwatchStream):
     @property
     @override
     def emit_activate_version_messages(self) -> bool:
-        # A loader would delete the messages of earlier runs, which cannot be read again.
+        # A loader would delete the messages of earlier runs, and they cannot be read again.
         return False
 
     @override

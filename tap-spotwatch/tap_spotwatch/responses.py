@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import requests
 
 LINK = re.compile(r"/[A-Za-z0-9_]{8,128}")
-"""The form of a page link. No documented call has it: each contains a dash or is shorter."""
+"""The format of a page link. No documented call matches it: each contains a dash or is shorter."""
 
 
 class Page(msgspec.Struct):

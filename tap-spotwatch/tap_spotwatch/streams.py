@@ -37,7 +37,7 @@ class Ads(PagedStream):
     is_sorted = False
     bounds = ("lastseen_from", "lastseen_to")
     filters = (("region", "regions"),)
-    # Always sent: the default is all fields, which include all airings of each ad.
+    # Always sent: the default is all fields, including all airings of each ad.
     fields_argument = "ad_fields"
     times_move = True
     lookback_setting = "ads_lookback_days"
@@ -76,7 +76,7 @@ class Broadcasts(PagedStream):
 
 
 class Blocks(DerivingStream[InstantWindow], PagedStream):
-    """Ad breaks. The vendor filters by `updated`, which may be missing in its responses."""
+    """Ad breaks. The vendor filters by `updated`, but may omit it from responses."""
 
     name = "blocks"
     path = "/get-blocks"
@@ -114,7 +114,7 @@ class BlockAds(DerivedStream):
 
 
 class NamesStream(SpotwatchStream):
-    """A list of names that a setting filters by; a warning names the setting's unknown names."""
+    """A list of names that a setting filters by; a warning lists unknown names in the setting."""
 
     names_of: ClassVar[str]
     """The column of the names; the setting has the same name with an `s`."""

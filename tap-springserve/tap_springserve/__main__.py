@@ -1,4 +1,4 @@
-"""`python -m tap_springserve` is `tap-springserve`."""
+"""`python -m tap_springserve` runs `tap-springserve`."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ _EMPTY = re.compile(rb"\s*\[\s*\]\s*")
 RETRY_POLICY = RetryPolicy(
     waits=(1, 2, 4, 8, 16, 32, 60),
     rate_limit_tries=8,
-    # The waits of the official SDK, which gives up after the last one.
+    # The waits of the official SDK. It gives up after the last one.
     rate_limit_waits=(5, 10, 20, 40, 60),
 )
 

@@ -230,7 +230,7 @@ class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
     @property
     @override
     def dimensions_without_null(self) -> Collection[str]:
-        # All, whatever the primary key: the vendor groups rows with null like rows with any other value.
+        # All, regardless of the primary key: the vendor groups rows with null like rows with any other value.
         return self.report.dimensions
 
     @property

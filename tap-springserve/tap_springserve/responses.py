@@ -123,7 +123,7 @@ def words(response: requests.Response) -> str:
     """Find the vendor's message in an error body.
 
     An error is `{"error": "..."}`, 422 adds `{"errors": {"field": ["..."]}}`, 429 is text, and the load balancer sends
-    HTML, which is returned without tags.
+    HTML, returned without tags.
     """
     text = response.content[:10_000].decode("utf-8", "replace")
     if is_html(response):

@@ -77,7 +77,7 @@ def test_a_run_that_waits_for_the_report_of_another_says_so_and_ends_at_a_signal
         )
         assert process.stderr is not None
         said = ""
-        while "Another run has a report at work" not in said:
+        while "Another run has a report in progress" not in said:
             line = process.stderr.readline()
             assert line, said
             said += line
@@ -88,7 +88,7 @@ def test_a_run_that_waits_for_the_report_of_another_says_so_and_ends_at_a_signal
     # Then it was still waiting, had said so once and had asked for no report
     assert process.returncode == 143
     assert err.rstrip().endswith("stopped by signal 15: run it again to continue from the last STATE")
-    assert "at work" not in err
+    assert "in progress" not in err
     assert read_messages(out) == []
     assert vendor.journal.matching(REPORT) == []
 

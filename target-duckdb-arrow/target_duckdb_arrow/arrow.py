@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from target_duckdb_arrow.types import ColumnType
 
 _HUGEINT_LIMIT = 2**127
-# Exponents of Decimal are unbounded: int(Decimal("1E+999999999")) would exhaust the memory.
+# Exponents of Decimal are unbounded: int(Decimal("1E+999999999")) would exhaust memory.
 _MOST_INTEGER_DIGITS = 39
 
 _NUMBER_TEXT = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)

@@ -29,7 +29,7 @@ class CommandLineTarget(SDKTarget):
 
     @override
     def stop(self, number: int) -> NoReturn:
-        # Committed rows have had their STATE. The others are sent again by the next run.
+        # The STATE of committed rows has been printed. The others are sent again by the next run.
         self.logger.error("Stopped by signal %d: run again from the last state", number)
         code = _SIGNAL_EXIT + number
         type(self)._stop_code = code  # noqa: SLF001 - its own class: `invoke` has no instance
@@ -65,7 +65,7 @@ class CommandLineTarget(SDKTarget):
         file_input: IO[str] | None = None,
     ) -> None:
         """Run. Exit with a one-line message and code 1 on every error."""
-        # Parsed records are many and contain no cycles. Looking for cycles costs a quarter of the run.
+        # There are many parsed records, without cycles. Looking for cycles takes a quarter of the run time.
         gc.set_threshold(*_GC_THRESHOLDS)
         try:
             super().invoke(about=about, about_format=about_format, config=config, file_input=file_input)

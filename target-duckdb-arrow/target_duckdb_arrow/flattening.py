@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from target_duckdb_arrow.sdk import FlatteningOptions
 
-# Several types make a JSON column. Without object and array: singer-sdk would convert these to text.
+# Several types result in a JSON column. Without object and array: singer-sdk would convert these to text.
 _ANY = {"type": ["boolean", "integer", "number", "string", "null"]}
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode

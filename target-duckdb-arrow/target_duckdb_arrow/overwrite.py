@@ -1,8 +1,8 @@
 """Overwriting: evidence that the tap finished a stream, and the replacement of tables.
 
-The end of the input proves nothing, because Meltano and shells close the pipe of a failed tap as they do after success.
-A STATE after the last record of a stream shows that the tap was still running then. A tap that fails between a STATE
-and its next record cannot be recognised: for that case the replaced table is kept.
+The end of the input proves nothing, because Meltano and shells close the pipe in the same way after failure and
+success. A STATE after the last record of a stream shows that the tap was still running then. A tap that fails between a
+STATE and its next record cannot be detected, so the replaced table is kept.
 """
 
 from __future__ import annotations

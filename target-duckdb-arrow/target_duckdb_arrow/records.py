@@ -111,7 +111,7 @@ def _after_text(line: bytes) -> bytes:
 
 
 class LineReader(GenericSingerReader[bytes]):
-    """Reads Singer messages and passes each to the handler of its type.
+    """A reader that passes each Singer message to the handler of its type.
 
     The callbacks that the SDK passes are private methods of the target. They are not used.
 
@@ -185,7 +185,7 @@ class LineReader(GenericSingerReader[bytes]):
 
 
 class UnknownProperties:
-    """Logs each property that records have and the schema has not, once.
+    """A log of the properties of records that are not in the schema, each once.
 
     Args:
         stream: its name, for messages.
@@ -225,7 +225,7 @@ class UnknownProperties:
 
 
 class RecordDecoder:
-    """Parses the records of one stream into rows.
+    """A decoder of the records of one stream into rows.
 
     Args:
         stream: name of the stream, for messages.

@@ -40,7 +40,8 @@ class SDKTarget(Target):
     @override
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
         # The SDK would write all sinks and exit with 0, even in the middle of a batch: rows would be written twice, or
-        # half a table would replace a whole one. Only private: the SDK installs this method as the signal handler.
+        # a partial table would replace a complete one. Only private: the SDK installs this method as the signal
+        # handler.
         self.stop(signum)
 
     @property

@@ -42,7 +42,7 @@ _CHUNK_BYTES = 4 * 1024 * 1024
 
 
 class DuckDBSink(SDKSink):
-    """Collects the records of one stream and schema. The target decides when they are loaded."""
+    """The collected records of one stream and schema. The target decides when they are loaded."""
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class DuckDBSink(SDKSink):
         return self._with_metadata
 
     def has_version(self, version: int) -> bool:
-        """Return whether records of a version have come in this run. Records without one count as any version."""
+        """Return whether records of a version were received in this run. Records without one count as any version."""
         return self._has_records and self._version in {version, None}
 
     @property
@@ -126,7 +126,7 @@ class DuckDBSink(SDKSink):
 
     @override
     def get_validator(self) -> None:
-        """Return no validator: the SDK would ask for it before the schema has its `_sdc_` properties."""
+        """Return no validator: the SDK would request it before the schema has its `_sdc_` properties."""
 
     def _make_validator(self) -> JSONSchemaValidator:
         try:

@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 RELOAD = "reload the whole stream: load_method overwrite with `meltano run --full-refresh`"
 """The remedy if a table cannot follow. Overwriting without a full refresh would keep only the new rows."""
 
-# In the session's temporary schema. The names are long, so that they hide no table of the user.
+# In the session's temporary schema. Long names avoid hiding the user's tables.
 _KEYS = "target_duckdb_arrow_keys"
 _COPIES = "target_duckdb_arrow_copies"
 _SEGMENT = "target_duckdb_arrow_segment"
 ORDINAL = "target_duckdb_arrow_ordinal"
-"""Column of a segment with the order in which its records came."""
+"""Column of a segment with the order in which its records arrived."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def merge_types(table: str | None, wanted: ColumnType, where: str) -> ColumnType
 
 
 class TableLoader:
-    """Loads batches of one stream into one table, inside the transaction of the connection.
+    """A loader of batches of one stream into one table, inside the connection's transaction.
 
     Args:
         connection: open, with a transaction begun.

@@ -1,6 +1,6 @@
 """plinxore-target-s3 with one-line errors, and with failed uploads as errors.
 
-That loader hides the errors of uploads that Python's garbage collector finishes. Its tracebacks quote records.
+The original hides errors of uploads that are finished by Python's garbage collector. Its tracebacks quote records.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Bookmarks that move by windows read whole, and never back.
+"""Bookmarks that move forward after each complete window.
 
 singer-sdk moves a bookmark with each record, compares it as a string, and guarantees nothing after a crash unless
-records are sorted. Here a bookmark moves after each window read whole, including empty ones. A run that was killed
-continues with the window in which it was killed.
+records are sorted. Here a bookmark moves after each complete window, including empty ones. After a crash, the next run
+continues with the interrupted window.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class BookmarkKind(Protocol):
     """The format of a position (a day or an instant) in the state."""
 
     def read(self, text: str) -> Any:
-        """Read a position; raises `ValueError` if the text is not one."""
+        """Parse a position, or raise `ValueError`."""
         ...
 
     def write(self, position: Any) -> str:
@@ -39,7 +39,7 @@ class BookmarkKind(Protocol):
 
 
 class BookmarkedStream(SignedStream, Protocol):
-    """What a bookmark needs of a stream."""
+    """The interface that a bookmark requires of a stream."""
 
     @property
     def tap_stream_id(self) -> str:
@@ -65,7 +65,7 @@ class DayBookmark:
     """A calendar day, such as `2024-03-11`."""
 
     def read(self, text: str) -> dt.date:
-        """Read a day; of a date-time, its date as written."""
+        """Parse a day, or the date part of a date-time as written."""
         return dt.date.fromisoformat(text[:10])
 
     def write(self, position: dt.date) -> str:
@@ -74,17 +74,17 @@ class DayBookmark:
 
 
 class InstantBookmark:
-    """An instant, RFC 3339 with the offset of a zone, `2024-03-11T00:00:00-04:00`.
+    """An instant in RFC 3339 with the offset of a zone, such as `2024-03-11T00:00:00-04:00`.
 
     Args:
-        zone: The zone in which instants are written, and those without an offset are read.
+        zone: The zone of written instants, and of parsed ones without an offset.
     """
 
     def __init__(self, zone: ZoneInfo | dt.timezone) -> None:
         self._zone = zone
 
     def read(self, text: str) -> dt.datetime:
-        """Read an instant, in UTC, so that instants are compared and not wall clocks."""
+        """Parse an instant and convert it to UTC, because Python compares wall clocks within a zone."""
         moment = dt.datetime.fromisoformat(text.replace("Z", "+00:00"))
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=self._zone)
@@ -96,7 +96,7 @@ class InstantBookmark:
 
 
 def _read_start(text: str, *, instant: bool) -> dt.date | dt.datetime:
-    """Read a day or an instant as `note_start` writes it; raises `ValueError` if the text is neither."""
+    """Parse a day or an instant written by `note_start`, or raise `ValueError`."""
     moment = dt.datetime.fromisoformat(text.replace("Z", "+00:00"))
     moment = moment if moment.tzinfo else moment.replace(tzinfo=dt.timezone.utc)
     return moment if instant else dt.date.fromisoformat(text[:10])
@@ -107,7 +107,7 @@ class Bookmark:
 
     Args:
         stream: The stream; its state holds the bookmark under `replication_key_value`.
-        kind: How positions are written.
+        kind: The format of positions.
     """
 
     def __init__(self, stream: BookmarkedStream, kind: BookmarkKind) -> None:
@@ -137,7 +137,7 @@ class Bookmark:
         return self._read(text, self._kind.read)
 
     def read_from(self, like: dt.date | dt.datetime) -> Any | None:
-        """Return the earliest day or instant that was read; None on the first run, or if the state does not have it.
+        """Return the earliest day or instant that was read; None on the first run, or if the state does not contain it.
 
         Args:
             like: A day or an instant, of the type to return.
@@ -157,7 +157,7 @@ class Bookmark:
     @staticmethod
     def _read(text: Any, read: Callable[[str], Any]) -> Any:
         try:
-            # Taps write nothing older, and look-back from it could leave the calendar.
+            # Taps write nothing older, and subtracting the look-back could overflow.
             if isinstance(text, str) and text[:4] >= str(FIRST_YEAR):
                 return read(text)
         except (TypeError, ValueError, AttributeError, OverflowError):
@@ -168,15 +168,16 @@ class Bookmark:
         )
 
     def advance(self, position: Any) -> None:
-        """Move the bookmark unless it is at the position or later, and write a STATE.
+        """Move the bookmark forward and write a STATE.
 
-        A STATE is written even if the bookmark stays (in the look-back), because loaders commit at a STATE.
+        The bookmark never moves back. A STATE is written even if it stays (in the look-back), because loaders commit at
+        a STATE.
 
         Args:
-            position: The first position not read yet, or the last one read, as the stream defines its bookmark.
+            position: The first position not read yet or the last one read, depending on the stream.
 
         Raises:
-            StateError: The state belongs to another account than the responses.
+            StateError: The state and the responses belong to different accounts.
         """
         check_account(self._stream)
         before = self.position
@@ -188,10 +189,10 @@ class Bookmark:
         self._stream.write_state()
 
     def note_start(self, start: dt.date | dt.datetime, stop: dt.date | dt.datetime) -> None:
-        """Note in the state the start of the range that was read up to the bookmark; written with the next STATE.
+        """Record the start of the range read up to the bookmark, to be written with the next STATE.
 
-        An earlier start than that of previous runs is noted once this run has reached their range, so that the range
-        has no gap. It is not added to states of older versions.
+        If this run starts before previous runs, its start is recorded when it reaches their range, so that the range
+        has no gap. States of older versions are left without a start.
 
         Args:
             start: The start of this run.

@@ -1,4 +1,4 @@
-"""The state of a stream, and the check whether a run can continue from it."""
+"""The state of a stream, and the check that a run can continue from it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ContinuedStream:
     """Names in the signature that only filter rows: lists of accepted values, or switches. See `signatures`."""
 
     state_remedy: ClassVar[str] = UNDO
-    """Advice on a state with another signature."""
+    """Advice for the user if the state has a different signature."""
 
     @property
     def bookmark(self) -> Bookmark | None:
@@ -33,19 +33,19 @@ class ContinuedStream:
 
     @property
     def account(self) -> str | None:
-        """The account that the responses belong to; None if they do not contain it, or not yet."""
+        """The account that the responses belong to; None if they do not contain it (yet)."""
         return None
 
     @property
     def state_label(self) -> str:
-        """The beginning of messages about its state, such as `report daily: `."""
+        """Prefix of messages about its state, such as `report daily: `."""
         return ""
 
     def check_state(self) -> None:
         """Refuse a state from which the stream cannot continue; called before the first request.
 
         Raises:
-            StateError: It was made with another signature or account, or its bookmark is unreadable.
+            StateError: It has a different signature or account, or its bookmark is invalid.
         """
         bookmark = self.bookmark
         if bookmark is not None and self._stream.replication_method != REPLICATION_FULL_TABLE:

@@ -1,12 +1,12 @@
 """Signatures of bookmarks: the settings with which rows were read.
 
-Rows of another time zone, account or set of dimensions look alike but have another meaning, and a wider filter needs
-rows before the bookmark that were never read. So an incremental stream may keep a signature with its bookmark: names
-and values of the settings that change its rows or their meaning. A state with another signature ends the run before
-the first request. A state without one (made by hand or by an older version) is accepted, and signed with the next
-window or page.
+Rows from another time zone, account or set of dimensions look the same but have a different meaning, and a wider filter
+needs rows before the bookmark that were never read. An incremental stream may therefore keep a signature with its
+bookmark: names and values of the settings that change its rows or their meaning. A state with a different signature
+ends the run before the first request. A state without one (written by hand or by an older version) is accepted and
+signed with the next window or page.
 
-A narrower filter needs no other rows: the run continues, and the state is signed again, so that widening the filter
+A narrower filter needs no additional rows, so the run continues. The state is signed again, so that widening the filter
 later is refused.
 """
 
@@ -33,7 +33,7 @@ UNDO = "undo the change, or read everything again under a new state id or with `
 
 
 class SignedStream(Protocol):
-    """What a signature needs of a stream."""
+    """The interface that a signature requires of a stream."""
 
     @property
     def name(self) -> str:
@@ -47,17 +47,17 @@ class SignedStream(Protocol):
 
     @property
     def stream_state(self) -> dict[str, Any]:
-        """The stream's entry in it, made if missing."""
+        """The stream's entry in it, created if missing."""
         ...
 
     @property
     def signature(self) -> Mapping[str, Any]:
-        """Names and JSON values of what changes the rows or their meaning."""
+        """Names and JSON values of the settings that change the rows or their meaning."""
         ...
 
     @property
     def filters_of_rows(self) -> frozenset[str]:
-        """Names of the signature that only filter rows."""
+        """Names in the signature that only filter rows."""
         ...
 
     @property
@@ -67,20 +67,20 @@ class SignedStream(Protocol):
 
     @property
     def log_lines(self) -> StreamLog:
-        """The logger whose lines name the stream."""
+        """The stream's logger."""
         ...
 
 
 def check_signature(stream: SignedStream, *, what: str = "", remedy: str = UNDO) -> None:
-    """Compare the signature in the state with the present one.
+    """Compare the signature in the state with the current one.
 
     Args:
         stream: The stream.
-        what: The beginning of messages, after the stream's name, such as `report daily: `.
+        what: Prefix of messages, after the stream's name, such as `report daily: `.
         remedy: Advice for the user.
 
     Raises:
-        StateError: They differ in a name in the state, by more than a narrower filter.
+        StateError: A value in the state differs by more than a narrower filter.
     """
     # Not `stream_state`, which would add an entry to the state.
     state = (stream.tap_state.get("bookmarks") or {}).get(stream.name) or {}
@@ -104,7 +104,7 @@ def check_account(stream: SignedStream) -> None:
         stream: The stream, with its state and the account of the responses, if known.
 
     Raises:
-        StateError: The state was made with another account.
+        StateError: The state belongs to another account.
     """
     before = ((stream.tap_state.get("bookmarks") or {}).get(stream.name) or {}).get(ACCOUNT)
     account = stream.account
@@ -117,7 +117,7 @@ def check_account(stream: SignedStream) -> None:
 
 
 def narrower(then: Any, now: Any) -> bool:
-    """Return whether a filter now accepts no row that it did not accept then.
+    """Return whether a filter accepts only rows that it accepted before.
 
     Args:
         then: A list of accepted values (empty for all), or whether a filter is on.

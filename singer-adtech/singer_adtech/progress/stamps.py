@@ -1,7 +1,6 @@
-"""Instants compared by their value, and sent back in the vendor's own spelling.
+"""Instants that are compared by value and sent back in the vendor's format.
 
-Vendors parse their own spelling best, and no digit of a fraction may be lost, because rows of one millisecond are
-ordered by it.
+Vendors parse their own format best, and all digits of a fraction are kept because they order rows within a millisecond.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ class Stamp:
     """An instant.
 
     Args:
-        text: As the vendor writes it: ISO 8601, or with a blank instead of the `T`. Without a zone it is UTC.
+        text: The vendor's text: ISO 8601, possibly with a space instead of the `T`; UTC if it has no zone.
 
     Raises:
         ValueError: The text is not an instant.
@@ -49,7 +48,7 @@ class Stamp:
         object.__setattr__(self, "_instant", (wall - _offset(parts["zone"]), fraction))
 
     def earlier(self, by: dt.timedelta) -> Self:
-        """Return an earlier instant in the same spelling, by whole seconds."""
+        """Return an instant earlier by whole seconds, in the same format."""
         wall = self._wall - by
         parts = self._parts
         if parts["time"] is None:
@@ -91,10 +90,10 @@ class Stamp:
 
 
 class StampBookmark:
-    """A bookmark in the spelling of its row."""
+    """A bookmark in the format of its row."""
 
     def read(self, text: str) -> Stamp:
-        """Read an instant; raises `ValueError` if the text is not one."""
+        """Parse an instant, or raise `ValueError`."""
         return Stamp(text)
 
     def write(self, position: Stamp) -> str:

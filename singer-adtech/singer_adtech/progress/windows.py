@@ -1,7 +1,6 @@
-"""Ranges of calendar days or instants, cut into windows without gap or overlap.
+"""Ranges of calendar days or instants, split into windows without gaps or overlaps.
 
-Days are calendar days of a zone and have 23 or 25 hours when clocks change, so windows of days are counted by the
-calendar.
+Days are calendar days of a zone, with 23 or 25 hours when clocks change, so windows are never computed in hours.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ DAY = dt.timedelta(days=1)
 Part: TypeAlias = "DayWindow | InstantWindow | int | str"
 """A part of a stream that is read separately: a window, or the id or name of an object to which rows belong.
 
-A stream that is always read whole has `Never`."""
+A stream that is always read as a whole uses `Never`."""
 
 PartT = TypeVar("PartT", bound="DayWindow | InstantWindow | int | str")
 WindowT = TypeVar("WindowT", bound="DayWindow | InstantWindow")
@@ -40,7 +39,7 @@ class DayWindow:
 
     @property
     def next_day(self) -> dt.date:
-        """The first day that is not in the window."""
+        """The day after the window."""
         return self.last + DAY
 
     @property
@@ -90,7 +89,7 @@ class WindowPlan:
 def plan_instants(
     windows: Iterator[InstantWindow], start: dt.datetime, end: dt.datetime, step: dt.timedelta
 ) -> WindowPlan:
-    """Count windows between two instants without making them, because there may be millions."""
+    """Count windows between two instants without creating them, because there may be millions."""
     if start >= end:
         return WindowPlan(windows, 0, None, "nothing, because everything was read or is in the future")
     texts = (moment.astimezone(dt.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ") for moment in (start, end))
@@ -106,7 +105,7 @@ def plan_days(windows: Iterable[DayWindow], zone: str) -> WindowPlan:
 
 
 def day_windows(first: dt.date, last: dt.date, days: int) -> Iterator[DayWindow]:
-    """Cut a range of days into windows.
+    """Split a range of days into windows.
 
     Args:
         first: The first day.
@@ -123,7 +122,7 @@ def day_windows(first: dt.date, last: dt.date, days: int) -> Iterator[DayWindow]
 
 
 def instant_windows(start: dt.datetime, end: dt.datetime, step: dt.timedelta) -> Iterator[InstantWindow]:
-    """Cut a range of instants into windows of equal length.
+    """Split a range of instants into windows of equal length.
 
     Args:
         start: The first instant, with a zone.
@@ -133,7 +132,7 @@ def instant_windows(start: dt.datetime, end: dt.datetime, step: dt.timedelta) ->
     Yields:
         Windows that cover the range, in order.
     """
-    # In UTC: within a zone, Python adds to and compares wall clocks, so windows would have other lengths when clocks
+    # In UTC, because Python calculates with wall clocks within a zone, and windows would differ in length when clocks
     # change.
     at, last = start.astimezone(dt.timezone.utc), end.astimezone(dt.timezone.utc)
     while at < last:
@@ -152,12 +151,12 @@ def first_day(start: dt.date, bookmark: dt.date | None, lookback_days: int) -> d
 
     Args:
         start: The configured first day; nothing before it is read.
-        bookmark: The first day not read yet, from the state; None on the first run, which has no look-back.
+        bookmark: The first day not read yet, from the state; None on the first run (no look-back).
         lookback_days: Days before the bookmark that are read again because vendors restate them.
     """
     return start if bookmark is None else earlier(bookmark, lookback_days * DAY, start)
 
 
 def earlier(position: Position, by: dt.timedelta, limit: Position) -> Position:
-    """Return an earlier day or instant, but not before a limit. Positions before the calendar are not computed."""
+    """Return an earlier day or instant, but not before a limit, without underflow of the calendar."""
     return limit if position - limit <= by else position - by

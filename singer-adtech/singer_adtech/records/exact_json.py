@@ -12,19 +12,19 @@ from singer_adtech.http.bodies import quote_long_integers
 
 
 def exact_json(body: bytes) -> Any:
-    """Decode JSON with numbers as the vendor wrote them.
+    """Decode JSON without rounding numbers.
 
     Args:
         body: UTF-8 JSON.
 
     Returns:
         Numbers with a point or an exponent are `decimal.Decimal`, integers are `int`. Integers with more digits than
-        Python accepts are strings, which fit no number column.
+        Python accepts become strings and do not fit a number column.
 
     Raises:
         msgspec.DecodeError: The body is not valid JSON, or is cut off.
         UnicodeDecodeError: It is not UTF-8.
-        DataError: It is nested too deep, or there is not enough memory.
+        DataError: It is nested too deeply, or memory is exhausted.
     """
     try:
         return _decode(body)

@@ -1,4 +1,4 @@
-"""A page between its response and its records, decoded once."""
+"""A page of rows, decoded once per response."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Page:
     """The decoded content of a response.
 
     Args:
-        rows: The rows as sent, decoded when they are iterated over; once only.
+        rows: The rows as sent, decoded during a single iteration.
         total: The reported total of rows in the part or list; None if not reported.
     """
 
@@ -29,9 +29,9 @@ class Page:
 
 
 def once_per_response(decode: Callable[[requests.Response], T]) -> Callable[[requests.Response], T]:
-    """Decorate a decoder of response envelopes, so that the check of a body, paging, totals and rows share the result.
+    """Cache the result of an envelope decoder, to share it between body checks, paging, totals and rows.
 
-    The result is kept as long as the response and its body. It may be requested from several threads.
+    The result is kept as long as the response and its body. The decoder may be called from several threads.
     """
     results: WeakKeyDictionary[requests.Response, tuple[bytes, T]] = WeakKeyDictionary()
 
@@ -39,7 +39,7 @@ def once_per_response(decode: Callable[[requests.Response], T]) -> Callable[[req
     def decode_once(response: requests.Response) -> T:
         body = response.content
         known = results.get(response)
-        # A body that was repaired is another one.
+        # A repaired body is a different object.
         if known is None or known[0] is not body:
             known = results[response] = body, decode(response)
         return known[1]

@@ -1,8 +1,8 @@
-"""Rows compared with the requested window.
+"""Checks of rows against the requested window.
 
-A cache, a gateway that ignores the query or a vendor that ignores a filter may return the rows of another window. So
-the day or instant of all rows of a page is checked before the first is emitted. If one is outside, the window is read
-once more; if that fails too, the stream fails.
+A cache, a gateway that ignores the query or a vendor that ignores a filter may return rows of another window. The day
+or instant of all rows of a page is therefore checked before the first is emitted. If one is outside, the window is read
+once more. If that fails too, the stream fails.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from singer_adtech.progress.windows import DayWindow, InstantWindow
 
 RowCheck: TypeAlias = "Callable[[Record], str | None]"
-"""Returns the day or instant of a record outside of the window, else None."""
+"""A function that returns the day or instant of a record outside the window, else None."""
 
 
 class ForeignRowError(ReadAgainError, DataError):
@@ -33,13 +33,13 @@ class ForeignRowError(ReadAgainError, DataError):
 def outside_days(
     column: str, window: DayWindow, *, zone: ZoneInfo | dt.timezone | None = None, later: int = 0
 ) -> RowCheck:
-    """Make a check of rows by their calendar day.
+    """Create a check of rows by calendar day.
 
     Args:
-        column: The column with a day, or a date-time, whose day as written counts.
+        column: The column with a day or a date-time; the date part counts as written.
         window: The requested days.
-        zone: The zone of these days: a date-time with another offset is read in it.
-        later: Days after the window that are accepted, too.
+        zone: The zone of these days: a date-time with another offset is converted to it.
+        later: Days after the window that are also accepted.
     """
     first, last = window.first.isoformat(), (window.last + later * DAY).isoformat()
     dated = len(first)
@@ -68,17 +68,17 @@ def outside_instants(
     slack: dt.timedelta = dt.timedelta(),
     open_from: dt.datetime | None = None,
 ) -> RowCheck:
-    """Make a check of rows by their instant. Both ends are within: most vendors do not document which they include.
+    """Create a check of rows by instant. Both ends are accepted: most vendors do not document which they include.
 
     Args:
         column: The column with a date-time; without an offset it is UTC. A row without one cannot be checked.
         window: The requested instants.
-        slack: Time before and after the window that is accepted, too.
-        open_from: Instants from here on are accepted, for rows whose time changes while they are read.
+        slack: Time before and after the window that is also accepted.
+        open_from: All instants from this one on are accepted, because their rows may change while they are read.
     """
     utc = dt.timezone.utc
     start, end = (window.start - slack).astimezone(utc), (window.end + slack).astimezone(utc)
-    # Texts in the vendor's usual form are compared as texts.
+    # Timestamps in the vendor's usual format are compared as strings.
     low, high = (f"{moment:%Y-%m-%dT%H:%M:%S}Z" for moment in (start, end))
     usual = len(low)
 

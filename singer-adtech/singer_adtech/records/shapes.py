@@ -1,4 +1,4 @@
-"""Conversion of rows, as vendors send them, to records, as a schema declares them.
+"""Conversion of vendors' rows to the records that a schema declares.
 
 `flatten` removes wrappers and joins names. A `RecordShape`, compiled once per stream, gives every declared column a
 value of its type and collects undeclared fields in `_extra`. Numbers stay exact: a numeric string becomes the `int` or
@@ -27,10 +27,10 @@ EXTRA = "_extra"
 WRAPPER_NAMES = frozenset({"data", "meta", "links"})
 
 MOST_NAMED = 20
-"""Undeclared fields of a stream that are named in warnings; the others are counted."""
+"""Maximum undeclared fields per stream to name in warnings; the others are counted."""
 
 MOST_COUNTED = 10_000
-"""Undeclared fields of a stream that are remembered, to count each once."""
+"""Maximum undeclared fields per stream to remember, so that each is counted once."""
 
 
 def unwrap(value: Any) -> Any:
@@ -50,13 +50,13 @@ def flatten(
 
     Args:
         row: A row as sent, or its names and values; nested objects may be wrapped.
-        objects: Columns that hold an object, which is not flattened.
-        arrays: Columns that hold an array, whose items are unwrapped and flattened one by one.
+        objects: Columns with an object that is not flattened.
+        arrays: Columns with an array; its items are unwrapped and flattened one by one.
 
     Returns:
-        Flat names to values. An empty list under any other name is left out; a non-empty one is kept. Of two
-        different values with one name, the less nested keeps it (or the first); the other is kept under its dotted
-        path, which no column has.
+        Flat names to values. An empty list under any other name is left out; a non-empty one is kept. If two different
+        values have the same name, the less nested (or else the first) keeps it. The other is kept under its dotted
+        path, never a column name.
     """
     flat: dict[str, Any] = {}
     fields = row.items() if isinstance(row, Mapping) else row
@@ -64,7 +64,7 @@ def flatten(
     return flat
 
 
-def _flatten(  # noqa: PLR0913, PLR0917 - the state of a walk
+def _flatten(  # noqa: PLR0913, PLR0917 - the state of the recursion
     fields: Iterable[tuple[str, Any]],
     path: tuple[str, ...],
     objects: frozenset[str],
@@ -101,14 +101,14 @@ def _item(item: Any) -> Any:
 
 
 class RecordShape:
-    """The conversion to records of one stream, compiled once from its schema.
+    """The conversion of one stream's rows to records, compiled once from its schema.
 
     Args:
         schema: The stream's JSON schema; its top-level properties are the columns.
         primary_keys: Columns that are never null.
         extra_fields: Whether undeclared fields are kept, dropped or refused.
         logger: Receives one warning per undeclared field (the first 20) and per column with values that do not fit.
-        private: Columns whose values are not quoted in messages.
+        private: Columns with values that are never quoted in messages.
         converters: Converters of some columns, instead of those of their types.
         extra_selected: Whether `_extra` is selected, for the warnings.
     """
@@ -137,12 +137,12 @@ class RecordShape:
         self._logger = logger
         self._fate = _fate(self._extra_fields, selected=extra_selected)
         self._unconverted: set[str] = set()
-        # Hashes: a name may be as long as a body.
+        # Hashes, because a name may be as long as a response body.
         self._undeclared: set[int] = set()
         self._private = frozenset(private)
 
     def record(self, flat: Mapping[str, Any]) -> Record:
-        """Make a record.
+        """Convert a flat row to a record.
 
         Args:
             flat: Flat names to values as sent.
@@ -198,7 +198,7 @@ class RecordShape:
         return len(self._undeclared)
 
     def warn_of_rest(self) -> None:
-        """Warn of the undeclared fields that were not named; called when a stream ends."""
+        """Warn about the undeclared fields not named yet; called when a stream ends."""
         if self.undeclared > MOST_NAMED:
             least = "at least " if self.undeclared >= MOST_COUNTED else ""
             self._logger.warning(
@@ -222,7 +222,7 @@ class RecordShape:
 
 
 def _fate(extra_fields: ExtraFields, *, selected: bool) -> str:
-    """Return the words for the fate of an undeclared field."""
+    """Describe the treatment of an undeclared field."""
     if extra_fields != "keep":
         return "dropped"
     return "kept in `_extra`" if selected else "dropped, because `_extra` is deselected: select it to keep the field"

@@ -1,8 +1,8 @@
-"""The rows of one window or list: each key once, compared with the reported total, and read again if some are missing.
+"""Row counts of a window or list: duplicates dropped, totals compared, and missing rows read again.
 
-All streams count their rows here, by one rule. The largest total of the pages of a reading counts, so a list that grows
-or shrinks meanwhile costs one more reading at most. More rows than the total are accepted. If rows are missing, the
-window or list is read once more from its first request; then the setting `row_count_check` decides.
+All streams count their rows by the same rule. The largest total on the pages of a reading counts, so a list that grows
+or shrinks in the meantime costs at most one more reading. More rows than the total are accepted. If rows are missing,
+the window or list is read once more from its first request. After that, the setting `row_count_check` decides.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 RowCountCheck = Literal["fail", "warn", "off"]
 
 MOST_READINGS = 3
-"""Readings of one window or list at most."""
+"""Maximum readings of one window or list."""
 
 MOST_IDLE_PAGES = 3
 """Consecutive pages without a new row after which a list is considered endless."""
@@ -45,7 +45,7 @@ GROWTH = 1000
 
 
 class PageProgress:
-    """Check that the pages of one reading come to an end.
+    """A check that the pages of one reading end.
 
     Args:
         remedy: Advice for the user if the list does not end.
@@ -61,7 +61,7 @@ class PageProgress:
 
         Args:
             rows: Rows on it.
-            new: Rows that no earlier page of this reading had.
+            new: Rows that were not on earlier pages of this reading.
             total: The reported total of the list.
 
         Raises:
@@ -79,7 +79,7 @@ class PageProgress:
 
 
 class RowCounter(Generic[PartT]):
-    """The rows of one part or of a whole list.
+    """A counter of the rows of one part or of a whole list.
 
     Args:
         stream: The stream.
@@ -94,7 +94,7 @@ class RowCounter(Generic[PartT]):
         self._keys = tuple(stream.primary_keys)
         name = stream.part_name(part)
         self._where = f"{name}: " if name else ""
-        # A connection test reads one record, and nothing twice.
+        # A connection test reads one record, and never reads again.
         self._most_readings = 1 if stream.ABORT_AT_RECORD_COUNT else MOST_READINGS
         self._readings = 1
         self._reasons: dict[type, int] = {}
@@ -116,7 +116,7 @@ class RowCounter(Generic[PartT]):
             total: Its reported total, if any.
 
         Yields:
-            The records to emit: the first of each key, unless an earlier reading emitted the same.
+            The records to emit: the first of each key, unless an earlier reading emitted an equal record.
 
         Raises:
             DataError: The list does not end.
@@ -128,7 +128,7 @@ class RowCounter(Generic[PartT]):
         sent, known = 0, len(rows)
         for record in records:
             sent += 1
-            # Without a key (a catalog may name none) each row counts.
+            # Without a key (a catalog may omit it), each row counts.
             key = record[keys[0]] if len(keys) == 1 else tuple(record[name] for name in keys) or len(rows)
             digest = stream.digest(record)
             if key in rows and not stream.on_duplicate(record, same=rows[key] == digest):
@@ -143,7 +143,7 @@ class RowCounter(Generic[PartT]):
         """Prepare for another reading after one that failed.
 
         Raises:
-            ReadAgainError: The same error, if no other reading is allowed.
+            ReadAgainError: The same error, if no further reading is allowed.
         """
         if not self._again(type(error), error.most, error.reason):
             raise error
@@ -171,7 +171,7 @@ class RowCounter(Generic[PartT]):
         return True
 
     def _again(self, reason: type, most: int, what: str) -> bool:
-        """Begin another reading unless there were enough; return whether one began."""
+        """Begin another reading if allowed; return whether one began."""
         times = self._reasons.get(reason, 0)
         if times >= most or self._readings >= self._most_readings:
             return False
@@ -202,7 +202,7 @@ class RowReader(SyncedStream, Generic[PartT]):
     @property
     @abstractmethod
     def log_lines(self) -> StreamLog:
-        """The logger whose lines name this stream."""
+        """The stream's logger."""
 
     @property
     @abstractmethod
@@ -214,29 +214,29 @@ class RowReader(SyncedStream, Generic[PartT]):
         """Fetch the pages of a window, or of the whole list, in order."""
 
     equal_rows_are_one: bool = False
-    """Whether the vendor counts equal rows, of which one is emitted."""
+    """Whether the vendor's total includes equal rows, although only one is emitted."""
 
     def total_rows(self, response: requests.Response) -> int | None:  # noqa: ARG002 - for vendors that report one
         """Return the total of rows in the part or list, if a response reports it."""
         return None
 
     def flat_row(self, row: dict[str, Any], part: PartT | None) -> dict[str, Any]:  # noqa: ARG002 - for subclasses
-        """Flatten a row, as sent, of a part or a whole list."""
+        """Flatten a row of a part or of a whole list."""
         return flatten(row, objects=self.shape.objects, arrays=self.shape.arrays)
 
-    def digest(self, record: Record) -> object:  # noqa: ARG002 - for streams whose keys might not tell rows apart
-        """Return a value that differs between two records of one key; None if they are one row that was sent twice."""
+    def digest(self, record: Record) -> object:  # noqa: ARG002 - for streams with possibly ambiguous keys
+        """Return a value that distinguishes records with the same key; None if they are the same row sent twice."""
         return None
 
-    def on_duplicate(self, record: Record, *, same: bool) -> bool:  # noqa: ARG002 - for streams whose rows may change
-        """Decide on a record whose key was read before in the same reading.
+    def on_duplicate(self, record: Record, *, same: bool) -> bool:  # noqa: ARG002 - for streams with mutable rows
+        """Decide whether to emit a record if its key was read before in the same reading.
 
         Args:
             record: The later record.
             same: Whether both have the same digest.
 
         Returns:
-            Whether the later record is emitted, too.
+            Whether the later record is emitted too.
         """
         return False
 
@@ -256,7 +256,7 @@ class RowReader(SyncedStream, Generic[PartT]):
 
     @property
     def row_count_check(self) -> RowCountCheck:
-        """The setting of this name; `off` in a connection test, and without the setting if no totals are reported."""
+        """The setting of this name; `off` in a connection test, and in taps without the setting."""
         return "off" if self.ABORT_AT_RECORD_COUNT else self.config.get("row_count_check", "off")
 
     def miss_rows(self, what: str, where: str = "") -> None:
@@ -264,14 +264,14 @@ class RowReader(SyncedStream, Generic[PartT]):
 
         Args:
             what: The missing rows, for the message.
-            where: The part, with a colon.
+            where: The part, followed by a colon.
 
         Raises:
             DataError: `row_count_check` is `fail`.
         """
         if self.row_count_check == "fail":
             raise DataError(what, MISSING_ROWS_REMEDY)
-        # Otherwise a loader would take missing rows for deleted ones.
+        # Otherwise a loader would treat missing rows as deleted.
         self.counts.read_whole = False
         self.log_lines.warning("%s%s: the run continues because `row_count_check` is `warn`", where, what)
 
@@ -287,14 +287,14 @@ class RowReader(SyncedStream, Generic[PartT]):
     def read_records(
         self, context: Context | None, part: PartT | None = None, pages: Iterable[requests.Response] | None = None
     ) -> Iterator[Record]:
-        """Read a part or the whole list: each key once, the number of rows compared with the reported total.
+        """Read a part or the whole list: each key once, with the row count compared to the reported total.
 
         It is read again if rows are missing or belong to another window.
 
         Args:
             context: The stream's context.
             part: The part, or None for a whole list.
-            pages: Its pages, if they are being fetched already.
+            pages: Its pages, if they are already being fetched.
         """
         counter = self.row_counter(part)
         check = None if part is None else self.row_check(part)
@@ -308,7 +308,7 @@ class RowReader(SyncedStream, Generic[PartT]):
             else:
                 if counter.whole():
                     break
-            # The first reading may be prefetched in another thread; later ones are made here.
+            # The first reading may be prefetched in another thread; later ones are fetched here.
             pages = None
         self.log_rows(len(counter.rows), part)
 
@@ -321,7 +321,7 @@ class RowReader(SyncedStream, Generic[PartT]):
         return Page(self.parse_response(response), self.total_rows(response))
 
     def page_records(self, page: Page, part: PartT | None, check: RowCheck | None) -> Iterable[Record]:
-        """Make records of a page.
+        """Convert a page to records.
 
         Args:
             page: The page.
@@ -333,7 +333,7 @@ class RowReader(SyncedStream, Generic[PartT]):
         """
         if check is None:
             return (self.shape.record(self.flat_row(row, part)) for row in page.rows)
-        # In place, so that a page is in memory once.
+        # In place, so that memory holds only one copy of a page.
         records: list[Any] = list(page.rows)
         for number, row in enumerate(records):
             record = records[number] = self.shape.record(self.flat_row(row, part))

@@ -72,7 +72,7 @@ def to_number(value: Any) -> int | Decimal | None:
 
 
 def to_text(value: Any) -> str:
-    """Read a text from a string or a number, which becomes its digits."""
+    """Convert a string or the digits of a number to text."""
     if type(value) is str:
         return value
     if type(value) is int or type(value) is Decimal:

@@ -1,7 +1,7 @@
 """Singer messages on stdout.
 
-A record's way: `RowReader.read_records` decodes a page and converts its rows, singer-sdk applies the selection and
-stream maps, and `MessageWriter` encodes the line.
+`RowReader.read_records` decodes a page and converts its rows, singer-sdk applies the selection and stream maps, and
+`MessageWriter` encodes the line.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
     `Decimal` and `int` are written with all digits. singer-sdk's writer flushes after every record, but only STATE
     needs it.
 
-    A SCHEMA is held until the next message: some loaders empty a table when they receive it, and would lose the rows of
-    a stream that cannot be read.
+    A SCHEMA is held back until the next message, because some loaders empty a table when they receive it and would lose
+    the rows of a stream that cannot be read.
     """
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
             self.flush()
 
     def drop_schemas(self) -> None:
-        """Drop the SCHEMA messages that no message has followed, because their stream could not be read."""
+        """Drop the SCHEMA messages held back for a stream that could not be read."""
         self._schemas.clear()
 
     def _take_schemas(self) -> None:
@@ -84,14 +84,14 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
 
         Raises:
             OutputError: stdout is closed or full.
-            SystemExit: A signal arrived meanwhile; lines are never cut.
+            SystemExit: A signal arrived in the meantime. Lines are never truncated.
         """
         self._take_schemas()
         self.writing = True
         try:
             stdout = sys.stdout
             if hasattr(stdout, "buffer"):
-                # With PYTHONUNBUFFERED the stream may write only a part, at a signal or on a full disk.
+                # With PYTHONUNBUFFERED, a write may be partial after a signal or on a full disk.
                 left = bytes(self._buffer)
                 while left:
                     left = left[stdout.buffer.write(left) :]

@@ -1,1 +1,1 @@
-"""All uses of private names and overrides of final methods of singer-sdk, each with its reason."""
+"""The interface to singer-sdk: all private names and all overrides of final methods, each with its reason."""

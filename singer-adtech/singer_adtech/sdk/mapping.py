@@ -1,4 +1,4 @@
-"""singer-sdk's stream maps and flattening, with errors of one line."""
+"""singer-sdk's stream maps and flattening, with one-line errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAPPING = ("stream_maps", "flattening_enabled")
 
 
 class MappedTap(Tap):
-    """A tap whose errors of stream maps and flattening take one line."""
+    """A tap with one-line errors for stream maps and flattening."""
 
     @override
     def setup_mapper(self) -> None:
@@ -24,7 +24,7 @@ class MappedTap(Tap):
         except Exception as error:
             if not mapped:
                 raise
-            # singer-sdk's schema accepts values on which it then fails with any exception.
+            # singer-sdk's schema accepts values that later raise arbitrary exceptions.
             meant_for_users = isinstance(error, (ValueError, MapExpressionError, StreamMapConfigError))
             why = shorten(str(error)) if meant_for_users else "it does not have the form that singer-sdk expects"
             raise SettingError(f"setting {' or '.join(f'`{name}`' for name in mapped)}: {why}", "correct it") from error

@@ -1,8 +1,8 @@
-"""singer-sdk's stream: when messages are written around its records.
+"""singer-sdk's stream, with different timing of the messages around its records.
 
-singer-sdk writes ACTIVATE_VERSION before the first request, so that a loader deletes the table of a stream that then
-fails. It logs an ERROR for whatever ends a stream, even for a connection test that passes. It moves bookmarks by
-records, where this library moves them by windows read whole (see `progress.bookmarks`).
+singer-sdk writes ACTIVATE_VERSION before the first request, so a loader deletes the table of a stream that fails
+afterwards. It logs an ERROR for every exception that ends a stream, even in a connection test that passes. It moves
+bookmarks by record, this library by complete window (see `progress.bookmarks`).
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class RowCounts(Protocol):
     """Records written."""
 
     read_whole: bool
-    """Whether no row that the stream has was passed over."""
+    """Whether no rows of the stream were skipped."""
 
 
 class SyncedStream(RESTStream[Any]):
-    """A stream that is activated once it was read whole."""
+    """A stream that is activated after it was read completely."""
 
     @property
     def tap(self) -> HookedTap:
@@ -47,10 +47,10 @@ class SyncedStream(RESTStream[Any]):
 
     @override  # type: ignore[misc]  # final in singer-sdk, which activates before the first request
     def sync(self, context: Context | None = None) -> None:
-        """Write SCHEMA, records and STATE; then, of a full table that was read whole, ACTIVATE_VERSION.
+        """Write SCHEMA, records and STATE, and then ACTIVATE_VERSION for a full table that was read completely.
 
-        The version at the end is the only one: loaders of singer-sdk make a table from its SCHEMA, and take a version
-        that is activated before the rows for an order to delete what the table has.
+        The version is activated only at the end: singer-sdk's loaders create a table from its SCHEMA, and would delete
+        its rows if a version were activated before the new ones.
         """
         self.log("Beginning sync of '%s' in %s mode", self.name, self.replication_method.lower())
         versioned = (
@@ -68,9 +68,9 @@ class SyncedStream(RESTStream[Any]):
             for number, _ in enumerate(self._sync_records(context), start=1):
                 counts.rows = number
         except (AbortedSyncFailedException, AbortedSyncPausedException):
-            self.tap.flush()  # a connection test has its record
+            self.tap.flush()  # a connection test has read its record
             raise
-        # No STATE is written that equals the last one; the records before it must go out nevertheless.
+        # singer-sdk skips a STATE that equals the last one, but the records before it must be written.
         self.tap.flush()
         if versioned and counts.read_whole:
             self._write_activate_version_message(version)
@@ -80,11 +80,11 @@ class SyncedStream(RESTStream[Any]):
         self._write_schema_message()
 
     def write_record(self, record: Record) -> None:
-        """Write the RECORD message of a record: its selected columns, mapped as the settings say."""
+        """Write the RECORD message of a record, with selection and stream maps applied."""
         self._write_record_message(record)
 
     def write_state(self) -> None:
-        """Write a STATE message, even one that equals the message before, which singer-sdk's own writer would not."""
+        """Write a STATE message, even if it equals the last one. singer-sdk's own writer would skip it."""
         before = self.tap.states_written
         self.tap.state_writer.write_state(self.tap_state)
         if self.tap.states_written == before:
@@ -92,8 +92,8 @@ class SyncedStream(RESTStream[Any]):
 
     @override
     def _write_starting_replication_value(self, context: Context | None) -> None:
-        """Leave the state as it is: singer-sdk would write `start_date` into it, and compare bookmarks as text."""
+        """Leave the state unchanged: singer-sdk would write `start_date` into it and compare bookmarks as text."""
 
     @override
     def _increment_stream_state(self, latest_record: Record, *, context: Context | None = None) -> None:
-        """Leave the bookmark where it is: it moves by windows, not by records."""
+        """Leave the bookmark unchanged: it moves by window, not by record."""

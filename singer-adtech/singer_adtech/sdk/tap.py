@@ -1,7 +1,7 @@
 """singer-sdk's tap with hooks.
 
-singer-sdk's methods for runs are final, and those for settings and signals are private. They are overridden here only;
-a tap overrides the hooks.
+singer-sdk's methods for runs are final, and those for settings and signals are private. They are overridden only here.
+Taps override the hooks.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ ConfigInput: TypeAlias = _ConfigInput
 """The option `--config` as singer-sdk passes it to `invoke`, `--discover` and `--test`."""
 
 RunKind = Literal["sync", "test", "schemas", "discovery"]
-"""What a tap does: read its streams, test the connection, write SCHEMA messages only, or write the catalog."""
+"""The kind of a run: read the tap's streams, test the connection, write SCHEMA messages only, or write the catalog."""
 
 
 class HookedTap(MappedTap):
     """A tap with hooks for its settings, its runs and signals."""
 
     run_kind: RunKind | None = None
-    """The present or last run; None before the first."""
+    """The current or last run; None before the first."""
 
     @property
     def testing(self) -> bool:
-        """Whether this run is a connection test, which reads one record per stream."""
+        """Whether this run is a connection test (one record per stream)."""
         return self.run_kind == "test"
 
     # Hooks
@@ -51,18 +51,18 @@ class HookedTap(MappedTap):
         """Complete the settings in place and check them.
 
         Args:
-            settings: The settings; only here they can be changed.
+            settings: The settings; they can be changed only here.
 
         Returns:
             One line per problem.
         """
 
     def settings_accepted(self) -> None:
-        """Called after the settings were found valid."""
+        """Handle valid settings; called after their validation."""
 
     @abstractmethod
     def run_context(self, kind: RunKind) -> AbstractContextManager[None]:
-        """Return the context of a run: entered before its first request, left however it ends."""
+        """Return the context of a run, entered before its first request and exited even after an error."""
 
     def check_inputs(self) -> None:
         """Refuse a catalog or a state that this run cannot use; called before the first request and message."""
@@ -94,7 +94,7 @@ class HookedTap(MappedTap):
     # singer-sdk's private and final methods
 
     def validate_settings(self) -> None:
-        """Check the settings, as `--discover` does not.
+        """Check the settings; not called by `--discover`.
 
         Raises:
             ConfigValidationError: They are invalid.
@@ -119,14 +119,14 @@ class HookedTap(MappedTap):
 
     @override
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
-        # singer-sdk exits with 0, as if all had been read.
+        # singer-sdk would exit with 0, as if everything had been read.
         self.stop(signum)
 
     @override  # type: ignore[misc]  # final in singer-sdk, where the first stream that fails ends the run
     def sync_all(self) -> None:
         with self._run("sync"):
             self.check_inputs()
-            # Marks of singer-sdk's bookmarks by records: at the end of a stream it would make bookmarks of them.
+            # singer-sdk would turn its progress markers into bookmarks at the end of a stream.
             self._reset_state_progress_markers()
             if self.state:
                 self.state_writer.write_state(self.state)

@@ -1,1 +1,1 @@
-"""Base classes for a tap's streams: whole lists, windows, keysets, children and derived streams."""
+"""Base classes of a tap's streams: whole lists, windows, keysets, child streams and derived streams."""

@@ -33,20 +33,20 @@ if TYPE_CHECKING:
 
 
 class AdTechStream(ContinuedStream, RowReader[PartT]):
-    """A stream of one endpoint, read whole.
+    """A stream of one endpoint, read completely.
 
     A subclass declares attributes. Its vendor's base class makes requests (`get_http_request`), follows pages
     (`get_new_paginator`), and reads rows (`parse_response`) and their total (`total_rows`) from a response.
     """
 
     STATE_MSG_FREQUENCY = sys.maxsize
-    """No STATE within a window: only whole windows move a bookmark."""
+    """No STATE within a window: only complete windows move a bookmark."""
 
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
     """`RecordShape` has converted all columns; a second conversion would double the cost of a record."""
 
     private_columns: ClassVar[tuple[str, ...]] = ()
-    """Columns whose values are not quoted in messages: capabilities, code, personal data."""
+    """Columns with values that are never quoted in messages: capabilities, code, personal data."""
 
     @property
     @override
@@ -81,7 +81,7 @@ class AdTechStream(ContinuedStream, RowReader[PartT]):
     @cached_property
     @override
     def log_lines(self) -> StreamLog:
-        """The logger whose lines name this stream."""
+        """The stream's logger."""
         return StreamLog(self.logger, self.name)
 
     @cached_property
@@ -103,12 +103,12 @@ class AdTechStream(ContinuedStream, RowReader[PartT]):
     def apply_catalog(self, catalog: Catalog) -> None:
         super().apply_catalog(catalog)
         if not same_columns(self.schema, self.effective_schema):
-            # Records have the types of the tap's schema, and need those of the catalog's.
+            # Records have the types of the tap's schema, but need those of the catalog's.
             self.TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.RECURSIVE
 
     @property
     def converters(self) -> Mapping[str, Callable[[Any], Any]]:
-        """Converters of columns whose type alone does not determine the conversion."""
+        """Converters of columns, in place of those of their types."""
         return {}
 
     # Methods that a vendor's base class overrides
@@ -127,7 +127,7 @@ class AdTechStream(ContinuedStream, RowReader[PartT]):
 
     @property
     def parallel_pages(self) -> int:
-        """Requests of one list or window in flight at once."""
+        """Maximum concurrent requests of one list or window."""
         return cast("int", self.config.get("parallel_requests", 1))
 
     # Pages and rows
@@ -137,7 +137,7 @@ class AdTechStream(ContinuedStream, RowReader[PartT]):
         return cast("PartPage[PartT]", page).part if isinstance(page, PartPage) else None
 
     def request_label(self, part: PartT | None) -> str:
-        """Return the part in the log lines of a request, after the stream's name."""
+        """Return a label of the part for log lines, after the stream's name."""
         return f", {self.part_name(part)}" if part is not None else ""
 
     def fetch(self, request: HTTPRequest, *, label: str = "", counted_as: str | None = None) -> requests.Response:
@@ -146,7 +146,7 @@ class AdTechStream(ContinuedStream, RowReader[PartT]):
         Args:
             request: The request, from `get_http_request`.
             label: Added to the stream's name in log lines.
-            counted_as: The path for which budgets count it, if another than its own.
+            counted_as: The path that budgets count it under, if different from its own.
 
         Returns:
             A complete, successful response.
@@ -171,7 +171,7 @@ class AdTechStream(ContinuedStream, RowReader[PartT]):
     @override
     def pages(self, context: Context | None, part: PartT | None = None) -> Iterator[requests.Response]:
         label = self.request_label(part)
-        # A connection test reads one record: nothing is fetched ahead for it.
+        # A connection test reads one record, so nothing is prefetched.
         parallel = 1 if self.ABORT_AT_RECORD_COUNT else self.parallel_pages
         paginator = cast("BaseAPIPaginator[Any]", self.get_new_paginator())
 

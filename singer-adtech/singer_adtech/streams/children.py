@@ -1,8 +1,8 @@
 """Child streams: one list per row of another list, read in parallel.
 
-singer-sdk syncs children from within their parent and keeps a state for each, which takes quadratic time. Here a child
-stream reads its parents' ids itself, once, and keeps no state. A child that is not selected sends no requests, and its
-parent need not be selected.
+singer-sdk syncs children within their parent and keeps a state for each, in quadratic time. Here a child stream reads
+its parents' ids itself, once, and keeps no state. A child that is not selected sends no requests, and its parent need
+not be selected.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ class ChildStream(AdTechStream[ParentId]):
     @property
     @override
     def parallel_pages(self) -> int:
-        # Parents are read in parallel, and the pages of each one after the other.
+        # Parents are read in parallel, the pages of each in sequence.
         return 1
 
     @property
     def parallel_parents(self) -> int:
-        """Parents whose lists are read in parallel."""
+        """Number of lists read in parallel."""
         return super().parallel_pages
 
     @override
@@ -56,7 +56,7 @@ class ChildStream(AdTechStream[ParentId]):
 
     @override
     def report_total(self, total: int) -> None:
-        """Show no total: it is that of one parent, and rows are counted over all."""
+        """Show no total: it covers one parent, but rows are counted over all."""
 
     @override
     def log_rows(self, rows: int, part: ParentId | None = None) -> None:
@@ -70,9 +70,9 @@ class ChildStream(AdTechStream[ParentId]):
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
         with error_context(stream=self.name):
-            # All ids first: reading children may take an hour, and the parents' pages would change meanwhile.
+            # All ids first: reading children may take an hour, and the parents' pages would change in the meantime.
             parents = list(dict.fromkeys(self.parent_ids(context)))
-            # A connection test reads one record: nothing is fetched ahead for it.
+            # A connection test reads one record, so nothing is prefetched.
             parallel = 1 if self.ABORT_AT_RECORD_COUNT else self.parallel_parents
             sources = (partial(self.pages, context, parent) for parent in parents)
             # Always closed, so that no thread continues to request lists.

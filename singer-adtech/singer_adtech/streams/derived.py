@@ -1,4 +1,4 @@
-"""Streams that are made from the records of another stream, without requests of their own.
+"""Streams derived from the records of another stream, without additional requests.
 
 singer-sdk's child streams send requests, and write a SCHEMA and a STATE message per record of the parent. Here the
 child's rows are written with the parent's record, even if the parent is not selected, and the parent's bookmark covers
@@ -32,7 +32,7 @@ class DerivedStream(AdTechStream[Never]):
 
     @abstractmethod
     def rows(self, record: Record) -> Iterable[dict[str, Any]]:
-        """Make rows.
+        """Create rows from a record.
 
         Args:
             record: A record of the parent with all columns, selected or not.
@@ -42,16 +42,16 @@ class DerivedStream(AdTechStream[Never]):
         """
 
     def last_rows(self) -> Iterable[dict[str, Any]]:
-        """Make rows after all records of the parent were read; none by default."""
+        """Create rows after all records of the parent were read; none by default."""
         return ()
 
     def begin(self) -> Counter:
-        """Write the SCHEMA message; returns a counter of records, not yet running."""
+        """Write the SCHEMA message and return a record counter, not yet started."""
         self.write_schema()
         return self.get_record_counter()
 
     def write(self, record: Record | None, counter: Counter) -> None:
-        """Write the records derived from one of the parent, or from `last_rows` if it is None."""
+        """Write the records derived from a parent's record, or those of `last_rows` if it is None."""
         with error_context(stream=self.name):
             for row in self.last_rows() if record is None else self.rows(record):
                 self.write_record(self.shape.record(row))
@@ -76,7 +76,7 @@ class DerivingStream(AdTechStream[PartT]):
                 self._derive(None, stream, counter)
 
     def _derive(self, record: Record | None, stream: DerivedStream, counter: Counter) -> bool:
-        """Write the records derived from one; return whether the derived stream can continue."""
+        """Write the records derived from a record; return whether the derived stream can continue."""
         try:
             stream.write(record, counter)
         except Exception as error:

@@ -1,4 +1,4 @@
-"""Instants in UTC, to the second: for vendors whose filters are instants and not calendar days."""
+"""Instants in UTC, to the second: for vendors that filter by instant, not by calendar day."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ UTC = dt.timezone.utc
 
 
 def utc_text(moment: dt.datetime) -> str:
-    """Write an instant as `2024-06-01T00:00:00Z`; fractions of a second are cut off."""
+    """Write an instant as `2024-06-01T00:00:00Z`; fractions of a second are truncated."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -60,11 +60,11 @@ def instant_range(config: Mapping[str, Any], now: dt.datetime) -> InstantRange:
     """Read `start_date` and `end_date` as instants.
 
     Args:
-        config: The settings; a day of `start_date` means its midnight, one of `end_date` the midnight after it (UTC).
-        now: The present instant; nothing after it is requested.
+        config: The settings; a day as `start_date` means its midnight, as `end_date` the next midnight (UTC).
+        now: The current time; nothing after it is requested.
 
     Raises:
-        SettingError: One is unreadable, or the start is after the end.
+        SettingError: One is invalid, or the start is after the end.
     """
     start = read_moment(config["start_date"], "start_date", UTC, now).at.replace(microsecond=0)
     now = now.astimezone(UTC).replace(microsecond=0)

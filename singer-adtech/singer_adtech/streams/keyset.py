@@ -1,8 +1,8 @@
-"""Keyset reading: a list in the order of last changes, with each page requested by the last row of the page before.
+"""Keyset reading: a list sorted by last change, with each page requested by the last row of the previous one.
 
-Rows that are edited meanwhile move to the end of the list and shift the others, so page numbers would lose rows.
-Instead, the next page is requested by "changed at or after B", and by a page number only if more rows than a page share
-one instant.
+Rows edited in the meantime move to the end of the list and shift the others, so page numbers would skip rows. Instead,
+the next page is requested by "changed at or after B", and by page number only if more than a page of rows share one
+instant.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class _Stretch:
 
     Args:
         bound: The first bound.
-        at_bound: Keys of rows at that instant that were received before.
+        at_bound: Keys of rows at that instant that were already received.
         rows: Keys and last changes of the rows.
         end: The next bound: the newest change. None without rows.
         rest: Rows expected at `end` or later, from the reported total; None without a total.
@@ -68,11 +68,11 @@ class _Stretch:
 class Keyset:
     """The state of a keyset reading.
 
-    Each page repeats the rows at its bound, which are recognised by their keys. Only keys from the bound on are kept,
-    so memory does not grow with the list. A row edited meanwhile is received once more, in its newer version.
+    Each page repeats the rows at its bound, recognised by their keys. Only keys from the bound on are kept, so memory
+    does not grow with the list. A row edited in the meantime is received again in its newer version.
 
     Totals are compared from bound to bound: the total at one bound, minus the rows received before the next bound, is
-    the total expected at the next bound. If fewer are reported, rows are missing, or were deleted meanwhile.
+    the total expected at the next bound. If fewer are reported, rows are missing or were deleted in the meantime.
 
     Args:
         bound: The start; None for the whole list.
@@ -83,7 +83,7 @@ class Keyset:
         self._remedy = remedy
         self._begin(bound, frozenset(), {}, asked_again=False)
         self.stretch: _Stretch | None = None
-        """The stretch that the last page ended, until it is compared with the next total."""
+        """The stretch completed by the last page, until it is compared with the next total."""
 
     def _begin(
         self,
@@ -107,7 +107,7 @@ class Keyset:
         """Check the rows of a page, and move to the next position.
 
         Args:
-            rows: Key and time of the last change of each row, as sent.
+            rows: Key and time of the last change of each row.
             total: The reported total of rows from the bound on.
             last: Whether the page is the last one.
 
@@ -135,7 +135,7 @@ class Keyset:
             self._at_bound.add(key)
             self._rows[key] = changed
             keys.append(key)
-        # Or two empty pages of a vendor that reports more.
+        # Also catches two empty pages although more rows are reported.
         if self.position.page > 1 and keys == self._page_before:
             raise DataError(f"page {self.position.page} has the same rows as the page before", self._remedy)
         self._page_before = keys
@@ -155,7 +155,7 @@ class Keyset:
         self._begin(newest, frozenset(self._at_bound), {}, asked_again=False)
 
     def ask_again(self, stretch: _Stretch) -> None:
-        """Go back to the start of a stretch; its rows are not new any more unless they were edited."""
+        """Return to the start of a stretch. Its rows are new only if they were edited."""
         self._begin(stretch.bound, stretch.at_bound, stretch.rows, asked_again=True)
 
     _ignored = "the vendor did not honour the sort or the filter by the time of the last change"
@@ -208,7 +208,7 @@ class KeysetStream(AdTechStream[Any]):
                 rows = list(page.rows)
                 stretch, keyset.stretch = keyset.stretch, None
                 if stretch is not None:
-                    # A page without rows is the end of the list, even without a total.
+                    # An empty page ends the list, even without a total.
                     following = 0 if page.total is None and not rows else page.total
                     if not self._is_whole(stretch, following):
                         keyset.ask_again(stretch)
@@ -241,7 +241,7 @@ class KeysetStream(AdTechStream[Any]):
         if self.counts.total is None:
             # Later pages report the total of the remaining rows.
             self.counts.report_total(total)
-        # Of the class, because a catalog may remove the key.
+        # From the class, because a catalog may remove the key.
         key_names = cast("tuple[str, ...]", type(self).primary_keys)
         changed = cast("str", type(self).replication_key)
         fresh = keyset.take(((_key(row, key_names), row.get(changed)) for row in rows), total, last=last)
@@ -249,13 +249,13 @@ class KeysetStream(AdTechStream[Any]):
         return (self.shape.record(self.flat_row(row, None)) for row in new)
 
     def _fetch_keyset(self, context: Context | None) -> Callable[[KeysetPosition], Callable[[], requests.Response]]:
-        """Return a function that starts the request of a position, and returns one that waits for the response."""
+        """Return a function that starts the request of a position and returns a function to wait for the response."""
 
         def send(position: KeysetPosition) -> requests.Response:
             page: PageContext[KeysetPosition] = PageContext(stream_context=context, next_page_token=position)
             return self.fetch(self.get_http_request(page=page))
 
-        # A connection test reads one record: nothing is fetched ahead for it.
+        # A connection test reads one record, so nothing is prefetched.
         ahead = self.parallel_pages > 1 and not self.ABORT_AT_RECORD_COUNT
 
         def fetch(position: KeysetPosition) -> Callable[[], requests.Response]:

@@ -28,7 +28,7 @@ def read_not_found(  # noqa: PLR0913 - a stream, ids, and three functions of the
     listed: Callable[[], Container[Id]],
     read: Callable[[Id], Iterator[T]],
 ) -> Iterator[T]:
-    """Read parts again that were not found, after everything else was read.
+    """Retry parts that were not found, after everything else.
 
     Args:
         stream: The stream.
@@ -40,7 +40,7 @@ def read_not_found(  # noqa: PLR0913 - a stream, ids, and three functions of the
 
     Yields:
         The items of `read` for the ids that are still listed. Parts that are not found again are skipped with a
-        warning, and the stream does not count as read whole.
+        warning, and the stream counts as incomplete.
 
     Raises:
         VendorError: There are several ids, all still listed, and none of their parts is found.
@@ -66,5 +66,5 @@ def read_not_found(  # noqa: PLR0913 - a stream, ids, and three functions of the
         )
     for one_skipped in skipped:
         stream.log_lines.warning("%s: skipped", one_skipped)
-        # Otherwise a loader would take skipped rows for deleted ones.
+        # Otherwise a loader would treat skipped rows as deleted.
         stream.counts.read_whole = False

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class WindowStream(AdTechStream[WindowT]):
-    """An incremental stream that is read in windows; each moves the bookmark once it was read whole."""
+    """An incremental stream that is read in windows; each complete window moves the bookmark."""
 
     @property
     @abstractmethod
@@ -60,7 +60,7 @@ class WindowStream(AdTechStream[WindowT]):
 
     @abstractmethod
     def position_after(self, window: WindowT) -> Any:
-        """Return the bookmark of a window read whole."""
+        """Return the bookmark after a complete window."""
 
     @property
     def parallel_windows(self) -> int:
@@ -75,7 +75,7 @@ class WindowStream(AdTechStream[WindowT]):
     @property
     def time_column(self) -> str | None:
         """The column by which the vendor assigns rows to windows."""
-        # Of the class: a catalog may name no replication key.
+        # From the class, because a catalog may omit the replication key.
         declared = cast("object", type(self).replication_key)
         return declared if isinstance(declared, str) else self.replication_key
 
@@ -100,9 +100,9 @@ class WindowStream(AdTechStream[WindowT]):
             self.counts.windows = plan.count
             self.log_lines.info("%s", plan)
             ordered, requested = itertools.tee(plan.windows)
-            # A connection test reads one record: nothing is fetched ahead for it.
+            # A connection test reads one record, so nothing is prefetched.
             parallel = 1 if self.ABORT_AT_RECORD_COUNT else self.parallel_windows
-            # Made before the threads start: otherwise two threads might make two, and log in twice.
+            # Created before the threads start: otherwise two threads might create two and log in twice.
             _ = self.authenticator, self.tap.requester
             sources = (partial(self.pages_ahead, context, window) for window in requested)
             # Always closed, so that no thread continues to request windows.
@@ -122,7 +122,7 @@ class DayWindowStream(WindowStream[DayWindow]):
 
     @property
     def day_zone(self) -> ZoneInfo | dt.timezone:
-        """The zone whose days are read."""
+        """The zone of the days."""
         return self.tap.day_zone
 
     def day_range(self) -> tuple[dt.date, dt.date]:

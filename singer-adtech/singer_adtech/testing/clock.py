@@ -14,7 +14,7 @@ class FakeClock(Clock):
     """A clock that moves when the code under test waits, and records each wait.
 
     Args:
-        start: Its first instant.
+        start: Its initial time.
 
     Attributes:
         slept: Waits for a request budget or a job, in seconds, in order.

@@ -1,4 +1,4 @@
-"""Taps as programs, each in a process of its own."""
+"""Taps as programs in separate processes."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class Program:
         """Return the output of a running program up to a number of STATE messages.
 
         Raises:
-            AssertionError: The program ended before; it is killed.
+            AssertionError: The program ended early.
         """
         text, seen = "", 0
         while seen < states:

@@ -134,8 +134,8 @@ class TapRunner:
             catalog: Catalog; by default the discovered one.
             clock: The tap's clock; by default one that starts at the runner's `now`.
             families: Request limits that replace the tap's.
-            test: Whether to run singer-sdk's connection test, which selects every stream.
-            real_time: Whether the tap uses the clock of the machine.
+            test: Whether to run singer-sdk's connection test (of every stream).
+            real_time: Whether the tap uses the system clock.
             fails: Whether the run must fail.
 
         Raises:

@@ -1,3 +1,3 @@
-"""JSON Schema of each stream that no report makes, one file a stream."""
+"""JSON Schemas of the streams other than reports, one file per stream."""
 
 from __future__ import annotations

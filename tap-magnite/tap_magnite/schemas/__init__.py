@@ -1,3 +1,3 @@
-"""JSON Schema of each stream, one file a stream."""
+"""JSON Schema of each stream, one file per stream."""
 
 from __future__ import annotations

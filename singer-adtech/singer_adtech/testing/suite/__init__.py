@@ -11,7 +11,7 @@ A tap's tests declare the tap and its vendor's simulator; streams and settings a
         def vendor(cls) -> AcmeSimulator:
             return AcmeSimulator(days=5)
 
-and what else `SuiteBase` and `ProgramTests` leave open.
+and the other declarations that `SuiteBase` and `ProgramTests` require.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a tap declares for the shared suite."""
+"""A tap's declarations for the shared suite."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Vendor(Protocol):
         """Base address of the API."""
 
     def settings(self) -> Mapping[str, Any]:
-        """Return the settings that a tap needs at least."""
+        """Return the minimum settings of a tap."""
 
     def truth(self, stream: str) -> Sequence[Mapping[str, Any]]:
         """Return the records of a stream, sorted by primary key."""
@@ -48,13 +48,13 @@ class Restart:
 
     Attributes:
         stream: The stream that is read.
-        vendor: The simulator, which answers late after the first windows.
+        vendor: The simulator; it responds slowly after the first windows.
         settings: Settings in addition to the simulator's: several windows, no days read again.
         states: STATE messages after which the run is stopped.
         bookmark: The stream's bookmark in the last of them.
         requested: Returns the first day (or the bookmark) of each request for the stream, in order, from the journal.
         after: The result of `requested` after the restart.
-        release: Makes the simulator answer in time again.
+        release: Makes the simulator respond normally again.
     """
 
     stream: str
@@ -69,7 +69,7 @@ class Restart:
 
 @dataclass(frozen=True)
 class Slices:
-    """Runs at the same time of one account, with a common `budget_folder`.
+    """Simultaneous runs of one account with a shared `budget_folder`.
 
     Attributes:
         stream: The stream that is read.
@@ -94,7 +94,7 @@ class SuiteBase:
     Attributes:
         tap_class: The tap.
         now: The tap's current time in runs within this process.
-        settings: Settings in addition to the simulator's with which every stream has rows, several pages included.
+        settings: Settings in addition to the simulator's, so that every stream has rows and some have several pages.
         wrong_credentials: Settings that the vendor refuses.
         dry_runs_skip: Streams that a dry run does not read.
         text_columns: Columns that are text in the schema, although the simulator has only days or instants in them.
@@ -114,7 +114,7 @@ class SuiteBase:
 
     @classmethod
     def truth(cls, vendor: Any, stream: str) -> Sequence[Mapping[str, Any]]:
-        """Return the records that a run with `settings` has to write for a stream, sorted by primary key."""
+        """Return the expected records of a stream in a run with `settings`, sorted by primary key."""
         truth: Sequence[Mapping[str, Any]] = vendor.truth(stream)
         return truth
 
@@ -144,7 +144,7 @@ class SuiteBase:
         declared = cls.tap_class.config_jsonschema["properties"]
         return [str(value) for name, value in config.items() if declared[name].get("secret")]
 
-    # The rest is the suite's.
+    # Used by the suite
 
     @classmethod
     def tap(cls, **settings: Any) -> AdTechTap:

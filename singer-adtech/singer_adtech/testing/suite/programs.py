@@ -27,12 +27,12 @@ class ProgramTests(SuiteBase):
 
     @classmethod
     def restarts(cls) -> Mapping[str, Callable[[], Restart]]:
-        """Return, by stream, functions that make a run to be stopped half way."""
+        """Return functions that create a run to be stopped half way, by stream."""
         raise NotImplementedError
 
     @classmethod
     def slices(cls) -> Slices:
-        """Return runs at the same time of one account."""
+        """Return simultaneous runs of one account."""
         raise NotImplementedError
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
@@ -62,7 +62,7 @@ class ProgramTests(SuiteBase):
         ],
     )
     def test_the_command_line(self, monkeypatch: pytest.MonkeyPatch, arguments: str, code: int) -> None:
-        # singer-sdk sets a hook of its own, which would stay.
+        # singer-sdk sets its own hook and does not remove it.
         monkeypatch.setattr(sys, "excepthook", sys.excepthook)
         result = CliRunner().invoke(self.tap_class.get_singer_command(), arguments.split())
         assert result.exit_code == code

@@ -35,7 +35,7 @@ def json_type(declared: Mapping[str, Any]) -> str:
 
 
 def bad_values(name: str, declared: Mapping[str, Any], *, required: bool) -> list[tuple[Any, list[str]]]:
-    """Return values that a setting must refuse, each with words that the error must contain."""
+    """Return values that a setting must refuse, each with text that the error must contain."""
     kind = json_type(declared)
     cases: list[tuple[Any, list[str]]] = [(WRONG_TYPES[kind], [])]
     limits = [str(declared[one]) for one in ("minimum", "maximum") if one in declared]

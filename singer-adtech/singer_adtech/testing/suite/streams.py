@@ -46,7 +46,7 @@ class StreamTests(SuiteBase):
     @pytest.fixture(scope="class")
     @classmethod
     def complete_run(cls, simulate_for_class: Callable[[Any], Any]) -> Iterator[CompleteRun]:
-        """Read all streams once, in this process and by a clock that does not wait."""
+        """Read all streams once, in this process, with a clock that does not wait."""
         vendor = simulate_for_class(cls.vendor())
         streams = list(cls.tap().streams)
         truth = {name: cls.truth(vendor, name) for name in streams}
@@ -101,7 +101,7 @@ class StreamTests(SuiteBase):
         assert problems == []
 
     def test_keys_are_unique_and_columns_complete(self, standard_run: TapTestRunner, stream_name: str) -> None:
-        """The standard tests compare generators, which always differ, and only warn of missing columns."""
+        """The standard tests compare generators (never equal) and only warn about missing columns."""
         stream = standard_run.new_tap().streams[stream_name]
         records = standard_run.records[stream_name]
         keys = [tuple(record[key] for key in stream.primary_keys) for record in records]
@@ -152,7 +152,7 @@ class StreamTests(SuiteBase):
         assert [name for name, one in properties.items() if not one["description"].endswith(".")] == []
 
     def test_the_schema_declares_the_types_of_the_truth(self, complete_run: CompleteRun, stream_name: str) -> None:
-        """Converted values equal the truth, so this concerns formats: instants and days are no plain text."""
+        """Converted values equal the truth, so this checks formats: instants and days are not plain text."""
         properties = self.tap().streams[stream_name].schema["properties"]
         for name, declared in properties.items():
             values = {str(row[name]) for row in complete_run.truth[stream_name] if row[name] is not None}
