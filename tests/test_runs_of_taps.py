@@ -181,8 +181,8 @@ def test_batch_config_is_refused(setting: Setting) -> None:
     run = setting.run(settings=given, fails=True)
     # then
     assert run.error == (
-        "setting `batch_config` is not allowed: BATCH files would contain deselected columns, and come after the STATE "
-        "that covers them: take it out, and records are sent one by one"
+        "setting `batch_config` is not allowed: BATCH files would contain deselected columns, and follow the STATE "
+        "that covers them: remove the setting to send records one by one"
     )
     assert len(setting.vendor.journal) == 0
 
