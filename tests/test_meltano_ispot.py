@@ -133,13 +133,3 @@ def test_bad_settings_leave_one_line_and_no_request(meltano: Meltano, vendor: IS
     assert "setting `page_size`: 20000 is not allowed: an integer from 1 to 10000" in run.stderr + run.stdout
     assert "Traceback" not in run.stderr + run.stdout
     assert list(vendor.journal) == []
-
-
-def test_json_lines(meltano: Meltano, vendor: ISpotSimulator) -> None:
-    run = meltano.run("tap-ispot", "target-jsonl", settings(vendor))
-
-    assert run.returncode == 0, run.stderr
-    lines = (meltano.folder / "audience_airings.jsonl").read_text().splitlines()
-    rows = {row["airing_id"] for row in map(json.loads, lines)}
-    assert len(lines) == len(rows)
-    assert rows == set(true_rows(vendor, "audience_airings"))
