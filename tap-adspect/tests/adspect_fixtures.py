@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 from singer_adtech.testing import FakeClock, tap_runner
 from tap_adspect.tap import TapAdspect
-from typing_extensions import override
+from vendor_simulators import scripted
 from vendor_simulators.messages import Response
-from vendor_simulators.simulator import Restated, Simulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from singer_adtech.testing import TapRunner
-    from vendor_simulators.messages import Request
     from vendor_simulators.pytest_plugin import Simulate
 
 NOW = dt.datetime(2025, 4, 1, 20, 30, 40, tzinfo=dt.timezone.utc)
@@ -31,49 +29,15 @@ class ExactTap(TapAdspect):
     retry_policy = replace(TapAdspect.retry_policy, jitter=0)
 
 
-class Scripted(Simulator):
-    """A vendor that gives every request the answer that a test makes.
+class Scripted(scripted.Scripted):
+    """A vendor that gives every request the answer that a test makes."""
 
-    Args:
-        answer: Makes an answer of a request.
-    """
-
-    name: ClassVar[str] = "scripted"
-    time_zone: ClassVar[str] = "UTC"
-    base_path: ClassVar[str] = "/v1"
-
-    def __init__(self, answer: Callable[[Request], Response]) -> None:
-        super().__init__()
-        self._answer = answer
-
-    @override
-    def settings(self) -> dict[str, str]:
-        return {"api_url": self.api_url, "api_key": "made-up-key", "start_date": "2025-03-28"}
-
-    @override
-    def handle(self, request: Request) -> Response:
-        return self._answer(request)
-
-    @override
-    def truth(
-        self, stream: str, *, first_day: dt.date | None = None, last_day: dt.date | None = None
-    ) -> list[dict[str, object]]:
-        raise NotImplementedError
-
-    @override
-    def restate(self, seed: int = 1, *, days: int = 3) -> Restated:
-        raise NotImplementedError
+    base_path = "/v1"
+    own_settings: ClassVar[dict[str, str]] = {"api_key": "made-up-key", "start_date": "2025-03-28"}
 
 
-class Script:
+class Script(scripted.Script[Scripted]):
     """Starts scripted vendors and makes their answers."""
-
-    def __init__(self, simulate: Simulate) -> None:
-        self._simulate = simulate
-
-    def __call__(self, answer: Callable[[Request], Response]) -> Scripted:
-        """Start a vendor that answers like this."""
-        return self._simulate(Scripted(answer))
 
     def body(self, text: str, status: int = 200, content_type: str = "application/json") -> Scripted:
         """Start a vendor that gives this body, whatever is asked."""
@@ -92,7 +56,7 @@ def run_tap(monkeypatch: pytest.MonkeyPatch) -> Iterator[TapRunner]:
 
 @pytest.fixture
 def script(simulate: Simulate) -> Script:
-    return Script(simulate)
+    return Script(simulate, Scripted)
 
 
 @pytest.fixture

@@ -12,14 +12,13 @@ import pytest
 from singer_adtech import testing
 from tap_ispot.tap import TapISpot
 from typing_extensions import override
+from vendor_simulators import scripted
 from vendor_simulators.messages import Response
-from vendor_simulators.simulator import Restated, Simulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from vendor_simulators.messages import Request
     from vendor_simulators.pytest_plugin import Simulate
 
 TODAY = dt.datetime(2024, 3, 20, 16, 0, tzinfo=dt.timezone.utc)
@@ -61,61 +60,27 @@ class RunTap:
         return Run(run.output, run.error, run.log, run.clock)
 
 
-class Scripted(Simulator):
-    """A vendor that gives a token, and to every other request the answer that a test makes.
+class Scripted(scripted.Scripted):
+    """A vendor that gives a token, and to every other request the answer that a test makes."""
 
-    Args:
-        answer: Makes an answer of a request.
-    """
+    time_zone = "America/New_York"
+    base_path = "/v4"
+    own_settings: ClassVar[dict[str, str]] = {
+        "client_id": "made-up-client",
+        "client_secret": "made-up-secret",
+        "start_date": "2024-03-08",
+        "end_date": "2024-03-08",
+    }
+    login_path = "/v4/oauth2/token"
 
-    name: ClassVar[str] = "scripted"
-    time_zone: ClassVar[str] = "America/New_York"
-    base_path: ClassVar[str] = "/v4"
-
-    def __init__(self, answer: Callable[[Request], Response]) -> None:
-        super().__init__()
-        self._answer = answer
+    def __init__(self, answer: scripted.Answer) -> None:
+        super().__init__(answer)
         self.token_answer: dict[str, Any] = {"access_token": "made-up-token"}
-
-    @override
-    def settings(self) -> dict[str, str]:
-        return {
-            "api_url": self.api_url,
-            "client_id": "made-up-client",
-            "client_secret": "made-up-secret",
-            "start_date": "2024-03-08",
-            "end_date": "2024-03-08",
-        }
-
-    @override
-    def handle(self, request: Request) -> Response:
-        return Response.json(self.token_answer) if request.path == "/v4/oauth2/token" else self._answer(request)
-
-    @override
-    def truth(
-        self, stream: str, *, first_day: dt.date | None = None, last_day: dt.date | None = None
-    ) -> list[dict[str, object]]:
-        raise NotImplementedError
-
-    @override
-    def restate(self, seed: int = 1, *, days: int = 3) -> Restated:
-        raise NotImplementedError
-
-    @property
-    def data_requests(self) -> list[Request]:
-        """The requests besides the token's."""
-        return [request for request in self.journal if request.path != "/v4/oauth2/token"]
+        self.login = lambda: Response.json(self.token_answer)
 
 
-class Script:
+class Script(scripted.Script[Scripted]):
     """Starts scripted vendors and makes their answers."""
-
-    def __init__(self, simulate: Simulate) -> None:
-        self._simulate = simulate
-
-    def __call__(self, answer: Callable[[Request], Response]) -> Scripted:
-        """Start a vendor that answers like this."""
-        return self._simulate(Scripted(answer))
 
     def rows(self, *rows: Any, **pagination: Any) -> Scripted:
         """Start a vendor that gives these rows, whatever is asked."""
@@ -144,7 +109,7 @@ def run_tap(monkeypatch: pytest.MonkeyPatch) -> Iterator[RunTap]:
 @pytest.fixture
 def script(simulate: Simulate) -> Script:
     """Start scripted vendors."""
-    return Script(simulate)
+    return Script(simulate, Scripted)
 
 
 @pytest.fixture

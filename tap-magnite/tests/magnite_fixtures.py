@@ -9,11 +9,11 @@ import pytest
 from singer_adtech.testing import Program, TapRunner, tap_runner
 from tap_magnite.tap import TapMagnite
 from typing_extensions import override
+from vendor_simulators import scripted
 from vendor_simulators.messages import Response
-from vendor_simulators.simulator import Restated, Simulator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from vendor_simulators.messages import Request
@@ -32,59 +32,28 @@ def run_tap(monkeypatch: pytest.MonkeyPatch) -> Iterator[TapRunner]:
         yield runner
 
 
-class Scripted(Simulator):
-    """A vendor that opens and closes sessions, and gives every other request the answer that a test makes.
+class Scripted(scripted.Scripted):
+    """A vendor that opens and closes sessions, and gives every other request the answer that a test makes."""
 
-    Args:
-        answer: Makes an answer of a request.
-    """
+    base_path = BASE
+    own_settings: ClassVar[dict[str, str]] = {
+        "access_key": "made-up-access-key",
+        "secret_key": "made-up-secret-key",
+        "start_date": "2025-03-01",
+    }
+    login_path = f"{BASE}/sessions"
 
-    name: ClassVar[str] = "scripted"
-    time_zone: ClassVar[str] = "UTC"
-    base_path: ClassVar[str] = BASE
-
-    def __init__(self, answer: Callable[[Request], Response]) -> None:
-        super().__init__()
-        self._answer = answer
-        self.login: Callable[[], Response] = lambda: Response.json({"sessionCode": f"made-up-code-{self.logins}"}, 201)
-        self.logins = 0
-
-    @override
-    def settings(self) -> dict[str, str]:
-        return {
-            "api_url": self.api_url,
-            "access_key": "made-up-access-key",
-            "secret_key": "made-up-secret-key",
-            "start_date": "2025-03-01",
-        }
+    def __init__(self, answer: scripted.Answer) -> None:
+        super().__init__(answer)
+        self.login = lambda: Response.json({"sessionCode": f"made-up-code-{self.logins}"}, 201)
 
     @override
     def handle(self, request: Request) -> Response:
-        if request.path == f"{BASE}/sessions":
-            self.logins += 1
-            return self.login()
-        return Response(204) if request.path.startswith(f"{BASE}/sessions/") else self._answer(request)
-
-    @override
-    def truth(
-        self, stream: str, *, first_day: dt.date | None = None, last_day: dt.date | None = None
-    ) -> list[dict[str, object]]:
-        raise NotImplementedError
-
-    @override
-    def restate(self, seed: int = 1, *, days: int = 3) -> Restated:
-        raise NotImplementedError
+        return Response(204) if request.path.startswith(f"{self.login_path}/") else super().handle(request)
 
 
-class Script:
+class Script(scripted.Script[Scripted]):
     """Starts scripted vendors."""
-
-    def __init__(self, simulate: Simulate) -> None:
-        self._simulate = simulate
-
-    def __call__(self, answer: Callable[[Request], Response]) -> Scripted:
-        """Start a vendor that answers like this."""
-        return self._simulate(Scripted(answer))
 
     def rows(self, *rows: Any) -> Scripted:
         """Start a vendor whose queries are complete at once and have these rows, and whose lists have them too."""
@@ -100,7 +69,7 @@ class Script:
 @pytest.fixture
 def script(simulate: Simulate) -> Script:
     """Start scripted vendors."""
-    return Script(simulate)
+    return Script(simulate, Scripted)
 
 
 @pytest.fixture

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 from singer_adtech.testing import Program, TapRunner, tap_runner
 from tap_spotwatch.tap import TapSpotwatch
-from typing_extensions import override
+from vendor_simulators import scripted
 from vendor_simulators.messages import Response
-from vendor_simulators.simulator import Restated, Simulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -26,50 +25,18 @@ NOW = dt.datetime(2024, 6, 15, 10, tzinfo=dt.timezone.utc)
 """What the tap takes for now, unless a test says otherwise: after all days of the simulator's data."""
 
 
-class Scripted(Simulator):
-    """A vendor that gives to each request the answer that a test makes.
+class Scripted(scripted.Scripted):
+    """A vendor that gives to each request the answer that a test makes."""
 
-    Args:
-        answer: Makes an answer of a request.
-    """
-
-    name: ClassVar[str] = "scripted"
-    time_zone: ClassVar[str] = "UTC"
-    base_path: ClassVar[str] = ""
-
-    def __init__(self, answer: Callable[[Request], Response]) -> None:
-        super().__init__()
-        self.answer = answer
-
-    @override
-    def settings(self) -> dict[str, Any]:
-        dates = {"start_date": "2024-06-01", "end_date": "2024-06-01"}
-        return {"api_url": self.api_url, "api_key": "made-up-key", **dates}
-
-    @override
-    def handle(self, request: Request) -> Response:
-        return self.answer(request)
-
-    @override
-    def truth(
-        self, stream: str, *, first_day: dt.date | None = None, last_day: dt.date | None = None
-    ) -> list[dict[str, object]]:
-        raise NotImplementedError
-
-    @override
-    def restate(self, seed: int = 1, *, days: int = 3) -> Restated:
-        raise NotImplementedError
+    own_settings: ClassVar[dict[str, str]] = {
+        "api_key": "made-up-key",
+        "start_date": "2024-06-01",
+        "end_date": "2024-06-01",
+    }
 
 
-class Script:
+class Script(scripted.Script[Scripted]):
     """Starts scripted vendors and makes their answers."""
-
-    def __init__(self, simulate: Simulate) -> None:
-        self._simulate = simulate
-
-    def __call__(self, answer: Callable[[Request], Response]) -> Scripted:
-        """Start a vendor that answers like this."""
-        return self._simulate(Scripted(answer))
 
     def pages(self, *pages: Response) -> Scripted:
         """Start a vendor that gives these answers one after the other, whatever is asked, the last one for ever."""
@@ -105,7 +72,7 @@ def program(tmp_path: Path) -> Program:
 @pytest.fixture
 def script(simulate: Simulate) -> Script:
     """Start scripted vendors."""
-    return Script(simulate)
+    return Script(simulate, Scripted)
 
 
 @pytest.fixture

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 from singer_adtech.testing import FakeClock, Program, TapRunner, tap_runner
 from tap_springserve.tap import TapSpringServe
-from typing_extensions import override
+from vendor_simulators import scripted
 from vendor_simulators.messages import Response
-from vendor_simulators.simulator import Restated, Simulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from vendor_simulators.messages import Request
     from vendor_simulators.pytest_plugin import Simulate
 
 NOW = dt.datetime(2026, 2, 10, 15, 30, tzinfo=dt.timezone.utc)
@@ -36,54 +34,20 @@ def frozen() -> Callable[[str], FakeClock]:
     return lambda text: FakeClock(dt.datetime.fromisoformat(text))
 
 
-class Scripted(Simulator):
+class Scripted(scripted.Scripted):
     """A vendor that gives a token, and to every other request the answer that a test makes."""
 
-    name: ClassVar[str] = "scripted"
-    time_zone: ClassVar[str] = "UTC"
-    base_path: ClassVar[str] = "/api"
-
-    def __init__(self, answer: Callable[[Request], Response]) -> None:
-        super().__init__()
-        self._answer = answer
-        self.login: Callable[[], Response] = lambda: Response.json({"token": "made-up-token"})
-
-    @override
-    def settings(self) -> dict[str, str]:
-        return {
-            "api_url": self.api_url,
-            "email": "somebody@publisher.example",
-            "password": "made-up-password",
-            "start_date": "2026-02-01",
-        }
-
-    @override
-    def handle(self, request: Request) -> Response:
-        return self.login() if request.path == "/api/v0/auth" else self._answer(request)
-
-    @override
-    def truth(self, stream: str, **_: Any) -> list[dict[str, object]]:
-        raise NotImplementedError
-
-    @override
-    def restate(self, seed: int = 1, *, days: int = 3) -> Restated:
-        raise NotImplementedError
-
-    @property
-    def data_requests(self) -> list[Request]:
-        """The requests besides logins."""
-        return [request for request in self.journal if request.path != "/api/v0/auth"]
+    base_path = "/api"
+    own_settings: ClassVar[dict[str, str]] = {
+        "email": "somebody@publisher.example",
+        "password": "made-up-password",
+        "start_date": "2026-02-01",
+    }
+    login_path = "/api/v0/auth"
 
 
-class Script:
+class Script(scripted.Script[Scripted]):
     """Starts scripted vendors and makes their answers."""
-
-    def __init__(self, simulate: Simulate) -> None:
-        self._simulate = simulate
-
-    def __call__(self, answer: Callable[[Request], Response]) -> Scripted:
-        """Start a vendor that answers like this."""
-        return self._simulate(Scripted(answer))
 
     def answers(self, *answers: Response | Any) -> Scripted:
         """Start a vendor that gives these answers one after the other; what is no answer is sent as JSON."""
@@ -109,7 +73,7 @@ class Script:
 @pytest.fixture
 def script(simulate: Simulate) -> Script:
     """Start scripted vendors."""
-    return Script(simulate)
+    return Script(simulate, Scripted)
 
 
 @pytest.fixture
