@@ -68,7 +68,7 @@ def test_nothing_happens_at_import() -> None:
     # given: a program that forbids sockets, threads and changes of logging, and imports every module
     program = (
         "import importlib, logging, signal, socket, sys, threading\n"
-        "import singer_sdk, requests\n"
+        "import singer_sdk, requests, pytest\n"
         "events = []\n"
         "sys.addaudithook(lambda event, args: events.append(event))\n"
         "factory, hook = logging.getLogRecordFactory(), sys.excepthook\n"
