@@ -21,7 +21,7 @@ def make_shape(*, extra_selected: bool = True) -> RecordShape:
         primary_keys=("airing_id",),
         extra_fields="keep",
         logger=LOGGER,
-        extra_selected=extra_selected,
+        deselected=() if extra_selected else ("_extra",),
     )
 
 

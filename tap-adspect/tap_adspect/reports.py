@@ -225,7 +225,7 @@ class FunnelReport(RowsStream[DayWindow], ReportStream):
         return check
 
     @override
-    def page_records(self, page: Page, window: DayWindow | None, check: RowCheck | None) -> list[Record]:
+    def page_records(self, page: Page, window: DayWindow | None, check: RowCheck | None = None) -> list[Record]:
         # Assumed: `date_to` may be inclusive. Then a sliver of the next day is returned and would replace that day.
         records = [*super().page_records(page, window, check)]
         _, last = self.ends(cast("DayWindow", window))

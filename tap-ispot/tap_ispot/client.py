@@ -16,7 +16,6 @@ from singer_adtech.http.retries import TransientError
 from singer_adtech.progress.bookmarks import InstantBookmark
 from singer_adtech.progress.windows import DayWindow, midnight
 from singer_adtech.records.row_times import outside_days
-from singer_adtech.records.shapes import flatten
 from singer_adtech.streams.base import AdTechStream
 from singer_adtech.streams.windowed import DayWindowStream
 from singer_sdk import SchemaDirectory, StreamSchema
@@ -28,9 +27,10 @@ from tap_ispot.rows import read_envelope, read_extent, read_rows, with_airing_pr
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Sequence
 
     import requests
+    from singer_adtech.records.page import Row
     from singer_adtech.records.row_times import RowCheck
 
     from tap_ispot.rows import Extent
@@ -107,22 +107,25 @@ class ISpotStream(AdTechStream[DayWindow]):
         asked = dict(parse_qsl(urlsplit(response.request.url or "").query))
         return read_extent(response, int(asked.get("page[number]", 1)), self.rows_per_page)
 
+    not_an_object = "`data` contains a value that is not an object"
+
     @override
-    def parse_response(self, response: requests.Response) -> Iterator[dict[str, Any]]:
-        rows = 0
-        for row in read_rows(response):
-            rows += 1
-            yield row
-        extent = self._extent(response)
-        if extent.last_page is None and rows >= extent.page_size:
+    def response_rows(self, response: requests.Response) -> Sequence[Row]:
+        rows, extent = read_rows(response), self._extent(response)
+        if extent.last_page is None and len(rows) >= extent.page_size:
             raise DataError(
-                f"the response has a full page ({rows} rows) and does not report the number of pages",
+                f"the response has a full page ({len(rows)} rows) and does not report the number of pages",
                 "there may be more rows: raise `page_size` and `catalog_page_size`, or lower `window_days`",
             )
+        return rows
 
     @override
     def total_rows(self, response: requests.Response) -> int | None:
         return self._extent(response).rows
+
+    @override
+    def envelope(self, response: requests.Response) -> object:
+        return read_envelope(response)
 
     @override
     def check_body(self, response: requests.Response) -> None:
@@ -166,8 +169,8 @@ class CatalogStream(ISpotStream):
         return params
 
     @override
-    def flat_row(self, row: dict[str, Any], window: DayWindow | None) -> dict[str, Any]:
-        return flatten(without_own_name(row, self.entity), objects=self.shape.objects, arrays=self.shape.arrays)
+    def row_fields(self, row: dict[str, Any]) -> Iterable[tuple[str, Any]]:
+        return without_own_name(row, self.entity)
 
 
 class DatedStream(ISpotStream, DayWindowStream):
@@ -194,9 +197,8 @@ class DatedStream(ISpotStream, DayWindowStream):
         return min(window.next_day, self.today)
 
     @override
-    def flat_row(self, row: dict[str, Any], window: DayWindow | None) -> dict[str, Any]:
-        bare = with_airing_prefix(row, self.shape.columns)
-        return flatten(bare, objects=self.shape.objects, arrays=self.shape.arrays)
+    def row_fields(self, row: dict[str, Any]) -> Iterable[tuple[str, Any]]:
+        return with_airing_prefix(row, self.shape.columns)
 
 
 class AiringStream(DatedStream):

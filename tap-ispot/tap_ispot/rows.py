@@ -8,15 +8,14 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from singer_adtech.errors import DataError
-from singer_adtech.records.exact_json import exact_json
 from singer_adtech.records.page import once_per_response
 from singer_adtech.records.shapes import unwrap
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator
+    from collections.abc import Container, Iterable, Sequence
 
     import requests
+    from singer_adtech.records.page import Row
 
 
 class Pagination(msgspec.Struct):
@@ -38,7 +37,7 @@ class _Meta(msgspec.Struct):
 
 
 class _Envelope(msgspec.Struct):
-    data: msgspec.Raw
+    data: list[msgspec.Raw] | dict[str, msgspec.Raw]
     # Assumed: it may be an empty array for a list of one page, like an empty entity.
     meta: _Meta | list[Any] | None = None
 
@@ -102,17 +101,10 @@ def _count(value: Any) -> int | None:
     return number if number >= 0 else None
 
 
-def read_rows(response: requests.Response) -> Iterator[dict[str, Any]]:
-    """Decode the rows of a response with exact numbers.
-
-    Raises:
-        DataError: `data` is neither a list of objects nor an object.
-    """
-    data = exact_json(bytes(read_envelope(response).data))
-    for row in data if isinstance(data, list) else [data]:
-        if not isinstance(row, dict):
-            raise DataError("`data` contains a value that is not an object", "report this to the tap's authors")
-        yield row
+def read_rows(response: requests.Response) -> Sequence[Row]:
+    """Return the rows of a response as JSON; `data` may be a single row."""
+    data = read_envelope(response).data
+    return data if isinstance(data, list) else [msgspec.json.encode(data)]
 
 
 def without_own_name(row: dict[str, Any], own_name: str) -> Iterable[tuple[str, Any]]:

@@ -15,7 +15,7 @@ import msgspec
 from singer_adtech.http.retries import TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import requests
 
@@ -35,7 +35,7 @@ _PIECE = 1024 * 1024
 _MOST_DIGITS = 4000
 _WRAPPERS = frozenset({"data", "meta", "links", "results", "items", "messages"})
 
-_check_syntax = msgspec.json.Decoder(type=msgspec.Raw).decode
+check_syntax = msgspec.json.Decoder(type=msgspec.Raw).decode
 _utf8 = getincrementaldecoder("utf-8")
 
 _AT_BYTE = re.compile(r"(?:JSON is malformed: )?(.*) \(byte (\d+)\)")
@@ -91,17 +91,20 @@ class Repaired(NamedTuple):
     found: frozenset[tuple[str, str]]
 
 
-def json_problem(text: bytes) -> Problem | None:
+def json_problem(text: bytes, decode: Callable[[bytes], object] = check_syntax) -> Problem | None:
     """Return the reason that a text is not JSON in UTF-8, or None.
 
     Args:
         text: A whole body or one line of it.
+        decode: A decoder whose result the caller needs too, so that the text is read once.
     """
     try:
-        _check_syntax(text)
+        decode(text)
     except RecursionError:
         return Problem(None, "nested too deep")
     except msgspec.DecodeError as error:
+        if decode is not check_syntax:
+            return json_problem(text)
         found = _AT_BYTE.fullmatch(str(error))
         if found is not None:
             return Problem(int(found[2]), found[1])

@@ -118,12 +118,17 @@ def _found_words(body: Any) -> list[str]:
     return found
 
 
-def check_json(response: requests.Response) -> None:
+def check_json(response: requests.Response, envelope: Callable[[requests.Response], object] | None = None) -> None:
     """Reject a response with an incomplete body.
+
+    Args:
+        response: The response.
+        envelope: Decodes its envelope and keeps the result, so that the body is read once.
 
     Raises:
         InvalidBodyError: The body is not JSON in UTF-8, or is cut off.
     """
-    problem = json_problem(response.content)
+    body = response.content
+    problem = json_problem(body) if envelope is None else json_problem(body, lambda _: envelope(response))
     if problem is not None:
         raise InvalidBodyError(problem, response)

@@ -1,18 +1,22 @@
-"""A page of rows, decoded once per response."""
+"""A page of rows, and its response envelope, decoded once."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    import msgspec
     import requests
 
 T = TypeVar("T")
+
+Row: TypeAlias = "msgspec.Raw | bytes"
+"""A row as sent: JSON."""
 
 
 @dataclass(frozen=True)
@@ -20,12 +24,14 @@ class Page:
     """The decoded content of a response.
 
     Args:
-        rows: The rows as sent, decoded during a single iteration.
+        rows: The rows, as JSON or decoded.
         total: The reported total of rows in the part or list; None if not reported.
+        keys: The values of the stream's `key_column`, one per row; None without such a column.
     """
 
-    rows: Iterable[dict[str, Any]]
+    rows: Iterable[Row | dict[str, Any]]
     total: int | None = None
+    keys: Iterable[str] | None = None
 
 
 def once_per_response(decode: Callable[[requests.Response], T]) -> Callable[[requests.Response], T]:

@@ -8,6 +8,7 @@ value of its type and collects undeclared fields in `_extra`. Numbers stay exact
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from singer_adtech.errors import DataError, shorten
@@ -77,7 +78,7 @@ def _flatten(  # noqa: PLR0913, PLR0917 - the state of the recursion
         here = (*path, name)
         column = "_".join(here)
         if column in arrays:
-            value = [_item(item) for item in value] if isinstance(value, list) else value
+            value = flat_items(value) if isinstance(value, list) else value
         elif isinstance(value, dict) and column not in objects:
             _flatten(value.items(), here, objects, arrays, flat, paths)
             continue
@@ -95,6 +96,11 @@ def _flatten(  # noqa: PLR0913, PLR0917 - the state of the recursion
             flat[".".join(here)] = value
 
 
+def flat_items(items: list[Any]) -> list[Any]:
+    """Unwrap and flatten the items of an array."""
+    return [_item(item) for item in items]
+
+
 def _item(item: Any) -> Any:
     item = unwrap(item)
     return flatten(item) if isinstance(item, dict) else item
@@ -110,7 +116,8 @@ class RecordShape:
         logger: Receives one warning per undeclared field (the first 20) and per column with values that do not fit.
         private: Columns with values that are never quoted in messages.
         converters: Converters of some columns, instead of those of their types.
-        extra_selected: Whether `_extra` is selected, for the warnings.
+        nulls: Values of some columns in place of null.
+        deselected: Columns whose values are neither needed nor converted.
     """
 
     def __init__(  # noqa: PLR0913 - the settings of one conversion
@@ -122,24 +129,37 @@ class RecordShape:
         logger: logging.Logger | logging.LoggerAdapter[logging.Logger],
         private: Collection[str] = (),
         converters: Mapping[str, Callable[[Any], Any]] | None = None,
-        extra_selected: bool = True,
+        nulls: Mapping[str, Any] = MappingProxyType({}),
+        deselected: Collection[str] = (),
     ) -> None:
         self.columns: Mapping[str, Any] = schema["properties"]
+        self.own_converters = converters or {}
         self._converters = {name: converter(declared) for name, declared in self.columns.items() if name != EXTRA}
-        self._converters.update(converters or {})
+        self._converters.update(self.own_converters)
         kinds = {name: json_type(declared) for name, declared in self.columns.items()}
         self.objects = frozenset(name for name, kind in kinds.items() if kind == "object")
         self.arrays = frozenset(name for name, kind in kinds.items() if kind == "array")
-        self._empty = dict.fromkeys(self.columns)
-        self._keys = tuple(primary_keys)
+        self.nulls = nulls
+        self.keys = tuple(dict.fromkeys(primary_keys))
+        self._empty = {**dict.fromkeys(self.columns), **nulls}
+        self._deselected = frozenset(deselected).difference(self.keys)
         # Without the column they cannot be kept.
         self._extra_fields = "drop" if extra_fields == "keep" and EXTRA not in self.columns else extra_fields
         self._logger = logger
-        self._fate = _fate(self._extra_fields, selected=extra_selected)
+        self._fate = _fate(self._extra_fields, selected=EXTRA not in deselected)
         self._unconverted: set[str] = set()
         # Hashes, because a name may be as long as a response body.
         self._undeclared: set[int] = set()
         self._private = frozenset(private)
+
+    @property
+    def keeps_extra(self) -> bool:
+        """Whether undeclared fields are kept in `_extra`."""
+        return self._extra_fields == "keep"
+
+    def converter(self, column: str) -> Callable[[Any], Any]:
+        """Return the converter of a column."""
+        return self._converters[column]
 
     def record(self, flat: Mapping[str, Any]) -> Record:
         """Convert a flat row to a record.
@@ -148,7 +168,7 @@ class RecordShape:
             flat: Flat names to values as sent.
 
         Returns:
-            A record with every declared column; those that were not sent are null.
+            A record with every declared column; those that were not sent or are deselected are null.
 
         Raises:
             DataError: A key is missing or null, or a field is undeclared and `extra_fields` is `fail`.
@@ -156,7 +176,7 @@ class RecordShape:
         record: Record = self._empty.copy()
         extra: dict[str, Any] = {}
         for name, value in flat.items():
-            if value is None:
+            if value is None or name in self._deselected:
                 continue
             convert = self._converters.get(name)
             if convert is None:
@@ -164,13 +184,18 @@ class RecordShape:
                 extra[name] = value
             else:
                 try:
-                    record[name] = convert(value)
+                    converted = convert(value)
                 except ConversionError:
                     self._note_unconverted(name, value)
                     extra[name] = value
-        if self._extra_fields == "keep":
-            record[EXTRA] = extra or None
-        for key in self._keys:
+                    record[name] = None
+                else:
+                    if converted is not None:
+                        record[name] = converted
+        if self.keeps_extra:
+            # Sorted, so that the same fields make the same text in any order.
+            record[EXTRA] = dict(sorted(extra.items())) or None
+        for key in self.keys:
             if record.get(key) is None:
                 sent = self._quoted(key, flat[key]) if flat.get(key) is not None else "no value"
                 raise DataError(f"a row has {sent} for its key `{key}`", "report this with the request's time")

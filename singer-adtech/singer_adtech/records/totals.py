@@ -16,9 +16,7 @@ from typing_extensions import override
 from singer_adtech.errors import DataError, ReadAgainError
 from singer_adtech.progress.windows import PartT
 from singer_adtech.records.page import Page
-from singer_adtech.records.row_times import ForeignRowError
-from singer_adtech.records.shapes import flatten
-from singer_adtech.sdk.streams import SyncedStream
+from singer_adtech.records.rows import RowStream
 from singer_adtech.status_line import MOST_WINDOW_LINES
 
 if TYPE_CHECKING:
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
     from singer_adtech.logs import StreamLog
     from singer_adtech.metrics import StreamCounts
     from singer_adtech.records.row_times import RowCheck
-    from singer_adtech.records.shapes import RecordShape
 
 RowCountCheck = Literal["fail", "warn", "off"]
 
@@ -190,7 +187,7 @@ MISSING_ROWS_REMEDY = (
 """Advice on missing rows."""
 
 
-class RowReader(SyncedStream, Generic[PartT]):
+class RowReader(RowStream[PartT]):
     """A stream that reads the rows of a part or of a whole list."""
 
     @property
@@ -204,11 +201,6 @@ class RowReader(SyncedStream, Generic[PartT]):
     def log_lines(self) -> StreamLog:
         """The stream's logger."""
 
-    @property
-    @abstractmethod
-    def shape(self) -> RecordShape:
-        """The stream's schema, compiled."""
-
     @abstractmethod
     def pages(self, context: Context | None, part: PartT | None = None) -> Iterator[requests.Response]:
         """Fetch the pages of a window, or of the whole list, in order."""
@@ -219,10 +211,6 @@ class RowReader(SyncedStream, Generic[PartT]):
     def total_rows(self, response: requests.Response) -> int | None:  # noqa: ARG002 - for vendors that report one
         """Return the total of rows in the part or list, if a response reports it."""
         return None
-
-    def flat_row(self, row: dict[str, Any], part: PartT | None) -> dict[str, Any]:  # noqa: ARG002 - for subclasses
-        """Flatten a row of a part or of a whole list."""
-        return flatten(row, objects=self.shape.objects, arrays=self.shape.arrays)
 
     def digest(self, record: Record) -> object:  # noqa: ARG002 - for streams with possibly ambiguous keys
         """Return a value that distinguishes records with the same key; None if they are the same row sent twice."""
@@ -243,12 +231,6 @@ class RowReader(SyncedStream, Generic[PartT]):
     def row_check(self, part: PartT) -> RowCheck | None:  # noqa: ARG002 - for streams with windows
         """Return a check for rows of other windows; None if rows have no time. See `row_times`."""
         return None
-
-    foreign_remedy: str = (
-        "a cache or a gateway may have sent it, or the vendor ignored the filter by time: run again later; if it "
-        "happens again, report it to the vendor"
-    )
-    """Advice on a response with rows of another window."""
 
     def report_total(self, total: int) -> None:
         """Show the total of a part or list in the progress line."""
@@ -318,28 +300,4 @@ class RowReader(SyncedStream, Generic[PartT]):
 
     def page(self, response: requests.Response) -> Page:
         """Return the rows and the total of a response; called once per response."""
-        return Page(self.parse_response(response), self.total_rows(response))
-
-    def page_records(self, page: Page, part: PartT | None, check: RowCheck | None) -> Iterable[Record]:
-        """Convert a page to records.
-
-        Args:
-            page: The page.
-            part: The part, or None for a whole list.
-            check: Finds rows of other windows. With it, all rows of the page are checked before the first is returned.
-
-        Raises:
-            ForeignRowError: A row belongs to another window.
-        """
-        if check is None:
-            return (self.shape.record(self.flat_row(row, part)) for row in page.rows)
-        # In place, so that memory holds only one copy of a page.
-        records: list[Any] = list(page.rows)
-        for number, row in enumerate(records):
-            record = records[number] = self.shape.record(self.flat_row(row, part))
-            outside = check(record)
-            if outside is not None:
-                raise ForeignRowError(
-                    f"the response has a row of {outside}, outside of the requested window", self.foreign_remedy
-                )
-        return records
+        return Page(self.response_rows(response), self.total_rows(response))

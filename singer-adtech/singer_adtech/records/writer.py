@@ -12,6 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import UNSET
 from singer_sdk.singerlib.encoding.base import GenericSingerWriter
 from singer_sdk.singerlib.encoding.simple import Message, RecordMessage, SchemaMessage
 from typing_extensions import override
@@ -21,8 +22,23 @@ from singer_adtech.errors import TapError
 if TYPE_CHECKING:
     from typing import NoReturn
 
+    from singer_adtech.records.compiled import CompiledRecord
+
 BUFFER_SIZE = 64 * 1024
 """Bytes of RECORD lines gathered before they are written: the size of a pipe."""
+
+
+MOST_RECORDS = 1_000
+"""Compiled records encoded at a time."""
+
+
+class _Line(msgspec.Struct, tag_field="type", tag="RECORD", gc=False):
+    """A RECORD message."""
+
+    stream: str
+    record: CompiledRecord
+    version: int | msgspec.UnsetType = UNSET
+    time_extracted: dt.datetime | msgspec.UnsetType = UNSET
 
 
 def _encode_other(value: Any) -> Any:
@@ -45,7 +61,10 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._encode = msgspec.json.Encoder(enc_hook=_encode_other, decimal_format="number").encode
+        encoder = msgspec.json.Encoder(enc_hook=_encode_other, decimal_format="number")
+        self._encode, self._encode_lines = encoder.encode, encoder.encode_lines
+        self._records: list[CompiledRecord] = []
+        self._stream: tuple[str, int | None] = "", None
         self._buffer = bytearray()
         self._schemas = bytearray()
         self.states_written = 0
@@ -61,8 +80,8 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
         if isinstance(message, SchemaMessage):
             self._schemas += self.format_message(message) + b"\n"
             return
-        if self._schemas:
-            self._take_schemas()
+        self._take_records()
+        self._take_schemas()
         self._buffer += self.format_message(message)
         self._buffer += b"\n"
         if not isinstance(message, RecordMessage):
@@ -70,6 +89,26 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
             self.states_written += message.type == "STATE"
         elif len(self._buffer) >= BUFFER_SIZE:
             self.flush()
+
+    def write_compiled(self, stream: str, record: CompiledRecord, version: int | None) -> None:
+        """Write the RECORD message of a compiled record, together with those that follow."""
+        if self._stream != (stream, version):
+            self._take_records()
+            self._stream = stream, version
+        self._records.append(record)
+        if len(self._records) >= MOST_RECORDS:
+            self._take_records()
+            if len(self._buffer) >= BUFFER_SIZE:
+                self.flush()
+
+    def _take_records(self) -> None:
+        """Encode the compiled records."""
+        if self._records:
+            self._take_schemas()
+            stream, version = self._stream
+            now, sent = dt.datetime.now(dt.timezone.utc), UNSET if version is None else version
+            self._buffer += self._encode_lines([_Line(stream, record, sent, now) for record in self._records])
+            self._records.clear()
 
     def drop_schemas(self) -> None:
         """Drop the SCHEMA messages held back for a stream that could not be read."""
@@ -86,6 +125,7 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
             OutputError: stdout is closed or full.
             SystemExit: A signal arrived in the meantime. Lines are never truncated.
         """
+        self._take_records()
         self._take_schemas()
         self.writing = True
         try:

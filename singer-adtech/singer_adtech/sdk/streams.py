@@ -11,12 +11,16 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from singer_sdk.exceptions import AbortedSyncFailedException, AbortedSyncPausedException
+from singer_sdk.helpers.conform import TypeConformanceLevel
+from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib import StateMessage
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from singer_sdk.streams.rest import RESTStream
 from typing_extensions import override
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from singer_sdk.helpers.types import Context, Record
 
     from singer_adtech.sdk.tap import HookedTap
@@ -89,6 +93,46 @@ class SyncedStream(RESTStream[Any]):
         self.tap.state_writer.write_state(self.tap_state)
         if self.tap.states_written == before:
             self.tap.write_message(StateMessage(value=self.tap_state))
+
+    @property
+    def derives(self) -> bool:
+        """Whether other streams are made from all columns of this stream's records."""
+        return False
+
+    def is_written(self, column: str) -> bool:
+        """Return whether a column is selected, or used by derived streams."""
+        if self.derives or not self.selected:
+            return True
+        return column in self.effective_schema["properties"] and self.mask["properties", column]
+
+    @property
+    def written_columns(self) -> frozenset[str] | None:
+        """The selected columns; None if singer-sdk changes records further (stream maps, flattening, other types)."""
+        maps = self.stream_maps
+        whole = all(selected for names, selected in self.mask.items() if names[2:])
+        if (
+            self.derives
+            or not whole
+            or self.TYPE_CONFORMANCE_LEVEL is not TypeConformanceLevel.NONE
+            or type(self).post_process is not RESTStream.post_process
+            or [type(one) for one in maps] != [SameRecordTransform]
+            or maps[0].flattening_enabled
+        ):
+            return None
+        return frozenset(filter(self.is_written, self.schema["properties"]))
+
+    @override
+    def generate_child_contexts(self, record: Record, context: Context | None) -> Iterable[Context | None]:
+        # Children are read by this library (`streams.children`, `streams.derived`).
+        return ()
+
+    @override
+    def _write_record_message(self, record: Record) -> None:
+        compiled: object = record
+        if isinstance(compiled, dict):
+            super()._write_record_message(compiled)
+        else:
+            self.tap.write_compiled(self.name, compiled, self._stream_version)
 
     @override
     def _write_starting_replication_value(self, context: Context | None) -> None:

@@ -88,6 +88,10 @@ class HookedTap(MappedTap):
         """STATE messages written so far."""
         return 0
 
+    @abstractmethod
+    def write_compiled(self, stream: str, record: Any, version: int | None) -> None:
+        """Write the RECORD message of a record that is not a dictionary."""
+
     def flush(self) -> None:
         """Write the messages that the message writer has gathered."""
 

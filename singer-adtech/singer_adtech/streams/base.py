@@ -12,15 +12,16 @@ from typing_extensions import override
 
 from singer_adtech.errors import error_context
 from singer_adtech.fetching.pages import PartPage, read_pages
+from singer_adtech.http.bodies import check_syntax
 from singer_adtech.http.responses import check_json, check_status
 from singer_adtech.logs import StreamLog
 from singer_adtech.progress.continued import ContinuedStream
 from singer_adtech.progress.windows import PartT
-from singer_adtech.records.shapes import EXTRA, RecordShape, same_columns
+from singer_adtech.records.shapes import RecordShape, same_columns
 from singer_adtech.records.totals import RowReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.pagination import BaseAPIPaginator
@@ -88,7 +89,6 @@ class AdTechStream(ContinuedStream, RowReader[PartT]):
     @override
     def shape(self) -> RecordShape:
         """The stream's schema, compiled."""
-        listed = EXTRA in self.effective_schema["properties"]
         return RecordShape(
             self.schema,
             primary_keys=(*self.primary_keys, *self.schema.get("required", ())),
@@ -96,7 +96,8 @@ class AdTechStream(ContinuedStream, RowReader[PartT]):
             logger=self.log_lines,
             private=self.private_columns,
             converters=self.converters,
-            extra_selected=listed and self.mask.get(("properties", EXTRA), True),
+            nulls=self.nulls,
+            deselected=[name for name in self.schema["properties"] if not self.is_written(name)],
         )
 
     @override
@@ -111,6 +112,16 @@ class AdTechStream(ContinuedStream, RowReader[PartT]):
         """Converters of columns, in place of those of their types."""
         return {}
 
+    @property
+    def nulls(self) -> Mapping[str, Any]:
+        """Values in place of null, by column."""
+        return {}
+
+    @property
+    @override
+    def used_columns(self) -> Collection[str]:
+        return () if self.replication_key is None else (self.replication_key,)
+
     # Methods that a vendor's base class overrides
 
     def check_body(self, response: requests.Response) -> None:
@@ -119,7 +130,15 @@ class AdTechStream(ContinuedStream, RowReader[PartT]):
         Raises:
             InvalidBodyError: The body is not JSON in UTF-8, or is cut off.
         """
-        check_json(response)
+        check_json(response, self.envelope)
+
+    def envelope(self, response: requests.Response) -> object:
+        """Decode the envelope of a response, once; by default, nothing is kept.
+
+        Raises:
+            msgspec.DecodeError: The body is not JSON of this form.
+        """
+        return check_syntax(response.content)
 
     @override
     def validate_response(self, response: requests.Response) -> None:

@@ -62,6 +62,11 @@ class DerivedStream(AdTechStream[Never]):
 class DerivingStream(AdTechStream[PartT]):
     """A stream with derived streams; inherited before the base class that reads records."""
 
+    @property
+    @override
+    def derives(self) -> bool:
+        return any(isinstance(stream, DerivedStream) and stream.selected for stream in self.child_streams)
+
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
         derived = [stream for stream in self.child_streams if isinstance(stream, DerivedStream) and stream.selected]
@@ -85,8 +90,3 @@ class DerivingStream(AdTechStream[PartT]):
                 raise
             return False
         return True
-
-    @override
-    def generate_child_contexts(self, record: Record, context: Context | None) -> Iterable[Context | None]:
-        # singer-sdk must not sync the children.
-        return ()

@@ -20,6 +20,7 @@ from singer_adtech.errors import DataError, error_context
 from singer_adtech.fetching.parallel import in_background
 from singer_adtech.progress.bookmarks import Bookmark
 from singer_adtech.progress.stamps import Stamp, StampBookmark
+from singer_adtech.records.page import Page
 from singer_adtech.records.totals import PageProgress
 from singer_adtech.records.values import json_kind
 from singer_adtech.streams.base import AdTechStream
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
     import requests
     from singer_sdk.helpers.types import Context, Record
+
+    from singer_adtech.records.page import Row
 
 
 @dataclass(frozen=True)
@@ -235,8 +238,8 @@ class KeysetStream(AdTechStream[Any]):
             self.log_rows(emitted)
 
     def _take_page(
-        self, keyset: Keyset, rows: list[dict[str, Any]], total: int | None, *, last: bool
-    ) -> Iterator[Record]:
+        self, keyset: Keyset, rows: list[Row | dict[str, Any]], total: int | None, *, last: bool
+    ) -> Iterable[Record]:
         """Return the new records of a page."""
         if self.counts.total is None:
             # Later pages report the total of the remaining rows.
@@ -244,9 +247,9 @@ class KeysetStream(AdTechStream[Any]):
         # From the class, because a catalog may remove the key.
         key_names = cast("tuple[str, ...]", type(self).primary_keys)
         changed = cast("str", type(self).replication_key)
-        fresh = keyset.take(((_key(row, key_names), row.get(changed)) for row in rows), total, last=last)
-        new = (row for row, is_new in zip(rows, fresh, strict=True) if is_new)
-        return (self.shape.record(self.flat_row(row, None)) for row in new)
+        sent = map(self.decode_row, rows)
+        fresh = keyset.take(((_key(row, key_names), row.get(changed)) for row in sent), total, last=last)
+        return self.page_records(Page([row for row, is_new in zip(rows, fresh, strict=True) if is_new]), None)
 
     def _fetch_keyset(self, context: Context | None) -> Callable[[KeysetPosition], Callable[[], requests.Response]]:
         """Return a function that starts the request of a position and returns a function to wait for the response."""

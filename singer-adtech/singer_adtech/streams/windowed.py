@@ -21,7 +21,7 @@ from singer_adtech.streams.base import AdTechStream
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from zoneinfo import ZoneInfo
 
     import requests
@@ -78,6 +78,11 @@ class WindowStream(AdTechStream[WindowT]):
         # From the class, because a catalog may omit the replication key.
         declared = cast("object", type(self).replication_key)
         return declared if isinstance(declared, str) else self.replication_key
+
+    @property
+    @override
+    def used_columns(self) -> Collection[str]:
+        return (*super().used_columns, *((self.time_column,) if self.time_column else ()))
 
     def window_of(self, page: PageContext[Any]) -> WindowT:
         """Return the window of a page that `get_http_request` received."""
