@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+import msgspec
 from singer_sdk import typing as th
 from typing_extensions import override
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from singer_adtech.tap import AdTechTap
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
 _COMMON = ("name", "dimensions", "metrics", "time_zone", "lookback_days", "window_days", "primary_keys")
 
 
@@ -284,6 +286,7 @@ class ReportStream(DayWindowStream):
         replication_key: The column with the day.
     """
 
+    nested = False
     null_keys: Mapping[str, str | int] = {"string": "", "integer": -1}
     """Replacements for null in key columns by type, because loaders refuse null in keys."""
 
@@ -314,7 +317,7 @@ class ReportStream(DayWindowStream):
 
     @property
     def dimensions_without_null(self) -> Collection[str]:
-        """Dimensions whose nulls are replaced using `null_keys`."""
+        """Dimensions whose nulls are replaced using `null_keys`; blank strings in numeric dimensions count as null."""
         return [name for name in self.report.dimensions if name in self.primary_keys]
 
     @property
@@ -352,19 +355,14 @@ class ReportStream(DayWindowStream):
     def state_label(self) -> str:
         return f"report {self.name}: "
 
+    @property
     @override
-    def flat_row(self, row: dict[str, Any], window: DayWindow | None) -> dict[str, Any]:
-        """Replace nulls in dimensions; blank strings in numeric dimensions count as null."""
-        nulls = {
-            name: null
-            for name, null in self._nulls.items()
-            if row.get(name) is None or (null != "" and isinstance(row[name], str) and not row[name].strip())
-        }
-        return {**row, **nulls}
+    def nulls(self) -> Mapping[str, Any]:
+        return self._nulls
 
     @override
     def digest(self, record: Record) -> int:
-        return hash(str(record))
+        return hash(_ENCODER.encode(record))
 
     @override
     def on_duplicate(self, record: Record, *, same: bool) -> bool:
