@@ -141,7 +141,7 @@ class RowCompiler:
             key_column: A column with a computed value; None if there is none.
         """
         fixed = [(self._places[name], value) for name, value in added.items() if name in self._places]
-        key_place = None if key_column is None else self._places[key_column]
+        key_place = None if key_column is None else self._places.get(key_column)
         filled, not_null, make, row_type = self._filled, self._keys, self._record, self._type
         noted = False
         for row, key in zip(rows, keys, strict=False):
