@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from decimal import Decimal
 from hashlib import sha256
-from json.encoder import encode_basestring
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -14,7 +14,7 @@ from singer_adtech.errors import DataError
 from singer_adtech.records.values import ConversionError, json_kind, to_integer, to_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
 
     from singer_adtech.records.page import Row
 
@@ -78,50 +78,18 @@ def with_numbers(fields: Iterable[tuple[str, Any]], metrics: Container[str]) -> 
 
 
 class RowKeys:
-    """The keys of a report's rows: digests of their dimensions, by their identifiers if the rows have them.
+    """The keys of a report's rows.
 
     A key is the SHA-256 (hex) of the compact UTF-8 JSON of a list with one `[dimension, "id" | "value", text or null]`
-    for each dimension, sorted by dimension.
+    for each dimension, sorted by dimension. A dimension is represented by its identifier if the row has one.
 
     Args:
         dimensions: The report's dimensions, in any order; one is `day`.
     """
 
     def __init__(self, dimensions: Collection[str]) -> None:
-        fields: list[str] = []
-        self._dimensions: list[tuple[list[_Source], str]] = []
-        for name in sorted(dimensions):
-            ids = () if name in WITHOUT_ID else (f"{name}IdLink", f"{name}Id")
-            # `supplySeatId` may be a dimension, and is then not the identifier of `supplySeat`.
-            known = [one for one in ids if one not in dimensions]
-            quoted = encode_basestring(name)
-            sources = [
-                *((len(fields) + place, f'[{quoted},"id",', name in INTEGER_IDS) for place in range(len(known))),
-                (len(fields) + len(known), f'[{quoted},"value",', name in INTEGER_DIMENSIONS),
-            ]
-            self._dimensions.append((sources, f'[{quoted},"value",null]'))
-            fields += [*known, name]
-        fields.append("day")
-        self._fields = fields
-        attributes = {name: f"f{place}" for place, name in enumerate(dict.fromkeys(fields))}
-        self._decode: Callable[[Row], Any]
-        self._get: Callable[[Any], Sequence[Any]]
-        try:
-            kind = msgspec.defstruct(
-                "Dimensions",
-                [(attribute, Any, None) for attribute in attributes.values()],
-                rename={attribute: name for name, attribute in attributes.items()},
-                gc=False,
-            )
-        except ValueError:  # a name with a quotation mark
-            self._decode = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode
-            self._get = self._look_up
-        else:
-            self._decode = msgspec.json.Decoder(kind, float_hook=Decimal).decode
-            self._get = attrgetter(*(attributes[name] for name in fields))
-
-    def _look_up(self, row: Mapping[str, Any]) -> Sequence[Any]:
-        return [row.get(name) for name in self._fields]
+        self._sources = {name: _sources(name, dimensions) for name in sorted(dimensions)}
+        self._forms: list[_Form] = []
 
     def keys(
         self, rows: Iterable[Row], decode_row: Callable[[Row], Mapping[str, Any]], check_day: Callable[[Any], None]
@@ -130,46 +98,107 @@ class RowKeys:
 
         Args:
             rows: The rows as sent.
-            decode_row: Decodes a row that is not usual.
+            decode_row: Decodes a row.
             check_day: Raises for a day that is not valid.
 
         Raises:
             RowError: The value of a dimension is an array or an object.
         """
-        decode, get, dimensions = self._decode, self._get, self._dimensions
+        forms = self._forms
         checked: set[str] = set()
         for row in rows:
-            try:
-                values = get(decode(row))
-            except msgspec.DecodeError:
-                values = self._look_up(decode_row(row))
-            day = values[-1]
-            if type(day) is not str or day not in checked:
-                check_day(day)
-                checked.add(day)
-            parts: list[str] = []
-            for sources, null in dimensions:
-                for place, begin, whole in sources:
-                    value = values[place]
-                    if type(value) is int:
-                        parts.append(f'{begin}"{value}"]')
-                        break
-                    found = value if value is None or (type(value) is str and not whole) else _text(value, whole=whole)
-                    if found is not None:
-                        parts.append(f"{begin}{encode_basestring(found)}]")
-                        break
-                else:
-                    parts.append(null)
-            yield sha256(f"[{','.join(parts)}]".encode()).hexdigest()
+            for decode, get, day, template, quotes in forms:
+                try:
+                    values = get(decode(row))
+                except msgspec.DecodeError:
+                    continue
+                if values[day] not in checked:
+                    check_day(values[day])
+                    checked.add(values[day])
+                text = template % values
+                # A valid day needs no escapes.
+                if quotes and (text.count('"') != quotes or "\\" in text or not text.isprintable()):
+                    continue
+                yield sha256(text.encode()).hexdigest()
+                break
+            else:
+                decoded = decode_row(row)
+                check_day(decoded.get("day"))
+                yield self._key(decoded)
+                if len(forms) < MOST_FORMS:
+                    self._add_form(decoded)
+
+    def _key(self, row: Mapping[str, Any]) -> str:
+        parts: list[list[str | None]] = []
+        for name, sources in self._sources.items():
+            texts = ((kind, _number_text(row.get(field), whole=whole)) for field, kind, whole in sources)
+            parts.append([name, *next((one for one in texts if one[1] is not None), ("value", None))])
+        return sha256(json.dumps(parts, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
+
+    def _add_form(self, row: Mapping[str, Any]) -> None:
+        """Prepare the conversion of rows with the same identifiers as this one, if they need no conversion."""
+        types: list[tuple[str, Any]] = []
+        found: list[str] = []
+        parts: list[list[str | None]] = []
+        quoted = False
+        for name, sources in self._sources.items():
+            part: list[str | None] = [name.replace("%", "%%"), "value", None]
+            for field, kind, whole in sources:
+                value = row.get(field)
+                types.append((field, None if value is None else type(value)))
+                if value is None:
+                    continue
+                if type(value) is not int and (type(value) is not str or whole):
+                    return
+                found.append(field)
+                part[1:] = kind, "%s"
+                quoted = quoted or (type(value) is str and name != "day")
+                break
+            parts.append(part)
+        attributes = {field: f"f{place}" for place, (field, _) in enumerate(types)}
+        template = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
+        with suppress(ValueError):  # msgspec refuses names with a quotation mark
+            row_type = msgspec.defstruct(
+                "Row",
+                [(attributes[field], kind) if kind else (attributes[field], None, None) for field, kind in types],
+                rename={attribute: field for field, attribute in attributes.items()},
+                kw_only=True,
+                gc=False,
+            )
+            # With one name, attrgetter returns no tuple.
+            get = attrgetter(*(attributes[field] for field in found))
+            self._forms.append(
+                (
+                    msgspec.json.Decoder(row_type).decode,
+                    get if len(found) > 1 else lambda decoded: (get(decoded),),
+                    found.index("day"),
+                    template,
+                    template.count('"') if quoted else 0,
+                )
+            )
 
 
-_Source: TypeAlias = "tuple[int, str, bool]"
-"""A field that identifies a dimension: its place, its JSON in a key, and whether it has integers."""
+_Form: TypeAlias = "tuple[Callable[[Row], Any], Callable[[Any], tuple[Any, ...]], int, str, int]"
+"""A decoder of rows with equal identifiers, a function that gets their values, the index of the day in them, and a
+template of the JSON. The last number counts its quotation marks, to find strings with escapes; 0 without strings."""
+
+MOST_FORMS = 4
+"""Maximum forms per report; a row that has none of them is decoded completely."""
 
 
-def _text(value: Any, *, whole: bool) -> str | None:
+def _sources(name: str, dimensions: Collection[str]) -> list[tuple[str, str, bool]]:
+    """Return the fields that represent a dimension: name, kind, and whether it has integers."""
+    ids = () if name in WITHOUT_ID else (f"{name}IdLink", f"{name}Id")
+    # `supplySeatId` may be a dimension, and is then not the identifier of `supplySeat`.
+    return [
+        *((field, "id", name in INTEGER_IDS) for field in ids if field not in dimensions),
+        (name, "value", name in INTEGER_DIMENSIONS),
+    ]
+
+
+def _number_text(value: Any, *, whole: bool) -> str | None:
     """Convert a value to a string; in an integer column, to the digits of the emitted integer."""
-    if whole:
+    if whole and value is not None:
         with suppress(ConversionError):
             return text(to_integer(value))
     return text(value)

@@ -11,6 +11,7 @@ from singer_adtech.errors import DataError
 from singer_adtech.progress.windows import PartT
 from singer_adtech.records.compiled import RowCompiler
 from singer_adtech.records.exact_json import exact_json
+from singer_adtech.records.received import is_allowed
 from singer_adtech.records.row_times import ForeignRowError
 from singer_adtech.records.shapes import flatten
 from singer_adtech.records.values import json_kind
@@ -118,7 +119,7 @@ class RowStream(SyncedStream, Generic[PartT]):
         columns, of_class = self.written_columns, type(self)
         needed = {*self.shape.keys, *self.used_columns}
         by_names = of_class.flat_row is RowStream.flat_row and of_class.response_rows is not RowStream.response_rows
-        if columns is None or not by_names or not needed.issubset(columns):
+        if columns is None or not by_names or not needed.issubset(columns) or not all(map(is_allowed, columns)):
             return None
         return RowCompiler(
             self.shape,
