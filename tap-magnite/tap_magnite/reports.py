@@ -300,7 +300,7 @@ class QueryReport(MagniteStream[DayWindow], ReportStream):
 
     @override
     def on_duplicate(self, record: Record, *, same: bool) -> bool:
-        values = ", ".join(f"{name} {record.get(name)!r}" for name in self.report.dimensions)
+        values = ", ".join(f"{name} {record[name]!r}" for name in self.report.dimensions if self.is_written(name))
         raise DataError(
             f"report {self.name}: two rows of one window have the same key ({shorten(values)})",
             "one would replace the other: add a dimension that distinguishes them",
