@@ -1,6 +1,7 @@
 """Run all taps twice against simulated vendors, through Meltano, into DuckDB, and report the results.
 
 The vendors restate some rows between the runs, and the second run reads only the look-back again, like a scheduled run.
+Each run is five `meltano run` in parallel, like `make sync-all`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,7 +55,8 @@ class Vendor:
 
 
 VENDORS = (
-    Vendor("ispot", "tap-ispot", 1000, "America/New_York", {"lookback_days": "3"}),
+    # With windows of one day, the vendor's 25 requests per ten seconds would be used up.
+    Vendor("ispot", "tap-ispot", 1000, "America/New_York", {"lookback_days": "3", "window_days": "2"}),
     Vendor("adspect", "tap-adspect", 500, "UTC", {"lookback_days": "3"}),
     Vendor("spotwatch", "tap-spotwatch", 1000, "UTC"),
     # With the vendor's ten report requests per minute, the demo would wait for four minutes.
@@ -121,8 +124,9 @@ QUESTIONS = (
 
 @dataclass
 class Run:
-    """Figures of one run of one tap, by stream."""
+    """Figures of one run of one tap, by stream, and its duration in seconds."""
 
+    took: float = 0
     rows: dict[str, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     requests: dict[str, int] = field(default_factory=dict)
@@ -131,7 +135,6 @@ class Run:
         """Record one of singer-sdk's metrics."""
         if metric == "sync_duration":
             self.seconds[stream] = self.seconds.get(stream, 0) + value
-            print(".", end="", flush=True)
         elif metric == "http_request_count":
             self.requests[stream] = self.requests.get(stream, 0) + int(value)
 
@@ -172,35 +175,60 @@ def ask(url: str, payload: dict[str, Any]) -> None:
     urllib.request.urlopen(request).close()  # noqa: S310 - our own simulator
 
 
-def run_tap(vendor: Vendor, number: int, settings: dict[str, str]) -> Run:
-    """Run one tap into the warehouse through Meltano; print a dot per finished stream."""
+def run_taps(number: int, settings: dict[str, dict[str, str]]) -> dict[str, Run]:
+    """Run all taps in parallel; print a line for each that has finished."""
+    print(f"run {number}: meltano run TAP target-duckdb, {len(VENDORS)} in parallel", flush=True)
+    processes: list[subprocess.Popen[str]] = []
+    runs: dict[str, Run] = {}
+    with ThreadPoolExecutor(len(VENDORS)) as pool:
+        try:
+            futures = {pool.submit(run_tap, one, number, settings[one.tap], processes): one.tap for one in VENDORS}
+            for future in as_completed(futures):
+                run = runs[futures[future]] = future.result()
+                print(f"  {futures[future]:15} {len(run.seconds):2} streams, {run.took:.0f} s", flush=True)
+        except BaseException:
+            for process in processes:
+                process.send_signal(signal.SIGTERM)
+            raise
+    return runs
+
+
+def run_tap(vendor: Vendor, number: int, settings: dict[str, str], processes: list[subprocess.Popen[str]]) -> Run:
+    """Run one tap into the warehouse through Meltano.
+
+    Args:
+        vendor: The tap's vendor.
+        number: Number of the run, for the log.
+        settings: Settings of the tap.
+        processes: Receives the process.
+    """
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("TAP_", "TARGET_"))},
-        # A separate state: each demo starts clean, and the state of other runs stays.
-        "MELTANO_DATABASE_URI": f"sqlite:///{WORK / 'meltano.db'}",
+        # Separate states: each demo starts clean, the state of other runs stays, and parallel runs do not create the
+        # same database.
+        "MELTANO_DATABASE_URI": f"sqlite:///{WORK / vendor.tap}.db",
         "TARGET_DUCKDB_FILEPATH": str(WAREHOUSE),
         **{f"{vendor.schema.upper()}_{name.upper()}": value for name, value in settings.items()},
     }
     # .env holds the settings of real accounts.
     command = [str(BIN / "meltano"), f"--env-file={os.devnull}", "--log-format=json", "--environment=demo"]
-    command += ["run", vendor.tap, "target-duckdb"]
+    command += ["run", "--no-install", vendor.tap, "target-duckdb"]
     run = Run()
+    started = time.monotonic()
     log_path = WORK / f"{vendor.tap}-run-{number}.log"
-    with log_path.open("w") as log:
-        process = subprocess.Popen(  # noqa: S603 - Meltano of this environment
+    with (
+        log_path.open("w") as log,
+        subprocess.Popen(  # noqa: S603 - Meltano of this environment
             command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        try:
-            for line in process.stdout or ():
-                log.write(_note(line, run))
-        except BaseException:
-            process.send_signal(signal.SIGTERM)
-            raise
-        finally:
-            code = process.wait()
-    if code != 0:
+        ) as process,
+    ):
+        processes.append(process)
+        for line in process.stdout or ():
+            log.write(_note(line, run))
+    if process.returncode != 0:
         tail = "".join(log_path.read_text().splitlines(keepends=True)[-15:])
-        raise SystemExit(f"\n{vendor.tap}: run {number} failed; its log ends with\n{tail}(all of it: {log_path})")
+        raise SystemExit(f"{vendor.tap}: run {number} failed; its log ends with\n{tail}(all of it: {log_path})")
+    run.took = time.monotonic() - started
     return run
 
 
@@ -216,34 +244,32 @@ def _note(line: str, run: Run) -> str:
     return readable(entry)
 
 
-def tables(vendor: Vendor) -> dict[str, int]:
+def tables(warehouse: duckdb.DuckDBPyConnection, vendor: Vendor) -> dict[str, int]:
     """Count the rows of each table of a tap."""
-    with duckdb.connect(str(WAREHOUSE), read_only=True) as warehouse:
-        names = warehouse.execute(
-            "select table_name from information_schema.tables where table_schema = ? order by 1", [vendor.schema]
-        ).fetchall()
-        return {
-            name: (warehouse.execute(f'select count(*) from "{vendor.schema}"."{name}"').fetchone() or (0,))[0]  # noqa: S608
-            for (name,) in names
-        }
+    names = warehouse.execute(
+        "select table_name from information_schema.tables where table_schema = ? order by 1", [vendor.schema]
+    ).fetchall()
+    return {
+        name: (warehouse.execute(f'select count(*) from "{vendor.schema}"."{name}"').fetchone() or (0,))[0]  # noqa: S608
+        for (name,) in names
+    }
 
 
-def days(vendor: Vendor, table: str) -> tuple[str, str]:
+def days(warehouse: duckdb.DuckDBPyConnection, vendor: Vendor, table: str) -> tuple[str, str]:
     """Return the first and the last day in a table, in the vendor's zone; empty without a date column."""
-    with duckdb.connect(str(WAREHOUSE), read_only=True) as warehouse:
-        warehouse.execute(f"set TimeZone = '{vendor.time_zone}'")
-        columns = warehouse.execute(
-            "select column_name, data_type from information_schema.columns where table_schema = ? and table_name = ? "
-            "order by ordinal_position",
-            [vendor.schema, table],
-        ).fetchall()
-        dated = [name for name, kind in columns if kind == "DATE" or kind.startswith("TIMESTAMP")]
-        if not dated:
-            return "", ""
-        first, last = warehouse.execute(
-            f'select min("{dated[0]}"::date), max("{dated[0]}"::date) from "{vendor.schema}"."{table}"'  # noqa: S608
-        ).fetchone() or (None, None)
-        return str(first or ""), str(last or "")
+    warehouse.execute(f"set TimeZone = '{vendor.time_zone}'")
+    columns = warehouse.execute(
+        "select column_name, data_type from information_schema.columns where table_schema = ? and table_name = ? "
+        "order by ordinal_position",
+        [vendor.schema, table],
+    ).fetchall()
+    dated = [name for name, kind in columns if kind == "DATE" or kind.startswith("TIMESTAMP")]
+    if not dated:
+        return "", ""
+    first, last = warehouse.execute(
+        f'select min("{dated[0]}"::date), max("{dated[0]}"::date) from "{vendor.schema}"."{table}"'  # noqa: S608
+    ).fetchone() or (None, None)
+    return str(first or ""), str(last or "")
 
 
 def show(headings: list[str], rows: list[list[Any]]) -> None:
@@ -287,22 +313,23 @@ def main() -> None:
     print(f"Simulated vendors: {', '.join(vendor.simulator for vendor in VENDORS)}; {DAYS} days from {start}")
     runs: dict[tuple[str, int], Run] = {}
     with simulated(VENDORS) as ready:
+        settings = {vendor.tap: {**ready[vendor.tap]["settings"], **vendor.settings} for vendor in VENDORS}
         for number in (1, 2):
-            for vendor in VENDORS:
-                print(f"run {number}: meltano run {vendor.tap} target-duckdb ", end="", flush=True)
-                started = time.monotonic()
-                run = run_tap(vendor, number, {**ready[vendor.tap]["settings"], **vendor.settings})
-                run.rows = tables(vendor)
-                runs[vendor.tap, number] = run
-                print(f" {time.monotonic() - started:.0f} s")
-                if number == 1:
+            done = run_taps(number, settings)
+            with duckdb.connect(str(WAREHOUSE), read_only=True) as warehouse:
+                for vendor in VENDORS:
+                    done[vendor.tap].rows = tables(warehouse, vendor)
+                    runs[vendor.tap, number] = done[vendor.tap]
+            if number == 1:
+                for vendor in VENDORS:
                     ask(f"{ready[vendor.tap]['url']}/__simulator__/restate", {"seed": 1})
-    report(runs)
+    with duckdb.connect(str(WAREHOUSE), read_only=True) as warehouse:
+        report(warehouse, runs)
     print(f"\nThe warehouse is {WAREHOUSE.relative_to(ROOT)}; the logs are in {WORK.relative_to(ROOT)}/.")
     print(f"All of it took {time.monotonic() - began:.0f} s.")
 
 
-def report(runs: dict[tuple[str, int], Run]) -> None:
+def report(warehouse: duckdb.DuckDBPyConnection, runs: dict[tuple[str, int], Run]) -> None:
     """Print the contents of the warehouse, and answers to an analyst's questions."""
     for vendor in VENDORS:
         first, second = runs[vendor.tap, 1], runs[vendor.tap, 2]
@@ -314,7 +341,7 @@ def report(runs: dict[tuple[str, int], Run]) -> None:
                     stream,
                     first.rows.get(stream, 0),
                     second.rows[stream],
-                    *days(vendor, stream),
+                    *days(warehouse, vendor, stream),
                     first.seconds.get(stream),
                     second.seconds.get(stream),
                     first.requests.get(stream),
@@ -323,13 +350,12 @@ def report(runs: dict[tuple[str, int], Run]) -> None:
                 for stream in second.rows
             ],
         )
-    with duckdb.connect(str(WAREHOUSE), read_only=True) as warehouse:
-        warehouse.execute("set TimeZone = 'UTC'")
-        for question, sql in QUESTIONS:
-            print(f"\n{question}\n")
-            answer = warehouse.execute(sql)
-            headings = [column[0] for column in answer.description or ()]
-            show(headings, [list(row) for row in answer.fetchall()])
+    warehouse.execute("set TimeZone = 'UTC'")
+    for question, sql in QUESTIONS:
+        print(f"\n{question}\n")
+        answer = warehouse.execute(sql)
+        headings = [column[0] for column in answer.description or ()]
+        show(headings, [list(row) for row in answer.fetchall()])
 
 
 if __name__ == "__main__":
