@@ -227,7 +227,8 @@ def run_chain(
     # .env holds the settings of real accounts.
     command = [str(BIN / "meltano"), f"--env-file={os.devnull}", "--log-format=json", "--environment=demo"]
     command += ["run", "--no-install", *pipelines]
-    print(f"run {number}: meltano run {' '.join(pipelines)}", flush=True)
+    # The line break is part of the text, so that two threads cannot print on one line.
+    print(f"run {number}: meltano run {' '.join(pipelines)}\n", end="", flush=True)
     log_path = WORK / f"{name}-run-{number}.log"
     with (
         log_path.open("w") as log,
@@ -246,7 +247,8 @@ def run_chain(
             _note(entry, runs)
             if entry["event"] == "Block run completed" and entry["success"]:
                 tap = next(unfinished).tap
-                print(f"  {tap}: {len(runs[tap].seconds)} streams in {entry['duration_seconds']:.0f} s", flush=True)
+                seconds = entry["duration_seconds"]
+                print(f"  {tap}: {len(runs[tap].seconds)} streams in {seconds:.0f} s\n", end="", flush=True)
     if process.returncode != 0:
         tail = "".join(log_path.read_text().splitlines(keepends=True)[-15:])
         raise SystemExit(f"run {number} failed; its log ends with\n{tail}(all of it: {log_path})")
