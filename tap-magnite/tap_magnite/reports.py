@@ -265,7 +265,7 @@ class QueryReport(MagniteStream[DayWindow], ReportStream):
 
     @override
     def row_fields(self, row: dict[str, Any]) -> Iterable[tuple[str, Any]]:
-        # Most rows are converted by column, with equal results except errors: those rows are converted by this method.
+        # For rows that are converted one by one. The metrics of others are numbers, or strings of numbers.
         return with_numbers(row.items(), self._numbers)
 
     @cached_property

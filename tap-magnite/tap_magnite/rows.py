@@ -43,7 +43,7 @@ def text(value: Any) -> str | None:
     Raises:
         RowError: The value is an array or an object.
     """
-    if value is None or isinstance(value, str):
+    if isinstance(value, str) or value is None:
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
