@@ -105,6 +105,8 @@ class RowKeys:
             RowError: The value of a dimension is an array or an object.
         """
         forms = self._forms
+        # A copy costs less than a new one.
+        new_digest = sha256().copy
         checked: set[str] = set()
         for row in rows:
             for decode, get, day, template, quotes in forms:
@@ -119,7 +121,9 @@ class RowKeys:
                 # A valid day needs no escapes.
                 if quotes and (text.count('"') != quotes or "\\" in text or not text.isprintable()):
                     continue
-                yield sha256(text.encode()).hexdigest()
+                digest = new_digest()
+                digest.update(text.encode())
+                yield digest.hexdigest()
                 break
             else:
                 decoded = decode_row(row)
