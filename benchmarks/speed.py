@@ -12,6 +12,7 @@ import datetime as dt
 import json
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -326,7 +327,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     began = time.monotonic()
     for name, step in benchmark.steps().items():
         if name in (given.only or steps):
-            step()
+            try:
+                step()
+            except (RuntimeError, subprocess.CalledProcessError) as error:
+                print(f"{name}: {error}", file=sys.stderr)
+                return 1
     facts = {
         "date": dt.datetime.now(tz=dt.timezone.utc).date().isoformat(),
         "python": platform.python_version(),
@@ -345,4 +350,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    # An exception ends the server and the program that runs, too.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     sys.exit(main())

@@ -18,7 +18,7 @@ from speed_works import FIRST_ID
 from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from speed_works import Size
 
@@ -104,9 +104,7 @@ class Arrivals(Records):
             raise MissingRowsError(f"{rows} rows, {arrived} arrived; {self.count} RECORDs with {self._ids} ids")
 
 
-def run(
-    commands: Sequence[Sequence[str]], arrivals: Records | None = None, environment: Mapping[str, str] | None = None
-) -> Sample:
+def run(commands: Sequence[Sequence[str]], arrivals: Records | None = None) -> Sample:
     """Run commands as a pipeline; the output of the last one goes to `arrivals`, if given.
 
     This process should be small: the kernel counts its memory as the child's until the child's program starts.
@@ -115,30 +113,37 @@ def run(
         RuntimeError: A command failed.
     """
     processes: list[subprocess.Popen[bytes]] = []
+    usages = []
     with tempfile.TemporaryFile() as log:
         start = time.perf_counter()
-        for number, command in enumerate(commands):
-            last = number == len(commands) - 1
-            processes.append(
-                subprocess.Popen(
-                    command,
-                    stdin=processes[-1].stdout if processes else subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL if last and arrivals is None else subprocess.PIPE,
-                    stderr=log,
-                    env={**os.environ, "RUNTIME__DLTHUB_TELEMETRY": "false", **(environment or {})},
+        try:
+            for number, command in enumerate(commands):
+                last = number == len(commands) - 1
+                processes.append(
+                    subprocess.Popen(
+                        command,
+                        stdin=processes[-1].stdout if processes else subprocess.DEVNULL,
+                        stdout=subprocess.DEVNULL if last and arrivals is None else subprocess.PIPE,
+                        stderr=log,
+                        env={**os.environ, "RUNTIME__DLTHUB_TELEMETRY": "false"},
+                    )
                 )
-            )
-            if number:
-                _close(processes[-2])
-        if arrivals is not None and processes[-1].stdout is not None:
-            arrivals.read(processes[-1].stdout.fileno())
-        usages = []
-        for process in processes:
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-            usages.append(usage)
+                if number:
+                    _close(processes[-2])
+            if arrivals is not None and processes[-1].stdout is not None:
+                arrivals.read(processes[-1].stdout.fileno())
+            for process in processes:
+                _, status, usage = os.wait4(process.pid, 0)
+                process.returncode = os.waitstatus_to_exitcode(status)
+                usages.append(usage)
+        except BaseException:
+            for process in processes:
+                process.kill()
+            raise
+        finally:
+            for process in processes:
+                _close(process)
         wall = time.perf_counter() - start
-        _close(processes[-1])
         if any(process.returncode for process in processes):
             log.seek(0)
             codes = ", ".join(str(process.returncode) for process in processes)

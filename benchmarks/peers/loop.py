@@ -25,16 +25,17 @@ NUMBERS_AS_TEXT = ("airing_pod", "airing_pod_order", "airing_spend_estimated", "
 def flatten(row: dict[str, Any], prefix: str, flat: dict[str, Any]) -> dict[str, Any]:
     """Join nested names by underscores, without the wrappers `{"data": ...}`."""
     for name, value in row.items():
-        inner = value["data"] if isinstance(value, dict) and "data" in value else value
-        if isinstance(inner, dict):
-            flatten(inner, f"{prefix}{name}_", flat)
-        elif inner != []:
-            flat[f"{prefix}{name}"] = inner
+        if isinstance(value, dict):
+            inner = value.get("data", value)
+            if inner:
+                flatten(inner, prefix + name + "_", flat)
+        else:
+            flat[prefix + name] = value
     return flat
 
 
 def pages(config: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
-    """Read all pages; rows are flat."""
+    """Read all pages; rows are as sent."""
     session = requests.Session()
     token = session.post(f"{config['api_url']}/oauth2/token", data=config["login"], timeout=300).json()["access_token"]
     session.headers["Authorization"] = f"Bearer {token}"
@@ -54,7 +55,7 @@ def pages(config: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
         body = orjson.loads(response.content)
         last = body["meta"]["pagination"]["total_pages"]
         number += 1
-        yield [flatten(row, "", {}) for row in body["data"]]
+        yield body["data"]
 
 
 def write_lines(config: dict[str, Any]) -> None:
@@ -64,7 +65,7 @@ def write_lines(config: dict[str, Any]) -> None:
     out.write(orjson.dumps(schema) + b"\n")
     for rows in pages(config):
         for row in rows:
-            out.write(orjson.dumps({"type": "RECORD", "stream": "airings", "record": row}) + b"\n")
+            out.write(orjson.dumps({"type": "RECORD", "stream": "airings", "record": flatten(row, "", {})}) + b"\n")
     out.flush()
 
 
@@ -81,7 +82,7 @@ def tables(config: dict[str, Any]) -> Iterator[pa.Table]:
     }
     sent = pa.schema({**columns, **dict.fromkeys(NUMBERS_AS_TEXT, pa.string())})
     for rows in pages(config):
-        table = pa.Table.from_pylist(rows, schema=sent)
+        table = pa.Table.from_pylist([flatten(row, "", {}) for row in rows], schema=sent)
         for name in NUMBERS_AS_TEXT:
             text = table[name]
             values = pc.if_else(pc.equal(text, ""), None, text).cast(columns[name])
