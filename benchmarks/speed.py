@@ -198,77 +198,59 @@ class Benchmark:
     def _size(self, work: str, times: float = 1) -> Size:
         return WORKS[work].size(max(round(WORKS[work].rows * self._scale * times), 10))
 
-    def _rounds_of(
-        self, work: str, size: Size, programs: Sequence[str], sample: Callable[[str], Sample], url: str | None = None
-    ) -> dict[str, Result]:
-        """Run the programs in turn."""
-        found = {one: Result(work, one, size.rows) for one in programs if one not in self._left_out}
-        self.results += found.values()
-        for number in range(self._rounds):
-            for program, result in found.items():
-                result.samples.append(sample(program))
-                if url is not None:
-                    result.requests = get_json(f"{url}/__counts__")
-                one = result.samples[-1]
-                print(
-                    f"{work}, round {number + 1}, {program}: {one.cpu:.1f} CPU s, {one.wall:.1f} s, "
-                    f"{size.rows / one.wall:,.0f} records/s, {' + '.join(f'{mb:.0f}' for mb in one.memory)} MB",
-                    flush=True,
-                )
+    def _add(self, work: str, program: str, rows: int, sample: Sample) -> Result:
+        """Add a run to the result of its program, and print it."""
+        found = next((one for one in self.results if (one.work, one.program) == (work, program)), None)
+        if found is None:
+            found = Result(work, program, rows)
+            self.results.append(found)
+        found.samples.append(sample)
+        memory = " + ".join(f"{peak:.0f}" for peak in sample.memory)
+        rate = f", {rows / sample.wall:,.0f} records/s" if rows else ""
+        print(f"{work}, {program}: {sample.cpu:.1f} CPU s, {sample.wall:.1f} s{rate}, {memory} MB", flush=True)
         return found
+
+    def _installed(self, programs: Iterable[str]) -> list[str]:
+        return [program for program in programs if program not in self._left_out]
 
     def read(self, name: str) -> None:
         """Measure the programs of a work."""
         size = self._size(name)
         with tempfile.TemporaryDirectory() as folder, served(name, size, Path(folder)) as url:
             programs = Programs(name, size, url, Path(folder))
-            self._rounds_of(name, size, WORKS[name].programs, programs.read, url)
+            for _ in range(self._rounds):
+                for program in self._installed(WORKS[name].programs):
+                    result = self._add(name, program, size.rows, programs.read(program))
+                    result.requests = get_json(f"{url}/__counts__")
 
     def memory(self) -> None:
-        """Measure our tap's memory with ten times the rows."""
+        """Measure our tap's memory, also with ten times the rows."""
         for work, times in (("memory", 1), ("memory, ten times the rows", 10)):
             size = self._size("ispot", times)
             with tempfile.TemporaryDirectory() as folder, served("ispot", size, Path(folder)) as url:
-                programs = Programs("ispot", size, url, Path(folder))
-                result = Result(work, "ours", size.rows, [programs.read("ours")], get_json(f"{url}/__counts__"))
-                self.results.append(result)
-                print(f"{work}: {size.rows:,} rows, {result.samples[0].memory[0]:.0f} MB", flush=True)
+                self._add(work, "ours", size.rows, Programs("ispot", size, url, Path(folder)).read("ours"))
 
     def latency(self) -> None:
         """Measure one and four requests in flight, with a slow server."""
         name = "spotwatch-latency"
         size = self._size(name)
         with tempfile.TemporaryDirectory() as folder, served(name, size, Path(folder), DELAY) as url:
-            programs = {}
-            for number in (1, 4):
-                own = Path(folder) / str(number)
-                own.mkdir()
-                settings = {"parallel_requests": number}
-                programs[f"{number} in flight"] = Programs(name, size, url, own, settings)
-            self._rounds_of(name, size, list(programs), lambda program: programs[program].read("ours"), url)
+            for _ in range(self._rounds):
+                for number in (1, 4):
+                    programs = Programs(name, size, url, Path(folder), {"parallel_requests": number})
+                    get_json(f"{url}/__counts__")
+                    result = self._add(name, f"{number} in flight", size.rows, programs.read("ours"))
+                    result.requests = get_json(f"{url}/__counts__")
 
     def duckdb(self) -> None:
         """Measure the first load into DuckDB, and the upsert of the same rows."""
         size = self._size("ispot")
-        found: dict[str, dict[str, Result]] = {}
         for _ in range(self._rounds):
             with tempfile.TemporaryDirectory() as folder, served("ispot", size, Path(folder)) as url:
                 programs = Programs("ispot", size, url, Path(folder))
-                for step in ("duckdb, first load", "duckdb, upsert"):
-                    results = found.setdefault(step, {})
-                    for program in ("loop", "dlt-arrow", "ours"):
-                        if program in self._left_out:
-                            continue
-                        result = results.setdefault(program, Result(step, program, size.rows))
-                        one = programs.load(program)
-                        result.samples.append(one)
-                        print(
-                            f"{step}, {program}: {one.cpu:.1f} CPU s, {one.wall:.1f} s, "
-                            f"{size.rows / one.wall:,.0f} records/s, {' + '.join(f'{mb:.0f}' for mb in one.memory)} MB",
-                            flush=True,
-                        )
-        for results in found.values():
-            self.results += results.values()
+                for work in ("duckdb, first load", "duckdb, upsert"):
+                    for program in self._installed(("loop", "dlt-arrow", "ours")):
+                        self._add(work, program, size.rows, programs.load(program))
 
     def limits(self, name: str) -> None:
         """Measure a run against the vendor's simulator with its request limits."""
@@ -290,15 +272,15 @@ class Benchmark:
         requests = {limited.path: len(counted), "429": sum(one["status"] == 429 for one in journal)}  # noqa: PLR2004
         requests["violations"] = len(violations)
         dictated = earliest(len(counted), limited.limits)
-        self.results.append(Result(name, "ours", records.count, [sample], requests, dictated))
-        print(f"{name}: {len(counted)} requests, {sample.wall:.1f} s, limits dictate {dictated:.1f} s", flush=True)
+        result = self._add(name, "ours", records.count, sample)
+        result.requests, result.dictated = requests, dictated
+        print(f"{name}: {len(counted)} requests; the limits dictate {dictated:.1f} s", flush=True)
 
     def demo(self) -> None:
         """Measure `make demo` after set-up."""
         make = shutil.which("make") or "make"
         subprocess.run([make, "-s", "setup"], check=True, cwd=ROOT)
-        self.results.append(Result("demo", "ours", 0, [run([[make, "-s", "-C", str(ROOT), "demo"]])]))
-        print(f"make demo: {self.results[-1].samples[0].wall:.1f} s", flush=True)
+        self._add("demo", "ours", 0, run([[make, "-s", "-C", str(ROOT), "demo"]]))
 
     def steps(self) -> dict[str, Callable[[], None]]:
         """Return what can be measured, by name."""

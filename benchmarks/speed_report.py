@@ -240,7 +240,7 @@ def write(facts: Facts, folder: Path) -> None:
     chart_path.write_text(chart(Results(facts)))
 
 
-WIDTH, LABEL, BAR, GAP = 860, 300, 18, 6
+WIDTH, LABEL, BAR, GAP = 900, 340, 18, 6
 STYLE = """\
 text { font: 13px system-ui, sans-serif; fill: #24292f }
 .title { font-weight: 600 }

@@ -60,10 +60,11 @@ class Work:
     def size(self, rows: int) -> Size:
         """Return the closest possible number of rows: full pages, and as many on each day.
 
-        A smaller run has smaller days, down to a single page, and then smaller pages.
+        A smaller run has smaller days, down to a single page, then fewer days, and then smaller pages. A larger one has
+        more days.
         """
         pages = max(round(rows / self.page), 1)
-        days = min(self.days, pages)
+        days = min(max(self.days, round(self.days * rows / self.rows)), pages)
         page = min(self.page, max(rows // 2, 1))
         if page < self.page:
             return Size(2 * page, page, page)

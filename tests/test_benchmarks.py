@@ -165,6 +165,8 @@ def test_sizes_are_whole_pages() -> None:
             assert size.rows % size.rows_per_day == size.rows_per_day % size.page == 0
             assert size.rows == pytest.approx(wanted, rel=0.5)
         assert work.size(work.rows).rows == work.rows
+        # And a larger run has more days, not larger ones
+        assert work.size(10 * work.rows).rows_per_day == work.size(work.rows).rows_per_day
 
 
 def test_limits_dictate_the_earliest_time() -> None:
