@@ -37,6 +37,7 @@ ENVIRONMENTS = ROOT / ".benchmarks"
 BIN = Path(sys.executable).parent
 PEERS = {
     "loop": ("loop", "loop.py"),
+    "loop-as-sent": ("loop", "loop.py"),
     "dlt-arrow": ("dlt", "dlt_arrow.py"),
     "dlt-rest": ("dlt", "dlt_rest.py"),
     "airbyte": ("airbyte", "airbyte.py"),
@@ -150,7 +151,8 @@ class Programs:
         if program == "ours":
             return run([self.tap], Arrivals(self.size.rows))
         if program not in LOADED:
-            return run([self._peer(program)], Arrivals(self.size.rows))
+            more = {"as_sent": "yes"} if program == "loop-as-sent" else {}
+            return run([self._peer(program, **more)], Arrivals(self.size.rows))
         files = self.folder / "files"
         shutil.rmtree(files, ignore_errors=True)
         sample = run([self._peer(program, destination=files.as_uri())])

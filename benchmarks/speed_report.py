@@ -19,6 +19,7 @@ Found = dict[str, Any]
 
 NAMES = {
     "loop": "hand-written loop (requests, orjson)",
+    "loop-as-sent": "the same loop without flattening",
     "dlt-arrow": "dlt, Arrow tables by hand",
     "dlt-rest": "dlt, rest_api",
     "airbyte": "Airbyte's low-code CDK",

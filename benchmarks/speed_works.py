@@ -97,7 +97,7 @@ WORKS: Mapping[str, Work] = {
         "/v4",
         "audience_airings",
         settings=ISPOT,
-        programs=("loop", "dlt-arrow", "dlt-rest", "airbyte", "stock", "ours"),
+        programs=("loop", "loop-as-sent", "dlt-arrow", "dlt-rest", "airbyte", "stock", "ours"),
     ),
     "ispot-unannounced": Work(
         "airings with 12 unannounced fields",
@@ -105,7 +105,7 @@ WORKS: Mapping[str, Work] = {
         "/v4",
         "audience_airings",
         settings=ISPOT,
-        programs=("loop", "stock", "ours"),
+        programs=("loop", "loop-as-sent", "stock", "ours"),
     ),
     "ispot-wide": Work(
         "airings of 4.1 kB, all includes",
@@ -113,7 +113,7 @@ WORKS: Mapping[str, Work] = {
         "/v4",
         "audience_airings",
         settings=ISPOT,
-        programs=("loop", "stock", "ours"),
+        programs=("loop", "loop-as-sent", "stock", "ours"),
     ),
     "adspect-click-log": Work(
         "click log",

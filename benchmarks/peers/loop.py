@@ -65,7 +65,8 @@ def write_lines(config: dict[str, Any]) -> None:
     out.write(orjson.dumps(schema) + b"\n")
     for rows in pages(config):
         for row in rows:
-            out.write(orjson.dumps({"type": "RECORD", "stream": "airings", "record": flatten(row, "", {})}) + b"\n")
+            record = row if "as_sent" in config else flatten(row, "", {})
+            out.write(orjson.dumps({"type": "RECORD", "stream": "airings", "record": record}) + b"\n")
     out.flush()
 
 
