@@ -42,7 +42,7 @@ def title_of(work: str) -> str:
         return f"{WORKS[work].tap}, {WORKS[work].title}"
     if work in LIMITS:
         return f"tap-{LIMITS[work].vendor}, {LIMITS[work].title}"
-    return {"demo": "`make demo` after set-up"}.get(work, f"tap-ispot, {WORKS['ispot'].title}: {work}")
+    return {"demo": "`make demo` after set-up"}.get(work, f"tap-ispot, {work.replace('duckdb', 'into DuckDB')}")
 
 
 def name_of(found: Found) -> str:

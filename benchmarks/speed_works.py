@@ -129,7 +129,7 @@ WORKS: Mapping[str, Work] = {
         "supply tags of 4.9 kB", "springserve", "/api", "supply_tags", page=1000, settings=SPRINGSERVE
     ),
     "springserve-reports": Work(
-        "daily report", "springserve", "/api", "supply_daily", settings={**SPRINGSERVE, "window_days": 1}
+        "daily report", "springserve", "/api", "supply_daily", page=1000, settings={**SPRINGSERVE, "window_days": 1}
     ),
     "spotwatch-broadcasts": Work("broadcasts", "spotwatch", "", "broadcasts", settings={"api_key": "made-up"}),
     "spotwatch-latency": Work(
