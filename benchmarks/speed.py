@@ -309,13 +309,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     left_out |= install(peer for peer in PEERS if peer not in left_out)
     benchmark = Benchmark(given.rows / FULL, given.rounds, left_out)
     began = time.monotonic()
+    failed = False
     for name, step in benchmark.steps().items():
         if name in (given.only or steps):
             try:
                 step()
             except (RuntimeError, subprocess.CalledProcessError) as error:
                 print(f"{name}: {error}", file=sys.stderr)
-                return 1
+                failed = True
     facts = {
         "date": dt.datetime.now(tz=dt.timezone.utc).date().isoformat(),
         "python": platform.python_version(),
@@ -327,10 +328,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     ENVIRONMENTS.mkdir(exist_ok=True)
     (ENVIRONMENTS / "results.json").write_text(json.dumps(facts, indent=1))
-    full = not given.only and not given.without and given.rows == FULL
+    full = not (failed or given.only or given.without) and given.rows == FULL
     speed_report.write(facts, ROOT / "docs" if full else ENVIRONMENTS)
     print(speed_report.tables(facts))
-    return 0
+    return int(failed)
 
 
 if __name__ == "__main__":
