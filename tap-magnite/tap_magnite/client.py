@@ -28,6 +28,8 @@ SCHEMAS = SchemaDirectory(schemas)
 class MagniteStream(AdTechStream[PartT]):
     """An endpoint that returns an array."""
 
+    nested = False
+
     def __init__(self, tap: AdTechTap, api: MagniteApi, **kwargs: Any) -> None:
         super().__init__(tap, **kwargs)
         self.api = api
@@ -58,10 +60,6 @@ class MagniteStream(AdTechStream[PartT]):
     @override
     def parse_response(self, response: requests.Response) -> Iterator[dict[str, Any]]:
         return read_array(response)
-
-    @override
-    def flat_row(self, row: dict[str, Any], part: PartT | None) -> dict[str, Any]:
-        return row
 
     @override
     def validate_response(self, response: requests.Response) -> None:

@@ -84,7 +84,7 @@ class RowCompiler:
         nested: Whether fields of objects are columns; otherwise objects are values.
         item_names: Names of a row's items, if rows are arrays.
         expected: Fields that every compiled row has.
-        note_fields: Called with `expected` for the first compiled row of a page.
+        note_fields: Called with those of `expected` that compiled rows have, for the first of a page.
     """
 
     def __init__(  # noqa: PLR0913 - the parts of a conversion
@@ -166,7 +166,7 @@ class RowCompiler:
                 yield make(*[record[name] for name in self.columns])
             else:
                 if not noted:
-                    self._note_fields(self.expected)
+                    self._note_fields(row_type.sent)
                     noted = True
                 yield make(*values)
 
@@ -180,7 +180,8 @@ class RowCompiler:
             try:
                 self._type = self._compile()
             except UncompilableError:
-                self._types, self._type = MOST_TYPES, None
+                # An earlier type is still right for the rows that fit it.
+                self._types = MOST_TYPES
 
     def _compile(self) -> _RowType:
         """Make a type of the known fields.
@@ -218,6 +219,8 @@ class _RowType:
 
     def __init__(self, compiler: RowCompiler, row: Field, columns: Mapping[Path, str], lists: Collection[Path]) -> None:
         self._compiler = compiler
+        self.sent = [name for name in compiler.expected if name in (row.fields or {})]
+        """The expected fields that every row of this type has."""
         self._columns = columns
         self._attributes: dict[Path, str] = {}
         self._kinds: dict[Path, set[type]] = {}
