@@ -12,7 +12,7 @@ from singer_adtech.http.budgets import Family, Limit
 from singer_adtech.http.responses import check_status, describe
 from singer_adtech.http.retries import RetryPolicy, TransientError
 from singer_adtech.progress.signatures import SEVERAL, check_account
-from singer_adtech.progress.stamps import Stamp
+from singer_adtech.progress.stamps import rfc3339
 from singer_adtech.progress.windows import PartT
 from singer_adtech.records.totals import PageProgress
 from singer_adtech.records.values import ConversionError, to_text
@@ -348,6 +348,6 @@ def _to_rfc3339(value: Any) -> str | None:
     if not text:
         return None
     try:
-        return Stamp(text).rfc3339
+        return rfc3339(text)
     except ValueError:
         raise ConversionError(value) from None

@@ -90,6 +90,18 @@ class Stamp:
         return self.text
 
 
+def rfc3339(text: str) -> str:
+    """Convert an instant to RFC 3339; see `Stamp.rfc3339`.
+
+    Raises:
+        ValueError: The text is not an instant.
+    """
+    if _USUAL.fullmatch(text) is None:
+        return Stamp(text).rfc3339
+    dt.datetime.fromisoformat(text[:_SECONDS])  # refuses a 13th month
+    return text
+
+
 class StampBookmark:
     """A bookmark in the format of its row."""
 

@@ -326,7 +326,7 @@ class _RowType:
             return convert
         if Decimal not in kinds and kinds <= _UNCHANGED[json_type(shape.columns[column])]:
             return None
-        return convert if kinds & {Decimal, list, dict} else lru_cache(MOST_CACHED, typed=True)(convert)
+        return convert if kinds & {list, dict} else _cached(convert, kinds)
 
     def values(self, row: Row) -> list[Any]:
         """Decode a row.
@@ -375,6 +375,14 @@ class _RowType:
             elif one in self._absent:
                 missing.append(one)
         return missing
+
+
+def _cached(convert: Callable[[Any], Any], kinds: Collection[type]) -> Callable[[Any], Any]:
+    """Cache a conversion, except of `Decimal`: it is fast, and its hash is slow."""
+    cached = lru_cache(MOST_CACHED, typed=True)(convert)
+    if Decimal not in kinds:
+        return cached
+    return (lambda value: cached(value) if type(value) is str else convert(value)) if str in kinds else convert
 
 
 def _extra_list(value: list[Any]) -> list[Any] | None:

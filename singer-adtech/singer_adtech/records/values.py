@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
@@ -63,11 +62,13 @@ def to_number(value: Any) -> int | Decimal | None:
         text = value.strip()
         if not text:
             return None
-        if _INTEGER.fullmatch(text):
+        if "." not in text and _INTEGER.fullmatch(text):
             return int(text)
         if _NUMBER.fullmatch(text):
-            with suppress(InvalidOperation):  # an exponent out of range
+            try:
                 return Decimal(text)
+            except InvalidOperation:  # an exponent out of range
+                pass
     raise ConversionError(value)
 
 
