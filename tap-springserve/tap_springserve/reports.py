@@ -385,7 +385,7 @@ class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
 
     @property
     @override
-    def expected_fields(self) -> Collection[str]:  # type: ignore[override]  # an attribute in the base class
+    def expected_fields(self) -> Collection[str]:
         return (*self.report.dimensions, *self.report.metrics)
 
     @override

@@ -83,7 +83,7 @@ class RowCompiler:
             is null, an object, a list or something else, but not on values.
         nested: Whether fields of objects are columns; otherwise objects are values.
         item_names: Names of a row's items, if rows are arrays.
-        expected: Fields that every compiled row has.
+        expected: Fields that every compiled row has, once one was received.
         note_fields: Called with those of `expected` that compiled rows have, for the first of a page.
     """
 
@@ -178,8 +178,7 @@ class RowCompiler:
         """Note the fields of a row, and make a new type if there are enough new ones."""
         if self._received.learn(row) or self._misfits:
             self._misfits += 1
-        due = self._misfits >= (1 if self._type is None else PATIENCE)
-        if due and self._types < MOST_TYPES and self._received.has(self.expected):
+        if self._types < MOST_TYPES and self._misfits >= (1 if self._type is None else PATIENCE):
             self._misfits = 0
             self._types += 1
             try:
