@@ -62,7 +62,10 @@ def to_number(value: Any) -> int | Decimal | None:
         text = value.strip()
         if not text:
             return None
-        if "." not in text and _INTEGER.fullmatch(text):
+        whole, point, fraction = text.partition(".")
+        if point and fraction.isdigit() and whole.isdigit() and text.isascii():
+            return Decimal(text)  # the usual case, without a regular expression
+        if _INTEGER.fullmatch(text):
             return int(text)
         if _NUMBER.fullmatch(text):
             try:
