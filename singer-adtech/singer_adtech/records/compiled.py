@@ -12,7 +12,7 @@ of these types, its value is copied, and otherwise it is converted.
 from __future__ import annotations
 
 from decimal import Decimal
-from functools import lru_cache, reduce
+from functools import reduce
 from operator import attrgetter, or_
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
@@ -20,7 +20,7 @@ import msgspec
 
 from singer_adtech.records.received import PLACEHOLDERS, ReceivedFields, UncompilableError
 from singer_adtech.records.shapes import EXTRA, WRAPPER_NAMES, flat_items, unwrap
-from singer_adtech.records.values import ConversionError, json_type
+from singer_adtech.records.values import ConversionError, cached_converter, json_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -36,9 +36,6 @@ MOST_TYPES = 100
 
 PATIENCE = 20
 """Rows that do not fit a type, from the first with a new field on, before the type is replaced."""
-
-MOST_CACHED = 4_096
-"""Converted strings to remember per column: small numbers recur."""
 
 _UNCHANGED: Mapping[str, frozenset[type]] = {
     "integer": frozenset({int}),
@@ -331,7 +328,7 @@ class _RowType:
             return convert
         if Decimal not in kinds and kinds <= _UNCHANGED[json_type(shape.columns[column])]:
             return None
-        return convert if kinds & {list, dict} else _cached(convert, kinds)
+        return convert if kinds & {list, dict} else cached_converter(convert, kinds)
 
     def values(self, row: Row) -> list[Any]:
         """Decode a row.
@@ -381,14 +378,6 @@ class _RowType:
             elif one in self._absent:
                 missing.append(one)
         return missing
-
-
-def _cached(convert: Callable[[Any], Any], kinds: Collection[type]) -> Callable[[Any], Any]:
-    """Cache a conversion, except of `Decimal`: it is fast, and its hash is slow."""
-    cached = lru_cache(MOST_CACHED, typed=True)(convert)
-    if Decimal not in kinds:
-        return cached
-    return (lambda value: cached(value) if type(value) is str else convert(value)) if str in kinds else convert
 
 
 def _extra_list(value: list[Any]) -> list[Any] | None:
