@@ -7,8 +7,10 @@ import json
 import re
 import time
 from contextlib import redirect_stdout
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import msgspec
 import pytest
 from singer_adtech.errors import DataError
 from singer_adtech.http.auth import Authenticator, HeaderAuthenticator
@@ -22,7 +24,7 @@ from singer_sdk.streams.rest import HTTPRequest
 from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection
 
     import requests
     from local_server import Call, Reply, Server
@@ -127,6 +129,10 @@ def test_a_vendor_that_ignores_the_page_number_is_noticed(rows: list[tuple[int, 
 # ---------------------------------------------------------------------------------------------------------- a stream
 
 
+class _Body(msgspec.Struct):
+    rows: list[msgspec.Raw]
+
+
 class Tags(KeysetStream):
     """A list in the order of its last change."""
 
@@ -135,9 +141,18 @@ class Tags(KeysetStream):
     primary_keys = ("id",)
     replication_key = "changed"
     keyset_remedy = "read it whole"
+    account_field = "account"
     schema: ClassVar[dict[str, Any]] = th.PropertiesList(
         th.Property("id", th.IntegerType, required=True), th.Property("changed", th.DateTimeType)
     ).to_dict()
+
+    def __init__(self, tap: AdTechTap) -> None:
+        super().__init__(tap)
+        self.accounts: list[list[Any]] = []
+
+    @override
+    def note_accounts(self, accounts: Collection[Any]) -> None:
+        self.accounts.append([*accounts])
 
     @override
     def get_http_request(self, *, page: PageContext[Any]) -> HTTPRequest:
@@ -150,8 +165,8 @@ class Tags(KeysetStream):
         return SinglePagePaginator()
 
     @override
-    def parse_response(self, response: requests.Response) -> Iterable[Any]:
-        yield from exact_json(response.content)["rows"]
+    def response_rows(self, response: requests.Response) -> list[msgspec.Raw]:
+        return msgspec.json.decode(response.content, type=_Body).rows
 
     @override
     def total_rows(self, response: requests.Response) -> int | None:
@@ -239,6 +254,44 @@ def test_a_list_is_read_whole_with_a_bookmark_after_each_page(server: Server, pa
     assert vendor.asked() == [("", "1"), (B, "1"), (B, "2")]
     # A page is confirmed by the total of the one after it; a second page of one instant has no total of its own.
     assert bookmarks(messages)[:2] == [B, D]
+
+
+def test_keys_and_accounts_of_any_type_are_read(server: Server) -> None:
+    # given rows with the usual types, and others
+    rows = [
+        {"id": 1, "changed": A, "account": 7},
+        {"id": "2", "changed": B, "account": "x", "new": {"deep": [1]}},
+        {"id": 3.0, "changed": C, "account": 1.50},
+        {"id": 4, "changed": D, "account": None},
+        {"id": 10**30, "changed": D},
+    ]
+    server.answer = lambda _: server.json({"rows": rows, "last": True})
+    tap = TagTap(config={"api_url": server.url})
+    out = io.StringIO()
+    # when they are read
+    with redirect_stdout(out):
+        tap.sync_all()
+    # then all are emitted, and the accounts are as sent
+    assert ids([json.loads(line) for line in out.getvalue().splitlines()]) == [1, 2, 3, 4, 10**30]
+    (tags,) = tap.streams.values()
+    assert isinstance(tags, Tags)
+    assert tags.accounts == [[7, "x", Decimal("1.5")]]
+
+
+@pytest.mark.parametrize(
+    ("row", "error"),
+    [
+        ({"id": 1}, "the row 1 has no such time (a JSON null)"),
+        ({"id": 1, "changed": 17}, "the row 1 has no such time (a JSON number)"),
+        ({"changed": "soon"}, "the row None has no such time (a JSON string)"),
+        (["id"], "a row is a JSON array instead of an object"),
+    ],
+)
+def test_a_row_that_has_no_position_ends_the_run(server: Server, row: Any, error: str) -> None:
+    server.answer = lambda _: server.json({"rows": [{"id": 2, "changed": A}, row], "last": True})
+
+    with pytest.raises(DataError, match=re.escape(error)):
+        run(server)
 
 
 def test_a_connection_test_requests_one_page(server: Server) -> None:

@@ -29,6 +29,8 @@ SCHEMAS = SchemaDirectory(schemas)
 class MagniteStream(AdTechStream[PartT]):
     """An endpoint that returns an array."""
 
+    nested = False
+
     def __init__(self, tap: AdTechTap, api: MagniteApi, **kwargs: Any) -> None:
         super().__init__(tap, **kwargs)
         self.api = api

@@ -12,7 +12,7 @@ from singer_adtech.http.budgets import Family, Limit
 from singer_adtech.http.responses import check_status, describe
 from singer_adtech.http.retries import RetryPolicy, TransientError
 from singer_adtech.progress.signatures import SEVERAL, check_account
-from singer_adtech.progress.stamps import Stamp
+from singer_adtech.progress.stamps import rfc3339
 from singer_adtech.progress.windows import PartT
 from singer_adtech.records.totals import PageProgress
 from singer_adtech.records.values import ConversionError, to_text
@@ -25,12 +25,13 @@ from singer_sdk.streams.rest import HTTPRequest, PageContext
 from typing_extensions import override
 
 from tap_springserve import schemas
-from tap_springserve.responses import decode_rows, is_html, read_page, row_ids, words
+from tap_springserve.responses import decode_page, is_html, read_page, row_ids, words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     import requests
+    from singer_adtech.records.page import Row
     from singer_adtech.tap import AdTechTap
     from singer_sdk.helpers.types import Context
 
@@ -83,6 +84,7 @@ class SpringServeStream(AdTechStream[PartT]):
     """An endpoint of v0 or v1."""
 
     payload_as_json = False
+    nested = False
     version: str = "v0"
     """The API version."""
 
@@ -102,9 +104,11 @@ class SpringServeStream(AdTechStream[PartT]):
             if declared.get("format") == "date-time"
         }
 
+    not_an_object_remedy = "check `api_url`"
+
     @override
-    def parse_response(self, response: requests.Response) -> Iterable[dict[str, Any]]:
-        yield from decode_rows(read_page(response).results)
+    def response_rows(self, response: requests.Response) -> Sequence[Row]:
+        return read_page(response).results
 
     # Bare arrays instead of the documented objects with totals
 
@@ -117,6 +121,10 @@ class SpringServeStream(AdTechStream[PartT]):
     def expects_object(self, response: requests.Response) -> bool:
         """Return whether the vendor documents an object for this response."""
         return urlsplit(response.url).path.removeprefix(urlsplit(self.url_base).path).startswith("/v1/")
+
+    @override
+    def envelope(self, response: requests.Response) -> object:
+        return decode_page(response)
 
     @override
     def check_body(self, response: requests.Response) -> None:
@@ -212,16 +220,16 @@ class ListStream(SpringServeStream[int | str]):
     schema = StreamSchema(SCHEMAS)
 
     @override
-    def flat_row(self, row: dict[str, Any], part: int | str | None) -> dict[str, Any]:
-        # Objects and arrays stay as sent.
-        misprinted = row.get("app_name__targeting")
-        if misprinted is None or "app_name_targeting" not in self.shape.columns:
-            return row
-        # The spelling in the wiki.
-        row = {name: value for name, value in row.items() if name != "app_name__targeting"}
-        if row.get("app_name_targeting") is None:
-            row["app_name_targeting"] = misprinted
-        return row
+    def row_fields(self, row: dict[str, Any]) -> Iterable[tuple[str, Any]]:
+        if "app_name_targeting" not in self.shape.columns:
+            return row.items()
+        # A copy: looking up a field in the row itself would make it a condition of the fast conversion.
+        fields = dict(row.items())
+        # The spelling in the wiki. If a row has both, one value decides, and the row is converted the careful way.
+        misprinted = fields.pop("app_name__targeting", None)
+        if misprinted is not None and fields.get("app_name_targeting") is None:
+            fields["app_name_targeting"] = misprinted
+        return fields.items()
 
     @override
     def total_rows(self, response: requests.Response) -> int | None:
@@ -254,6 +262,7 @@ class EntityStream(ListStream, KeysetStream):
 
     version = "v1"
     keyset_remedy = "set `resource_version: v0` to read the whole list"
+    account_field = "account_id"
     has_v0: ClassVar[bool] = True
     """Whether v0 also has this list."""
 
@@ -277,12 +286,9 @@ class EntityStream(ListStream, KeysetStream):
         return None if not self._owners else SEVERAL if len(self._owners) > 1 else next(iter(self._owners))
 
     @override
-    def parse_response(self, response: requests.Response) -> Iterable[dict[str, Any]]:
-        rows = list(super().parse_response(response))
-        if self.by_keyset:
-            self._owners |= {str(row["account_id"]) for row in rows if row.get("account_id") is not None}
-            check_account(self)
-        yield from rows
+    def note_accounts(self, accounts: Collection[Any]) -> None:
+        self._owners.update(map(str, accounts))
+        check_account(self)
 
     @override
     def get_http_request(self, *, page: PageContext[Any]) -> HTTPRequest:
@@ -318,10 +324,6 @@ class MemberStream(ListStream, ChildStream):
         return self.list_request(self.path.format(parent), page.next_page_token or 1)
 
     @override
-    def flat_row(self, row: dict[str, Any], part: int | str | None) -> dict[str, Any]:
-        return {**super().flat_row(row, part), self.parent_key: part}
-
-    @override
     def parent_ids(self, context: Context | None) -> Iterable[int | str]:
         paginator, progress = NumberedPages(), PageProgress()
         seen: set[int | str] = set()
@@ -330,7 +332,7 @@ class MemberStream(ListStream, ChildStream):
                 self.list_request(self.parent_path, paginator.current_value, version="v0"),
                 label=f", list {self.parent_path}",
             )
-            rows, known = list(decode_rows(read_page(response).results)), len(seen)
+            rows, known = list(map(self.decode_row, read_page(response).results)), len(seen)
             for row in rows:
                 if row.get("id") is None:
                     raise DataError(f"a row of the list {self.parent_path} has no `id`", "report this to the vendor")
@@ -346,6 +348,6 @@ def _to_rfc3339(value: Any) -> str | None:
     if not text:
         return None
     try:
-        return Stamp(text).rfc3339
+        return rfc3339(text)
     except ValueError:
         raise ConversionError(value) from None

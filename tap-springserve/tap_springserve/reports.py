@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, cast
 
 from singer_adtech.errors import DataError, SettingError, shorten
@@ -18,13 +18,14 @@ from typing_extensions import override
 
 from tap_springserve.client import DOMAIN_REPORT, SpringServeStream
 from tap_springserve.jobs import ReportJob
-from tap_springserve.responses import decode_rows, read_report
+from tap_springserve.responses import decode_report, read_report
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     import requests
     from singer_adtech.progress.bookmarks import Bookmark, BookmarkKind
+    from singer_adtech.records.page import Row
     from singer_adtech.tap import AdTechTap
     from singer_sdk.helpers.types import Context, Record
 
@@ -359,8 +360,12 @@ class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
         return read_report(response).total_rows
 
     @override
-    def parse_response(self, response: requests.Response) -> Iterable[dict[str, Any]]:
-        yield from decode_rows(read_report(response).data or [])
+    def response_rows(self, response: requests.Response) -> Sequence[Row]:
+        return read_report(response).data or []
+
+    @override
+    def envelope(self, response: requests.Response) -> object:
+        return decode_report(response)
 
     @override
     def read_records(
@@ -376,28 +381,59 @@ class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
                 self.log_lines.warning("window %s: no row has the requested metric `%s`", window, name)
         yield from records
 
+    # Rows
+
+    @property
     @override
-    def flat_row(self, row: dict[str, Any], window: DayWindow | None) -> dict[str, Any]:
+    def expected_fields(self) -> Collection[str]:
+        return (*self.report.dimensions, *self.report.metrics)
+
+    @override
+    def note_fields(self, names: Collection[str]) -> None:
         for name in self.report.dimensions:
-            if name not in row:
+            if name not in names:
                 raise DataError(
                     f"a row does not contain the requested dimension `{name}`", "check its name in the report"
                 )
-        self._metrics_seen.update(name for name in self.report.metrics if name in row)
-        return {**super().flat_row(row, window), **self._dates(row.get("date"), window)}
+        self._metrics_seen.update(name for name in self.report.metrics if name in names)
 
-    def _dates(self, sent: Any, window: DayWindow | None) -> dict[str, str]:
-        if window is None:
+    @override
+    def added(self, window: DayWindow | None) -> Mapping[str, Any]:
+        if window is None or self.interval != "cumulative":
             return {}
-        if self.interval == "cumulative":
-            return {"date": window.first.isoformat(), "end_date": window.last.isoformat()}
-        parts = _DATE.fullmatch(sent.strip()) if isinstance(sent, str) else None
-        if parts is None:
-            raise DataError(f"a row has an invalid date (a JSON {json_kind(sent)})", "report this to the vendor")
-        day, time, zone = parts.groups()
-        if self.interval != "hour":
-            return {"date": day}
-        if zone is not None and zone.strip("Z+-0:"):
-            # No zone is documented. A zone other than the requested one would move the row to another hour.
-            raise DataError(f"a row has the date {shorten(sent, 60)}, which is not in UTC", "report this to the vendor")
-        return {"date": f"{day}T{time or '00:00:00'}+00:00"}
+        return {"date": window.first.isoformat(), "end_date": window.last.isoformat()}
+
+    @override
+    def row_fields(self, row: dict[str, Any]) -> Iterable[tuple[str, Any]]:
+        if self.interval != "cumulative" and row.get("date") is None:
+            raise _invalid_date(None)
+        return row.items()
+
+    @property
+    @override
+    def converters(self) -> Mapping[str, Callable[[Any], Any]]:
+        # A cumulative row gets the days of its window.
+        return {} if self.interval == "cumulative" else {"date": self._to_date}
+
+    def _to_date(self, sent: Any) -> str:
+        if not isinstance(sent, str):
+            raise _invalid_date(sent)
+        return _date(sent, hourly=self.interval == "hour")
+
+
+@lru_cache(1024)
+def _date(sent: str, *, hourly: bool) -> str:
+    parts = _DATE.fullmatch(sent.strip())
+    if parts is None:
+        raise _invalid_date(sent)
+    day, time, zone = parts.groups()
+    if not hourly:
+        return str(day)
+    if zone is not None and zone.strip("Z+-0:"):
+        # No zone is documented. A zone other than the requested one would move the row to another hour.
+        raise DataError(f"a row has the date {shorten(sent, 60)}, which is not in UTC", "report this to the vendor")
+    return f"{day}T{time or '00:00:00'}+00:00"
+
+
+def _invalid_date(sent: Any) -> DataError:
+    return DataError(f"a row has an invalid date (a JSON {json_kind(sent)})", "report this to the vendor")

@@ -7,14 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from singer_adtech.errors import DataError, shorten
-from singer_adtech.records.exact_json import exact_json
 from singer_adtech.records.page import once_per_response
-from singer_adtech.records.values import json_kind
 from singer_adtech.redaction import REDACTOR
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     import requests
 
 _FIRST_WORDS = 200
@@ -61,50 +57,54 @@ _IDS: msgspec.json.Decoder[_Row] = msgspec.json.Decoder(_Row)
 
 
 @once_per_response
-def read_page(response: requests.Response) -> Page:
+def decode_page(response: requests.Response) -> Page:
     """Decode the envelope of a list; the rows stay bytes.
 
     Both versions may return an array or an envelope: a few v1 lists are declared as arrays.
 
     Raises:
-        DataError: The body is neither.
+        msgspec.DecodeError: The body is neither, or it is not valid JSON.
     """
-    try:
-        decoded = _PAGES.decode(response.content)
-    except msgspec.DecodeError:
-        raise _unexpected(response, "an array, or an object with `results`") from None
+    decoded = _PAGES.decode(response.content)
     return decoded if isinstance(decoded, Page) else Page(decoded)
 
 
+def read_page(response: requests.Response) -> Page:
+    """Return the envelope of a list, decoded once.
+
+    Raises:
+        DataError: The body is neither an array nor an object with `results`.
+    """
+    try:
+        return decode_page(response)
+    except msgspec.DecodeError:
+        raise _unexpected(response, "an array, or an object with `results`") from None
+
+
 @once_per_response
-def read_report(response: requests.Response) -> ReportResponse:
+def decode_report(response: requests.Response) -> ReportResponse:
     """Decode a response about a report; the rows stay bytes.
+
+    Raises:
+        msgspec.DecodeError: The body is neither an array nor such an object, or it is not valid JSON.
+    """
+    decoded = _REPORTS.decode(response.content)
+    return decoded if isinstance(decoded, ReportResponse) else ReportResponse(data=decoded)
+
+
+def read_report(response: requests.Response) -> ReportResponse:
+    """Return a response about a report, decoded once.
 
     Raises:
         DataError: The body is neither an array nor an object with `data` or with `status` and `report_id`.
     """
     try:
-        decoded = _REPORTS.decode(response.content)
+        decoded = decode_report(response)
     except msgspec.DecodeError:
         decoded = ReportResponse()
-    if not isinstance(decoded, ReportResponse):
-        return ReportResponse(data=decoded)
     if decoded.status is None and decoded.data is None:
         raise _unexpected(response, "rows, or an object with `status` and `report_id`")
     return decoded
-
-
-def decode_rows(rows: Iterable[msgspec.Raw]) -> Iterator[dict[str, Any]]:
-    """Decode rows with exact numbers.
-
-    Raises:
-        DataError: A row is not an object.
-    """
-    for sent in rows:
-        row = exact_json(bytes(sent))
-        if not isinstance(row, dict):
-            raise DataError(f"a row is a JSON {json_kind(row)} instead of an object", "check `api_url`")
-        yield row
 
 
 def row_ids(page: Page) -> list[bytes]:

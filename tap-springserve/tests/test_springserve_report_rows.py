@@ -124,7 +124,11 @@ def test_a_row_without_a_dimension_ends_the_run(run_tap: TapRunner, script: Scri
 
 
 def test_a_metric_that_no_row_has_is_one_warning(run_tap: TapRunner, script: Script) -> None:
-    vendor = script(lambda request: Response.json(complete(row(date=request.json()["start_date"], new=1))))
+    def answer(request: Any) -> Response:
+        day = request.json()["start_date"]
+        return Response.json(complete(row(1, date=day, new=1), row(2, date=day, new=1)))
+
+    vendor = script(answer)
     report = {**MINE, "metrics": ["revenue", "wins"]}
 
     run = run_tap({**vendor.settings(), "reports": [report], "window_days": 2}, "mine")

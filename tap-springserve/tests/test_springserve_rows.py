@@ -98,13 +98,29 @@ def test_a_value_that_fits_no_rule_is_kept_aside_with_one_warning(
     assert len([one for one in run.warnings() if f"`{column}`" in one]) == 1
 
 
-def test_both_spellings_of_a_field_become_one_column(run_tap: TapRunner, script: Script) -> None:
-    record, _ = read(run_tap, script, app_name__targeting="Allowlist")
-    assert record["app_name_targeting"] == "Allowlist"
-    assert "app_name__targeting" not in record
+SPELLINGS: list[tuple[dict[str, Any], str | None]] = [
+    ({"app_name__targeting": "Allowlist"}, "Allowlist"),
+    ({"app_name__targeting": "Allowlist", "app_name_targeting": "All"}, "All"),
+    ({"app_name__targeting": "Allowlist", "app_name_targeting": None}, "Allowlist"),
+    ({"app_name__targeting": None, "app_name_targeting": "All"}, "All"),
+    ({"app_name_targeting": "All"}, "All"),
+    ({}, None),
+]
+"""Fields as sent, value as emitted."""
 
-    record, _ = read(run_tap, script, app_name__targeting="Allowlist", app_name_targeting="All")
-    assert (record["app_name_targeting"], record["_extra"]) == ("All", None)
+
+@pytest.mark.parametrize("first", range(len(SPELLINGS)))
+def test_both_spellings_of_a_field_become_one_column(run_tap: TapRunner, script: Script, first: int) -> None:
+    # Given many rows of each spelling, in several orders
+    cases = [SPELLINGS[first]] * 30 + SPELLINGS * 30
+    rows = [{"id": number, "updated_at": A, **sent} for number, (sent, _) in enumerate(cases)]
+    # When they are read
+    run = run_tap(script.answers(script.page(*rows)).settings(), "supply_tags")
+    # Then the usual one decides, if it has a value
+    records = run.records("supply_tags")
+    assert [one["app_name_targeting"] for one in records] == [emitted for _, emitted in cases]
+    assert {one["_extra"] for one in records} == {None}
+    assert "app_name__targeting" not in records[0]
 
 
 def test_active_and_is_active_are_emitted_as_they_come(run_tap: TapRunner, script: Script) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from dataclasses import dataclass, field
 from functools import total_ordering
 
 from typing_extensions import Self, override
@@ -17,10 +16,11 @@ _STAMP = re.compile(
     r"(?:(?P<between>[Tt ])(?P<time>\d{2}:\d{2}(?::\d{2})?)(?P<fraction>[.,]\d{1,30})?"
     r"\s?(?P<zone>[Zz]|UTC|[+-]\d{2}:?\d{2})?)?"
 )
+_USUAL = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,30})?Z", re.ASCII)
+_SECONDS = len("2021-03-19T14:30:06")
 
 
 @total_ordering
-@dataclass(frozen=True, eq=False)
 class Stamp:
     """An instant.
 
@@ -31,26 +31,25 @@ class Stamp:
         ValueError: The text is not an instant.
     """
 
-    text: str
-    _wall: dt.datetime = field(init=False, repr=False)
-    _parts: re.Match[str] = field(init=False, repr=False)
-    _instant: tuple[dt.datetime, str] = field(init=False, repr=False)
+    __slots__ = ("_instant", "_parts", "_wall", "text")
 
-    def __post_init__(self) -> None:
-        parts = _STAMP.fullmatch(self.text.strip())
-        if parts is None:
-            raise ValueError(f"{self.text!r} is not a date-time")
-        wall = dt.datetime.fromisoformat(f"{parts['day']}T{parts['time'] or '00:00'}")
-        # Compared as text to keep all digits, without trailing zeros.
-        fraction = (parts["fraction"] or "")[1:].rstrip("0")
-        object.__setattr__(self, "_parts", parts)
-        object.__setattr__(self, "_wall", wall)
-        object.__setattr__(self, "_instant", (wall - _offset(parts["zone"]), fraction))
+    def __init__(self, text: str) -> None:
+        self.text = text
+        # Most texts have the usual format, and need not be taken apart.
+        self._parts = None if _USUAL.fullmatch(text) else _parts(text)
+        # Fractions are compared as text to keep all digits, without trailing zeros.
+        if self._parts is None:
+            self._wall = dt.datetime.fromisoformat(text[:_SECONDS])
+            self._instant = self._wall, text[_SECONDS + 1 : -1].rstrip("0")
+        else:
+            day, time, zone = self._parts.group("day", "time", "zone")
+            self._wall = dt.datetime.fromisoformat(f"{day}T{time or '00:00'}")
+            self._instant = self._wall - _offset(zone), (self._parts["fraction"] or "")[1:].rstrip("0")
 
     def earlier(self, by: dt.timedelta) -> Self:
         """Return an instant earlier by whole seconds, in the same format."""
         wall = self._wall - by
-        parts = self._parts
+        parts = self._parts or _parts(self.text)
         if parts["time"] is None:
             return type(self)(f"{wall:%Y-%m-%dT%H:%M:%S}")
         seconds = f"{wall:%H:%M:%S}"
@@ -66,6 +65,8 @@ class Stamp:
     def rfc3339(self) -> str:
         """The instant in RFC 3339, with all digits of its fraction."""
         parts = self._parts
+        if parts is None:
+            return self.text
         zone = parts["zone"] or "Z"
         if zone in {"z", "UTC"}:
             zone = "Z"
@@ -89,6 +90,18 @@ class Stamp:
         return self.text
 
 
+def rfc3339(text: str) -> str:
+    """Convert an instant to RFC 3339; see `Stamp.rfc3339`.
+
+    Raises:
+        ValueError: The text is not an instant.
+    """
+    if _USUAL.fullmatch(text) is None:
+        return Stamp(text).rfc3339
+    dt.datetime.fromisoformat(text[:_SECONDS])  # refuses a 13th month
+    return text
+
+
 class StampBookmark:
     """A bookmark in the format of its row."""
 
@@ -99,6 +112,13 @@ class StampBookmark:
     def write(self, position: Stamp) -> str:
         """Write an instant."""
         return position.text
+
+
+def _parts(text: str) -> re.Match[str]:
+    parts = _STAMP.fullmatch(text.strip())
+    if parts is None:
+        raise ValueError(f"{text!r} is not a date-time")
+    return parts
 
 
 def _offset(zone: str | None) -> dt.timedelta:

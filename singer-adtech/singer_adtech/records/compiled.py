@@ -12,7 +12,7 @@ of these types, its value is copied, and otherwise it is converted.
 from __future__ import annotations
 
 from decimal import Decimal
-from functools import lru_cache, reduce
+from functools import reduce
 from operator import attrgetter, or_
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
@@ -20,7 +20,7 @@ import msgspec
 
 from singer_adtech.records.received import PLACEHOLDERS, ReceivedFields, UncompilableError
 from singer_adtech.records.shapes import EXTRA, WRAPPER_NAMES, flat_items, unwrap
-from singer_adtech.records.values import ConversionError, json_type
+from singer_adtech.records.values import ConversionError, cached_converter, json_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -36,9 +36,6 @@ MOST_TYPES = 100
 
 PATIENCE = 20
 """Rows that do not fit a type, from the first with a new field on, before the type is replaced."""
-
-MOST_CACHED = 4_096
-"""Converted strings to remember per column: small numbers recur."""
 
 _UNCHANGED: Mapping[str, frozenset[type]] = {
     "integer": frozenset({int}),
@@ -83,8 +80,8 @@ class RowCompiler:
             is null, an object, a list or something else, but not on values.
         nested: Whether fields of objects are columns; otherwise objects are values.
         item_names: Names of a row's items, if rows are arrays.
-        expected: Fields that every compiled row has.
-        note_fields: Called with `expected` for the first compiled row of a page.
+        expected: Fields that every compiled row has, once one was received.
+        note_fields: Called with those of `expected` that compiled rows have, for the first of a page.
     """
 
     def __init__(  # noqa: PLR0913 - the parts of a conversion
@@ -170,7 +167,7 @@ class RowCompiler:
                 yield make(*[record[name] for name in self.columns])
             else:
                 if not noted:
-                    self._note_fields(self.expected)
+                    self._note_fields(row_type.sent)
                     noted = True
                 yield make(*values)
 
@@ -178,14 +175,14 @@ class RowCompiler:
         """Note the fields of a row, and make a new type if there are enough new ones."""
         if self._received.learn(row) or self._misfits:
             self._misfits += 1
-        due = self._misfits >= (1 if self._type is None else PATIENCE)
-        if due and self._types < MOST_TYPES and self._received.has(self.expected):
+        if self._types < MOST_TYPES and self._misfits >= (1 if self._type is None else PATIENCE):
             self._misfits = 0
             self._types += 1
             try:
                 self._type = self._compile()
             except UncompilableError:
-                self._types, self._type = MOST_TYPES, None
+                # An earlier type is still right for the rows that fit it.
+                self._types = MOST_TYPES
 
     def _compile(self) -> _RowType:
         """Make a type of the known fields.
@@ -223,6 +220,8 @@ class _RowType:
 
     def __init__(self, compiler: RowCompiler, row: Field, columns: Mapping[Path, str], lists: Collection[Path]) -> None:
         self._compiler = compiler
+        self.sent = [name for name in compiler.expected if name in (row.fields or {})]
+        """The expected fields that every row of this type has."""
         self._columns = columns
         self._attributes: dict[Path, str] = {}
         self._kinds: dict[Path, set[type]] = {}
@@ -329,7 +328,7 @@ class _RowType:
             return convert
         if Decimal not in kinds and kinds <= _UNCHANGED[json_type(shape.columns[column])]:
             return None
-        return convert if kinds & {Decimal, list, dict} else lru_cache(MOST_CACHED, typed=True)(convert)
+        return convert if kinds & {list, dict} else cached_converter(convert, kinds)
 
     def values(self, row: Row) -> list[Any]:
         """Decode a row.

@@ -76,7 +76,7 @@ class RowStream(SyncedStream, Generic[PartT]):
         """Check the field names of a row.
 
         Args:
-            names: All fields of one row, or `expected_fields` once per page for its rows that have all of them.
+            names: All fields of one row, or those of `expected_fields` that most rows of a page have, once per page.
         """
 
     def name_values(self, row: dict[str, Any]) -> dict[str, Any]:
@@ -102,11 +102,14 @@ class RowStream(SyncedStream, Generic[PartT]):
         if self.item_names and isinstance(decoded, list) and len(decoded) == len(self.item_names):
             return dict(zip(self.item_names, decoded, strict=True))
         if not isinstance(decoded, dict):
-            raise DataError(self.not_an_object.format(json_kind(decoded)), "report this to the tap's authors")
+            raise DataError(self.not_an_object.format(json_kind(decoded)), self.not_an_object_remedy)
         return decoded
 
     not_an_object: ClassVar[str] = "a row is a JSON {} instead of an object"
     """The error for a row of another type."""
+
+    not_an_object_remedy: ClassVar[str] = "report this to the tap's authors"
+    """Advice on such a row."""
 
     @property
     def row_compiler(self) -> RowCompiler | None:

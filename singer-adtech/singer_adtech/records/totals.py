@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Generic, Literal
 
 from typing_extensions import override
@@ -88,7 +89,9 @@ class RowCounter(Generic[PartT]):
         self, stream: RowReader[PartT], part: PartT | None, *, known: Mapping[Any, object] | None = None
     ) -> None:
         self._stream = stream
-        self._keys = tuple(stream.primary_keys)
+        keys = tuple(stream.primary_keys)
+        # With one name, itemgetter returns no tuple.
+        self._key_of = itemgetter(*keys) if keys else None
         name = stream.part_name(part)
         self._where = f"{name}: " if name else ""
         # A connection test reads one record, and never reads again.
@@ -121,12 +124,12 @@ class RowCounter(Generic[PartT]):
         if total is not None:
             self._total = total if self._total is None else max(self._total, total)
             self._stream.report_total(self._total)
-        stream, keys, rows = self._stream, self._keys, self.rows
+        stream, key_of, rows = self._stream, self._key_of, self.rows
         sent, known = 0, len(rows)
         for record in records:
             sent += 1
             # Without a key (a catalog may omit it), each row counts.
-            key = record[keys[0]] if len(keys) == 1 else tuple(record[name] for name in keys) or len(rows)
+            key = len(rows) if key_of is None else key_of(record)
             digest = stream.digest(record)
             if key in rows and not stream.on_duplicate(record, same=rows[key] == digest):
                 continue

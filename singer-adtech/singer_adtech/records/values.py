@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
 
 _MOST_DIGITS = 4000
@@ -16,6 +16,10 @@ _MOST_DIGITS = 4000
 
 _INTEGER = re.compile(rf"[+-]?[0-9]{{1,{_MOST_DIGITS}}}")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
+
+MOST_CACHED = 4_096
+"""Converted strings to remember per column: small numbers recur."""
 
 
 class ConversionError(ValueError):
@@ -32,6 +36,19 @@ def converter(declared: Mapping[str, Any]) -> Callable[[Any], Any]:
         A function that raises `ConversionError` for a value that does not fit. It is not called with null.
     """
     return _CONVERTERS[json_type(declared)]
+
+
+def cached_converter(convert: Callable[[Any], Any], kinds: Collection[type]) -> Callable[[Any], Any]:
+    """Cache a converter of hashable values, except of `Decimal`: it is fast, and its hash is slow.
+
+    Args:
+        convert: The converter.
+        kinds: The types of its values.
+    """
+    cached = lru_cache(MOST_CACHED, typed=True)(convert)
+    if Decimal not in kinds:
+        return cached
+    return (lambda value: cached(value) if type(value) is str else convert(value)) if str in kinds else convert
 
 
 def json_type(declared: Mapping[str, Any]) -> str:
@@ -63,11 +80,16 @@ def to_number(value: Any) -> int | Decimal | None:
         text = value.strip()
         if not text:
             return None
+        whole, point, fraction = text.partition(".")
+        if point and fraction.isdigit() and whole.isdigit() and text.isascii():
+            return Decimal(text)  # the usual case, without a regular expression
         if _INTEGER.fullmatch(text):
             return int(text)
         if _NUMBER.fullmatch(text):
-            with suppress(InvalidOperation):  # an exponent out of range
+            try:
                 return Decimal(text)
+            except InvalidOperation:  # an exponent out of range
+                pass
     raise ConversionError(value)
 
 

@@ -20,7 +20,7 @@ from singer_adtech.streams.base import AdTechStream
 from singer_adtech.streams.not_found import read_not_found
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     import requests
     from singer_sdk.helpers.types import Context, Record
@@ -64,8 +64,8 @@ class ChildStream(AdTechStream[ParentId]):
         self.log_lines.debug("%s: %d rows", self.part_name(part), rows)
 
     @override
-    def flat_row(self, row: dict[str, Any], part: ParentId | None) -> dict[str, Any]:
-        return {**super().flat_row(row, part), self.parent_key: part}
+    def added(self, part: ParentId | None) -> Mapping[str, Any]:
+        return {**super().added(part), self.parent_key: part}
 
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:

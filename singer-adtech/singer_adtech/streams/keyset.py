@@ -10,9 +10,12 @@ from __future__ import annotations
 import datetime as dt
 from abc import abstractmethod
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from functools import cached_property, partial
+from operator import attrgetter
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
 
+import msgspec
 from singer_sdk.streams.rest import PageContext
 from typing_extensions import override
 
@@ -26,12 +29,15 @@ from singer_adtech.records.values import json_kind
 from singer_adtech.streams.base import AdTechStream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 
     import requests
     from singer_sdk.helpers.types import Context, Record
 
     from singer_adtech.records.page import Row
+
+_RowPosition: TypeAlias = "tuple[Hashable, Any]"
+"""The key of a row, and the time of its last change."""
 
 
 @dataclass(frozen=True)
@@ -186,10 +192,22 @@ class KeysetStream(AdTechStream[Any]):
     keyset_remedy: str
     """Advice for the user if the vendor does not sort or filter."""
 
+    account_field: ClassVar[str | None] = None
+    """The field with a row's account, if there is one; see `note_accounts`."""
+
+    def note_accounts(self, accounts: Collection[Any]) -> None:
+        """Check the accounts of the rows of a page, before any of them is used; rows without one are left out."""
+
     @property
     @override
     def bookmark(self) -> Bookmark | None:
         return Bookmark(self, StampBookmark()) if self.by_keyset else None
+
+    @cached_property
+    def _position_reader(self) -> _PositionReader:
+        # From the class, because a catalog may remove the key.
+        keys, changed = cast("tuple[str, ...]", type(self).primary_keys), cast("str", type(self).replication_key)
+        return _PositionReader(keys, changed, self.account_field, self.decode_row)
 
     @abstractmethod
     def is_last(self, response: requests.Response) -> bool | None:
@@ -209,6 +227,8 @@ class KeysetStream(AdTechStream[Any]):
                 response = request()
                 page = self.page(response)
                 rows = list(page.rows)
+                positions, accounts = self._position_reader.read(rows)
+                self.note_accounts(accounts)
                 stretch, keyset.stretch = keyset.stretch, None
                 if stretch is not None:
                     # An empty page ends the list, even without a total.
@@ -221,7 +241,7 @@ class KeysetStream(AdTechStream[Any]):
                         bookmark.advance(stretch.end)
                 last = self.is_last(response)
                 last = not rows if last is None else last
-                records = self._take_page(keyset, rows, page.total, last=last)
+                records = self._take_page(keyset, rows, positions, page.total, last=last)
                 if not last:
                     request = fetch(keyset.position)
                 for record in records:
@@ -238,17 +258,19 @@ class KeysetStream(AdTechStream[Any]):
             self.log_rows(emitted)
 
     def _take_page(
-        self, keyset: Keyset, rows: list[Row | dict[str, Any]], total: int | None, *, last: bool
+        self,
+        keyset: Keyset,
+        rows: Sequence[Row | dict[str, Any]],
+        positions: Sequence[_RowPosition],
+        total: int | None,
+        *,
+        last: bool,
     ) -> Iterable[Record]:
         """Return the new records of a page."""
         if self.counts.total is None:
             # Later pages report the total of the remaining rows.
             self.counts.report_total(total)
-        # From the class, because a catalog may remove the key.
-        key_names = cast("tuple[str, ...]", type(self).primary_keys)
-        changed = cast("str", type(self).replication_key)
-        sent = map(self.decode_row, rows)
-        fresh = keyset.take(((_key(row, key_names), row.get(changed)) for row in sent), total, last=last)
+        fresh = keyset.take(positions, total, last=last)
         return self.page_records(Page([row for row, is_new in zip(rows, fresh, strict=True) if is_new]), None)
 
     def _fetch_keyset(self, context: Context | None) -> Callable[[KeysetPosition], Callable[[], requests.Response]]:
@@ -300,5 +322,52 @@ class KeysetStream(AdTechStream[Any]):
         return self.read_keyset(context) if self.by_keyset else super().get_records(context)
 
 
-def _key(row: dict[str, Any], names: tuple[str, ...]) -> Hashable:
-    return row.get(names[0]) if len(names) == 1 else tuple(row.get(name) for name in names)
+class _PositionReader:
+    """A decoder of the fields that a keyset reading needs. A row with values of other types is decoded whole.
+
+    Args:
+        keys: The key.
+        changed: The time of the last change.
+        account: The account; None if it is not needed.
+        decode_row: Decodes a row.
+    """
+
+    def __init__(
+        self,
+        keys: Sequence[str],
+        changed: str,
+        account: str | None,
+        decode_row: Callable[[Row | dict[str, Any]], dict[str, Any]],
+    ) -> None:
+        names = {f"key{number}": name for number, name in enumerate(keys)} | {"changed": changed}
+        fields: list[Any] = [(attribute, int | str) for attribute in names]
+        fields[-1] = "changed", str
+        if account is not None:
+            names["account"] = account
+            fields.append(("account", int | str | None, None))
+        self._names = names
+        self._decode = msgspec.json.Decoder(msgspec.defstruct("Position", fields, rename=names, gc=False)).decode
+        # With one name, attrgetter returns no tuple.
+        self._key = attrgetter(*(attribute for attribute in names if attribute.startswith("key")))
+        self._decode_row = decode_row
+
+    def read(self, rows: Iterable[Row | dict[str, Any]]) -> tuple[list[_RowPosition], list[Any]]:
+        """Return the position of each row, and the accounts of those that have one."""
+        decode, key_of = self._decode, self._key
+        positions: list[_RowPosition] = []
+        accounts: list[Any] = []
+        position: Any
+        for row in rows:
+            try:
+                position = self._decode_fields(row) if isinstance(row, dict) else decode(row)
+            except (msgspec.DecodeError, RecursionError):
+                position = self._decode_fields(row)
+            positions.append((key_of(position), position.changed))
+            account = getattr(position, "account", None)
+            if account is not None:
+                accounts.append(account)
+        return positions, accounts
+
+    def _decode_fields(self, row: Row | dict[str, Any]) -> Any:
+        decoded = self._decode_row(row)
+        return SimpleNamespace(**{attribute: decoded.get(name) for attribute, name in self._names.items()})
