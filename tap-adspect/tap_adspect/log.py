@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-import hmac
-from collections import defaultdict
+import re
+from collections import Counter
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from singer_adtech.dates import read_moment
 from singer_adtech.errors import DataError, TapError
 from singer_adtech.progress.bookmarks import Bookmark
 from singer_adtech.progress.signatures import check_account
 from singer_adtech.progress.windows import DAY, InstantWindow, midnight
-from singer_adtech.records.values import json_kind
+from singer_adtech.records.compiled import MOST_CACHED
+from singer_adtech.records.page import Page, once_per_response
+from singer_adtech.records.values import json_kind, to_number
 from singer_adtech.streams.instants import UTC, InstantWindowStream, UTCBookmark, utc_text
 from singer_sdk import StreamSchema
 from typing_extensions import override
 
-from tap_adspect.client import SCHEMAS, RowsStream
-from tap_adspect.rows import asn, metric, text_list
+from tap_adspect.client import SCHEMAS, RowsStream, named_row, numbered, read_rows
+from tap_adspect.keys import KEY_COLUMNS, RowKeys
+from tap_adspect.rows import metric_converter, to_asn, to_text_list
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import requests
+    from singer_adtech.records.page import Row
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.streams.rest import HTTPRequest, PageContext
 
@@ -50,13 +53,11 @@ COLUMNS = (
 )
 """REST API, "Click Log Columns", in the order of requests."""
 
-KEY_COLUMNS = ("timestamp", "stream_id", "click_id", "sequence", "ip_address")
-"""The columns of a row's key, in this order, without those that a later status may change."""
-
 SECOND = dt.timedelta(seconds=1)
 BASIC_CHECK, CONVERSION = 0, 255
 """Values of `sequence` that the funnel counts as a click and as a conversion."""
 
+_TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 _COUNTS = ("clicks", "conversions")
 
 
@@ -70,14 +71,16 @@ class ClickLog(RowsStream[InstantWindow], InstantWindowStream):
     is_sorted = False
     schema = StreamSchema(SCHEMAS)
     selected_by_default = False
+    key_column = "_row_key"
     private_columns = ("ip_address",)
     smaller = "log_window_minutes"
 
     _edge: frozenset[str] = frozenset()
     """Keys of the emitted rows of the previous window's last second."""
 
-    @property
-    def columns(self) -> tuple[str, ...]:
+    @cached_property
+    @override
+    def item_names(self) -> tuple[str, ...]:  # type: ignore[override]  # an attribute in the base class
         """The requested columns: only those selected and those of the key, because the vendor recommends few."""
         left_out = {"ip_address"} if self.config["ip_addresses"] == "omit" else set()
         return tuple(
@@ -88,13 +91,12 @@ class ClickLog(RowsStream[InstantWindow], InstantWindowStream):
 
     @property
     @override
-    def row_names(self) -> tuple[str, ...]:
-        return self.columns
-
-    @property
-    @override
     def signature(self) -> dict[str, Any]:
         return {"stream_ids": self._stream_ids, "ip_addresses": self.config["ip_addresses"]}
+
+    @property
+    def _hashed(self) -> bool:
+        return bool(self.config["ip_addresses"] == "hash")
 
     @property
     def _stream_ids(self) -> list[str]:
@@ -138,20 +140,20 @@ class ClickLog(RowsStream[InstantWindow], InstantWindowStream):
     @override
     def get_http_request(self, *, page: PageContext[None]) -> HTTPRequest:
         window = self.window_of(page)
-        return self.request(self.path, {**self.parameters(window), "columns[]": self.columns})
+        return self.request(self.path, {**self.parameters(window), "columns[]": self.item_names})
 
     @override
     def pages(self, context: Context | None, window: InstantWindow | None = None) -> Iterator[requests.Response]:
         limit, counted = self.config.get("log_row_limit"), self.config["log_count_check"]
         for response in super().pages(context, window):
-            rows = self.named_rows(response, self.columns) if limit or counted else []
-            if window is None or limit is None or len(rows) < limit:
+            rows = len(read_rows(response))
+            if window is None or limit is None or rows < limit:
                 if window is not None and counted:
-                    self._check_counts(window, rows)
+                    self._check_counts(window, self._key_values(response)["sequence"])
                 yield response
             else:
                 # A capped response looks complete: it is discarded, and the window is requested in halves.
-                for half in _halves(window, len(rows)):
+                for half in _halves(window, rows):
                     yield from self.pages(context, half)
 
     @override
@@ -178,41 +180,63 @@ class ClickLog(RowsStream[InstantWindow], InstantWindowStream):
             self.check_empty(window, position)
 
     @override
-    def parse_response(self, response: requests.Response) -> Iterator[dict[str, Any]]:
-        rows = self.named_rows(response, self.columns)
-        if rows and isinstance(rows[0].get("account_id"), str):
-            self.tap.account = rows[0]["account_id"]
-            check_account(self)
-        for row in rows:
-            if self.config["ip_addresses"] == "hash" and row["ip_address"] is not None:
-                row["ip_address"] = keyed_hash(self.config["ip_salt"], str(row["ip_address"]))
-        for row, key in zip(rows, row_keys(rows), strict=True):
-            yield {**row, "_row_key": key}
+    def page(self, response: requests.Response) -> Page:
+        rows = read_rows(response)
+        if rows and "account_id" in self.item_names:
+            with numbered(rows):
+                account = self.decode_row(rows[0])["account_id"]
+            if isinstance(account, str):
+                self.tap.account = account
+                check_account(self)
+        with numbered(rows):
+            return Page(rows, keys=self._keys.of(rows, self._key_values(response)))
 
     @override
-    def flat_row(self, row: dict[str, Any], window: InstantWindow | None) -> dict[str, Any]:
-        row["timestamp"] = _instant(row["timestamp"])
-        for name, convert in (("asn", asn), ("cost", metric), ("languages", text_list), ("tags", text_list)):
-            if name in row:
-                row[name] = convert(row[name])
-        return row
+    def decode_row(self, row: Row | dict[str, Any]) -> dict[str, Any]:
+        decoded = super().decode_row(row)
+        if decoded["timestamp"] is None:
+            _instant(None)
+        return decoded
 
-    def _check_counts(self, window: InstantWindow, rows: list[dict[str, Any]]) -> None:
+    @property
+    @override
+    def converters(self) -> Mapping[str, Callable[[Any], Any]]:
+        hashed = {"ip_address": self._keys.hash_address} if self._hashed else {}
+        lists = {"languages": to_text_list, "tags": to_text_list}
+        return {"timestamp": _instant, "asn": to_asn, "cost": metric_converter(to_number), **lists, **hashed}
+
+    @cached_property
+    def _keys(self) -> RowKeys:
+        return RowKeys(self.item_names, self.config["ip_salt"] if self._hashed else None)
+
+    @cached_property
+    def _key_values(self) -> Callable[[requests.Response], dict[str, list[Any]]]:
+        """A function that returns the key columns of a response, decoded once."""
+        return once_per_response(lambda response: self._keys.values(read_rows(response)))
+
+    def _check_counts(self, window: InstantWindow, sequences: list[Any]) -> None:
         """Compare the rows of a window with the funnel's counts, and warn if rows are missing.
 
         It is only a warning because the vendor does not document which rows the funnel counts.
+
+        Args:
+            window: The window.
+            sequences: The column `sequence` of its rows.
         """
         params = {**self.parameters(window), "metrics[]": _COUNTS}
         try:
             response = self.fetch(self.request("/reports/funnel", params), label=f", window {window}, counts")
-            counted = next(iter(self.named_rows(response, _COUNTS)), dict.fromkeys(_COUNTS))
+            rows = read_rows(response)
+            with numbered(rows):
+                counted = next((named_row(row, _COUNTS) for row in rows), dict.fromkeys(_COUNTS))
         except TapError as error:
             self.log_lines.warning("window %s: the funnel's counts could not be read: %s", window, error)
             return
-        read = [sum(str(row["sequence"]) == str(sequence) for row in rows) for sequence in (BASIC_CHECK, CONVERSION)]
+        times = Counter(map(str, sequences))
+        read = [times[str(sequence)] for sequence in (BASIC_CHECK, CONVERSION)]
         reported = [_whole(counted[name]) for name in _COUNTS]
         if read[0] < reported[0] or read[1] < reported[1]:
-            may = "capped (see `log_row_limit` and `log_window_minutes`)" if rows else "incomplete: run again"
+            may = "capped (see `log_row_limit` and `log_window_minutes`)" if sequences else "incomplete: run again"
             self.log_lines.warning(
                 "window %s: the log has %d clicks and %d conversions, but the funnel has %d and %d: the log may be %s",
                 window,
@@ -220,39 +244,6 @@ class ClickLog(RowsStream[InstantWindow], InstantWindowStream):
                 *reported,
                 may,
             )
-
-
-def row_keys(rows: list[dict[str, Any]]) -> list[str]:
-    """Compute a key for each row of a response, independent of the order of rows.
-
-    Args:
-        rows: All rows of one response as sent, except for IP addresses as emitted.
-
-    Returns:
-        For each row the SHA-256 (hex) of the compact JSON (UTF-8) of the key columns (null as `""`) and an ordinal.
-        The ordinal distinguishes rows with equal key columns, in the order of their full JSON.
-    """
-    equal: dict[bytes, list[int]] = defaultdict(list)
-    for number, row in enumerate(rows):
-        equal[_compact.encode(_key_values(row))].append(number)
-    keys = [""] * len(rows)
-    for numbers in equal.values():
-        numbers.sort(key=lambda number: _compact.encode(list(rows[number].values())))
-        for ordinal, number in enumerate(numbers):
-            keys[number] = hashlib.sha256(_compact.encode([*_key_values(rows[number]), ordinal])).hexdigest()
-    return keys
-
-
-def keyed_hash(salt: str, address: str) -> str:
-    """Return the HMAC-SHA-256 (hex) of an address; the salt prevents a search through all addresses."""
-    return hmac.new(salt.encode(), address.encode(), hashlib.sha256).hexdigest()
-
-
-_compact = msgspec.json.Encoder(decimal_format="number")
-
-
-def _key_values(row: dict[str, Any]) -> list[Any]:
-    return ["" if row.get(name) is None else row[name] for name in KEY_COLUMNS]
 
 
 def _halves(window: InstantWindow, rows: int) -> Iterator[InstantWindow]:
@@ -267,13 +258,24 @@ def _halves(window: InstantWindow, rows: int) -> Iterator[InstantWindow]:
 
 
 def _instant(text: Any) -> str:
-    try:
-        moment = dt.datetime.strptime(text, "%Y-%m-%d %H:%M:%S")  # noqa: DTZ007 - requested in UTC
-    except (TypeError, ValueError):
+    moment = _instant_of(text) if isinstance(text, str) else None
+    if moment is None:
         raise DataError(
             f"a row has a timestamp that is not of the form 2024-04-01 00:00:00 (a JSON {json_kind(text)})",
             "report this to the tap's authors",
-        ) from None
+        )
+    return moment
+
+
+@lru_cache(MOST_CACHED)
+def _instant_of(text: str) -> str | None:
+    try:
+        if _TIMESTAMP.fullmatch(text):
+            return f"{dt.datetime.fromisoformat(text).isoformat()}Z"
+        # One without leading zeros is accepted too.
+        moment = dt.datetime.strptime(text, "%Y-%m-%d %H:%M:%S")  # noqa: DTZ007 - requested in UTC
+    except ValueError:
+        return None
     return f"{moment.isoformat()}Z"
 
 
