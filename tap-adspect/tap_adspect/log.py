@@ -165,11 +165,11 @@ class ClickLog(RowsStream[InstantWindow], InstantWindowStream):
     ) -> Iterator[Record]:
         # Assumed: `date_to` may be inclusive. Then the next window also returns the rows of this window's last second.
         end = utc_text(window.end) if window else ""
-        edge: set[str] = set()
+        before, edge = self._edge, set[str]()
         rows, position = 0, Bookmark(self, self.bookmark_kind).position
         for record in super().read_records(context, window, pages):
             rows += 1
-            if record["_row_key"] in self._edge:
+            if before and record["_row_key"] in before:
                 continue
             if record["timestamp"] == end:
                 edge.add(record["_row_key"])

@@ -27,6 +27,8 @@ NO_NUMBERS = frozenset({"", "nan", "inf", "-inf"})
 
 _ASN = re.compile(r"(?:AS)?([0-9]+)(?:\.([0-9]+))?", re.IGNORECASE)
 _HIGH_HALF = 65536
+_FEW_DIGITS = 20
+"""Digits of most counts."""
 
 _PAGE: Mapping[str, Callable[[Any], Any]] = {
     "page": to_text,
@@ -88,9 +90,15 @@ def metric_converter(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
     Args:
         convert: The converter of its type.
     """
-    # The same small numbers recur in most rows.
+    # The same numbers recur in most rows.
     of_text = lru_cache(MOST_CACHED)(lambda text: None if metric(text) is None else convert(text))
-    return lambda value: of_text(value) if type(value) is str else convert(value)
+
+    def convert_metric(value: Any) -> Any:
+        if type(value) is not str:
+            return convert(value)
+        return int(value) if len(value) < _FEW_DIGITS and value.isdigit() and value.isascii() else of_text(value)
+
+    return convert_metric
 
 
 def to_asn(value: Any) -> Any:

@@ -217,9 +217,8 @@ def test_keys_are_those_of_the_specification(run_tap: TapRunner, script: Script)
 def test_a_later_status_keeps_the_key() -> None:
     names = ("timestamp", "stream_id", "click_id", "sequence", "ip_address", "target", "tags", "cost")
     keys = RowKeys(names)
-    before, after = (
-        [json.dumps(["t", "s", "c", 0, "i", *status]).encode()] for status in ((None, [], 0), (2, ["x"], 9))
-    )
+    before = [b'["t", "s", "c", 0, "i", null, [], 0]']
+    after = [b'["t", "s", "c", 0, "i", 2, ["x"], 9]']
     assert keys.of(after, keys.values(after)) == keys.of(before, keys.values(before))
 
 
