@@ -1,6 +1,7 @@
 """Run all taps twice against simulated vendors, through Meltano, into DuckDB, and report the results.
 
 The vendors restate some rows between the runs, and the second run reads only the look-back again, like a scheduled run.
+Each run is two `meltano run` in parallel, and not five: Meltano's start takes longer than most pipelines.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,8 +55,10 @@ class Vendor:
 
 
 VENDORS = (
-    Vendor("ispot", "tap-ispot", 1000, "America/New_York", {"lookback_days": "3"}),
+    # With windows of one day, the vendor's 25 requests per ten seconds would be used up.
+    Vendor("ispot", "tap-ispot", 1000, "America/New_York", {"lookback_days": "3", "window_days": "2"}),
     Vendor("adspect", "tap-adspect", 500, "UTC", {"lookback_days": "3"}),
+    Vendor("magnite", "tap-magnite", 200, "UTC", {"poll_interval": "0.1", "window_days": "10"}),
     Vendor("spotwatch", "tap-spotwatch", 1000, "UTC"),
     # With the vendor's ten report requests per minute, the demo would wait for four minutes.
     Vendor(
@@ -65,8 +69,10 @@ VENDORS = (
         {"report_poll_interval": "0.1", "report_requests_per_minute": "1000"},
         (),
     ),
-    Vendor("magnite", "tap-magnite", 200, "UTC", {"poll_interval": "0.1", "window_days": "10"}),
 )
+
+CHAINS = (VENDORS[:3], VENDORS[3:])
+"""Vendors that are read one after another; the chains run in parallel and take about equally long."""
 
 QUESTIONS = (
     (
@@ -131,7 +137,6 @@ class Run:
         """Record one of singer-sdk's metrics."""
         if metric == "sync_duration":
             self.seconds[stream] = self.seconds.get(stream, 0) + value
-            print(".", end="", flush=True)
         elif metric == "http_request_count":
             self.requests[stream] = self.requests.get(stream, 0) + int(value)
 
@@ -172,78 +177,117 @@ def ask(url: str, payload: dict[str, Any]) -> None:
     urllib.request.urlopen(request).close()  # noqa: S310 - our own simulator
 
 
-def run_tap(vendor: Vendor, number: int, settings: dict[str, str]) -> Run:
-    """Run one tap into the warehouse through Meltano; print a dot per finished stream."""
+def run_taps(number: int, settings: dict[str, dict[str, str]]) -> dict[str, Run]:
+    """Run all taps; print a line for each that has finished."""
+    processes: list[subprocess.Popen[str]] = []
+    runs = {vendor.tap: Run() for vendor in VENDORS}
+    with ThreadPoolExecutor(len(CHAINS)) as pool:
+        try:
+            for future in as_completed(
+                [pool.submit(run_chain, chain, number, settings, runs, processes) for chain in CHAINS]
+            ):
+                future.result()
+        except BaseException:
+            for process in processes:
+                process.send_signal(signal.SIGTERM)
+            raise
+    return runs
+
+
+def run_chain(
+    chain: tuple[Vendor, ...],
+    number: int,
+    settings: dict[str, dict[str, str]],
+    runs: dict[str, Run],
+    processes: list[subprocess.Popen[str]],
+) -> None:
+    """Run some taps one after another into the warehouse, through one Meltano.
+
+    Args:
+        chain: The taps' vendors.
+        number: Number of the run.
+        settings: Settings by tap.
+        runs: Receives figures by tap.
+        processes: Receives the process.
+    """
+    pipelines = [name for vendor in chain for name in (vendor.tap, "target-duckdb")]
+    name = "-".join(vendor.simulator for vendor in chain)
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("TAP_", "TARGET_"))},
-        # A separate state: each demo starts clean, and the state of other runs stays.
-        "MELTANO_DATABASE_URI": f"sqlite:///{WORK / 'meltano.db'}",
+        # Separate states: each demo starts clean, the state of other runs stays, and two processes do not create the
+        # same database.
+        "MELTANO_DATABASE_URI": f"sqlite:///{WORK / name}.db",
         "TARGET_DUCKDB_FILEPATH": str(WAREHOUSE),
-        **{f"{vendor.schema.upper()}_{name.upper()}": value for name, value in settings.items()},
+        **{
+            f"{vendor.schema.upper()}_{name.upper()}": value
+            for vendor in chain
+            for name, value in settings[vendor.tap].items()
+        },
     }
     # .env holds the settings of real accounts.
     command = [str(BIN / "meltano"), f"--env-file={os.devnull}", "--log-format=json", "--environment=demo"]
-    command += ["run", vendor.tap, "target-duckdb"]
-    run = Run()
-    log_path = WORK / f"{vendor.tap}-run-{number}.log"
-    with log_path.open("w") as log:
-        process = subprocess.Popen(  # noqa: S603 - Meltano of this environment
+    command += ["run", "--no-install", *pipelines]
+    # The line break is part of the text, so that two threads cannot print on one line.
+    print(f"run {number}: meltano run {' '.join(pipelines)}\n", end="", flush=True)
+    log_path = WORK / f"{name}-run-{number}.log"
+    with (
+        log_path.open("w") as log,
+        subprocess.Popen(  # noqa: S603 - Meltano of this environment
             command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        try:
-            for line in process.stdout or ():
-                log.write(_note(line, run))
-        except BaseException:
-            process.send_signal(signal.SIGTERM)
-            raise
-        finally:
-            code = process.wait()
-    if code != 0:
+        ) as process,
+    ):
+        processes.append(process)
+        unfinished = iter(chain)
+        for line in process.stdout or ():
+            entry = parse(line)
+            if entry is None:
+                log.write(line)
+                continue
+            log.write(readable(entry))
+            _note(entry, runs)
+            if entry["event"] == "Block run completed" and entry["success"]:
+                tap = next(unfinished).tap
+                seconds = entry["duration_seconds"]
+                print(f"  {tap}: {len(runs[tap].seconds)} streams in {seconds:.0f} s\n", end="", flush=True)
+    if process.returncode != 0:
         tail = "".join(log_path.read_text().splitlines(keepends=True)[-15:])
-        raise SystemExit(f"\n{vendor.tap}: run {number} failed; its log ends with\n{tail}(all of it: {log_path})")
-    return run
+        raise SystemExit(f"run {number} failed; its log ends with\n{tail}(all of it: {log_path})")
 
 
-def _note(line: str, run: Run) -> str:
-    """Record the metrics in one of Meltano's JSON log lines; return the line as text."""
-    entry = parse(line)
-    if entry is None:
-        return line
+def _note(entry: dict[str, Any], runs: dict[str, Run]) -> None:
+    """Record the metrics in one of Meltano's log entries."""
     point = entry.get("metric_info")
-    if point is not None and entry["name"].startswith("tap-"):  # the loader counts separately
+    if point is not None and entry["name"] in runs:  # the loader counts separately
         # Logins have no stream.
-        run.note(point["metric"], point["tags"].get("stream") or "", point["value"])
-    return readable(entry)
+        runs[entry["name"]].note(point["metric"], point["tags"].get("stream") or "", point["value"])
 
 
-def tables(vendor: Vendor) -> dict[str, int]:
+def tables(warehouse: duckdb.DuckDBPyConnection, vendor: Vendor) -> dict[str, int]:
     """Count the rows of each table of a tap."""
-    with duckdb.connect(str(WAREHOUSE), read_only=True) as warehouse:
-        names = warehouse.execute(
-            "select table_name from information_schema.tables where table_schema = ? order by 1", [vendor.schema]
-        ).fetchall()
-        return {
-            name: (warehouse.execute(f'select count(*) from "{vendor.schema}"."{name}"').fetchone() or (0,))[0]  # noqa: S608
-            for (name,) in names
-        }
+    names = warehouse.execute(
+        "select table_name from information_schema.tables where table_schema = ? order by 1", [vendor.schema]
+    ).fetchall()
+    return {
+        name: (warehouse.execute(f'select count(*) from "{vendor.schema}"."{name}"').fetchone() or (0,))[0]  # noqa: S608
+        for (name,) in names
+    }
 
 
-def days(vendor: Vendor, table: str) -> tuple[str, str]:
+def days(warehouse: duckdb.DuckDBPyConnection, vendor: Vendor, table: str) -> tuple[str, str]:
     """Return the first and the last day in a table, in the vendor's zone; empty without a date column."""
-    with duckdb.connect(str(WAREHOUSE), read_only=True) as warehouse:
-        warehouse.execute(f"set TimeZone = '{vendor.time_zone}'")
-        columns = warehouse.execute(
-            "select column_name, data_type from information_schema.columns where table_schema = ? and table_name = ? "
-            "order by ordinal_position",
-            [vendor.schema, table],
-        ).fetchall()
-        dated = [name for name, kind in columns if kind == "DATE" or kind.startswith("TIMESTAMP")]
-        if not dated:
-            return "", ""
-        first, last = warehouse.execute(
-            f'select min("{dated[0]}"::date), max("{dated[0]}"::date) from "{vendor.schema}"."{table}"'  # noqa: S608
-        ).fetchone() or (None, None)
-        return str(first or ""), str(last or "")
+    warehouse.execute(f"set TimeZone = '{vendor.time_zone}'")
+    columns = warehouse.execute(
+        "select column_name, data_type from information_schema.columns where table_schema = ? and table_name = ? "
+        "order by ordinal_position",
+        [vendor.schema, table],
+    ).fetchall()
+    dated = [name for name, kind in columns if kind == "DATE" or kind.startswith("TIMESTAMP")]
+    if not dated:
+        return "", ""
+    first, last = warehouse.execute(
+        f'select min("{dated[0]}"::date), max("{dated[0]}"::date) from "{vendor.schema}"."{table}"'  # noqa: S608
+    ).fetchone() or (None, None)
+    return str(first or ""), str(last or "")
 
 
 def show(headings: list[str], rows: list[list[Any]]) -> None:
@@ -287,22 +331,23 @@ def main() -> None:
     print(f"Simulated vendors: {', '.join(vendor.simulator for vendor in VENDORS)}; {DAYS} days from {start}")
     runs: dict[tuple[str, int], Run] = {}
     with simulated(VENDORS) as ready:
+        settings = {vendor.tap: {**ready[vendor.tap]["settings"], **vendor.settings} for vendor in VENDORS}
         for number in (1, 2):
-            for vendor in VENDORS:
-                print(f"run {number}: meltano run {vendor.tap} target-duckdb ", end="", flush=True)
-                started = time.monotonic()
-                run = run_tap(vendor, number, {**ready[vendor.tap]["settings"], **vendor.settings})
-                run.rows = tables(vendor)
-                runs[vendor.tap, number] = run
-                print(f" {time.monotonic() - started:.0f} s")
-                if number == 1:
+            done = run_taps(number, settings)
+            with duckdb.connect(str(WAREHOUSE), read_only=True) as warehouse:
+                for vendor in VENDORS:
+                    done[vendor.tap].rows = tables(warehouse, vendor)
+                    runs[vendor.tap, number] = done[vendor.tap]
+            if number == 1:
+                for vendor in VENDORS:
                     ask(f"{ready[vendor.tap]['url']}/__simulator__/restate", {"seed": 1})
-    report(runs)
+    with duckdb.connect(str(WAREHOUSE), read_only=True) as warehouse:
+        report(warehouse, runs)
     print(f"\nThe warehouse is {WAREHOUSE.relative_to(ROOT)}; the logs are in {WORK.relative_to(ROOT)}/.")
     print(f"All of it took {time.monotonic() - began:.0f} s.")
 
 
-def report(runs: dict[tuple[str, int], Run]) -> None:
+def report(warehouse: duckdb.DuckDBPyConnection, runs: dict[tuple[str, int], Run]) -> None:
     """Print the contents of the warehouse, and answers to an analyst's questions."""
     for vendor in VENDORS:
         first, second = runs[vendor.tap, 1], runs[vendor.tap, 2]
@@ -314,7 +359,7 @@ def report(runs: dict[tuple[str, int], Run]) -> None:
                     stream,
                     first.rows.get(stream, 0),
                     second.rows[stream],
-                    *days(vendor, stream),
+                    *days(warehouse, vendor, stream),
                     first.seconds.get(stream),
                     second.seconds.get(stream),
                     first.requests.get(stream),
@@ -323,13 +368,12 @@ def report(runs: dict[tuple[str, int], Run]) -> None:
                 for stream in second.rows
             ],
         )
-    with duckdb.connect(str(WAREHOUSE), read_only=True) as warehouse:
-        warehouse.execute("set TimeZone = 'UTC'")
-        for question, sql in QUESTIONS:
-            print(f"\n{question}\n")
-            answer = warehouse.execute(sql)
-            headings = [column[0] for column in answer.description or ()]
-            show(headings, [list(row) for row in answer.fetchall()])
+    warehouse.execute("set TimeZone = 'UTC'")
+    for question, sql in QUESTIONS:
+        print(f"\n{question}\n")
+        answer = warehouse.execute(sql)
+        headings = [column[0] for column in answer.description or ()]
+        show(headings, [list(row) for row in answer.fetchall()])
 
 
 if __name__ == "__main__":

@@ -70,7 +70,8 @@ def examples(clock: FakeClock) -> dict[str, Any]:
     """Execute all examples in order, as parts of one module; their taps use the fake clock."""
     names: dict[str, Any] = {"__name__": "examples"}
     for example in EXAMPLES:
-        exec(example, names)  # noqa: S102 - the text of the README
+        # Without the `from __future__` of this module.
+        exec(compile(example, "README.md", "exec", dont_inherit=True), names)  # noqa: S102 - the text of the README
     names["TapAcme"].clock = clock
     return names
 

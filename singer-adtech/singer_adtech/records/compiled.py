@@ -137,11 +137,15 @@ class RowCompiler:
             rows: The rows.
             keys: The value of `key_column` for each row.
             careful: Decodes a row and converts it with its key, the careful way.
-            added: Values of columns that are the same for each row.
-            key_column: A column with a computed value; None if there is none.
+            added: Values of columns that are the same for each row, and fit them.
+            key_column: A column of strings that are computed; None if there is none.
         """
-        fixed = [(self._places[name], value) for name, value in added.items() if name in self._places]
-        key_place = None if key_column is None else self._places[key_column]
+        fixed = [
+            (self._places[name], None if value is None else self.shape.converter(name)(value))
+            for name, value in added.items()
+            if name in self._places
+        ]
+        key_place = None if key_column is None else self._places.get(key_column)
         filled, not_null, make, row_type = self._filled, self._keys, self._record, self._type
         noted = False
         for row, key in zip(rows, keys, strict=False):
@@ -174,7 +178,8 @@ class RowCompiler:
         """Note the fields of a row, and make a new type if there are enough new ones."""
         if self._received.learn(row) or self._misfits:
             self._misfits += 1
-        if self._types < MOST_TYPES and self._misfits >= (1 if self._type is None else PATIENCE):
+        due = self._misfits >= (1 if self._type is None else PATIENCE)
+        if due and self._types < MOST_TYPES and self._received.has(self.expected):
             self._misfits = 0
             self._types += 1
             try:
@@ -313,12 +318,13 @@ class _RowType:
         """
         kinds, nested, shape = self._kinds[path], self._compiler.nested, self._compiler.shape
         if column is None:
-            return None if not nested else _extra_list if list in kinds else _scalar if Decimal in kinds else None
+            checks = {list: _extra_list, dict: _bare_object, Decimal: _scalar}
+            return next((check for kind, check in checks.items() if nested and kind in kinds), None)
         convert = shape.converter(column)
         if items:
             return lambda value: convert(flat_items(value))
         if dict in kinds and nested:
-            return lambda value: convert(unwrap(value))
+            return lambda value: convert(_bare_object(value))
         if column in shape.own_converters:
             return convert
         if Decimal not in kinds and kinds <= _UNCHANGED[json_type(shape.columns[column])]:
@@ -337,11 +343,12 @@ class _RowType:
             _MisfitError: It has a list instead of an object.
         """
         decoded = self._decode(row)
-        if self._absent:
-            self._fill(decoded, self._absent)
         try:
+            if self._absent:
+                self._fill(decoded, self._absent)
             values = [*self._get(decoded)]
         except AttributeError:
+            # An object is missing for the first time.
             self._absent = self._fill(decoded, self._objects)
             values = [*self._get(decoded)]
         for place, convert in self._conversions:
@@ -376,6 +383,12 @@ class _RowType:
 
 def _extra_list(value: list[Any]) -> list[Any] | None:
     return value or None
+
+
+def _bare_object(value: Any) -> Any:
+    if unwrap(value) is not value:
+        raise ConversionError(value)
+    return value
 
 
 def _scalar(value: Any) -> Any:

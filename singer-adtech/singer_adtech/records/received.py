@@ -13,7 +13,7 @@ from typing_extensions import override
 from singer_adtech.records.shapes import WRAPPER_NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 MOST_FIELDS = 2_000
 """Maximum fields to note: field names that are data, such as ids, would add fields without end."""
@@ -113,6 +113,10 @@ class ReceivedFields:
         before = self._size
         self._learn_fields(self.row, row)
         return self._size > before
+
+    def has(self, names: Iterable[str]) -> bool:
+        """Return whether rows had fields of these names."""
+        return all(name in (self.row.fields or {}) for name in names)
 
     def placeholder(self) -> Any:
         """Return a row of placeholders."""

@@ -42,14 +42,18 @@ class RowStream(SyncedStream, Generic[PartT]):
     nested: ClassVar[bool] = True
     """Whether the fields of objects are columns (see `shapes.flatten`); otherwise objects are values."""
 
-    item_names: Sequence[str] = ()
-    """Names of a row's items, if rows are arrays."""
+    @property
+    def item_names(self) -> Sequence[str]:
+        """Names of a row's items, if rows are arrays."""
+        return ()
 
     key_column: ClassVar[str | None] = None
     """A column whose values are computed (`Page.keys`)."""
 
-    expected_fields: Collection[str] = ()
-    """Fields that rows usually have, even if null; see `note_fields`."""
+    @property
+    def expected_fields(self) -> Collection[str]:
+        """Fields that rows usually have, even if null; see `note_fields`."""
+        return ()
 
     def response_rows(self, response: requests.Response) -> Iterable[Row | dict[str, Any]]:
         """Return the rows of a response: as JSON, to be decoded fast, or decoded."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
+import re
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +23,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 STOPPED = "stopped by signal 15: run it again to continue from the last STATE"
+LIGHT = {"_zoneinfo", "difflib", "msgspec", "singer_adtech", "tzdata", "zoneinfo"}
+"""Packages that a tap may import before its first request, in addition to those of singer-sdk."""
+
+
+def imported(importtime: str) -> set[str]:
+    """Return the packages in the output of `python -X importtime`."""
+    return {*re.findall(r"^import time: +\d+ \| +\d+ \| +(\w+)", importtime, re.MULTILINE)}
+
+
+@functools.cache
+def imported_by(source: str) -> set[str]:
+    """Return the packages that a Python program imports."""
+    command = [sys.executable, "-X", "importtime", "-c", source]
+    return imported(subprocess.run(command, capture_output=True, text=True, check=True).stderr)  # noqa: S603 - ours
 
 
 class ProgramTests(SuiteBase):
@@ -70,6 +87,24 @@ class ProgramTests(SuiteBase):
             assert self.tap_class.name in result.output
         if "--about" in arguments and code == 0:
             assert [name for name in self.own_settings() if name not in result.output] == []
+
+    def test_the_start_imports_little(self, program: Program, simulate: Callable[[Any], Any]) -> None:
+        # given the imports of Python and of singer-sdk, which take nearly all of the start
+        python, sdk = imported_by("pass"), imported_by("import singer_sdk")
+        listed = {"PYTHONPROFILEIMPORTTIME": "1"}
+        vendor = simulate(self.vendor())
+        config = {**vendor.settings(), **self.wrong_credentials, "parallel_requests": 1}
+        # when
+        version = program("--version", environment=listed)
+        run = program(environment=listed, config=config)
+        # then the version is that of singer-sdk without importing it
+        printed: list[str] = []
+        self.tap_class.print_version(printed.append)
+        assert version.stdout.splitlines() == printed
+        assert imported(version.stderr) - python - sys.stdlib_module_names == {"singer_adtech", self.package()}
+        # and everything else a run uses is imported after its first request, if at all
+        assert len(vendor.journal) == 1
+        assert imported(run.stderr) - sdk - LIGHT == {self.package()}
 
     def test_bad_input_ends_the_program_in_one_line(self, program: Program, simulate: Callable[[Any], Any]) -> None:
         # given bad values in two runs in parallel
