@@ -314,7 +314,7 @@ class RowsStream(AdspectStream[WindowT]):
 
     @property
     @abstractmethod
-    def item_names(self) -> tuple[str, ...]:  # type: ignore[override]  # an attribute in the base class
+    def item_names(self) -> tuple[str, ...]:
         """The requested columns, in order."""
 
     @override
@@ -362,9 +362,9 @@ class RowsStream(AdspectStream[WindowT]):
         return named_row(cast("Row", row), self.item_names)
 
     @override
-    def page_records(self, page: Page, window: WindowT | None, check: RowCheck | None = None) -> list[Record]:
+    def page_records(self, page: Page, window: WindowT | None, check: RowCheck | None = None) -> Iterable[Record]:
         with numbered(page.rows):
-            return [*super().page_records(page, window, check)]
+            yield from super().page_records(page, window, check)
 
 
 def read_list(response: requests.Response) -> list[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections import Counter
+from dataclasses import dataclass
 from decimal import Decimal
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tap_adspect.client import named_row, numbered
+from tap_adspect.rows import to_instant
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from singer_adtech.records.page import Row
 
@@ -22,7 +24,26 @@ KEY_COLUMNS = ("timestamp", "stream_id", "click_id", "sequence", "ip_address")
 """The columns of a row's key, in this order, without those that a later status may change."""
 
 
-class RowKeys:
+ROWS = 1_000
+"""Rows to decode at a time: all key columns of a response would need much memory."""
+
+
+@dataclass(frozen=True)
+class KeyedRows:
+    """The key columns of a response.
+
+    Args:
+        keys: The key of each row.
+        instants: The different timestamps, converted.
+        sequences: The number of rows per value of `sequence`, as text.
+    """
+
+    keys: list[str]
+    instants: Collection[str]
+    sequences: Counter[str]
+
+
+class KeyReader:
     """The keys of the rows of a response, independent of their order.
 
     A key is the SHA-256 (hex) of the compact JSON (UTF-8) of the key columns (null as `""`) and an ordinal. The ordinal
@@ -38,31 +59,42 @@ class RowKeys:
         self._names = names
         self._salt = salt
         self._hashes: dict[str, str] = {}
-        last = max(names.index(name) for name in KEY_COLUMNS if name in names)
-        fields = [(name, Any if name in KEY_COLUMNS else msgspec.Raw) for name in names[: last + 1]]
-        row = msgspec.defstruct("Row", fields, array_like=True, gc=False)
+        fields = [(name, Any if name in KEY_COLUMNS else msgspec.Raw) for name in names]
+        row = msgspec.defstruct("Row", fields, array_like=True, forbid_unknown_fields=True, gc=False)
         self._decode = msgspec.json.Decoder(list[row], float_hook=Decimal).decode  # type: ignore[valid-type]
 
-    def hash_address(self, address: Any) -> str:
-        """Return the keyed hash of an IP address as sent."""
-        text = str(address)
-        return self._hashes.get(text) or keyed_hash(self._salt or "", text)
-
-    def values(self, rows: Sequence[Row]) -> dict[str, list[Any]]:
-        """Return the values of each key column.
+    def read(self, rows: Sequence[Row]) -> KeyedRows:
+        """Compute the key of each row.
 
         Args:
             rows: All rows of a response.
 
         Raises:
-            DataError: A row is not an array, or has a different number of items.
+            DataError: A row is not an array of the requested columns, or has an invalid timestamp.
         """
+        self._hashes.clear()
+        keys: list[str] = []
+        instants: dict[str, None] = {}
+        sequences: Counter[str] = Counter()
+        with numbered(rows):
+            for start in range(0, len(rows), ROWS):
+                columns = self._columns(rows[start : start + ROWS])
+                instants.update(dict.fromkeys(map(to_instant, columns["timestamp"])))
+                sequences.update(map(str, columns["sequence"]))
+                values = [["" if value is None else value for value in columns[name]] for name in KEY_COLUMNS]
+                texts = _compact.encode_lines(zip(*values, strict=True)).split(b"\n")[:-1]
+                keys += [hashlib.sha256(text[:-1] + b",0]").hexdigest() for text in texts]
+        if len(set(keys)) < len(keys):
+            self._number_equal(rows, keys)
+        return KeyedRows(keys, tuple(instants), sequences)
+
+    def _columns(self, rows: Sequence[Row]) -> dict[str, list[Any]]:
+        """Return the values of each key column."""
         try:
             decoded = self._decode(b"[%b]" % b",".join(rows))
         except (msgspec.DecodeError, RecursionError):
             # A row of another form, or an integer that is too long.
-            with numbered(rows):
-                named = [named_row(row, self._names) for row in rows]
+            named = [named_row(row, self._names) for row in rows]
             columns = {name: [row.get(name) for row in named] for name in KEY_COLUMNS}
         else:
             columns = {
@@ -70,39 +102,32 @@ class RowKeys:
                 for name in KEY_COLUMNS
             }
         if self._salt is not None:
-            addresses = {str(address) for address in columns["ip_address"] if address is not None}
-            self._hashes = {address: keyed_hash(self._salt, address) for address in addresses}
-            columns["ip_address"] = [
-                None if address is None else self._hashes[str(address)] for address in columns["ip_address"]
-            ]
-        return {name: ["" if value is None else value for value in column] for name, column in columns.items()}
+            columns["ip_address"] = [*map(self.emitted, columns["ip_address"])]
+        return columns
 
-    def of(self, rows: Sequence[Row], values: dict[str, list[Any]]) -> list[str]:
-        """Compute the key of each row.
+    def emitted(self, address: Any) -> Any:
+        """Return an IP address as emitted: as sent, or its keyed hash, remembered until the next response."""
+        if self._salt is None or address is None:
+            return address
+        text = str(address)
+        if text not in self._hashes:
+            self._hashes[text] = keyed_hash(self._salt, text)
+        return self._hashes[text]
 
-        Args:
-            rows: All rows of a response.
-            values: Their `values`.
-        """
-        texts = _compact.encode_lines([*zip(*values.values(), strict=True)]).split(b"\n")[:-1]
-        keys = [hashlib.sha256(text[:-1] + b",0]").hexdigest() for text in texts]
-        if len(set(keys)) < len(keys):
-            equal: dict[bytes, list[int]] = {text: [] for text, times in Counter(texts).items() if times > 1}
-            for number, text in enumerate(texts):
-                if text in equal:
-                    equal[text].append(number)
-            for text, numbers in equal.items():
-                numbers.sort(key=lambda number: self._full(rows[number]))
-                for ordinal, number in enumerate(numbers):
-                    keys[number] = hashlib.sha256(b"%b,%d]" % (text[:-1], ordinal)).hexdigest()
-        return keys
-
-    def _full(self, row: Row) -> bytes:
-        """Return the compact JSON of a row, with the IP address as emitted."""
-        named = named_row(row, self._names)
-        if self._salt is not None and named["ip_address"] is not None:
-            named["ip_address"] = self.hash_address(named["ip_address"])
-        return _compact.encode([*named.values()])
+    def _number_equal(self, rows: Sequence[Row], keys: list[str]) -> None:
+        """Replace the keys of rows with equal key columns, except for the first in the order of their full JSON."""
+        equal: dict[str, list[int]] = {key: [] for key, times in Counter(keys).items() if times > 1}
+        for number, key in enumerate(keys):
+            if key in equal:
+                equal[key].append(number)
+        for numbers in equal.values():
+            named = [(number, named_row(rows[number], self._names)) for number in numbers]
+            for _, row in named:
+                row["ip_address"] = self.emitted(row.get("ip_address"))
+            named.sort(key=lambda one: _compact.encode([one[1][name] for name in self._names]))
+            for ordinal, (number, row) in enumerate(named):
+                values = ["" if row[name] is None else row[name] for name in KEY_COLUMNS]
+                keys[number] = hashlib.sha256(_compact.encode([*values, ordinal])).hexdigest()
 
 
 def keyed_hash(salt: str, address: str) -> str:

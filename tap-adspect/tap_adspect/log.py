@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
-from collections import Counter
-from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
 
 from singer_adtech.dates import read_moment
 from singer_adtech.errors import DataError, TapError
 from singer_adtech.progress.bookmarks import Bookmark
 from singer_adtech.progress.signatures import check_account
 from singer_adtech.progress.windows import DAY, InstantWindow, midnight
-from singer_adtech.records.compiled import MOST_CACHED
 from singer_adtech.records.page import Page, once_per_response
-from singer_adtech.records.values import json_kind, to_number
+from singer_adtech.records.values import to_number
 from singer_adtech.streams.instants import UTC, InstantWindowStream, UTCBookmark, utc_text
 from singer_sdk import StreamSchema
 from typing_extensions import override
 
 from tap_adspect.client import SCHEMAS, RowsStream, named_row, numbered, read_rows
-from tap_adspect.keys import KEY_COLUMNS, RowKeys
-from tap_adspect.rows import metric_converter, to_asn, to_text_list
+from tap_adspect.keys import KEY_COLUMNS, KeyedRows, KeyReader
+from tap_adspect.rows import metric_converter, to_asn, to_instant, to_text_list
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections import Counter
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     import requests
-    from singer_adtech.records.page import Row
+    from singer_adtech.records.row_times import RowCheck
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.streams.rest import HTTPRequest, PageContext
 
@@ -57,8 +56,18 @@ SECOND = dt.timedelta(seconds=1)
 BASIC_CHECK, CONVERSION = 0, 255
 """Values of `sequence` that the funnel counts as a click and as a conversion."""
 
-_TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 _COUNTS = ("clicks", "conversions")
+
+
+@dataclass(frozen=True)
+class _LogPage(Page):
+    """A response of the log.
+
+    Args:
+        instants: The different timestamps of its rows, converted.
+    """
+
+    instants: Collection[str] = ()
 
 
 class ClickLog(RowsStream[InstantWindow], InstantWindowStream):
@@ -80,7 +89,7 @@ class ClickLog(RowsStream[InstantWindow], InstantWindowStream):
 
     @cached_property
     @override
-    def item_names(self) -> tuple[str, ...]:  # type: ignore[override]  # an attribute in the base class
+    def item_names(self) -> tuple[str, ...]:
         """The requested columns: only those selected and those of the key, because the vendor recommends few."""
         left_out = {"ip_address"} if self.config["ip_addresses"] == "omit" else set()
         return tuple(
@@ -149,7 +158,7 @@ class ClickLog(RowsStream[InstantWindow], InstantWindowStream):
             rows = len(read_rows(response))
             if window is None or limit is None or rows < limit:
                 if window is not None and counted:
-                    self._check_counts(window, self._key_values(response)["sequence"])
+                    self._check_counts(window, self._keyed_rows(response).sequences)
                 yield response
             else:
                 # A capped response looks complete: it is discarded, and the window is requested in halves.
@@ -188,40 +197,43 @@ class ClickLog(RowsStream[InstantWindow], InstantWindowStream):
             if isinstance(account, str):
                 self.tap.account = account
                 check_account(self)
-        with numbered(rows):
-            return Page(rows, keys=self._keys.of(rows, self._key_values(response)))
+        keyed = self._keyed_rows(response)
+        return _LogPage(rows, keys=keyed.keys, instants=keyed.instants)
 
     @override
-    def decode_row(self, row: Row | dict[str, Any]) -> dict[str, Any]:
-        decoded = super().decode_row(row)
-        if decoded["timestamp"] is None:
-            _instant(None)
-        return decoded
+    def page_records(self, page: Page, window: InstantWindow | None, check: RowCheck | None = None) -> Iterable[Record]:
+        if check is not None:
+            # Checked before conversion, because records of a whole response would need much memory.
+            for instant in cast("_LogPage", page).instants:
+                outside = check({"timestamp": instant})
+                if outside is not None:
+                    raise self.foreign_row(outside)
+        return super().page_records(page, window)
 
     @property
     @override
     def converters(self) -> Mapping[str, Callable[[Any], Any]]:
-        hashed = {"ip_address": self._keys.hash_address} if self._hashed else {}
+        hashed = {"ip_address": self._keys.emitted} if self._hashed else {}
         lists = {"languages": to_text_list, "tags": to_text_list}
-        return {"timestamp": _instant, "asn": to_asn, "cost": metric_converter(to_number), **lists, **hashed}
+        return {"timestamp": to_instant, "asn": to_asn, "cost": metric_converter(to_number), **lists, **hashed}
 
     @cached_property
-    def _keys(self) -> RowKeys:
-        return RowKeys(self.item_names, self.config["ip_salt"] if self._hashed else None)
+    def _keys(self) -> KeyReader:
+        return KeyReader(self.item_names, self.config["ip_salt"] if self._hashed else None)
 
     @cached_property
-    def _key_values(self) -> Callable[[requests.Response], dict[str, list[Any]]]:
-        """A function that returns the key columns of a response, decoded once."""
-        return once_per_response(lambda response: self._keys.values(read_rows(response)))
+    def _keyed_rows(self) -> Callable[[requests.Response], KeyedRows]:
+        """A function that reads the key columns of a response, once."""
+        return once_per_response(lambda response: self._keys.read(read_rows(response)))
 
-    def _check_counts(self, window: InstantWindow, sequences: list[Any]) -> None:
+    def _check_counts(self, window: InstantWindow, sequences: Counter[str]) -> None:
         """Compare the rows of a window with the funnel's counts, and warn if rows are missing.
 
         It is only a warning because the vendor does not document which rows the funnel counts.
 
         Args:
             window: The window.
-            sequences: The column `sequence` of its rows.
+            sequences: The number of its rows per value of `sequence`.
         """
         params = {**self.parameters(window), "metrics[]": _COUNTS}
         try:
@@ -232,8 +244,7 @@ class ClickLog(RowsStream[InstantWindow], InstantWindowStream):
         except TapError as error:
             self.log_lines.warning("window %s: the funnel's counts could not be read: %s", window, error)
             return
-        times = Counter(map(str, sequences))
-        read = [times[str(sequence)] for sequence in (BASIC_CHECK, CONVERSION)]
+        read = [sequences[str(sequence)] for sequence in (BASIC_CHECK, CONVERSION)]
         reported = [_whole(counted[name]) for name in _COUNTS]
         if read[0] < reported[0] or read[1] < reported[1]:
             may = "capped (see `log_row_limit` and `log_window_minutes`)" if sequences else "incomplete: run again"
@@ -255,28 +266,6 @@ def _halves(window: InstantWindow, rows: int) -> Iterator[InstantWindow]:
         )
     middle = window.start + (seconds // 2) * SECOND
     return iter((InstantWindow(window.start, middle), InstantWindow(middle, window.end)))
-
-
-def _instant(text: Any) -> str:
-    moment = _instant_of(text) if isinstance(text, str) else None
-    if moment is None:
-        raise DataError(
-            f"a row has a timestamp that is not of the form 2024-04-01 00:00:00 (a JSON {json_kind(text)})",
-            "report this to the tap's authors",
-        )
-    return moment
-
-
-@lru_cache(MOST_CACHED)
-def _instant_of(text: str) -> str | None:
-    try:
-        if _TIMESTAMP.fullmatch(text):
-            return f"{dt.datetime.fromisoformat(text).isoformat()}Z"
-        # One without leading zeros is accepted too.
-        moment = dt.datetime.strptime(text, "%Y-%m-%d %H:%M:%S")  # noqa: DTZ007 - requested in UTC
-    except ValueError:
-        return None
-    return f"{moment.isoformat()}Z"
 
 
 def _whole(count: Any) -> int:

@@ -177,7 +177,7 @@ class FunnelReport(RowsStream[DayWindow], ReportStream):
 
     @property
     @override
-    def item_names(self) -> tuple[str, ...]:  # type: ignore[override]  # an attribute in the base class
+    def item_names(self) -> tuple[str, ...]:
         return (*self.report.dimensions, *self.report.metrics)
 
     @property
@@ -226,7 +226,7 @@ class FunnelReport(RowsStream[DayWindow], ReportStream):
     @override
     def page_records(self, page: Page, window: DayWindow | None, check: RowCheck | None = None) -> list[Record]:
         # Assumed: `date_to` may be inclusive. Then a sliver of the next day is returned and would replace that day.
-        records = super().page_records(page, window, check)
+        records = [*super().page_records(page, window, check)]
         _, last = self.ends(cast("DayWindow", window))
         within = [record for record in records if record[self.day] <= last]
         if records and not within:

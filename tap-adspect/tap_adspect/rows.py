@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from singer_adtech.errors import DataError
 from singer_adtech.http.bodies import json_problem
 from singer_adtech.records.compiled import MOST_CACHED
 from singer_adtech.records.exact_json import exact_json
-from singer_adtech.records.values import ConversionError, to_array, to_boolean, to_integer, to_text
+from singer_adtech.records.values import ConversionError, json_kind, to_array, to_boolean, to_integer, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +29,7 @@ NO_NUMBERS = frozenset({"", "nan", "inf", "-inf"})
 
 _ASN = re.compile(r"(?:AS)?([0-9]+)(?:\.([0-9]+))?", re.IGNORECASE)
 _HIGH_HALF = 65536
+_TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 _FEW_DIGITS = 20
 """Digits of most counts."""
 
@@ -109,6 +112,33 @@ def to_asn(value: Any) -> Any:
 def to_text_list(value: Any) -> Any:
     """Convert a list of strings; see `text_list`."""
     return value if type(value) is list else to_array(text_list(value))
+
+
+def to_instant(text: Any) -> str:
+    """Convert a timestamp of the log, in UTC.
+
+    Raises:
+        DataError: It is not of the documented form.
+    """
+    moment = _instant_of(text) if isinstance(text, str) else None
+    if moment is None:
+        raise DataError(
+            f"a row has a timestamp that is not of the form 2024-04-01 00:00:00 (a JSON {json_kind(text)})",
+            "report this to the tap's authors",
+        )
+    return moment
+
+
+@lru_cache(MOST_CACHED)
+def _instant_of(text: str) -> str | None:
+    try:
+        if _TIMESTAMP.fullmatch(text):
+            return f"{dt.datetime.fromisoformat(text).isoformat()}Z"
+        # One without leading zeros is accepted too.
+        moment = dt.datetime.strptime(text, "%Y-%m-%d %H:%M:%S")  # noqa: DTZ007 - requested in UTC
+    except ValueError:
+        return None
+    return f"{moment.isoformat()}Z"
 
 
 def metric(value: Any) -> Any:
