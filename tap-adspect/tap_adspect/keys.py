@@ -57,7 +57,8 @@ class KeyReader:
 
     def __init__(self, names: Sequence[str], salt: str | None = None) -> None:
         self._names = names
-        self._salt = salt
+        # The salt prevents a search through all addresses. A copy is faster than a new HMAC for each address.
+        self._hmac = None if salt is None else hmac.new(salt.encode(), digestmod="sha256")
         self._hashes: dict[str, str] = {}
         fields = [(name, Any if name in KEY_COLUMNS else msgspec.Raw) for name in names]
         row = msgspec.defstruct("Row", fields, array_like=True, forbid_unknown_fields=True, gc=False)
@@ -101,18 +102,21 @@ class KeyReader:
                 name: [*map(attrgetter(name), decoded)] if name in self._names else [None] * len(rows)
                 for name in KEY_COLUMNS
             }
-        if self._salt is not None:
+        if self._hmac is not None:
             columns["ip_address"] = [*map(self.emitted, columns["ip_address"])]
         return columns
 
     def emitted(self, address: Any) -> Any:
-        """Return an IP address as emitted: as sent, or its keyed hash, remembered until the next response."""
-        if self._salt is None or address is None:
+        """Return an IP address as emitted: as sent, or its HMAC-SHA-256 (hex), remembered until the next response."""
+        if self._hmac is None or address is None:
             return address
         text = str(address)
-        if text not in self._hashes:
-            self._hashes[text] = keyed_hash(self._salt, text)
-        return self._hashes[text]
+        known = self._hashes.get(text)
+        if known is None:
+            code = self._hmac.copy()
+            code.update(text.encode())
+            known = self._hashes[text] = code.hexdigest()
+        return known
 
     def _number_equal(self, rows: Sequence[Row], keys: list[str]) -> None:
         """Replace the keys of rows with equal key columns, except for the first in the order of their full JSON."""
@@ -128,11 +132,6 @@ class KeyReader:
             for ordinal, (number, row) in enumerate(named):
                 values = ["" if row[name] is None else row[name] for name in KEY_COLUMNS]
                 keys[number] = hashlib.sha256(_compact.encode([*values, ordinal])).hexdigest()
-
-
-def keyed_hash(salt: str, address: str) -> str:
-    """Return the HMAC-SHA-256 (hex) of an address; the salt prevents a search through all addresses."""
-    return hmac.digest(salt.encode(), address.encode(), "sha256").hex()
 
 
 _compact = msgspec.json.Encoder(decimal_format="number")
