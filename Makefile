@@ -12,7 +12,7 @@ TAPS = tap-adspect tap-ispot tap-magnite tap-spotwatch tap-springserve
 
 .DEFAULT_GOAL := help
 .PHONY: help setup env environment plugins loaders stand-ins demo sync-all backfill check test test-all lint format generate \
-  types unit meltano-test extended pythons reliability pins clean
+  types unit meltano-test extended pythons reliability benchmarks pins clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -89,6 +89,9 @@ pythons: environment ## the tests without Meltano on the oldest and newest suppo
 
 reliability: environment ## the fault matrix: five taps, every fault; writes docs/reliability.md
 	@$(RUN) python benchmarks/reliability.py
+
+benchmarks: environment ## speed and memory, compared with other programs: 90 min; writes docs/performance.md
+	@$(RUN) python benchmarks/speed.py
 
 pins: $(UV) ## update and pin the dependencies
 	@rm -f uv.lock; sed -i '/# pins: begin/,/# pins: end/{/# pins:/!d}' pyproject.toml

@@ -119,7 +119,8 @@ class Database:
                 "another.",
             ) from error
         if self._engine is None:
-            self._engine = duckdb.connect(":memory:")
+            # Two threads take longer than one to insert and compress a batch, and twice the CPU.
+            self._engine = duckdb.connect(":memory:", config={"threads": 1})
             self._engine.execute("SET TimeZone = 'UTC'").fetchall()
             # Next to the file. For a database in memory, DuckDB would choose the current folder.
             self._engine.execute(f"SET temp_directory = {_literal(f'{self.path}.tmp')}").fetchall()

@@ -1,7 +1,8 @@
 """Reading Singer messages, and decoding records into rows.
 
-A line is read in two steps: first its envelope, without parsing the record, then the record, with a decoder compiled
-for its stream. Numbers with a point or an exponent become Decimal, and integers may have any size, so no digit is lost.
+Consecutive RECORD lines of a stream are decoded as a run, each in one step, by a decoder compiled for the stream. A
+line that it rejects is read in two steps: first its envelope, without parsing the record, then its content. Numbers
+with a point or an exponent become Decimal, and integers may have any size, so no digit is lost.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 import re
 import sys
 from collections import Counter
+from contextlib import suppress
 from decimal import Decimal
-from typing import IO, TYPE_CHECKING, Any, TypedDict
+from operator import attrgetter, itemgetter
+from typing import IO, TYPE_CHECKING, Any, Literal, TypedDict, get_type_hints
 
 import msgspec
 from singer_sdk.io_base import GenericSingerReader
@@ -21,7 +24,7 @@ from target_duckdb_arrow.errors import InputError, RecordError, describe, one_li
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 # Each unknown property compiles a new decoder. Beyond this number, records are parsed into dicts.
 _MOST_COMPILED = 50
@@ -40,6 +43,8 @@ _SURROGATE = re.compile(
 _NOT_FINITE = re.compile(rb"[:,\[]\s*-?(?:NaN|Infinity)\b")
 # Errors on invalid JSON, on nesting beyond Python's limit, and on exponents of more than 18 digits.
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+READ_BYTES = 64 * 1024
+"""Bytes of a read: what a pipe holds. The lines stay in the CPU's cache until they are decoded."""
 
 
 class Message(TypedDict, total=False):
@@ -56,6 +61,7 @@ class Message(TypedDict, total=False):
     time_extracted: str | None
 
 
+_RECORD = attrgetter("record")
 _decode_message = msgspec.json.Decoder(Message).decode
 # Decimal is the faster hook, and fails only on exponents of more than 18 digits.
 _decode_json = msgspec.json.Decoder(float_hook=Decimal).decode
@@ -117,15 +123,25 @@ class LineReader(GenericSingerReader[bytes]):
 
     Args:
         handlers: a function for each type of message.
+        receive_run: a function that receives the first of the given lines, as far as it can decode them as a run of
+            records, and returns their number.
 
     Attributes:
-        line: number of the line being read, counted from 1.
+        line: number of the last line read, counted from 1.
+        size: its number of bytes.
     """
 
-    def __init__(self, handlers: Mapping[str, Callable[[Message], None]]) -> None:
+    def __init__(
+        self,
+        handlers: Mapping[str, Callable[[Message], None]],
+        receive_run: Callable[[Sequence[bytes]], int],
+    ) -> None:
         super().__init__()
         self.line = 0
+        self.size = 0
         self._handlers = handlers
+        self._receive_run = receive_run
+        self._counts: Counter[str] = Counter()
 
     @property
     @override
@@ -146,42 +162,68 @@ class LineReader(GenericSingerReader[bytes]):
             InputError: A line is not a Singer message.
         """
         source: IO[Any] = file_input or self.default_input
-        handlers = self._handlers
-        counts = dict.fromkeys(handlers, 0)
-        for number, line in enumerate(getattr(source, "buffer", source), 1):
-            self.line = number
-            try:
-                message = _decode_message(line)
-            except _UNREADABLE as error:
-                if not line.strip():
-                    continue
-                message = self._read_oddity(line, error)
-            kind = message.get("type", "")
-            handler = handlers.get(kind)
-            if handler is None:
-                raise InputError(
-                    f"Line {number:,} of the input has the unknown message type {shorten(kind)}. Check the tap.",
-                )
-            handler(message)
-            counts[kind] += 1
-        return Counter(counts)
+        self._counts = Counter(dict.fromkeys(self._handlers, 0))
+        for lines in _read_lines(getattr(source, "buffer", source)):
+            start = 0
+            while start < len(lines):
+                received = self._receive_run(lines[start:])
+                self._counts["RECORD"] += received
+                self.line += received
+                start += received
+                if start < len(lines):
+                    self._read_line(lines[start])
+                    start += 1
+        return self._counts
 
-    def _read_oddity(self, line: bytes | str, error: Exception) -> Message:
+    def _read_line(self, line: bytes) -> None:
+        self.line += 1
+        self.size = len(line)
+        try:
+            message = _decode_message(line)
+        except _UNREADABLE as error:
+            if not line.strip():
+                return
+            message = self._read_oddity(line, error)
+        kind = message.get("type", "")
+        handler = self._handlers.get(kind)
+        if handler is None:
+            raise InputError(
+                f"Line {self.line:,} of the input has the unknown message type {shorten(kind)}. Check the tap.",
+            )
+        handler(message)
+        self._counts[kind] += 1
+
+    def _read_oddity(self, line: bytes, error: Exception) -> Message:
         """Read a first line that begins with a byte order mark. Reject everything else."""
-        text = line.encode("utf-8", "surrogatepass") if isinstance(line, str) else line
-        if self.line == 1 and text.startswith(_BYTE_ORDER_MARK):
-            text = text.removeprefix(_BYTE_ORDER_MARK)
+        if self.line == 1 and line.startswith(_BYTE_ORDER_MARK):
+            line = line.removeprefix(_BYTE_ORDER_MARK)
             try:
-                return _decode_message(text)
+                return _decode_message(line)
             except _UNREADABLE as another:
                 error = another
         raise InputError(
-            f"Line {self.line:,} of the input is not a Singer message: {explain(text, error)}. Check the tap's output.",
+            f"Line {self.line:,} of the input is not a Singer message: {explain(line, error)}. Check the tap's output.",
         ) from error
 
     @override
     def deserialize_json(self, line: bytes) -> dict[str, Any]:
         return dict(_decode_message(line))
+
+
+def _read_lines(source: IO[Any]) -> Iterator[list[bytes]]:
+    """Read lines as soon as they arrive, and return those of each read, without line breaks."""
+    read = getattr(source, "read1", source.read)
+    parts: list[bytes] = []
+    while data := read(READ_BYTES):
+        lines = (data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data).split(b"\n")
+        end = lines.pop()
+        if lines:
+            lines[0] = b"".join((*parts, lines[0]))
+            parts.clear()
+            yield lines
+        parts.append(end)
+    if parts:
+        yield [b"".join(parts)]
 
 
 class UnknownProperties:
@@ -240,12 +282,13 @@ class RecordDecoder:
         self._known = set(names)
         # None if the names cannot be compiled: records are then parsed into dicts.
         self._decode: Callable[[msgspec.Raw], Any] | None = None
+        self._decode_line: Callable[[bytes], Any] | None = None
         self._compile()
 
     def _compile(self) -> None:
         fields = [*self._names, *self.unknown.names]
         if len(self.unknown.names) > _MOST_COMPILED or any(map(_NOT_COMPILED.search, fields)):
-            self._decode = None
+            self._decode = self._decode_line = None
             return
         # Fields are numbered because a property may have any name. `gc=False`: rows of parsed JSON have no cycles.
         row_type = msgspec.defstruct(
@@ -256,6 +299,25 @@ class RecordDecoder:
             gc=False,
         )
         self._decode = msgspec.json.Decoder(row_type, float_hook=Decimal).decode
+        # The other parts of a message have the same types as in `Message`, so that the same lines are rejected.
+        parts = {"type": Literal["RECORD"], "stream": Literal[self._stream], "record": row_type}
+        others = [(name, kind, None) for name, kind in get_type_hints(Message).items() if name not in parts]
+        line_type = msgspec.defstruct("Line", [*parts.items(), *others], gc=False)
+        self._decode_line = msgspec.json.Decoder(line_type, float_hook=Decimal).decode if self._names else None
+
+    def decode_run(self, lines: Iterable[bytes]) -> list[tuple[Any, ...]]:
+        """Decode lines up to the first that is not a RECORD message of the stream or does not fit the schema's names.
+
+        Returns:
+            The rows, as `decode` returns them.
+        """
+        rows: list[tuple[Any, ...]] = []
+        if self._decode_line is not None:
+            decoded = map(msgspec.structs.astuple, map(_RECORD, map(self._decode_line, lines)))
+            with suppress(*_UNREADABLE, ArithmeticError):
+                # On an error, the list keeps the rows before it.
+                rows.extend(map(itemgetter(slice(len(self._names))), decoded))
+        return rows
 
     def decode(self, record: msgspec.Raw, line: int) -> tuple[Any, ...]:
         """Parse one record.

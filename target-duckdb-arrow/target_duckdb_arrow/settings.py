@@ -79,16 +79,16 @@ CONFIG: dict[str, Any] = th.PropertiesList(
     th.Property(
         "batch_size_rows",
         th.IntegerType(minimum=1),
-        default=100_000,
+        default=122_880,
         title="Rows per batch",
-        description="Write a batch once a stream has this many records waiting.",
+        description="Write a batch once a stream has this many records waiting. The default is DuckDB's row group.",
     ),
     th.Property(
         "max_batch_bytes",
         th.IntegerType(minimum=1),
-        default=64 * 1024 * 1024,
+        default=128 * 1024 * 1024,
         title="Bytes per batch",
-        description="Write a batch once the waiting records of all streams are this many bytes of JSON.",
+        description="Write a batch once the waiting records of all streams take this many bytes of memory.",
     ),
     th.Property(
         "lock_timeout",

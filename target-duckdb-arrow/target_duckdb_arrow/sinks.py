@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import groupby
+from itertools import groupby, islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ from target_duckdb_arrow.errors import (
 from target_duckdb_arrow.metadata import DELETED_AT, METADATA_SCHEMA
 from target_duckdb_arrow.names import check_names, table_name
 from target_duckdb_arrow.overwrite import REPLACED_SUFFIX, STAGED_SUFFIX
-from target_duckdb_arrow.records import RecordDecoder
+from target_duckdb_arrow.records import READ_BYTES, RecordDecoder
 from target_duckdb_arrow.sdk import SDKSink
 from target_duckdb_arrow.tables import ORDINAL, Segment, TableLoader, TableName, fold, merge_types
 from target_duckdb_arrow.types import JSON, ColumnType, type_from_schema
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 # Small enough that parsed rows take little memory, large enough to make the cost per column negligible.
 _CHUNK_ROWS = 4096
-_CHUNK_BYTES = 4 * 1024 * 1024
+_CHUNK_BYTES = 8 * 1024 * 1024
 
 
 class DuckDBSink(SDKSink):
@@ -156,11 +156,30 @@ class DuckDBSink(SDKSink):
 
     # Receiving
 
-    def receive(self, message: Message, size: int, line: int) -> int:
-        """Receive a RECORD message that needs no stream map, flattening or validation.
+    def receive_run(self, lines: Sequence[bytes], first: int, most_rows: int, most_bytes: int) -> int:
+        """Receive lines up to the first that needs `receive`. Near the end of a batch or a chunk, all need it.
+
+        Args:
+            lines: lines of the input.
+            first: number of the first one.
+            most_rows: records that the batch has room for.
+            most_bytes: bytes that the batch has room for.
 
         Returns:
-            The number of waiting records.
+            The number of received lines.
+
+        Raises:
+            RecordError: A value of the chunk does not fit.
+        """
+        if self._with_metadata or min(most_bytes, _CHUNK_BYTES - self._row_bytes) < READ_BYTES:
+            return 0
+        rows = self._decoder.decode_run(islice(lines, min(most_rows, _CHUNK_ROWS - len(self._rows))))
+        if rows:
+            self._add_rows(rows, sum(map(len, islice(lines, len(rows)))), first)
+        return len(rows)
+
+    def receive(self, message: Message, size: int, line: int) -> None:
+        """Receive a RECORD message that needs no stream map, flattening or validation.
 
         Raises:
             RecordError: It cannot be read, or a value of its chunk does not fit.
@@ -170,10 +189,9 @@ class DuckDBSink(SDKSink):
             values = dict(zip(self._names, row, strict=True))
             self._add_own_metadata(values, message)
             row = tuple(map(values.get, self._names))
-        self._add_row(row, size, line)
-        return self._waiting
+        self._add_rows([row], size, line)
 
-    def receive_mapped(self, record: dict[str, Any], message: Message, line: int) -> None:
+    def receive_mapped(self, record: dict[str, Any], message: Message, size: int, line: int) -> None:
         """Receive a record that stream maps and flattening may have changed.
 
         Raises:
@@ -183,7 +201,7 @@ class DuckDBSink(SDKSink):
             self._add_own_metadata(record, message)
         self._validate(record, line)
         self._decoder.note_unknown(record)
-        self._add_row(tuple(map(record.get, self._names)), 0, line)
+        self._add_rows([tuple(map(record.get, self._names))], size, line)
 
     def _add_own_metadata(self, record: dict[str, Any], message: Message) -> None:
         self.add_metadata(record, message)
@@ -215,16 +233,17 @@ class DuckDBSink(SDKSink):
         self._decoder.unknown.name_rest()
         super().clean_up()
 
-    def _add_row(self, row: tuple[Any, ...], size: int, line: int) -> None:
-        if not row:
+    def _add_rows(self, rows: Sequence[tuple[Any, ...]], size: int, first: int) -> None:
+        if not self._names:
             raise SchemaError(
                 f"Stream '{self.stream_name}': the stream has records but no properties to load. Select properties in "
                 "the tap, or deselect the stream.",
             )
-        self._waiting += 1
-        self._rows.append(row)
-        self._lines.append(line)
+        self._waiting += len(rows)
+        self._rows.extend(rows)
+        self._lines.extend(range(first, first + len(rows)))
         self._row_bytes += size
+        self._target.waiting_bytes += size
         if len(self._rows) >= _CHUNK_ROWS or self._row_bytes >= _CHUNK_BYTES:
             self.convert_rows()
 
@@ -248,6 +267,7 @@ class DuckDBSink(SDKSink):
             types.append(column_type)
         batch = pa.RecordBatch.from_arrays(arrays, names=[f"c{index}" for index in range(len(arrays))])
         self._chunks.append((tuple(types), batch))
+        self._target.waiting_bytes += batch.nbytes - self._row_bytes
         self.tally_record_read(len(self._rows))
         self.record_counter_metric.increment(len(self._rows))
         self._rows = []

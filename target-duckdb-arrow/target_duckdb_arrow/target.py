@@ -84,6 +84,7 @@ class TargetDuckDBArrow(CommandLineTarget):
                 "ACTIVATE_VERSION": self._read_version,
                 "BATCH": self._refuse_batch,
             },
+            self._read_run,
         )
         try:
             super().__init__(
@@ -110,13 +111,16 @@ class TargetDuckDBArrow(CommandLineTarget):
         self._schemas: dict[str, tuple[bytes, Sequence[str] | None]] = {}
         self._sinks: dict[str, DuckDBSink] = {}
         self._direct: dict[str, DuckDBSink] = {}
+        # The stream of the last RECORD message, if its records go to their sink unchanged.
+        self._latest = ""
         self._destinations: dict[tuple[str, str], DuckDBSink] = {}
         self._begun: dict[tuple[str, str], DuckDBSink] = {}
         self._finished = self.config["load_method"] != "overwrite"
         # Read for each record: the SDK's `config` would cost more than the rest of the bookkeeping.
         self._batch_rows: int = self.config["batch_size_rows"]
         self._batch_bytes: int = self.config["max_batch_bytes"]
-        self._bytes = 0
+        self.waiting_bytes = 0
+        """Bytes of the waiting records: of their Arrow columns, and of lines that are not converted yet."""
         self._written_at = time.monotonic()
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._state: str | None = None
@@ -274,19 +278,29 @@ class TargetDuckDBArrow(CommandLineTarget):
             raise InputError(
                 f"Stream {shorten(stream)}: the RECORD message of line {line:,} has no 'record'. Check the tap."
             )
-        size = len(record)
-        self._bytes += size
         self._last_lines[stream] = line
+        self._latest = stream
         sink = self._direct.get(stream)
         if sink is not None:
-            full = sink.receive(message, size, line) >= self._batch_rows
+            sink.receive(message, self._reader.size, line)
+            self._write_if_full([sink])
         else:
-            full = self._read_mapped(stream, message, record)
-        if full or self._bytes >= self._batch_bytes:
-            self.write_all()
+            self._read_mapped(stream, message, record)
 
-    def _read_mapped(self, stream: str, message: Message, record: msgspec.Raw) -> bool:
-        """Pass a record through stream maps, flattening and validation. Return whether a batch is full."""
+    def _read_run(self, lines: Sequence[bytes]) -> int:
+        """Receive lines as far as they are records of the last record's stream that fit. Return their number."""
+        sink = self._direct.get(self._latest)
+        if sink is None:
+            return 0
+        room = self._batch_rows - sink.gathered, self._batch_bytes - self.waiting_bytes
+        received = sink.receive_run(lines, self.line + 1, *room)
+        if received:
+            self._last_lines[self._latest] = self.line + received
+            self._write_if_full([sink])
+        return received
+
+    def _read_mapped(self, stream: str, message: Message, record: msgspec.Raw) -> None:
+        """Pass a record through stream maps, flattening and validation."""
         if stream not in self.mapper.stream_maps:
             raise UnknownStreamError(
                 f"Stream '{stream}': a RECORD message (line {self.line:,}) precedes the stream's SCHEMA message. Check "
@@ -300,7 +314,7 @@ class TargetDuckDBArrow(CommandLineTarget):
             for stream_map in self.mapper.stream_maps[stream]:
                 mapped = stream_map.transform(dict(content))
                 if mapped is not None:
-                    self._sinks[stream_map.stream_alias].receive_mapped(mapped, message, self.line)
+                    self._sinks[stream_map.stream_alias].receive_mapped(mapped, message, self._reader.size, self.line)
         except LoadError:
             raise
         except Exception as error:
@@ -313,7 +327,7 @@ class TargetDuckDBArrow(CommandLineTarget):
                 "`record.get('x')` returns null if the record has no x.",
             ) from error
         self._write_if_due()
-        return any(sink.gathered >= self._batch_rows for sink in self._sinks_of(stream))
+        self._write_if_full(self._sinks_of(stream))
 
     def _read_state(self, message: Message) -> None:
         text = message.get("value")
@@ -340,10 +354,10 @@ class TargetDuckDBArrow(CommandLineTarget):
 
     def write_all(self) -> None:
         """Write the waiting records of all streams in one transaction, then the latest STATE."""
-        self._bytes = 0
         sinks = [sink for sink in self._sinks.values() if sink.has_work]
         for sink in sinks:
             sink.convert_rows()
+        self.waiting_bytes = 0
         if sinks:
             with self.database.transaction() as self._connection:
                 for sink in sinks:
@@ -355,6 +369,10 @@ class TargetDuckDBArrow(CommandLineTarget):
             self._connection = None
         self._write_state()
         self._written_at = time.monotonic()
+
+    def _write_if_full(self, sinks: Sequence[DuckDBSink]) -> None:
+        if self.waiting_bytes >= self._batch_bytes or any(sink.gathered >= self._batch_rows for sink in sinks):
+            self.write_all()
 
     def _write_if_due(self) -> None:
         if time.monotonic() - self._written_at > _LONGEST_WAIT:
