@@ -145,6 +145,12 @@ class RowStream(SyncedStream, Generic[PartT]):
     )
     """Advice on a response with rows of another window."""
 
+    def foreign_row(self, outside: str) -> ForeignRowError:
+        """Return the error for a row of another window, from the result of a `RowCheck`."""
+        return ForeignRowError(
+            f"the response has a row of {outside}, outside of the requested window", self.foreign_remedy
+        )
+
     def page_records(self, page: Page, part: PartT | None, check: RowCheck | None = None) -> Iterable[Record]:
         """Convert a page to records.
 
@@ -163,9 +169,7 @@ class RowStream(SyncedStream, Generic[PartT]):
         for record in records:
             outside = check(record)
             if outside is not None:
-                raise ForeignRowError(
-                    f"the response has a row of {outside}, outside of the requested window", self.foreign_remedy
-                )
+                raise self.foreign_row(outside)
             checked.append(record)
         return checked
 
