@@ -6,7 +6,7 @@ import contextlib
 import datetime as dt
 from abc import abstractmethod
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from typing_extensions import override
 
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from singer_adtech.http.allowed_requests import Rule
     from singer_adtech.http.auth import Authenticator
     from singer_adtech.http.shared_budgets import SharedFolder
-    from singer_adtech.records.compiled import CompiledRecord
 
 
 class ConnectedTap(HookedTap):
@@ -232,8 +231,8 @@ class ConnectedTap(HookedTap):
         return getattr(self.message_writer, "states_written", 0)
 
     @override
-    def write_compiled(self, stream: str, record: CompiledRecord, version: int | None) -> None:
-        cast("MessageWriter", self.message_writer).write_compiled(stream, record, version)
+    def compiled_writer(self, stream: str, version: int | None) -> Callable[[Any], None]:
+        return cast("MessageWriter", self.message_writer).compiled_writer(stream, version)
 
     @override
     def flush(self) -> None:

@@ -70,6 +70,8 @@ USED = [
     Used(Stream, "_tap", None, "the tap of a stream"),
     Used(Stream, "_stream_version", None, "the version of RECORD messages"),
     Used(Stream, "_sync_records", ("self", "context", "write_messages"), "`sync` calls it"),
+    Used(Stream, "_finalize_state", ("self", "state"), "the end of `_sync_records`, for compiled records"),
+    Used(Stream, "_write_state_message", ("self",), "the end of `_sync_records`, for compiled records"),
     Used(Stream, "_write_schema_message", ("self",), "SCHEMA messages, also of derived streams"),
     Used(Stream, "_write_record_message", ("self", "record"), "RECORD messages of derived streams"),
     Used(Stream, "_write_activate_version_message", ("self", "full_table_version"), "`sync` calls it"),

@@ -58,7 +58,6 @@ class MagniteStream(AdTechStream[PartT]):
     def parallel_pages(self) -> int:
         return 1
 
-    nested = False
     not_an_object = NOT_AN_OBJECT
 
     @override

@@ -7,6 +7,8 @@ from abc import abstractmethod
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, cast
 
+from typing_extensions import override
+
 from singer_adtech.errors import DataError
 from singer_adtech.progress.windows import PartT
 from singer_adtech.records.compiled import RowCompiler
@@ -116,6 +118,11 @@ class RowStream(SyncedStream, Generic[PartT]):
         """The fast conversion of rows; None if singer-sdk changes records, or the stream depends on values."""
         # A connection test reads one record by means of singer-sdk.
         return None if self.ABORT_AT_RECORD_COUNT else self._row_compiler
+
+    @property
+    @override
+    def compiles(self) -> bool:
+        return self.row_compiler is not None
 
     @cached_property
     def _row_compiler(self) -> RowCompiler | None:

@@ -20,6 +20,7 @@ from typing_extensions import override
 from singer_adtech.errors import TapError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import NoReturn
 
     from singer_adtech.records.compiled import CompiledRecord
@@ -90,16 +91,21 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
         elif len(self._buffer) >= BUFFER_SIZE:
             self.flush()
 
-    def write_compiled(self, stream: str, record: CompiledRecord, version: int | None) -> None:
-        """Write the RECORD message of a compiled record, together with those that follow."""
-        if self._stream != (stream, version):
-            self._take_records()
-            self._stream = stream, version
-        self._records.append(record)
-        if len(self._records) >= MOST_RECORDS:
-            self._take_records()
-            if len(self._buffer) >= BUFFER_SIZE:
-                self.flush()
+    def compiled_writer(self, stream: str, version: int | None) -> Callable[[CompiledRecord], None]:
+        """Return a function that writes the RECORD message of a compiled record, together with others."""
+        self._take_records()
+        self._stream = stream, version
+        records = self._records
+        append = records.append
+
+        def write(record: CompiledRecord) -> None:
+            append(record)
+            if len(records) >= MOST_RECORDS:
+                self._take_records()
+                if len(self._buffer) >= BUFFER_SIZE:
+                    self.flush()
+
+        return write
 
     def _take_records(self) -> None:
         """Encode the compiled records."""

@@ -16,7 +16,7 @@ from typing_extensions import override
 from singer_adtech.sdk.mapping import MappedTap
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from contextlib import AbstractContextManager
     from types import FrameType
 
@@ -89,8 +89,8 @@ class HookedTap(MappedTap):
         return 0
 
     @abstractmethod
-    def write_compiled(self, stream: str, record: Any, version: int | None) -> None:
-        """Write the RECORD message of a record that is not a dictionary."""
+    def compiled_writer(self, stream: str, version: int | None) -> Callable[[Any], None]:
+        """Return a function that writes the RECORD message of a compiled record."""
 
     def flush(self) -> None:
         """Write the messages that the message writer has gathered."""
