@@ -29,7 +29,7 @@ BUFFER_SIZE = 64 * 1024
 
 
 MOST_RECORDS = 100
-"""Compiled records encoded at a time: larger buffers leave the cache of the processor, and are allocated page by page."""
+"""Compiled records encoded at a time: larger buffers leave the processor's cache, and are allocated page by page."""
 
 
 class _Line(msgspec.Struct, tag_field="type", tag="RECORD", gc=False):
