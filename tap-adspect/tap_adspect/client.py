@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import re
 from abc import abstractmethod
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -23,6 +24,7 @@ from singer_adtech.http.responses import check_status
 from singer_adtech.http.retries import RateLimitedError, TransientError
 from singer_adtech.progress.windows import DayWindow, PartT, WindowT
 from singer_adtech.records.exact_json import exact_json
+from singer_adtech.records.page import once_per_response
 from singer_adtech.streams.base import AdTechStream
 from singer_sdk import SchemaDirectory
 from singer_sdk.pagination import PageNumberPaginator, SinglePagePaginator
@@ -33,9 +35,11 @@ from tap_adspect import schemas
 from tap_adspect.rows import report_problem, report_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from singer_adtech.progress.windows import InstantWindow
+    from singer_adtech.records.page import Page, Row
+    from singer_adtech.records.row_times import RowCheck
     from singer_sdk.helpers.types import Context, Record
 
 SCHEMAS = SchemaDirectory(schemas)
@@ -252,13 +256,66 @@ EMPTY_WAIT = 1.0
 """Seconds before an empty response is requested once more."""
 
 
+class _RowFormError(Exception):
+    """A row is not an array of the requested columns.
+
+    Args:
+        row: The row.
+        problem: The problem.
+    """
+
+    def __init__(self, row: Row, problem: str) -> None:
+        super().__init__(problem)
+        self.row = row
+
+
+def named_row(row: Row, names: Sequence[str]) -> dict[str, Any]:
+    """Decode a row.
+
+    Args:
+        row: The row.
+        names: The requested columns, in order.
+
+    Raises:
+        _RowFormError: It is not an array, or has a different number of items.
+    """
+    items = exact_json(bytes(row))
+    if not isinstance(items, list):
+        raise _RowFormError(row, "is not an array")
+    if len(items) != len(names):
+        raise _RowFormError(row, f"has {len(items)} items instead of {len(names)} ({', '.join(names)})")
+    return dict(zip(names, items, strict=True))
+
+
+@contextmanager
+def numbered(rows: Iterable[Any]) -> Iterator[None]:
+    """Name the number of a row of the wrong form.
+
+    Raises:
+        DataError: A row is not an array, or has a different number of items.
+    """
+    try:
+        yield
+    except _RowFormError as error:
+        number = next(number for number, row in enumerate(rows, start=1) if row is error.row)
+        raise DataError(f"row {number} of the report {error}", "report this with the request's time") from None
+
+
+@once_per_response
+def read_rows(response: requests.Response) -> Sequence[Row]:
+    """Split a report into rows, once."""
+    return report_rows(response.content)
+
+
 class RowsStream(AdspectStream[WindowT]):
     """A report: rows are arrays in the order of the requested columns."""
 
+    nested = False
+
     @property
     @abstractmethod
-    def row_names(self) -> tuple[str, ...]:
-        """Column names of a row, in order."""
+    def item_names(self) -> tuple[str, ...]:
+        """The requested columns, in order."""
 
     @override
     def fetch(self, request: HTTPRequest, *, label: str = "", counted_as: str | None = None) -> requests.Response:
@@ -288,30 +345,26 @@ class RowsStream(AdspectStream[WindowT]):
     @override
     def check_body(self, response: requests.Response) -> None:
         # A report that is cut off also has status 200: every line is checked before a row counts.
-        problem = report_problem(response.content)
-        if problem is not None:
-            raise InvalidBodyError(problem, response, columns=self.row_names)
+        try:
+            read_rows(response)
+        except (ValueError, RecursionError):
+            problem = report_problem(response.content)
+            if problem is not None:
+                raise InvalidBodyError(problem, response, columns=self.item_names) from None
+            raise
 
-    def named_rows(self, response: requests.Response, names: tuple[str, ...]) -> list[dict[str, Any]]:
-        """Read all rows of a response.
+    @override
+    def response_rows(self, response: requests.Response) -> Sequence[Row]:
+        return read_rows(response)
 
-        Args:
-            response: A response that passed `check_body`.
-            names: The requested columns, in order.
+    @override
+    def decode_row(self, row: Row | dict[str, Any]) -> dict[str, Any]:
+        return named_row(cast("Row", row), self.item_names)
 
-        Raises:
-            DataError: A row is not an array, or has a different number of items.
-        """
-        rows = list(report_rows(response.content))
-        for number, row in enumerate(rows, start=1):
-            if not isinstance(row, list):
-                raise DataError(f"row {number} of the report is not an array", "report this with the request's time")
-            if len(row) != len(names):
-                raise DataError(
-                    f"row {number} of the report has {len(row)} items instead of {len(names)} ({', '.join(names)})",
-                    "report this with the request's time",
-                )
-        return [dict(zip(names, row, strict=True)) for row in rows]
+    @override
+    def page_records(self, page: Page, window: WindowT | None, check: RowCheck | None = None) -> Iterable[Record]:
+        with numbered(page.rows):
+            yield from super().page_records(page, window, check)
 
 
 def read_list(response: requests.Response) -> list[Any]:

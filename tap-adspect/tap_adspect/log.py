@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-import hmac
-from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
 
-import msgspec
 from singer_adtech.dates import read_moment
 from singer_adtech.errors import DataError, TapError
 from singer_adtech.progress.bookmarks import Bookmark
 from singer_adtech.progress.signatures import check_account
 from singer_adtech.progress.windows import DAY, InstantWindow, midnight
-from singer_adtech.records.values import json_kind
+from singer_adtech.records.page import Page, once_per_response
+from singer_adtech.records.values import to_number
 from singer_adtech.streams.instants import UTC, InstantWindowStream, UTCBookmark, utc_text
 from singer_sdk import StreamSchema
 from typing_extensions import override
 
-from tap_adspect.client import SCHEMAS, RowsStream
-from tap_adspect.rows import asn, metric, text_list
+from tap_adspect.client import SCHEMAS, RowsStream, named_row, numbered, read_rows
+from tap_adspect.keys import KEY_COLUMNS, KeyedRows, KeyReader
+from tap_adspect.rows import metric_converter, to_asn, to_instant, to_text_list
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections import Counter
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     import requests
+    from singer_adtech.records.row_times import RowCheck
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.streams.rest import HTTPRequest, PageContext
 
@@ -50,14 +52,22 @@ COLUMNS = (
 )
 """REST API, "Click Log Columns", in the order of requests."""
 
-KEY_COLUMNS = ("timestamp", "stream_id", "click_id", "sequence", "ip_address")
-"""The columns of a row's key, in this order, without those that a later status may change."""
-
 SECOND = dt.timedelta(seconds=1)
 BASIC_CHECK, CONVERSION = 0, 255
 """Values of `sequence` that the funnel counts as a click and as a conversion."""
 
 _COUNTS = ("clicks", "conversions")
+
+
+@dataclass(frozen=True)
+class _LogPage(Page):
+    """A response of the log.
+
+    Args:
+        instants: The different timestamps of its rows, converted.
+    """
+
+    instants: Collection[str] = ()
 
 
 class ClickLog(RowsStream[InstantWindow], InstantWindowStream):
@@ -70,14 +80,16 @@ class ClickLog(RowsStream[InstantWindow], InstantWindowStream):
     is_sorted = False
     schema = StreamSchema(SCHEMAS)
     selected_by_default = False
+    key_column = "_row_key"
     private_columns = ("ip_address",)
     smaller = "log_window_minutes"
 
     _edge: frozenset[str] = frozenset()
     """Keys of the emitted rows of the previous window's last second."""
 
-    @property
-    def columns(self) -> tuple[str, ...]:
+    @cached_property
+    @override
+    def item_names(self) -> tuple[str, ...]:
         """The requested columns: only those selected and those of the key, because the vendor recommends few."""
         left_out = {"ip_address"} if self.config["ip_addresses"] == "omit" else set()
         return tuple(
@@ -88,13 +100,12 @@ class ClickLog(RowsStream[InstantWindow], InstantWindowStream):
 
     @property
     @override
-    def row_names(self) -> tuple[str, ...]:
-        return self.columns
-
-    @property
-    @override
     def signature(self) -> dict[str, Any]:
         return {"stream_ids": self._stream_ids, "ip_addresses": self.config["ip_addresses"]}
+
+    @property
+    def _hashed(self) -> bool:
+        return bool(self.config["ip_addresses"] == "hash")
 
     @property
     def _stream_ids(self) -> list[str]:
@@ -138,20 +149,20 @@ class ClickLog(RowsStream[InstantWindow], InstantWindowStream):
     @override
     def get_http_request(self, *, page: PageContext[None]) -> HTTPRequest:
         window = self.window_of(page)
-        return self.request(self.path, {**self.parameters(window), "columns[]": self.columns})
+        return self.request(self.path, {**self.parameters(window), "columns[]": self.item_names})
 
     @override
     def pages(self, context: Context | None, window: InstantWindow | None = None) -> Iterator[requests.Response]:
         limit, counted = self.config.get("log_row_limit"), self.config["log_count_check"]
         for response in super().pages(context, window):
-            rows = self.named_rows(response, self.columns) if limit or counted else []
-            if window is None or limit is None or len(rows) < limit:
+            rows = len(read_rows(response))
+            if window is None or limit is None or rows < limit:
                 if window is not None and counted:
-                    self._check_counts(window, rows)
+                    self._check_counts(window, self._keyed_rows(response).sequences)
                 yield response
             else:
                 # A capped response looks complete: it is discarded, and the window is requested in halves.
-                for half in _halves(window, len(rows)):
+                for half in _halves(window, rows):
                     yield from self.pages(context, half)
 
     @override
@@ -163,11 +174,11 @@ class ClickLog(RowsStream[InstantWindow], InstantWindowStream):
     ) -> Iterator[Record]:
         # Assumed: `date_to` may be inclusive. Then the next window also returns the rows of this window's last second.
         end = utc_text(window.end) if window else ""
-        edge: set[str] = set()
+        before, edge = self._edge, set[str]()
         rows, position = 0, Bookmark(self, self.bookmark_kind).position
         for record in super().read_records(context, window, pages):
             rows += 1
-            if record["_row_key"] in self._edge:
+            if before and record["_row_key"] in before:
                 continue
             if record["timestamp"] == end:
                 edge.add(record["_row_key"])
@@ -178,41 +189,65 @@ class ClickLog(RowsStream[InstantWindow], InstantWindowStream):
             self.check_empty(window, position)
 
     @override
-    def parse_response(self, response: requests.Response) -> Iterator[dict[str, Any]]:
-        rows = self.named_rows(response, self.columns)
-        if rows and isinstance(rows[0].get("account_id"), str):
-            self.tap.account = rows[0]["account_id"]
-            check_account(self)
-        for row in rows:
-            if self.config["ip_addresses"] == "hash" and row["ip_address"] is not None:
-                row["ip_address"] = keyed_hash(self.config["ip_salt"], str(row["ip_address"]))
-        for row, key in zip(rows, row_keys(rows), strict=True):
-            yield {**row, "_row_key": key}
+    def page(self, response: requests.Response) -> Page:
+        rows = read_rows(response)
+        if rows and "account_id" in self.item_names:
+            with numbered(rows):
+                account = self.decode_row(rows[0])["account_id"]
+            if isinstance(account, str):
+                self.tap.account = account
+                check_account(self)
+        keyed = self._keyed_rows(response)
+        return _LogPage(rows, keys=keyed.keys, instants=keyed.instants)
 
     @override
-    def flat_row(self, row: dict[str, Any], window: InstantWindow | None) -> dict[str, Any]:
-        row["timestamp"] = _instant(row["timestamp"])
-        for name, convert in (("asn", asn), ("cost", metric), ("languages", text_list), ("tags", text_list)):
-            if name in row:
-                row[name] = convert(row[name])
-        return row
+    def page_records(self, page: Page, window: InstantWindow | None, check: RowCheck | None = None) -> Iterable[Record]:
+        if check is not None:
+            # Checked before conversion, because records of a whole response would need much memory.
+            for instant in cast("_LogPage", page).instants:
+                outside = check({"timestamp": instant})
+                if outside is not None:
+                    raise self.foreign_row(outside)
+        return super().page_records(page, window)
 
-    def _check_counts(self, window: InstantWindow, rows: list[dict[str, Any]]) -> None:
+    @property
+    @override
+    def converters(self) -> Mapping[str, Callable[[Any], Any]]:
+        hashed = {"ip_address": self._keys.emitted} if self._hashed else {}
+        lists = {"languages": to_text_list, "tags": to_text_list}
+        return {"timestamp": to_instant, "asn": to_asn, "cost": metric_converter(to_number), **lists, **hashed}
+
+    @cached_property
+    def _keys(self) -> KeyReader:
+        return KeyReader(self.item_names, self.config["ip_salt"] if self._hashed else None)
+
+    @cached_property
+    def _keyed_rows(self) -> Callable[[requests.Response], KeyedRows]:
+        """A function that reads the key columns of a response, once."""
+        return once_per_response(lambda response: self._keys.read(read_rows(response)))
+
+    def _check_counts(self, window: InstantWindow, sequences: Counter[str]) -> None:
         """Compare the rows of a window with the funnel's counts, and warn if rows are missing.
 
         It is only a warning because the vendor does not document which rows the funnel counts.
+
+        Args:
+            window: The window.
+            sequences: The number of its rows per value of `sequence`.
         """
         params = {**self.parameters(window), "metrics[]": _COUNTS}
         try:
             response = self.fetch(self.request("/reports/funnel", params), label=f", window {window}, counts")
-            counted = next(iter(self.named_rows(response, _COUNTS)), dict.fromkeys(_COUNTS))
+            rows = read_rows(response)
+            with numbered(rows):
+                counted = next((named_row(row, _COUNTS) for row in rows), dict.fromkeys(_COUNTS))
         except TapError as error:
             self.log_lines.warning("window %s: the funnel's counts could not be read: %s", window, error)
             return
-        read = [sum(str(row["sequence"]) == str(sequence) for row in rows) for sequence in (BASIC_CHECK, CONVERSION)]
+        read = [sequences[str(sequence)] for sequence in (BASIC_CHECK, CONVERSION)]
         reported = [_whole(counted[name]) for name in _COUNTS]
         if read[0] < reported[0] or read[1] < reported[1]:
-            may = "capped (see `log_row_limit` and `log_window_minutes`)" if rows else "incomplete: run again"
+            may = "capped (see `log_row_limit` and `log_window_minutes`)" if sequences else "incomplete: run again"
             self.log_lines.warning(
                 "window %s: the log has %d clicks and %d conversions, but the funnel has %d and %d: the log may be %s",
                 window,
@@ -220,39 +255,6 @@ class ClickLog(RowsStream[InstantWindow], InstantWindowStream):
                 *reported,
                 may,
             )
-
-
-def row_keys(rows: list[dict[str, Any]]) -> list[str]:
-    """Compute a key for each row of a response, independent of the order of rows.
-
-    Args:
-        rows: All rows of one response as sent, except for IP addresses as emitted.
-
-    Returns:
-        For each row the SHA-256 (hex) of the compact JSON (UTF-8) of the key columns (null as `""`) and an ordinal.
-        The ordinal distinguishes rows with equal key columns, in the order of their full JSON.
-    """
-    equal: dict[bytes, list[int]] = defaultdict(list)
-    for number, row in enumerate(rows):
-        equal[_compact.encode(_key_values(row))].append(number)
-    keys = [""] * len(rows)
-    for numbers in equal.values():
-        numbers.sort(key=lambda number: _compact.encode(list(rows[number].values())))
-        for ordinal, number in enumerate(numbers):
-            keys[number] = hashlib.sha256(_compact.encode([*_key_values(rows[number]), ordinal])).hexdigest()
-    return keys
-
-
-def keyed_hash(salt: str, address: str) -> str:
-    """Return the HMAC-SHA-256 (hex) of an address; the salt prevents a search through all addresses."""
-    return hmac.new(salt.encode(), address.encode(), hashlib.sha256).hexdigest()
-
-
-_compact = msgspec.json.Encoder(decimal_format="number")
-
-
-def _key_values(row: dict[str, Any]) -> list[Any]:
-    return ["" if row.get(name) is None else row[name] for name in KEY_COLUMNS]
 
 
 def _halves(window: InstantWindow, rows: int) -> Iterator[InstantWindow]:
@@ -264,17 +266,6 @@ def _halves(window: InstantWindow, rows: int) -> Iterator[InstantWindow]:
         )
     middle = window.start + (seconds // 2) * SECOND
     return iter((InstantWindow(window.start, middle), InstantWindow(middle, window.end)))
-
-
-def _instant(text: Any) -> str:
-    try:
-        moment = dt.datetime.strptime(text, "%Y-%m-%d %H:%M:%S")  # noqa: DTZ007 - requested in UTC
-    except (TypeError, ValueError):
-        raise DataError(
-            f"a row has a timestamp that is not of the form 2024-04-01 00:00:00 (a JSON {json_kind(text)})",
-            "report this to the tap's authors",
-        ) from None
-    return f"{moment.isoformat()}Z"
 
 
 def _whole(count: Any) -> int:

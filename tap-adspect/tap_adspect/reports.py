@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 from singer_adtech.errors import DataError
 from singer_adtech.progress.bookmarks import Bookmark
 from singer_adtech.progress.windows import DAY, DayWindow, first_day, midnight
 from singer_adtech.records.row_times import ForeignRowError
+from singer_adtech.records.values import converter
 from singer_adtech.reports import Column, Report, ReportRules, ReportStream, filter_lists
 from typing_extensions import override
 
 from tap_adspect.client import RowsStream
-from tap_adspect.rows import asn, metric
+from tap_adspect.rows import metric_converter, to_asn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import requests
     from singer_adtech.progress.bookmarks import BookmarkKind
@@ -175,7 +177,7 @@ class FunnelReport(RowsStream[DayWindow], ReportStream):
 
     @property
     @override
-    def row_names(self) -> tuple[str, ...]:
+    def item_names(self) -> tuple[str, ...]:
         return (*self.report.dimensions, *self.report.metrics)
 
     @property
@@ -198,31 +200,28 @@ class FunnelReport(RowsStream[DayWindow], ReportStream):
         }
         return self.request(self.path, params)
 
+    @property
     @override
-    def parse_response(self, response: requests.Response) -> Iterator[dict[str, Any]]:
-        for row in self.named_rows(response, self.row_names):
-            for name in self.report.metrics:
-                row[name] = metric(row[name])
-            yield row
+    def converters(self) -> Mapping[str, Callable[[Any], Any]]:
+        metrics = {name: metric_converter(converter(self.schema["properties"][name])) for name in self.report.metrics}
+        return {**metrics, "asn": to_asn}
 
     @override
-    def flat_row(self, row: dict[str, Any], window: DayWindow | None) -> dict[str, Any]:
-        if "asn" in row:
-            row["asn"] = asn(row["asn"])
-        return {**super().flat_row(row, window), "time_zone": self.report.time_zone.key}
+    def added(self, window: DayWindow | None) -> Mapping[str, Any]:
+        return {"time_zone": self.report.time_zone.key}
 
     @override
     def row_check(self, window: DayWindow) -> RowCheck | None:
         first, last = self.ends(window)
         _, sliver = self.ends(DayWindow(window.first, window.next_day))
 
-        def check(record: Record) -> str | None:
-            text: str = record[self.day]
+        @lru_cache
+        def check_day(text: str) -> str | None:
             if not self._form.fullmatch(text):
                 raise DataError(f"a row has an invalid {self.day}", "report this to the tap's authors")
             return None if first <= text <= last or text == sliver else text
 
-        return check
+        return lambda record: check_day(record[self.day])
 
     @override
     def page_records(self, page: Page, window: DayWindow | None, check: RowCheck | None = None) -> list[Record]:

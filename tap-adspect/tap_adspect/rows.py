@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from singer_adtech.errors import DataError
 from singer_adtech.http.bodies import json_problem
+from singer_adtech.records.compiled import MOST_CACHED
 from singer_adtech.records.exact_json import exact_json
-from singer_adtech.records.values import ConversionError, to_boolean, to_integer, to_text
+from singer_adtech.records.values import ConversionError, json_kind, to_array, to_boolean, to_integer, to_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from singer_adtech.http.bodies import Problem
+    from singer_adtech.records.page import Row
 
 FILTER_LEVELS = ("Off", "Low", "Medium", "High", "Paranoid")
 """Names of `filter_level` 0 to 4."""
@@ -24,6 +29,9 @@ NO_NUMBERS = frozenset({"", "nan", "inf", "-inf"})
 
 _ASN = re.compile(r"(?:AS)?([0-9]+)(?:\.([0-9]+))?", re.IGNORECASE)
 _HIGH_HALF = 65536
+_TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
+_FEW_DIGITS = 20
+"""Digits of most counts."""
 
 _PAGE: Mapping[str, Callable[[Any], Any]] = {
     "page": to_text,
@@ -77,6 +85,60 @@ def _typed(item: Mapping[str, Any], types: Mapping[str, Callable[[Any], Any]]) -
             except ConversionError:
                 continue  # as sent: objects have no `_extra`
     return typed
+
+
+def metric_converter(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return the converter of a metric.
+
+    Args:
+        convert: The converter of its type.
+    """
+    # The same numbers recur in most rows.
+    of_text = lru_cache(MOST_CACHED)(lambda text: None if metric(text) is None else convert(text))
+
+    def convert_metric(value: Any) -> Any:
+        if type(value) is not str:
+            return convert(value)
+        return int(value) if len(value) < _FEW_DIGITS and value.isdigit() and value.isascii() else of_text(value)
+
+    return convert_metric
+
+
+def to_asn(value: Any) -> Any:
+    """Convert a number of an autonomous system; see `asn`."""
+    return value if type(value) is int else to_integer(asn(value))
+
+
+def to_text_list(value: Any) -> Any:
+    """Convert a list of strings; see `text_list`."""
+    return value if type(value) is list else to_array(text_list(value))
+
+
+def to_instant(text: Any) -> str:
+    """Convert a timestamp of the log, in UTC.
+
+    Raises:
+        DataError: It is not of the documented form.
+    """
+    moment = _instant_of(text) if isinstance(text, str) else None
+    if moment is None:
+        raise DataError(
+            f"a row has a timestamp that is not of the form 2024-04-01 00:00:00 (a JSON {json_kind(text)})",
+            "report this to the tap's authors",
+        )
+    return moment
+
+
+@lru_cache(MOST_CACHED)
+def _instant_of(text: str) -> str | None:
+    try:
+        if _TIMESTAMP.fullmatch(text):
+            return f"{dt.datetime.fromisoformat(text).isoformat()}Z"
+        # One without leading zeros is accepted too.
+        moment = dt.datetime.strptime(text, "%Y-%m-%d %H:%M:%S")  # noqa: DTZ007 - requested in UTC
+    except ValueError:
+        return None
+    return f"{moment.isoformat()}Z"
 
 
 def metric(value: Any) -> Any:
@@ -174,32 +236,37 @@ def report_problem(body: bytes) -> Problem | None:
     return None
 
 
-def report_rows(body: bytes) -> Iterator[Any]:
-    """Decode the body of a report: one JSON array per line.
+def report_rows(body: bytes) -> Sequence[Row]:
+    """Split the body of a report: one JSON array per line.
 
     Args:
         body: Empty or blank for no rows. Assumed: an array of arrays is also possible. A single row is an array whose
             first item is not an array.
 
-    Yields:
+    Returns:
         Rows as sent. A body of one JSON value that is not an array is one row.
 
     Raises:
-        msgspec.DecodeError: A line is not valid JSON, or is cut off.
-        UnicodeDecodeError: The body is not UTF-8.
+        ValueError: A line is not valid JSON in UTF-8, or is cut off.
+        RecursionError: A value is nested too deep.
     """
-    body.decode()
-    if not body.strip():
-        return
-    try:
-        whole = exact_json(body)
-    except msgspec.DecodeError:
-        # Not with `str.splitlines`: a value may contain other line separators.
-        for line in body.split(b"\n"):
-            if line.strip():
-                yield exact_json(line)
-        return
-    if isinstance(whole, list) and (not whole or isinstance(whole[0], list)):
-        yield from whole
-    else:
-        yield whole
+    if not body.isascii():
+        # msgspec does not validate skipped strings.
+        body.decode()
+    if _ARRAY_OF_ARRAYS.match(body):
+        try:
+            return _array.decode(body)
+        except msgspec.DecodeError:
+            pass  # lines, the first of which has an array as its first item
+    rows = _row.decode_lines(body)
+    lines = b"\n".join(rows)
+    # msgspec also accepts several rows on a line, and rows of several lines.
+    if len(rows) < 2 or (lines.count(b"\n") == len(rows) - 1 and body.startswith(lines)):  # noqa: PLR2004
+        return rows
+    # Not with `str.splitlines`: a value may contain other line separators.
+    return [_row.decode(line) for line in body.split(b"\n") if line.strip()]
+
+
+_ARRAY_OF_ARRAYS = re.compile(rb"\s*\[\s*[\[\]]")
+_array = msgspec.json.Decoder(list[msgspec.Raw])
+_row = msgspec.json.Decoder(msgspec.Raw)

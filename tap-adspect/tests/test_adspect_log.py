@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from singer_adtech.progress.signatures import UNDO
 from singer_adtech.testing import FakeClock, select
-from tap_adspect.log import row_keys
+from tap_adspect.keys import KeyReader
 from tap_adspect.tap import TapAdspect
 from vendor_simulators.adspect import AdspectSimulator
 from vendor_simulators.faults import Fault
@@ -215,9 +215,11 @@ def test_keys_are_those_of_the_specification(run_tap: TapRunner, script: Script)
 
 
 def test_a_later_status_keeps_the_key() -> None:
-    row = {"timestamp": "t", "stream_id": "s", "click_id": "c", "sequence": 0, "ip_address": "i"}
-    before = row_keys([{**row, "target": None, "tags": [], "cost": 0}])
-    assert row_keys([{**row, "target": 2, "tags": ["x"], "cost": 9}]) == before
+    names = ("timestamp", "stream_id", "click_id", "sequence", "ip_address", "target", "tags", "cost")
+    keys = KeyReader(names)
+    before = [b'["2025-03-28 00:00:01", "s", "c", 0, "i", null, [], 0]']
+    after = [b'["2025-03-28 00:00:01", "s", "c", 0, "i", 2, ["x"], 9]']
+    assert keys.read(after).keys == keys.read(before).keys
 
 
 def test_rows_of_the_edge_come_once(run_tap: TapRunner, script: Script) -> None:

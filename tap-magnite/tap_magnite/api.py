@@ -8,7 +8,7 @@ import requests
 from singer_adtech.http.session import Session
 
 from tap_magnite.metadata import Metadata
-from tap_magnite.responses import check_response
+from tap_magnite.responses import check_body, check_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,6 +61,7 @@ class MagniteApi:
             requests.Request(method, f"{self._tap.api_url}{path}", json=json),
             label=label,
             check_status=check_status,
+            check_body=check_body,
             counts=counts,
         )
 

@@ -12,12 +12,13 @@ from singer_sdk.streams.rest import HTTPRequest, PageContext
 from typing_extensions import override
 
 from tap_magnite import schemas
-from tap_magnite.responses import check_response, read_array
+from tap_magnite.responses import NOT_AN_OBJECT, check_response, read_items, read_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     import requests
+    from singer_adtech.records.page import Row
     from singer_adtech.tap import AdTechTap
 
     from tap_magnite.api import MagniteApi
@@ -57,9 +58,16 @@ class MagniteStream(AdTechStream[PartT]):
     def parallel_pages(self) -> int:
         return 1
 
+    nested = False
+    not_an_object = NOT_AN_OBJECT
+
     @override
-    def parse_response(self, response: requests.Response) -> Iterator[dict[str, Any]]:
-        return read_array(response)
+    def envelope(self, response: requests.Response) -> object:
+        return read_items(response)
+
+    @override
+    def response_rows(self, response: requests.Response) -> Iterable[Row | dict[str, Any]]:
+        return read_rows(response)
 
     @override
     def validate_response(self, response: requests.Response) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, cast
 
 from singer_adtech.errors import DataError, SettingError, shorten
 from singer_adtech.fetching.jobs import run_job
 from singer_adtech.progress.signatures import check_account
 from singer_adtech.progress.windows import DayWindow
+from singer_adtech.records.page import Page
 from singer_adtech.records.values import json_kind
 from singer_adtech.reports import Column, Report, ReportRules, ReportStream, read_reports
 from typing_extensions import override
@@ -21,16 +23,19 @@ from tap_magnite.rows import (
     INTEGER_DIMENSIONS,
     INTEGER_IDS,
     WITHOUT_ID,
+    RowError,
+    RowKeys,
     id_column,
-    row_key,
+    text,
     with_numbers,
-    with_text,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import requests
+    from singer_adtech.records.page import Row
+    from singer_adtech.records.row_times import RowCheck
     from singer_adtech.tap import AdTechTap
     from singer_sdk.helpers.types import Context, Record
 
@@ -51,6 +56,7 @@ DEFAULT_REPORTS: list[dict[str, Any]] = [
 ]
 OPERATORS = ("<", "<=", "=", ">=", ">")
 _INTEGER_METRICS = frozenset({"requests", "impressions"})
+_OWN_TEXTS = frozenset({"day", "row_key"})
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _KINDS: Mapping[str, Any] = {
     **dict.fromkeys(("integer", "long", "int"), "integer"),
@@ -184,12 +190,17 @@ class QueryReport(MagniteStream[DayWindow], ReportStream):
     """
 
     path = PATH
+    key_column = "row_key"
+    # A dimension without a value cannot be a key.
+    dimensions_without_null = ()
 
     def __init__(self, tap: AdTechTap, api: MagniteApi, report: Report, types: Mapping[str, str]) -> None:
         columns = report_columns(report, types)
         keys = report.primary_keys or ("row_key",)
         super().__init__(tap, api, report=report, columns=columns, primary_keys=keys, replication_key="day")
-        self._numbers = [name for name in report.metrics if columns[name].kind != "boolean"]
+        self._numeric = [name for name in report.metrics if columns[name].kind != "boolean"]
+        self._texts = [name for name, column in columns.items() if column.kind == "string" and name not in _OWN_TEXTS]
+        self._keys = RowKeys(report.dimensions)
 
     @property
     @override
@@ -247,24 +258,40 @@ class QueryReport(MagniteStream[DayWindow], ReportStream):
             check_account(self)
             yield part
 
+    @property
     @override
-    def flat_row(self, row: dict[str, Any], window: DayWindow | None) -> dict[str, Any]:
-        self._check_day(row.get("day"), window)
+    def converters(self) -> Mapping[str, Callable[[Any], Any]]:
+        return dict.fromkeys(self._texts, text)
+
+    @override
+    def row_fields(self, row: dict[str, Any]) -> Iterable[tuple[str, Any]]:
+        # For rows that are converted one by one. The metrics of others are numbers, or strings of numbers.
+        return with_numbers(row.items(), self._numbers)
+
+    @cached_property
+    def _numbers(self) -> frozenset[str]:
+        """The numeric metrics that are selected."""
+        return frozenset(name for name in self._numeric if self.is_written(name))
+
+    @override
+    def page_records(self, page: Page, part: DayWindow | None, check: RowCheck | None = None) -> Iterable[Record]:
+        rows = cast("list[Row]", page.rows)
+        keys = self._keys.keys(rows, self.decode_row, partial(self._check_day, window=part))
         try:
-            made = with_numbers(with_text(row, self.report.dimensions), self._numbers)
-        except DataError as error:
+            return super().page_records(Page(rows, keys=keys), part, check)
+        except RowError as error:
             error.what = f"report {self.name}: {error.what}"
             raise
-        return {**made, "row_key": row_key(row, self.report.dimensions)}
 
-    def _check_day(self, day: Any, window: DayWindow | None) -> None:
+    @staticmethod
+    def _check_day(day: Any, window: DayWindow | None) -> None:
         if day is None:
             what = f"a row has no day (window {window})"
         elif not isinstance(day, str) or not _DAY.fullmatch(day):
             what = f"a row has a day that is not a date such as 2025-03-01 (a JSON {json_kind(day)})"
         else:
             return
-        raise DataError(f"report {self.name}: {what}", "check `time_zone`, and report this to the tap's authors")
+        raise RowError(what, "check `time_zone`, and report this to the tap's authors")
 
     @override
     def digest(self, record: Record) -> int:
@@ -273,7 +300,7 @@ class QueryReport(MagniteStream[DayWindow], ReportStream):
 
     @override
     def on_duplicate(self, record: Record, *, same: bool) -> bool:
-        values = ", ".join(f"{name} {record[name]!r}" for name in self.report.dimensions)
+        values = ", ".join(f"{name} {record[name]!r}" for name in self.report.dimensions if self.is_written(name))
         raise DataError(
             f"report {self.name}: two rows of one window have the same key ({shorten(values)})",
             "one would replace the other: add a dimension that distinguishes them",

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from singer_adtech.errors import AuthError, DataError, VendorError
-from singer_adtech.http.responses import check_status, describe
+from singer_adtech.http.responses import check_json, check_status, describe
 from singer_adtech.records.exact_json import exact_json
+from singer_adtech.records.page import once_per_response
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -91,19 +92,53 @@ def check_response(
         raise VendorError(description(response), "check `api_url`")
 
 
-def read_array(response: requests.Response) -> Iterator[dict[str, Any]]:
-    """Decode the rows of a list or result with exact numbers.
+# Created at import: msgspec 0.22 may crash if several threads are the first to use a type.
+_ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
+
+NOT_AN_OBJECT = "the response has an item that is not an object"
+
+
+@once_per_response
+def read_items(response: requests.Response) -> list[msgspec.Raw]:
+    """Split an array into its items; they stay bytes.
 
     Raises:
-        DataError: The body is not an array of objects. An envelope would mean pages, and the rows of other pages
-            would be lost.
+        msgspec.DecodeError: The body is not a JSON array.
     """
-    rows = exact_json(response.content)
-    if not isinstance(rows, list):
-        raise DataError("the response is not a JSON array", "report this to the tap's authors")
-    for row in rows:
+    return _ITEMS.decode(response.content)
+
+
+def check_body(response: requests.Response) -> None:
+    """Refuse an incomplete body.
+
+    Raises:
+        InvalidBodyError: The body is not JSON in UTF-8, or is cut off.
+    """
+    check_json(response, read_items)
+
+
+def read_rows(response: requests.Response) -> list[msgspec.Raw]:
+    """Return the rows of a list or result as JSON.
+
+    Raises:
+        DataError: The body is not an array. An envelope would mean pages, and the rows of other pages would be lost.
+    """
+    try:
+        return read_items(response)
+    except msgspec.ValidationError:
+        raise DataError("the response is not a JSON array", "report this to the tap's authors") from None
+
+
+def read_array(response: requests.Response) -> Iterator[dict[str, Any]]:
+    """Decode the rows of a list with exact numbers.
+
+    Raises:
+        DataError: The body is not an array of objects.
+    """
+    for item in read_rows(response):
+        row = exact_json(bytes(item))
         if not isinstance(row, dict):
-            raise DataError("the response has an item that is not an object", "report this to the tap's authors")
+            raise DataError(NOT_AN_OBJECT, "report this to the tap's authors")
         yield row
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+from contextlib import suppress
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from hashlib import sha256
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+import msgspec
 from singer_adtech.errors import DataError
 from singer_adtech.records.values import ConversionError, json_kind, to_integer, to_number
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
+
+    from singer_adtech.records.page import Row
 
 INTEGER_DIMENSIONS = frozenset({"hour", "year"})
 """Dimensions with integer values."""
@@ -23,6 +28,10 @@ INTEGER_IDS = frozenset({"seat", "publisher", "brand", "supply", "adUnit", "netw
 """Dimensions with integer identifiers; other identifiers are strings."""
 
 
+class RowError(DataError):
+    """A row with a value that is not allowed."""
+
+
 def id_column(dimension: str) -> str:
     """Return the name of a dimension's identifier column; the one of `currency` is irregular."""
     return "currencyId" if dimension == "currency" else f"{dimension}IdLink"
@@ -32,9 +41,9 @@ def text(value: Any) -> str | None:
     """Convert the value of a dimension to a string; numbers in decimal notation.
 
     Raises:
-        DataError: The value is an array or an object.
+        RowError: The value is an array or an object.
     """
-    if value is None or isinstance(value, str):
+    if isinstance(value, str) or value is None:
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -42,74 +51,158 @@ def text(value: Any) -> str | None:
         return str(value)
     if isinstance(value, Decimal):
         return f"{value:f}"
-    raise DataError(f"the value of a dimension is a JSON {json_kind(value)}", "report this to the tap's authors")
+    raise RowError(f"the value of a dimension is a JSON {json_kind(value)}", "report this to the tap's authors")
 
 
-def with_text(row: Mapping[str, Any], dimensions: Iterable[str]) -> dict[str, Any]:
-    """Convert dimensions and identifiers to strings, except integers."""
-    made: dict[str, Any] = dict(row)
-    for name in dimensions:
-        if name not in INTEGER_DIMENSIONS and name in row:
-            made[name] = text(row[name])
-        id_name = id_column(name)
-        if name not in WITHOUT_ID | INTEGER_IDS and id_name in row:
-            made[id_name] = text(row[id_name])
-    return made
-
-
-def with_numbers(row: Mapping[str, Any], metrics: Iterable[str]) -> dict[str, Any]:
+def with_numbers(fields: Iterable[tuple[str, Any]], metrics: Container[str]) -> Iterator[tuple[str, Any]]:
     """Convert metrics that were sent as strings to numbers; an empty string becomes null.
 
     Args:
-        row: A row.
+        fields: The names and values of a row.
         metrics: The numeric metrics.
 
     Raises:
-        DataError: A string is not a number.
+        RowError: A string is not a number.
     """
-    made: dict[str, Any] = dict(row)
-    for name in metrics:
-        if isinstance(row.get(name), str):
-            try:
-                made[name] = to_number(row[name])
-            except ConversionError:
-                raise DataError(
-                    f"the metric {name} has a string that is not a number",
-                    "remove the metric from the report, and report this to the tap's authors",
-                ) from None
-    return made
+    for name, value in fields:
+        if not isinstance(value, str) or name not in metrics:
+            yield name, value
+            continue
+        try:
+            yield name, to_number(value)
+        except ConversionError:
+            raise RowError(
+                f"the metric {name} has a string that is not a number",
+                "remove the metric from the report, and report this to the tap's authors",
+            ) from None
 
 
-def row_key(row: Mapping[str, Any], dimensions: Collection[str]) -> str:
-    """Return the key of a row: a digest of its dimensions, by their identifiers if the row has them.
+class RowKeys:
+    """The keys of a report's rows.
+
+    A key is the SHA-256 (hex) of the compact UTF-8 JSON of a list with one `[dimension, "id" | "value", text or null]`
+    for each dimension, sorted by dimension. A dimension is represented by its identifier if the row has one.
 
     Args:
-        row: The row as sent.
-        dimensions: The report's dimensions, in any order.
-
-    Returns:
-        SHA-256 (hex) of the compact UTF-8 JSON of a list with one `[dimension, "id" | "value", text or null]` for each
-        dimension, sorted by dimension.
+        dimensions: The report's dimensions, in any order; one is `day`.
     """
-    parts = [[name, *_identity(row, name, dimensions)] for name in sorted(dimensions)]
-    return hashlib.sha256(json.dumps(parts, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
+
+    def __init__(self, dimensions: Collection[str]) -> None:
+        self._sources = {name: _sources(name, dimensions) for name in sorted(dimensions)}
+        self._forms: list[_Form] = []
+
+    def keys(
+        self, rows: Iterable[Row], decode_row: Callable[[Row], Mapping[str, Any]], check_day: Callable[[Any], None]
+    ) -> Iterator[str]:
+        """Compute the keys of rows.
+
+        Args:
+            rows: The rows as sent.
+            decode_row: Decodes a row.
+            check_day: Raises for a day that is not valid.
+
+        Raises:
+            RowError: The value of a dimension is an array or an object.
+        """
+        forms = self._forms
+        # A copy costs less than a new one.
+        new_digest = sha256().copy
+        checked: set[str] = set()
+        for row in rows:
+            for decode, get, day, template, quotes in forms:
+                try:
+                    values = get(decode(row))
+                except msgspec.DecodeError:
+                    continue
+                if values[day] not in checked:
+                    check_day(values[day])
+                    checked.add(values[day])
+                text = template % values
+                # A valid day needs no escapes.
+                if quotes and (text.count('"') != quotes or "\\" in text or not text.isprintable()):
+                    continue
+                digest = new_digest()
+                digest.update(text.encode())
+                yield digest.hexdigest()
+                break
+            else:
+                decoded = decode_row(row)
+                check_day(decoded.get("day"))
+                yield self._key(decoded)
+                if len(forms) < MOST_FORMS:
+                    self._add_form(decoded)
+
+    def _key(self, row: Mapping[str, Any]) -> str:
+        parts: list[list[str | None]] = []
+        for name, sources in self._sources.items():
+            texts = ((kind, _number_text(row.get(field), whole=whole)) for field, kind, whole in sources)
+            parts.append([name, *next((one for one in texts if one[1] is not None), ("value", None))])
+        return sha256(json.dumps(parts, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
+
+    def _add_form(self, row: Mapping[str, Any]) -> None:
+        """Prepare the conversion of rows with the same identifiers as this one, if they need no conversion."""
+        types: list[tuple[str, Any]] = []
+        found: list[str] = []
+        parts: list[list[str | None]] = []
+        quoted = False
+        for name, sources in self._sources.items():
+            part: list[str | None] = [name.replace("%", "%%"), "value", None]
+            for field, kind, whole in sources:
+                value = row.get(field)
+                types.append((field, None if value is None else type(value)))
+                if value is None:
+                    continue
+                if type(value) is not int and (type(value) is not str or whole):
+                    return
+                found.append(field)
+                part[1:] = kind, "%s"
+                quoted = quoted or (type(value) is str and name != "day")
+                break
+            parts.append(part)
+        attributes = {field: f"f{place}" for place, (field, _) in enumerate(types)}
+        template = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
+        with suppress(ValueError):  # msgspec refuses names with a quotation mark
+            row_type = msgspec.defstruct(
+                "Row",
+                [(attributes[field], kind) if kind else (attributes[field], None, None) for field, kind in types],
+                rename={attribute: field for field, attribute in attributes.items()},
+                kw_only=True,
+                gc=False,
+            )
+            # With one name, attrgetter returns no tuple.
+            get = attrgetter(*(attributes[field] for field in found))
+            self._forms.append(
+                (
+                    msgspec.json.Decoder(row_type).decode,
+                    get if len(found) > 1 else lambda decoded: (get(decoded),),
+                    found.index("day"),
+                    template,
+                    template.count('"') if quoted else 0,
+                )
+            )
 
 
-def _identity(row: Mapping[str, Any], name: str, dimensions: Collection[str]) -> tuple[str, str | None]:
-    if name not in WITHOUT_ID:
-        for id_name in (f"{name}IdLink", f"{name}Id"):
-            # `supplySeatId` may be a dimension, and is then not the identifier of `supplySeat`.
-            found = None if id_name in dimensions else _number_text(row.get(id_name), whole=name in INTEGER_IDS)
-            if found is not None:
-                return "id", found
-    return "value", _number_text(row.get(name), whole=name in INTEGER_DIMENSIONS)
+_Form: TypeAlias = "tuple[Callable[[Row], Any], Callable[[Any], tuple[Any, ...]], int, str, int]"
+"""A decoder of rows with equal identifiers, a function that gets their values, the index of the day in them, and a
+template of the JSON. The last number counts its quotation marks, to find strings with escapes; 0 without strings."""
+
+MOST_FORMS = 4
+"""Maximum forms per report; a row that has none of them is decoded completely."""
+
+
+def _sources(name: str, dimensions: Collection[str]) -> list[tuple[str, str, bool]]:
+    """Return the fields that represent a dimension: name, kind, and whether it has integers."""
+    ids = () if name in WITHOUT_ID else (f"{name}IdLink", f"{name}Id")
+    # `supplySeatId` may be a dimension, and is then not the identifier of `supplySeat`.
+    return [
+        *((field, "id", name in INTEGER_IDS) for field in ids if field not in dimensions),
+        (name, "value", name in INTEGER_DIMENSIONS),
+    ]
 
 
 def _number_text(value: Any, *, whole: bool) -> str | None:
     """Convert a value to a string; in an integer column, to the digits of the emitted integer."""
     if whole and value is not None:
-        try:
+        with suppress(ConversionError):
             return text(to_integer(value))
-        except ConversionError:
-            return text(value)
     return text(value)

@@ -46,7 +46,8 @@ class InventoryStream(ListStream):
         return {HTTPStatus.NOT_FOUND: f"set `resource_paths.{self.name}` to the path of your account"}
 
     @override
-    def parse_response(self, response: requests.Response) -> Iterator[dict[str, Any]]:
+    def response_rows(self, response: requests.Response) -> Iterator[dict[str, Any]]:
+        # Decoded: a row is merged with its details, and has the ids of its ancestors.
         rows = list(read_array(response))
         # A connection test requests the list only.
         if not self.config["include_details"] or self.ABORT_AT_RECORD_COUNT:

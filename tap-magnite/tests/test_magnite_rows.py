@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
+from singer_adtech.records.exact_json import exact_json
+from tap_magnite.rows import RowKeys
 from vendor_simulators.faults import Fault
 from vendor_simulators.messages import Content, Response
 
@@ -114,6 +118,21 @@ def test_a_row_with_everything_and_a_row_with_little(run_tap: TapRunner, script:
         ),
         (
             ["day", "deal"],
+            {"deal": "/\x01\x7f\u2028 %s", "dealIdLink": None},
+            '[["day","value","2025-03-01"],["deal","value","/\\u0001\x7f\u2028 %s"]]',
+        ),
+        (
+            ["day", "100%", 'de"al'],
+            {"100%": "%d", 'de"al': 5},
+            '[["100%","value","%d"],["day","value","2025-03-01"],["de\\"al","value","5"]]',
+        ),
+        (
+            ["day"],
+            {},
+            '[["day","value","2025-03-01"]]',
+        ),
+        (
+            ["day", "deal"],
             {"deal": "x", "dealIdLink": "l", "dealId": "i"},
             '[["day","value","2025-03-01"],["deal","id","l"]]',
         ),
@@ -123,8 +142,35 @@ def test_a_row_with_everything_and_a_row_with_little(run_tap: TapRunner, script:
 def test_the_key_of_a_row(
     run_tap: TapRunner, script: Script, dimensions: list[str], row: dict[str, Any], expected: str
 ) -> None:
-    run = read(run_tap, script, [{"day": "2025-03-01", **row}], dimensions=dimensions)
-    assert [record["row_key"] for record in run.records("units")] == [key(expected)]
+    # given two rows: with equal identifiers, the second key is computed faster
+    days = ["2025-03-01", "2025-03-02"]
+    run = read(run_tap, script, [{"day": day, **row} for day in days], dimensions=dimensions)
+    keys = [record["row_key"] for record in run.records("units")]
+    assert keys == [key(expected), key(expected.replace(days[0], days[1]))]
+
+
+def test_the_keys_of_rows_with_other_identifiers() -> None:
+    # given all pairs of values of a dimension and its identifiers, after each other
+    values: list[dict[str, Any]] = [
+        {},
+        *({"deal": value} for value in (None, "x", "ö", '"', "\\", "\t", "\x7f", "\u2028", "", "1", 1, 1.0, True)),
+    ]
+    ids: list[dict[str, Any]] = [
+        {},
+        *({"dealIdLink": value} for value in (None, "i", "", "\n", 2**70, False, 1e30)),
+        {"dealId": 7},
+    ]
+    numbers: list[dict[str, Any]] = [{"adUnitIdLink": 1}, {"adUnitIdLink": "01"}, {"adUnitIdLink": ""}, {"adUnit": "A"}]
+    rows = [
+        msgspec.json.encode({"day": "2025-03-01", **one, **two, **three})
+        for one, two, three in itertools.product(values, ids, numbers)
+    ]
+    dimensions = ["deal", "day", "adUnit"]
+    # when
+    keys = list(RowKeys(dimensions).keys([*rows, *reversed(rows)], exact_json, lambda _: None))
+    # then each is as of a row without others
+    single = [next(RowKeys(dimensions).keys([row], exact_json, lambda _: None)) for row in rows]
+    assert keys == [*single, *reversed(single)]
 
 
 def test_types_of_dimensions_and_their_twins(run_tap: TapRunner, script: Script) -> None:

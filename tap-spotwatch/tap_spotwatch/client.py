@@ -24,13 +24,14 @@ from singer_sdk.streams.rest import HTTPRequest, PageContext
 from typing_extensions import override
 
 from tap_spotwatch import schemas
-from tap_spotwatch.responses import LINK, link_path, read_page, read_rows
+from tap_spotwatch.responses import LINK, link_path, read_envelope, read_page
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import requests
     from singer_adtech.http.links import HiddenLinks
+    from singer_adtech.records.page import Row
     from singer_adtech.records.row_times import RowCheck
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.streams import Stream
@@ -98,6 +99,8 @@ class SpotwatchStream(AdTechStream[InstantWindow]):
     """A call without paging."""
 
     schema = OptionalColumns()
+    # All documented fields are at the top level; others are kept as sent.
+    nested = False
 
     def arguments(self, window: InstantWindow | None) -> dict[str, Any]:  # noqa: ARG002 - for calls with arguments
         """Return the arguments of the call, without the key."""
@@ -111,11 +114,6 @@ class SpotwatchStream(AdTechStream[InstantWindow]):
     @override
     def get_new_paginator(self) -> CallsPaginator:
         return CallsPaginator(self.path)
-
-    @override
-    def flat_row(self, row: dict[str, Any], window: InstantWindow | None) -> dict[str, Any]:
-        # All documented fields are at the top level; others are kept as sent.
-        return row
 
     @override
     def validate_response(self, response: requests.Response) -> None:
@@ -183,7 +181,7 @@ class LinksPaginator(BaseAPIPaginator[str]):
 
     @override
     def get_next(self, response: requests.Response) -> str | None:
-        page, _ = read_page(response)
+        page = read_page(response).page
         if page.next is None:
             return None
         path = link_path(page.next, self._api_url)
@@ -314,13 +312,19 @@ class PagedStream(InstantWindowStream, SpotwatchStream):
         if filtered and not rows:
             self.log_lines.warning("no rows: check the names in %s; the vendor accepts unknown names", filtered)
 
+    not_an_object = "`results` in the response contains one of {}s instead of objects"
+
     @override
-    def parse_response(self, response: requests.Response) -> Iterable[dict[str, Any]]:
-        return read_rows(response)
+    def envelope(self, response: requests.Response) -> object:
+        return read_envelope(response)
+
+    @override
+    def response_rows(self, response: requests.Response) -> Sequence[Row]:
+        return read_page(response).results
 
     @override
     def total_rows(self, response: requests.Response) -> int | None:
-        return read_page(response)[0].total
+        return read_page(response).page.total
 
     @override
     def digest(self, record: Record) -> int:
@@ -354,12 +358,20 @@ class PagedStream(InstantWindowStream, SpotwatchStream):
         window: InstantWindow | None = None,
         pages: Iterable[requests.Response] | None = None,
     ) -> Iterator[Record]:
-        return (one for one in super().read_records(context, window, pages) if not self._is_late(one))
+        records = super().read_records(context, window, pages)
+        return records if self.range.limit is None else (one for one in records if not self._is_late(one))
+
+    @cached_property
+    def _limit(self) -> str:
+        """`end_date` in the vendor's format, to compare timestamps as strings."""
+        return "" if self.range.limit is None else utc_text(self.range.limit)
 
     def _is_late(self, record: Record) -> bool:
         """Return whether a record is at or after `end_date`."""
         at = record.get(self.replication_key or "")
         if self.range.limit is None or at is None:
+            return False
+        if len(at) == len(self._limit) and at[10] == "T" and at[-1] == "Z" and at < self._limit:
             return False
         try:
             moment = dt.datetime.fromisoformat(at.replace("Z", "+00:00"))

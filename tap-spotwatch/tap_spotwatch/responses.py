@@ -34,50 +34,49 @@ class Page(msgspec.Struct):
         return self.results_total if type(self.results_total) is int else None
 
 
-class _Envelope(msgspec.Struct):
+class Envelope(msgspec.Struct):
+    """The page object and the rows as JSON."""
+
     page: Page
-    results: msgspec.Raw
+    results: list[msgspec.Raw]
 
 
 # Created at import: msgspec 0.22 may crash if several threads are the first to use a type.
-_ENVELOPES = msgspec.json.Decoder(_Envelope)
+_ENVELOPES = msgspec.json.Decoder(Envelope)
 
 
 @once_per_response
-def read_page(response: requests.Response) -> tuple[Page, msgspec.Raw]:
-    """Decode the page object of a response; the rows stay bytes.
+def read_envelope(response: requests.Response) -> Envelope:
+    """Decode the response envelope; the rows stay bytes.
 
     Raises:
-        DataError: The response has no `page` object or no `results`.
+        msgspec.DecodeError: The body is not JSON of this form.
+    """
+    return _ENVELOPES.decode(response.content)
+
+
+def read_page(response: requests.Response) -> Envelope:
+    """Return the response envelope.
+
+    Raises:
+        DataError: The response has no `page` object, no `results`, or they are not a list.
     """
     try:
-        envelope = _ENVELOPES.decode(response.content)
+        return read_envelope(response)
     except msgspec.ValidationError:
-        raise DataError(
-            "the response has no `page` object or no `results`",
-            "check `api_url`; if it is right, report this to the tap's authors",
-        ) from None
-    return envelope.page, envelope.results
+        raise _unusable(exact_json(response.content)) from None
 
 
-def read_rows(response: requests.Response) -> Iterator[dict[str, Any]]:
-    """Decode the rows of a page with exact numbers.
-
-    Raises:
-        DataError: `results` is not a list of objects.
-    """
-    rows = exact_json(bytes(read_page(response)[1]))
-    if not isinstance(rows, list):
-        raise DataError(
-            f"`results` in the response is {_kind(rows)} instead of a list", "report this to the tap's authors"
+def _unusable(body: Any) -> DataError:
+    if isinstance(body, dict) and isinstance(body.get("page"), dict) and not isinstance(body.get("results", []), list):
+        return DataError(
+            f"`results` in the response is {_kind(body['results'])} instead of a list",
+            "report this to the tap's authors",
         )
-    for row in rows:
-        if not isinstance(row, dict):
-            raise DataError(
-                f"`results` in the response contains {_kind(row)} instead of objects",
-                "report this to the tap's authors",
-            )
-        yield row
+    return DataError(
+        "the response has no `page` object or no `results`",
+        "check `api_url`; if it is right, report this to the tap's authors",
+    )
 
 
 def link_path(link: object, api_url: str) -> str:

@@ -122,7 +122,7 @@ class ReceivedFields:
         fields = known.fields = {} if known.fields is None else known.fields
         for name, value in row.items():
             if name not in fields:
-                if self._size >= MOST_FIELDS or not _is_allowed(name):
+                if self._size >= MOST_FIELDS or not is_allowed(name):
                     continue
                 fields[name] = Field()
                 self._size += 1
@@ -149,7 +149,7 @@ class ReceivedFields:
                 self._size += 1
 
 
-def _is_allowed(name: str) -> bool:
+def is_allowed(name: str) -> bool:
     """Return whether msgspec accepts a name of a field."""
     return '"' not in name and "\\" not in name and name.isprintable()
 

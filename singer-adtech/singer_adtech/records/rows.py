@@ -11,6 +11,7 @@ from singer_adtech.errors import DataError
 from singer_adtech.progress.windows import PartT
 from singer_adtech.records.compiled import RowCompiler
 from singer_adtech.records.exact_json import exact_json
+from singer_adtech.records.received import is_allowed
 from singer_adtech.records.row_times import ForeignRowError
 from singer_adtech.records.shapes import flatten
 from singer_adtech.records.values import json_kind
@@ -121,7 +122,7 @@ class RowStream(SyncedStream, Generic[PartT]):
         columns, of_class = self.written_columns, type(self)
         needed = {*self.shape.keys, *self.used_columns}
         by_names = of_class.flat_row is RowStream.flat_row and of_class.response_rows is not RowStream.response_rows
-        if columns is None or not by_names or not needed.issubset(columns):
+        if columns is None or not by_names or not needed.issubset(columns) or not all(map(is_allowed, columns)):
             return None
         return RowCompiler(
             self.shape,
@@ -144,6 +145,12 @@ class RowStream(SyncedStream, Generic[PartT]):
     )
     """Advice on a response with rows of another window."""
 
+    def foreign_row(self, outside: str) -> ForeignRowError:
+        """Return the error for a row of another window, from the result of a `RowCheck`."""
+        return ForeignRowError(
+            f"the response has a row of {outside}, outside of the requested window", self.foreign_remedy
+        )
+
     def page_records(self, page: Page, part: PartT | None, check: RowCheck | None = None) -> Iterable[Record]:
         """Convert a page to records.
 
@@ -162,9 +169,7 @@ class RowStream(SyncedStream, Generic[PartT]):
         for record in records:
             outside = check(record)
             if outside is not None:
-                raise ForeignRowError(
-                    f"the response has a row of {outside}, outside of the requested window", self.foreign_remedy
-                )
+                raise self.foreign_row(outside)
             checked.append(record)
         return checked
 
