@@ -11,9 +11,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from singer_adtech.errors import DataError
 from singer_adtech.http.bodies import json_problem
-from singer_adtech.records.compiled import MOST_CACHED
 from singer_adtech.records.exact_json import exact_json
-from singer_adtech.records.values import ConversionError, json_kind, to_array, to_boolean, to_integer, to_text
+from singer_adtech.records.values import (
+    MOST_CACHED,
+    ConversionError,
+    json_kind,
+    to_array,
+    to_boolean,
+    to_integer,
+    to_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
