@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 SIGNAL_BASE = 128
 """Added to the signal number in the exit code, as in shells."""
 
+COLLECTED = 50_000
+"""New objects before a collection, 700 by default: a page of rows is many objects without circles."""
+
 
 def start(program: str, module: str, tap: str) -> None:
     """Import a tap and run its command line.
@@ -47,6 +50,7 @@ def start(program: str, module: str, tap: str) -> None:
     gc.disable()
     command = getattr(importlib.import_module(module), tap).cli
     gc.freeze()
+    gc.set_threshold(COLLECTED)
     gc.enable()
     command()
 
