@@ -47,7 +47,8 @@ def test_every_row_arrives(name: str, peers: Path) -> None:
             programs.read("loop")
     # Then each run is measured, and the requests are counted
     assert ours.cpu > 0
-    assert 20 < ours.memory[0] < 200
+    # No upper bound: until it starts the program, a child has the memory of the process of the tests.
+    assert ours.memory[0] > 20
     assert sum(count for path, count in requests.items() if path != "in flight") >= 2
 
 
