@@ -27,7 +27,6 @@ def main() -> None:
     gc.disable()
     from target_duckdb_arrow.target import TargetDuckDBArrow  # noqa: PLC0415 - after the signals
 
-    gc.freeze()
     gc.enable()
     TargetDuckDBArrow.cli()
 
