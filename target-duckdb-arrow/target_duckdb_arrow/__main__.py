@@ -27,6 +27,7 @@ def main() -> None:
     gc.disable()
     from target_duckdb_arrow.target import TargetDuckDBArrow  # noqa: PLC0415 - after the signals
 
+    # Without `gc.freeze()`: DuckDB's bindings would report the frozen objects at the end.
     gc.enable()
     TargetDuckDBArrow.cli()
 

@@ -96,7 +96,9 @@ class RowCompiler:
         note_fields: Callable[[Collection[str]], None] = lambda _: None,
     ) -> None:
         self.shape = shape
-        self.columns = sorted((name for name in shape.columns if name in columns), key=EXTRA.__eq__)
+        # `_extra` is the last, because it gathers the values that follow.
+        self.columns = [name for name in shape.columns if name in columns and name != EXTRA]
+        self.columns += [EXTRA] if EXTRA in columns else []
         self.nested = nested
         self.item_names = item_names
         self.expected = expected
