@@ -3,7 +3,8 @@
 `python scripts/generate.py` writes the files; with `--check` it writes nothing and exits with 1 if one is out of date.
 
 The generated parts are `plugins/extractors/*.lock` and `plugins/loaders/target-duckdb--*.lock` (in the format of
-`meltano lock`), and the text between marks in each tap's README.md and in .env.example.
+`meltano lock`), the text between marks in each tap's README.md and in .env.example, and the streams' columns for
+`orchestration/`, whose environment contains no tap.
 """
 
 from __future__ import annotations
@@ -19,10 +20,13 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from singer_adtech.streams.derived import DerivedStream
+from singer_adtech.streams.windowed import WindowStream
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from singer_sdk import Tap, Target
+    from singer_sdk import Stream, Tap, Target
 
 ROOT = Path(__file__).resolve().parent.parent
 VARIANT = "adtech"
@@ -153,6 +157,47 @@ def about_tables(name: str) -> str:
     return f"### Settings\n\n{settings}\n\n## Capabilities\n\n{sections['Capabilities']}"
 
 
+def streams_of(name: str) -> dict[str, Any]:
+    """Return a tap's streams and columns, its credentials, and its look-back settings."""
+    tap = tap_class(name)(config={}, validate_config=False, setup_mapper=False)
+    declared = tap_class(name).config_jsonschema["properties"]
+    definition = extractor(name)
+    return {
+        "label": definition["label"],
+        "description": definition["description"],
+        "logins": logins(name),
+        "lookbacks": [one for one, schema in declared.items() if "lookback" in one and schema.get("minimum") == 0],
+        "streams": {stream.name: _table(stream, tap) for stream in tap.streams.values()},
+    }
+
+
+def _table(stream: Stream, tap: Tap) -> dict[str, Any]:
+    owner = stream
+    if isinstance(stream, DerivedStream):
+        owner = next(one for one in tap.streams.values() if type(one) is stream.parent_stream_type)
+    return {
+        "description": (type(stream).__doc__ or "").splitlines()[0],
+        "keys": list(stream.primary_keys),
+        "replication_key": stream.replication_key,
+        # Read in windows of dates, so that a backfill can read a month of it.
+        "windowed": isinstance(owner, WindowStream) and owner.replication_key is not None,
+        "columns": {column: _column(schema) for column, schema in stream.schema["properties"].items()},
+    }
+
+
+def _column(schema: dict[str, Any]) -> list[str]:
+    kinds = [one for one in schema.get("type", ["any"]) if one != "null"]
+    kind = schema.get("format") if kinds == ["string"] and schema.get("format") else " or ".join(kinds)
+    return [str(kind), schema.get("description", "")]
+
+
+def streams_file() -> str:
+    """Return the streams of all taps as JSON, with one line per column."""
+    text = json.dumps({name: streams_of(name) for name in TAPS}, indent=1, ensure_ascii=False)
+    quoted = r'("(?:[^"\\]|\\.)*")'
+    return re.sub(rf"\[\n\s+{quoted},\n\s+{quoted}\n\s+\]", r"[\1, \2]", text) + "\n"
+
+
 def credentials() -> str:
     """Return the variables of .env.example: the credentials and start date of each tap."""
     lines = []
@@ -186,6 +231,7 @@ def files() -> Iterator[tuple[Path, str]]:
         text = between_marks(path.read_text(encoding="utf-8"), "streams", f"\n{streams_table(name)}\n")
         text = between_marks(text, "select", f"\n{selection(name)}\n")
         yield path, between_marks(text, "about", f"\n{about_tables(name)}\n")
+    yield ROOT / "orchestration" / "adtech_orchestration" / "streams.json", streams_file()
     path = ROOT / ".env.example"
     yield path, between_marks(path.read_text(encoding="utf-8"), "generated", f"{credentials()}\n", "# {}")
 

@@ -1,0 +1,87 @@
+"""Backfills: one asset per account with a partition per month; each month is a separate run with a separate state.
+
+The months come before the days of nightly runs, so no bookmark is moved. They load into the same tables by upsert.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator  # noqa: TC003 - Dagster evaluates the annotations
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from adtech_orchestration import loads
+from adtech_orchestration.assets import NUMBERS, table_key
+
+if TYPE_CHECKING:
+    from adtech_orchestration.logs import RunLog
+    from adtech_orchestration.project import Account
+
+# A month exists once it is over in every time zone: a vendor's day may end half a day after UTC's.
+MONTHS = dg.MonthlyPartitionsDefinition(
+    start_date=os.environ.get("ORCHESTRATION_FIRST_MONTH") or "2018-01",
+    fmt="%Y-%m",
+    timezone="Etc/GMT+12",
+)
+"""The months that can be read."""
+
+
+def history_key(account: Account) -> dg.AssetKey:
+    """Return the key of an account's months."""
+    return dg.AssetKey(["history", account.name])
+
+
+def history(account: Account) -> dg.AssetsDefinition:
+    """Return the asset of an account's months."""
+    windowed = [name for name, stream in account.streams.items() if stream["windowed"]]
+
+    @dg.asset(
+        key=history_key(account),
+        description=f"Past months of {account.extractor}, read into its tables: {', '.join(windowed)}, and reports. "
+        "Streams without date windows are left to the nightly run.",
+        group_name=account.name,
+        kinds={"singer", account.loader.removeprefix("target-")},
+        partitions_def=MONTHS,
+        backfill_policy=dg.BackfillPolicy.multi_run(),
+        retry_policy=loads.retry_policy(),
+        pool=account.name,
+        metadata={"tables": [table_key(account, name).to_user_string() for name in windowed]},
+    )
+    def load_month(
+        context: dg.AssetExecutionContext,
+        config: loads.LoadConfig,
+    ) -> Iterator[dg.MaterializeResult[Any]]:
+        month = context.partition_key
+        # Bookmarks of an unfinished month are kept: it continues. A finished month is read again from its beginning.
+        again = config.full_refresh or month in finished(context.instance, account)
+        log, code = loads.load(context, account, month=month, full_refresh=again)
+        unread = [name for name, numbers in log.streams.items() if numbers["status"] != "succeeded"]
+        if code or unread:
+            raise loads.failure(account, log, code)
+        yield dg.MaterializeResult(metadata=_measured(log))
+
+    return load_month
+
+
+def finished(instance: dg.DagsterInstance, account: Account) -> set[str]:
+    """Return the months that were read to their end."""
+    keys = MONTHS.get_partition_keys()
+    statuses = instance.get_status_by_partition(history_key(account), keys, MONTHS) or {}
+    # A month that is being read again counts as unfinished if its last run failed.
+    return {key for key, status in statuses.items() if status is not None and status.value == "MATERIALIZED"}
+
+
+def _measured(log: RunLog) -> dict[str, Any]:
+    columns = [label for name, label in NUMBERS.items() if name != "bytes"]
+    rows = [
+        dg.TableRecord({"stream": stream, **{label: numbers[name] for name, label in NUMBERS.items() if label in columns}})
+        for stream, numbers in log.streams.items()
+    ]
+    sums = {
+        label: round(sum(numbers[name] for numbers in log.streams.values()), 3)
+        for name, label in NUMBERS.items()
+        if name != "seconds"
+    }
+    schema = dg.TableSchema([dg.TableColumn("stream"), *(dg.TableColumn(label, "number") for label in columns)])
+    return {"dagster/row_count": log.rows, **sums, "streams": dg.MetadataValue.table(rows, schema)}
