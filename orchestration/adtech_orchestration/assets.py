@@ -1,9 +1,7 @@
 """One asset per table, and per account one step that loads all of its tables with one `meltano run`."""
 
-from __future__ import annotations
-
 import datetime as dt
-from collections.abc import Iterator  # noqa: TC003 - Dagster evaluates the annotations
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -20,12 +18,12 @@ if TYPE_CHECKING:
 Event = dg.MaterializeResult[Any] | dg.AssetCheckResult
 
 
-def table_key(account: Account, stream: str) -> dg.AssetKey:
+def table_key(account: "Account", stream: str) -> dg.AssetKey:
     """Return the key of a table: its schema and name, as in the sources of dbt models."""
     return dg.AssetKey([account.schema, stream])
 
 
-def tables(account: Account) -> dg.AssetsDefinition:
+def tables(account: "Account") -> dg.AssetsDefinition:
     """Return the assets of an account's tables."""
     keys = {stream: table_key(account, stream) for stream in account.streams}
 
@@ -38,11 +36,15 @@ def tables(account: Account) -> dg.AssetsDefinition:
             for spec in checks.specs(keys[stream], windowed=about["windowed"])
         ],
         group_name=account.name,
+        # Some tables can be loaded without the others, and streams that meltano.yml deselects yield nothing.
+        can_subset=True,
         retry_policy=loads.retry_policy(),
         pool=account.name,
     )
     def load(context: dg.AssetExecutionContext, config: loads.LoadConfig) -> Iterator[Event]:
-        log, code = loads.load(context, account, full_refresh=config.full_refresh)
+        chosen = [stream for stream, key in keys.items() if key in context.selected_asset_keys]
+        only = chosen if len(chosen) < len(keys) else []
+        log, code = loads.load(context, account, only=only, full_refresh=config.full_refresh)
         # Without the loader's success, rows that were read may not be in the table.
         for stream, numbers in log.streams.items() if code == 0 or log.loaded else ():
             if numbers["status"] == "succeeded":
@@ -53,7 +55,7 @@ def tables(account: Account) -> dg.AssetsDefinition:
     return load
 
 
-def _spec(account: Account, stream: str) -> dg.AssetSpec:
+def _spec(account: "Account", stream: str) -> dg.AssetSpec:
     about = account.streams[stream]
     columns = [
         dg.TableColumn(name, kind, description=description) for name, (kind, description) in about["columns"].items()
@@ -61,7 +63,6 @@ def _spec(account: Account, stream: str) -> dg.AssetSpec:
     return dg.AssetSpec(
         table_key(account, stream),
         description=about["description"],
-        # A stream may be deselected in meltano.yml.
         skippable=True,
         kinds={"singer", account.loader.removeprefix("target-")},
         freshness_policy=policy(account.schedules),
@@ -75,7 +76,7 @@ def _spec(account: Account, stream: str) -> dg.AssetSpec:
 
 
 def _results(
-    context: dg.AssetExecutionContext, account: Account, stream: str, numbers: Mapping[str, Any]
+    context: dg.AssetExecutionContext, account: "Account", stream: str, numbers: "Mapping[str, Any]"
 ) -> Iterator[Event]:
     key = table_key(account, stream)
     metadata = measured(numbers)
@@ -90,7 +91,7 @@ def _results(
     yield dg.MaterializeResult(key, metadata=metadata, check_results=[*judged])
 
 
-def measured(numbers: Mapping[str, Any]) -> dict[str, Any]:
+def measured(numbers: "Mapping[str, Any]") -> dict[str, Any]:
     """Return a stream's metrics as metadata; Dagster plots the numbers."""
     texts = {"window_reached": "window reached", "bookmark": "bookmark"}
     return {

@@ -6,16 +6,21 @@ import dagster as dg
 
 from adtech_orchestration import project
 from adtech_orchestration.assets import tables
-from adtech_orchestration.history import history
+from adtech_orchestration.history import history, history_job
 from adtech_orchestration.schedules import nightly_job, schedules
 
-ACCOUNTS = project.accounts()
-JOBS = [nightly_job(account) for account in ACCOUNTS]
 
-defs = dg.Definitions(
-    assets=[asset for account in ACCOUNTS for asset in (tables(account), history(account))],
-    jobs=JOBS,
-    schedules=[one for account, job in zip(ACCOUNTS, JOBS, strict=True) for one in schedules(account, job)],
-    # A run has one step: a process for it would cost seconds and 150 MB.
-    executor=dg.in_process_executor,
-)
+def definitions() -> dg.Definitions:
+    """Return the assets, jobs and schedules of all accounts of meltano.yml."""
+    accounts = project.accounts()
+    nightly = [nightly_job(account) for account in accounts]
+    return dg.Definitions(
+        assets=[asset for account in accounts for asset in (tables(account), history(account))],
+        jobs=[*nightly, *(history_job(account) for account in accounts)],
+        schedules=[one for account, job in zip(accounts, nightly, strict=True) for one in schedules(account, job)],
+        # A run has one step: a process for it would cost seconds and 150 MB.
+        executor=dg.in_process_executor,
+    )
+
+
+defs = definitions()

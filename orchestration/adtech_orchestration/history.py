@@ -3,10 +3,7 @@
 The months come before the days of nightly runs, so no bookmark is moved. They load into the same tables by upsert.
 """
 
-from __future__ import annotations
-
 import os
-from collections.abc import Iterator  # noqa: TC003 - Dagster evaluates the annotations
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -15,6 +12,8 @@ from adtech_orchestration import loads
 from adtech_orchestration.assets import NUMBERS, table_key
 
 if TYPE_CHECKING:
+    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
     from adtech_orchestration.logs import RunLog
     from adtech_orchestration.project import Account
 
@@ -27,12 +26,12 @@ MONTHS = dg.MonthlyPartitionsDefinition(
 """The months that can be read."""
 
 
-def history_key(account: Account) -> dg.AssetKey:
+def history_key(account: "Account") -> dg.AssetKey:
     """Return the key of an account's months."""
     return dg.AssetKey(["history", account.name])
 
 
-def history(account: Account) -> dg.AssetsDefinition:
+def history(account: "Account") -> dg.AssetsDefinition:
     """Return the asset of an account's months."""
     windowed = [name for name, stream in account.streams.items() if stream["windowed"]]
 
@@ -43,15 +42,11 @@ def history(account: Account) -> dg.AssetsDefinition:
         group_name=account.name,
         kinds={"singer", account.loader.removeprefix("target-")},
         partitions_def=MONTHS,
-        backfill_policy=dg.BackfillPolicy.multi_run(),
         retry_policy=loads.retry_policy(),
         pool=account.name,
         metadata={"tables": [table_key(account, name).to_user_string() for name in windowed]},
     )
-    def load_month(
-        context: dg.AssetExecutionContext,
-        config: loads.LoadConfig,
-    ) -> Iterator[dg.MaterializeResult[Any]]:
+    def load_month(context: dg.AssetExecutionContext, config: loads.LoadConfig) -> dg.MaterializeResult[Any]:
         month = context.partition_key
         # Bookmarks of an unfinished month are kept: it continues. A finished month is read again from its beginning.
         again = config.full_refresh or month in finished(context.instance, account)
@@ -59,12 +54,26 @@ def history(account: Account) -> dg.AssetsDefinition:
         unread = [name for name, numbers in log.streams.items() if numbers["status"] != "succeeded"]
         if code or unread:
             raise loads.failure(account, log, code)
-        yield dg.MaterializeResult(metadata=_measured(log))
+        return dg.MaterializeResult(metadata=_measured(log))
 
     return load_month
 
 
-def finished(instance: dg.DagsterInstance, account: Account) -> set[str]:
+def history_job(account: "Account") -> "UnresolvedAssetJobDefinition":
+    """Return the job that reads one month of an account."""
+    return dg.define_asset_job(
+        job_name(account),
+        selection=dg.AssetSelection.assets(history_key(account)),
+        description=f"One past month of {account.extractor}",
+    )
+
+
+def job_name(account: "Account") -> str:
+    """Return the name of the job that reads one month."""
+    return f"history_{account.name}"
+
+
+def finished(instance: dg.DagsterInstance, account: "Account") -> set[str]:
     """Return the months that were read to their end."""
     keys = MONTHS.get_partition_keys()
     statuses = instance.get_status_by_partition(history_key(account), keys, MONTHS) or {}
@@ -72,7 +81,7 @@ def finished(instance: dg.DagsterInstance, account: Account) -> set[str]:
     return {key for key, status in statuses.items() if status is not None and status.value == "MATERIALIZED"}
 
 
-def _measured(log: RunLog) -> dict[str, Any]:
+def _measured(log: "RunLog") -> dict[str, Any]:
     columns = [label for name, label in NUMBERS.items() if name != "bytes"]
     rows = [
         dg.TableRecord({"stream": stream, **{label: numbers[name] for name, label in NUMBERS.items() if label in columns}})

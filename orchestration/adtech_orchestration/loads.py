@@ -18,7 +18,7 @@ from adtech_orchestration import alive, meltano, project
 from adtech_orchestration.logs import RunLog
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from adtech_orchestration.project import Account
 
@@ -47,6 +47,7 @@ def load(
     account: Account,
     *,
     month: str | None = None,
+    only: Sequence[str] = (),
     full_refresh: bool = False,
 ) -> tuple[RunLog, int]:
     """Run Meltano for an account and log its output.
@@ -55,6 +56,7 @@ def load(
         context: The Dagster run.
         account: The account.
         month: Month to read, such as `2025-03`; None for new data.
+        only: Streams to read; empty for all that meltano.yml selects.
         full_refresh: Whether to ignore the bookmarks.
 
     Returns:
@@ -67,7 +69,7 @@ def load(
         setup = project.setup(account)
         if setup.missing:
             raise project.ProjectError(setup.problem(account))
-        command, variables = _command(account, setup.settings, month, full_refresh=full_refresh)
+        command, variables = _command(account, setup.settings, month, only, full_refresh=full_refresh)
         name = account.name if month is None else f"{account.name}-{month}"
         lock = Path(context.instance.root_directory) / "locks" / f"{_lock_name(account, command, month)}.lock"
         with alive.held(context.instance, context.run_id):
@@ -93,6 +95,7 @@ def _command(
     account: Account,
     settings: Mapping[str, Any],
     month: str | None,
+    only: Sequence[str],
     *,
     full_refresh: bool,
 ) -> tuple[list[str], dict[str, str]]:
@@ -101,6 +104,8 @@ def _command(
     variables = {} if settings.get("budget_folder") else {f"{account.prefix}_BUDGET_FOLDER": str(budgets)}
     # Safe: the pool and the lock exclude a second living run of the state.
     options = ["--no-install", "--force", *(["--full-refresh"] if full_refresh else [])]
+    if only:
+        variables[f"{account.prefix}__SELECT_FILTER"] = json.dumps([*only])
     if month is None:
         return [*project.meltano(), "run", *options, *account.blocks], variables
     first, last = month_days(month)

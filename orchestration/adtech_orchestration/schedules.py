@@ -10,6 +10,8 @@ from adtech_orchestration import project
 from adtech_orchestration.assets import table_key
 
 if TYPE_CHECKING:
+    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
     from adtech_orchestration.project import Account
 
 WAITING = [
@@ -21,7 +23,7 @@ WAITING = [
 ]
 
 
-def nightly_job(account: Account) -> dg.UnresolvedAssetJobDefinition:
+def nightly_job(account: Account) -> UnresolvedAssetJobDefinition:
     """Return the job that reads an account's new data."""
     return dg.define_asset_job(
         account.name,
@@ -30,19 +32,19 @@ def nightly_job(account: Account) -> dg.UnresolvedAssetJobDefinition:
     )
 
 
-def schedules(account: Account, job: dg.UnresolvedAssetJobDefinition) -> list[dg.ScheduleDefinition]:
+def schedules(account: Account, job: UnresolvedAssetJobDefinition) -> list[dg.ScheduleDefinition]:
     """Return the schedules of an account."""
     return [_schedule(account, job, name, cron) for name, cron in account.schedules.items()]
 
 
 def _schedule(
     account: Account,
-    job: dg.UnresolvedAssetJobDefinition,
+    job: UnresolvedAssetJobDefinition,
     name: str,
     cron: str,
 ) -> dg.ScheduleDefinition:
     @dg.schedule(
-        name=name if name != account.name else f"{name}_schedule",
+        name=name,
         job=job,
         cron_schedule=cron,
         execution_timezone="UTC",
