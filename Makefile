@@ -11,11 +11,12 @@ export UV_PYTHON = $(PYTHON)
 TAPS = tap-adspect tap-ispot tap-magnite tap-spotwatch tap-springserve
 
 .DEFAULT_GOAL := help
-.PHONY: help setup env environment plugins loaders stand-ins demo sync-all backfill check test test-all lint format generate \
+.PHONY: help setup env environment plugins loaders stand-ins demo sync-all backfill orchestration orchestrate sync \
+  backfill-months orchestration-test check test test-all lint format generate \
   types unit meltano-test extended pythons reliability benchmarks pins clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: environment plugins ## install the environment, the taps and the embedded loader
 
@@ -50,6 +51,28 @@ sync-all: setup ## read your accounts in parallel: make sync-all [LOADER=target-
 backfill: setup ## read a range in parallel months: make backfill TAP=tap-ispot FROM=2022-01-01 TO=2024-12-31 [LOADER=...]
 	$(if $(and $(TAP),$(FROM),$(TO)),,$(error TAP, FROM and TO are needed: make backfill TAP=tap-ispot FROM=2022-01-01 TO=2024-12-31))
 	@$(RUN) python scripts/backfill.py $(TAP) --from $(FROM) --to $(TO) $(if $(LOADER),--loader $(LOADER))
+
+ORCHESTRATION = .venvs/orchestration/bin/python
+
+orchestration: setup ## install Dagster, in a separate environment
+	@test -x $(ORCHESTRATION) || $(UV) --no-config venv --quiet .venvs/orchestration
+	@$(UV) --no-config pip install --quiet --compile-bytecode --python $(ORCHESTRATION) --requirements orchestration/requirements.txt
+	@$(UV) --no-config pip install --quiet --no-deps --python $(ORCHESTRATION) --editable orchestration
+
+orchestrate: orchestration ## Dagster's page and daemon, for your accounts: make orchestrate [DEMO=1: simulated vendors]
+	@$(RUN) python scripts/orchestrate.py $(if $(DEMO),--demo)
+
+sync: orchestration ## new data of all accounts in parallel: make sync [LOADER=target-postgres] [ONLY="tap-ispot tap-magnite"]
+	@umask 077 && $(ORCHESTRATION) -m adtech_orchestration.headless sync $(if $(LOADER),--loader $(LOADER)) $(if $(ONLY),--only $(ONLY))
+
+backfill-months: orchestration ## past months: make backfill-months TAP=tap-ispot FROM=2022-01 TO=2024-12 [LOADER=...] [AGAIN=1]
+	$(if $(and $(TAP),$(FROM),$(TO)),,$(error TAP, FROM and TO are needed: make backfill-months TAP=tap-ispot FROM=2022-01 TO=2024-12))
+	@umask 077 && $(ORCHESTRATION) -m adtech_orchestration.headless backfill $(TAP) --from $(FROM) --to $(TO) \
+	  $(if $(LOADER),--loader $(LOADER)) $(if $(AGAIN),--again)
+
+orchestration-test: orchestration ## types and tests of the Dagster code location, against the simulators, into DuckDB
+	@$(UV) --no-config pip install --quiet --compile-bytecode --python $(ORCHESTRATION) --requirements orchestration/requirements-test.txt
+	@cd orchestration && ../$(ORCHESTRATION) -m mypy && umask 077 && ../$(ORCHESTRATION) -m pytest
 
 check: environment lint types ## for daily work: lint, types, and the tests of what changed since main
 	@$(RUN) python scripts/check_changes.py

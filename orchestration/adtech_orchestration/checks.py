@@ -64,7 +64,7 @@ def results(
             asset_key=key,
             severity=dg.AssetCheckSeverity.WARN,
             description=description,
-            metadata={name: value for value in [numbers.get(name)] if value is not None},
+            metadata={} if numbers[name] is None else {name: numbers[name]},
         )
 
 

@@ -120,12 +120,10 @@ def plan_backfill(instance: dg.DagsterInstance, accounts: Sequence[Account], opt
         )
     for bound, month in ((options.first, months[0]), (options.last, months[-1])):
         if bound != month:
-            say(f"{bound} is left out: the months {months[0]} to {months[-1]} can be read, and the current one is not over")
+            say(f"{bound} is left out: months from {months[0]} to {months[-1]} can be read, once they are over")
     parts, known = [], []
     for account in accounts:
-        setup = project.setup(account)
-        if setup.missing:
-            raise project.ProjectError(setup.problem(account))
+        project.complete_settings(account)
         done = finished(instance, account)
         for month in months:
             part = Part(f"{account.name}-{month}", account, job_name(account), month, again=options.again)
@@ -151,9 +149,9 @@ def show(results: Sequence[Result]) -> None:
         table.append((one.part.name, one.state, rows, seconds, os.path.relpath(log) if one.seconds is not None else ""))
     widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
     print()
-    for part, state, rows, seconds, log in table:
-        cells = [part.ljust(widths[0]), state.ljust(widths[1]), rows.rjust(widths[2]), seconds.rjust(widths[3]), log]
-        print("  ".join(cells).rstrip())
+    for row in table:
+        numbers = [text.rjust(width) for text, width in zip(row[2:4], widths[2:4], strict=True)]
+        print("  ".join([row[0].ljust(widths[0]), row[1].ljust(widths[1]), *numbers, row[4]]).rstrip())
     if errors := [one for one in results if one.error]:
         print()
         for one in errors:

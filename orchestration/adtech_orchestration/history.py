@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from adtech_orchestration import loads
-from adtech_orchestration.assets import NUMBERS, table_key
+from adtech_orchestration.assets import table_key
+from adtech_orchestration.logs import NUMBERS
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
@@ -82,9 +83,9 @@ def finished(instance: dg.DagsterInstance, account: "Account") -> set[str]:
 
 
 def _measured(log: "RunLog") -> dict[str, Any]:
-    columns = [label for name, label in NUMBERS.items() if name != "bytes"]
+    shown = [name for name in NUMBERS if name != "bytes"]
     rows = [
-        dg.TableRecord({"stream": stream, **{label: numbers[name] for name, label in NUMBERS.items() if label in columns}})
+        dg.TableRecord({"stream": stream} | {NUMBERS[name]: numbers[name] for name in shown})
         for stream, numbers in log.streams.items()
     ]
     sums = {
@@ -92,5 +93,5 @@ def _measured(log: "RunLog") -> dict[str, Any]:
         for name, label in NUMBERS.items()
         if name != "seconds"
     }
-    schema = dg.TableSchema([dg.TableColumn("stream"), *(dg.TableColumn(label, "number") for label in columns)])
+    schema = dg.TableSchema([dg.TableColumn("stream"), *(dg.TableColumn(NUMBERS[name], "number") for name in shown)])
     return {"dagster/row_count": log.rows, **sums, "streams": dg.MetadataValue.table(rows, schema)}

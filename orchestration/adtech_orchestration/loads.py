@@ -66,10 +66,8 @@ def load(
         dagster.Failure: The account is not set up, or a run of the same state is alive; not worth a retry.
     """
     try:
-        setup = project.setup(account)
-        if setup.missing:
-            raise project.ProjectError(setup.problem(account))
-        command, variables = _command(account, setup.settings, month, only, full_refresh=full_refresh)
+        settings = project.complete_settings(account)
+        command, variables = _command(account, settings, month, only, full_refresh=full_refresh)
         name = account.name if month is None else f"{account.name}-{month}"
         lock = Path(context.instance.root_directory) / "locks" / f"{_lock_name(account, command, month)}.lock"
         with alive.held(context.instance, context.run_id):

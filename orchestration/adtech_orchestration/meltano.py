@@ -91,7 +91,8 @@ def _exclusive(lock: Path) -> Iterator[int]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise ProjectError(f"another run of {lock.stem} is alive on this machine: wait for it or stop it") from error
+            message = f"another run of {lock.stem} is alive on this machine: wait for it or stop it"
+            raise ProjectError(message) from error
         yield file.fileno()
 
 

@@ -113,9 +113,13 @@ class _Runner:
             with suppress(ProcessLookupError):
                 process.send_signal(signal.SIGKILL if again else signal.SIGTERM)
 
+    def is_stopped(self) -> bool:
+        """Return whether a signal has arrived."""
+        return bool(self.stopped_by)
+
     def run(self, part: Part) -> Result:
         """Run a part."""
-        if self.stopped_by:
+        if self.is_stopped():
             return Result(part, "not begun")
         self._say(f"{part.name}: begins, into {part.account.loader}")
         began = time.monotonic()
@@ -123,7 +127,7 @@ class _Runner:
         errors = project.root() / "output" / "logs" / f"{part.name}.dagster.log"
         errors.parent.mkdir(parents=True, exist_ok=True)
         with errors.open("w") as file, self._start(part, file.fileno()) as process:
-            if self.stopped_by:  # the signal arrived while the process started
+            if self.is_stopped():  # the signal arrived while the process started
                 process.send_signal(signal.SIGTERM)
             for line in process.stdout or ():
                 entry = json.loads(line)

@@ -195,6 +195,18 @@ def setup(account: Account) -> Setup:
     return judge(account.tap, settings)
 
 
+def complete_settings(account: Account) -> dict[str, Any]:
+    """Return an account's settings.
+
+    Raises:
+        ProjectError: Some that are required are missing, or Meltano failed.
+    """
+    found = setup(account)
+    if found.missing:
+        raise ProjectError(found.problem(account))
+    return found.settings
+
+
 def judge(tap: str, settings: dict[str, Any]) -> Setup:
     """Compare settings with the credentials that a tap requires; empty text is not set, as in .env.example."""
     given = {name for name, value in settings.items() if value not in {None, ""}} if settings else set()

@@ -52,8 +52,9 @@ def run(name: str, partition: str | None, config: dict[str, Any]) -> dict[str, A
         run_config={"ops": {node.name: {"config": config}}},
         raise_on_error=False,
     )
-    loaded = [event.step_materialization_data.materialization for event in done.all_events if event.is_step_materialization]
-    rows = sum(int(one.metadata["rows"].value) for one in loaded if "rows" in one.metadata)
+    events = [event for event in done.all_events if event.is_step_materialization]
+    loaded = [event.step_materialization_data.materialization.metadata["rows"].value for event in events]
+    rows = sum(value for value in loaded if isinstance(value, int))
     failures = [event.step_failure_data for event in done.all_events if event.is_step_failure]
     error = failures[-1].user_failure_data.description if failures and failures[-1].user_failure_data else ""
     return {"success": done.success, "rows": rows, "error": error, "run_id": done.run_id}
