@@ -10,6 +10,8 @@ import json
 import os
 import re
 import subprocess
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ STREAMS: dict[str, dict[str, Any]] = json.loads(
 """The streams of each tap of this repository."""
 
 START = "start_date"
+ATTEMPTS = 3
 DEFAULT_LOADER = "target-duckdb"
 
 
@@ -180,19 +183,29 @@ class Setup:
 
 
 def setup(account: Account) -> Setup:
-    """Read an account's settings from Meltano, about a second.
+    """Read an account's settings from Meltano, in about a second.
 
     Raises:
         ProjectError: Meltano failed.
     """
     command = [*meltano(), "config", "print", account.extractor]
-    done = subprocess.run(command, cwd=root(), capture_output=True, text=True, check=False)  # noqa: S603 - Meltano
-    try:
-        settings = json.loads(done.stdout)
-    except ValueError as error:
-        reason = (done.stderr.strip().splitlines() or ["no output"])[-1]
-        raise ProjectError(f"{account.extractor}: meltano config failed: {reason}") from error
-    return judge(account.tap, settings)
+    # Several first calls at the same time would all create Meltano's system database, and all but one would fail.
+    for attempt in range(ATTEMPTS):
+        done = subprocess.run(command, cwd=root(), capture_output=True, text=True, check=False)  # noqa: S603 - Meltano
+        if done.returncode == 0:
+            return judge(account.tap, json.loads(done.stdout))
+        time.sleep(attempt + 1)
+    raise ProjectError(f"{account.extractor}: Meltano cannot read its settings: {_reason(done.stderr)}")
+
+
+def _reason(log: str) -> str:
+    """Return the first error in Meltano's log."""
+    events = []
+    for line in log.splitlines():
+        with suppress(ValueError):
+            events.append(json.loads(line))
+    errors = [str(one.get("event")) for one in events if one.get("level") in {"error", "critical"}]
+    return errors[0].splitlines()[0] if errors else "see `meltano config print`"
 
 
 def complete_settings(account: Account) -> dict[str, Any]:
