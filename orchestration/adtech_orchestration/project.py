@@ -222,7 +222,7 @@ def complete_settings(account: Account) -> dict[str, Any]:
 
 def judge(tap: str, settings: dict[str, Any]) -> Setup:
     """Compare settings with the credentials that a tap requires; empty text is not set, as in .env.example."""
-    given = {name for name, value in settings.items() if value not in {None, ""}} if settings else set()
+    given = {name for name, value in settings.items() if value is not None and value != ""}
     groups = [[name for name in group if name != START] for group in STREAMS[tap]["logins"]]
     begun = [group for group in groups if given & {*group}]
     start = [] if START in given else [START]

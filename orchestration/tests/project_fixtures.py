@@ -18,7 +18,6 @@ import dagster as dg
 import duckdb
 import psutil
 import pytest
-
 from adtech_orchestration import home
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ def test_accounts_run_in_parallel_and_a_failed_one_does_not_stop_the_others(proj
     assert code == 0, output
     table = {line.split()[0]: line.split()[1:] for line in output.splitlines()[-11:-3] if line and line[0].islower()}
     assert [table[name][0] for name in ("adspect", "spotwatch")] == ["done", "done"]
-    assert len(re.findall("not set up: tap-", output)) == 3  # noqa: PLR2004
+    assert len(re.findall("not set up: tap-", output)) == 3
     truth = vendors.control("adspect", f"truth/funnel_daily?first_day=2025-03-25&last_day={LAST_DAY}")
     rows = project.rows("tap_adspect")
     assert len(rows["funnel_daily"]) == len(truth)
@@ -59,7 +59,7 @@ def test_a_killed_backfill_continues_and_equals_one_run(project: Project, vendor
     # Given a backfill of three months, in the middle of the second one
     vendors.control("adspect", "faults", [{**SLOW, "nth": 7}])
     backfill = project.start("backfill", "tap-adspect", "--from=2025-01-01", "--to=2025-03-31")
-    wait_until(lambda: vendors.requests("adspect") >= 6)  # noqa: PLR2004 - five of January, one of February
+    wait_until(lambda: vendors.requests("adspect") >= 6)
     # When the command and its run are killed
     for process in project.processes():
         if "adtech_orchestration" in " ".join(process.cmdline()):
@@ -91,7 +91,7 @@ def test_a_killed_backfill_continues_and_equals_one_run(project: Project, vendor
     code, output = project.run("backfill", "tap-adspect", "--from=2025-01", "--to=2025-01", "--again")
     # Then it is read from its beginning
     assert code == 0, output
-    assert vendors.requests("adspect") == 5  # noqa: PLR2004
+    assert vendors.requests("adspect") == 5
 
 
 def test_runs_of_one_account_wait_for_each_other_and_stop_in_order(project: Project, vendors: Vendors) -> None:
