@@ -105,6 +105,8 @@ def programs(home: Path, environment: Mapping[str, str], port: int) -> Iterator[
             )
 
     try:
+        # Runs of a service that was killed would hold their places in the pools.
+        subprocess.run([str(PYTHON), "-m", "adtech_orchestration.alive"], cwd=home, env=environment, check=True)  # noqa: S603 - ours
         start("dagster", ["api", "grpc", "--module-name", MODULE, "--host", HOST, "--port", str(code_port)])
         _wait_for_port(code_port, started, home)
         start("dagster-daemon", ["run", "--workspace", str(workspace)])

@@ -1,6 +1,7 @@
 """Runs whose process has died: their records are closed and their pool slots freed, without waiting for a timeout.
 
-A running load holds a lock on a file that is named after its run. A run in progress whose file is not locked is dead.
+A running load holds a lock on a file that is named after its run. A run in progress whose file is not locked is dead,
+for example after a power cut. `python -m adtech_orchestration.alive` closes such runs before the service starts.
 """
 
 from __future__ import annotations
@@ -50,3 +51,7 @@ def close_dead_runs(instance: dg.DagsterInstance) -> list[str]:
             instance.event_log_storage.free_concurrency_slots_for_run(path.name)
             path.unlink(missing_ok=True)
     return closed
+
+
+if __name__ == "__main__":
+    close_dead_runs(dg.DagsterInstance.get())

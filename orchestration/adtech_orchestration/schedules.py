@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from adtech_orchestration import project
+from adtech_orchestration import alive, project
 from adtech_orchestration.assets import table_key
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def _schedule(
         setup = project.setup(account)
         if setup.missing and not setup.partly:
             return dg.SkipReason(setup.problem(account))
+        alive.close_dead_runs(context.instance)
         waiting = context.instance.get_run_records(dg.RunsFilter(job_name=account.name, statuses=WAITING), limit=1)
         if waiting:
             return dg.SkipReason(f"{account.extractor}: the previous run is not over")
