@@ -79,7 +79,7 @@ check: environment lint types ## for daily work: lint, types, and the tests of w
 
 test: lint types unit meltano-test ## everything on this Python, with Meltano into DuckDB and PostgreSQL
 
-test-all: test extended pythons ## also every loader, a short fault matrix, and other Pythons
+test-all: test orchestration-test extended pythons ## also Dagster, every loader, a short fault matrix, and other Pythons
 
 lint: environment ## ruff: style and findings
 	@$(RUN) ruff check .

@@ -46,6 +46,7 @@ def imports(folder: str) -> Iterator[tuple[Path, str]]:
         ("singer-adtech", r"tap_.*|target_.*|vendor_simulators"),
         ("target-duckdb-arrow", r"tap_.*|singer_adtech|vendor_simulators"),
         ("simulators", r"tap_.*|target_.*|singer_adtech|singer_sdk"),
+        ("orchestration/adtech_orchestration", r"tap_.*|target_.*|singer_adtech|singer_sdk|vendor_simulators|meltano"),
         *[(f"{tap}/{tap.replace('-', '_')}", r"vendor_simulators|target_.*") for tap in TAPS],
     ],
 )

@@ -49,7 +49,8 @@ def test_edited_files_are_reported_and_generated_again(tmp_path: Path) -> None:
     edited = ["plugins/extractors/tap-ispot--adtech.lock", "tap-ispot/README.md", ".env.example"]
     (tmp_path / "scripts").mkdir()
     (tmp_path / "scripts" / "generate.py").write_text((ROOT / "scripts" / "generate.py").read_text())
-    paths = [".env.example", *(f"{name}/README.md" for name in TAPS)]
+    paths = [".env.example", "orchestration/adtech_orchestration/streams.json"]
+    paths += [*(f"{name}/README.md" for name in TAPS)]
     paths += [str(path.relative_to(ROOT)) for path in ROOT.glob("plugins/*/*.lock")]
     for path in paths:
         text = (ROOT / path).read_text()

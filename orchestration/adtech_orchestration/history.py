@@ -49,11 +49,12 @@ def history(account: "Account") -> dg.AssetsDefinition:
     )
     def load_month(context: dg.AssetExecutionContext, config: loads.LoadConfig) -> dg.MaterializeResult[Any]:
         month = context.partition_key
-        # Bookmarks of an unfinished month are kept: it continues. A finished month is read again from its beginning.
-        again = config.full_refresh or month in finished(context.instance, account)
+        # An unfinished month continues at its bookmarks. One that was finished before is read from its beginning, even
+        # if the last attempt failed: its bookmarks may be those of the finished run.
+        again = config.full_refresh or _was_finished(context.instance, account, month)
         log, code = loads.load(context, account, month=month, full_refresh=again)
-        unread = [name for name, numbers in log.streams.items() if numbers["status"] != "succeeded"]
-        if code or unread:
+        # `skipped`: forbidden to the account, with a warning.
+        if code or any(numbers["status"] not in {"succeeded", "skipped"} for numbers in log.streams.values()):
             raise loads.failure(account, log, code)
         return dg.MaterializeResult(metadata=_measured(log))
 
@@ -75,11 +76,15 @@ def job_name(account: "Account") -> str:
 
 
 def finished(instance: dg.DagsterInstance, account: "Account") -> set[str]:
-    """Return the months that were read to their end."""
+    """Return the months whose last run read them to their end."""
     keys = MONTHS.get_partition_keys()
     statuses = instance.get_status_by_partition(history_key(account), keys, MONTHS) or {}
-    # A month that is being read again counts as unfinished if its last run failed.
     return {key for key, status in statuses.items() if status is not None and status.value == "MATERIALIZED"}
+
+
+def _was_finished(instance: dg.DagsterInstance, account: "Account", month: str) -> bool:
+    wanted = dg.AssetRecordsFilter(asset_key=history_key(account), asset_partitions=[month])
+    return bool(instance.fetch_materializations(wanted, limit=1).records)
 
 
 def _measured(log: "RunLog") -> dict[str, Any]:

@@ -170,5 +170,7 @@ def _run(  # noqa: PLR0913, PLR0917 - one place that calls it
                 PROGRESS.info("%s: stream %s: %s rows", name, stream, f"{numbers['rows']:,}")
 
         code = meltano.run(command, variables, on_line, lock)
-    PROGRESS.info("%s: Meltano ended with %d after %.0f s", name, code, time.monotonic() - began)
+    seconds = time.monotonic() - began
+    if code:
+        PROGRESS.info("%s: an attempt failed after %.0f s: %s", name, seconds, log.cause or f"exit code {code}")
     return log, code

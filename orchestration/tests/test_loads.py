@@ -135,7 +135,7 @@ def test_a_month_is_read_with_its_days_and_a_separate_state(
     blocks = "tap-magnite hash-personal-data target-duckdb" if mapper else "tap-magnite target-duckdb"
     path.write_text(path.read_text().replace("tap-magnite target-duckdb", blocks))
     monkeypatch.setenv("ORCHESTRATION_LOADER", "target-postgres")
-    meltano.outputs(([summary("adstats_daily"), summary("my_report")], 0))
+    meltano.outputs(([summary("adstats_daily"), summary("my_report"), summary("forbidden", "skipped", 0)], 0))
     # When a month is read
     result = meltano.run("history_magnite", partition_key="2024-02")
     # Then the tap gets its days, without a look-back, lists are left out, and the state is the month's
@@ -165,7 +165,7 @@ def test_a_month_is_read_with_its_days_and_a_separate_state(
     assert metadata["rows"].value == 14
     table = metadata["streams"].value
     assert isinstance(table, dg.TableMetadataValue)
-    assert [record.data["stream"] for record in table.records] == ["adstats_daily", "my_report"]
+    assert [record.data["stream"] for record in table.records] == ["adstats_daily", "my_report", "forbidden"]
 
 
 def test_an_account_that_is_not_set_up_fails_without_a_retry(meltano: FakeMeltano) -> None:
