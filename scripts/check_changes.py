@@ -14,6 +14,9 @@ ROOT = Path(__file__).resolve().parent.parent
 SHARED = {"singer-adtech", "simulators"}
 """Packages that every tap or its tests depend on."""
 
+SEPARATE = {"orchestration"}
+"""Folders whose tests need another environment (`make orchestration-test`)."""
+
 
 def git(*arguments: str) -> list[str]:
     """Return the lines that a git command prints; none if it fails."""
@@ -32,7 +35,7 @@ def tests_of(files: list[str]) -> list[str]:
     if not files:
         return []
     changed = {file.split("/")[0] for file in files}
-    chosen = [name for folder in sorted(changed) if (ROOT / (name := f"{folder}/tests")).is_dir()]
+    chosen = [name for folder in sorted(changed - SEPARATE) if (ROOT / (name := f"{folder}/tests")).is_dir()]
     if changed & SHARED:
         truths = sorted(ROOT.glob("tap-*/tests/test_*_truth.py"))
         chosen += [str(path.relative_to(ROOT)) for path in truths if path.relative_to(ROOT).parts[0] not in changed]
