@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 import msgspec
-from singer_adtech.errors import DataError
+from singer_adtech.errors import DataError, ReadAgainError
 from singer_adtech.fetching.pages import CountedPagesPaginator
 from singer_adtech.http.budgets import Family, Limit
 from singer_adtech.http.responses import check_status
@@ -23,20 +23,32 @@ from singer_sdk.streams.rest import HTTPRequest, PageContext
 from typing_extensions import override
 
 from tap_ispot import schemas
-from tap_ispot.rows import read_envelope, read_extent, read_rows, with_airing_prefix, without_own_name
+from tap_ispot.rows import (
+    identity_getter,
+    read_envelope,
+    read_extent,
+    read_rows,
+    row_hash,
+    with_own_prefix,
+    without_own_name,
+)
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import requests
     from singer_adtech.records.page import Row
     from singer_adtech.records.row_times import RowCheck
+    from singer_adtech.tap import AdTechTap
+    from singer_sdk.helpers.types import Context, Record
+    from singer_sdk.streams import Stream
 
     from tap_ispot.rows import Extent
 
 EASTERN = ZoneInfo("America/New_York")
-"""Assumed: the vendor's days are Eastern; the day in the Quickstart's sample begins at 00:04 Eastern."""
+"""Assumed: the vendor's days are Eastern, because the day in the Quickstart's sample begins at 00:04 Eastern. If wrong,
+a window contains airings of another day, and the stream fails with `outside of the requested window`."""
 
 SCHEMAS = SchemaDirectory(schemas)
 
@@ -49,7 +61,9 @@ FAMILIES = (
     Family("metrics/tv", ("/metrics/tv/*",), (Limit(25, 10), Limit(50, 60))),
     Family("metrics/attention", ("/metrics/attention/*",), (Limit(10, 10),)),
     Family("industries", ("/industries",), (Limit(50, 300),)),
+    Family("networks", ("/networks", "/networks/*"), (Limit(50, 60),)),
     Family("notifications", ("/notifications",), (Limit(100, 60),)),
+    Family("spots", ("/spots", "/spots/*"), (Limit(50, 60),)),
 )
 """The endpoints with particular limits."""
 
@@ -57,11 +71,16 @@ FAMILIES = (
 def families(paths: Iterable[str]) -> tuple[Family, ...]:
     """Return the request limits of all paths.
 
-    Other lists have 50 requests per minute each (Quickstart, "Rate limiting"). Assumed for episodes, which the vendor's
-    table does not name.
+    Other lists have 50 requests per minute each (Quickstart, "Rate limiting").
+    Assumed: the same limit applies to episodes, which the vendor's table does not name. If wrong, the vendor refuses
+    requests with 429, and the log shows the waits.
     """
     lists = [path for path in paths if not any(family.covers(path) for family in FAMILIES)]
     return (*FAMILIES, *(Family(path.removeprefix("/"), (path,), (Limit(50, 60),)) for path in lists))
+
+
+ENOUGH_ROWS = 100
+"""Rows from which on a requested entity without any value causes a warning."""
 
 
 class ISpotStream(AdTechStream[DayWindow]):
@@ -70,8 +89,19 @@ class ISpotStream(AdTechStream[DayWindow]):
     payload_as_json = False
     schema = StreamSchema(SCHEMAS)
 
-    sort: str | None = "id"
-    """Order of rows; None if the endpoint has no such parameter."""
+    def __init__(self, tap: AdTechTap, **kwargs: Any) -> None:
+        super().__init__(tap, **kwargs)
+        self._missing: dict[str, list[str]] | None = None
+
+    @property
+    def sort(self) -> str | None:
+        """Order of rows; None to send no such parameter."""
+        return None
+
+    @property
+    def requested_entities(self) -> Sequence[str]:
+        """Values of the parameter `include`."""
+        return ()
 
     @property
     def rows_per_page(self) -> int:
@@ -148,6 +178,39 @@ class ISpotStream(AdTechStream[DayWindow]):
     instead: str = ""
     """The end of the error message: a stream to select without access to this one."""
 
+    @override
+    def digest(self, record: Record) -> object:
+        if self._missing is None:
+            self._missing = self._columns_of_entities()
+        if self._missing:
+            self._look_for_entities(record)
+        return None
+
+    def _look_for_entities(self, record: Record) -> None:
+        missing = self._missing or {}
+        self._missing = {name: columns for name, columns in missing.items() if not any(map(record.get, columns))}
+
+    def _columns_of_entities(self) -> dict[str, list[str]]:
+        columns = [name for name in self.shape.columns if self.is_written(name)]
+        found = {
+            name: [one for one in columns if one == name or one.startswith(f"{name.replace('.', '_')}_")]
+            for name in self.requested_entities
+        }
+        return {name: own for name, own in found.items() if own}
+
+    @override
+    def get_records(self, context: Context | None) -> Iterable[Record]:
+        yield from super().get_records(context)
+        # Assumed: the vendor knows all names in `include`; the lists in its documents are partial. If wrong, their
+        # columns are null, and this warning names them.
+        if self._missing and self.counts.rows >= ENOUGH_ROWS:
+            self.log_lines.warning(
+                "none of %s rows has a value for %s, requested by `include`: the vendor may not know the name, or the "
+                "account may have no access",
+                f"{self.counts.rows:,}",
+                ", ".join(self._missing),
+            )
+
 
 class CatalogStream(ISpotStream):
     """A full-table list, read completely in each run."""
@@ -156,14 +219,31 @@ class CatalogStream(ISpotStream):
     """The vendor's name of a row; a row may be wrapped in an object of this name."""
 
     include: str = ""
-    """Comma-separated entities to add to each row."""
+    """Comma-separated entities to add to each row, unless the setting `catalog_includes` has others."""
 
     only_accessible: bool = False
     """Whether the list can be filtered by the account's access."""
 
+    sortable: bool = True
+    """Whether the setting `catalog_sort` applies."""
+
+    @property
+    @override
+    def sort(self) -> str | None:
+        # Assumed: lists can be sorted by `id`. If wrong, the vendor refuses the request (400) and `catalog_sort` is the
+        # way out, or it ignores the parameter: rows that move between pages are then missing in the row count.
+        return self.config["catalog_sort"] or None if self.sortable else None
+
+    @property
+    @override
+    def requested_entities(self) -> Sequence[str]:
+        default = [name for name in self.include.split(",") if name]
+        chosen: Sequence[str] = (self.config.get("catalog_includes") or {}).get(self.name, default)
+        return chosen
+
     @override
     def filters(self, window: DayWindow | None) -> dict[str, str]:
-        params = {"include": self.include} if self.include else {}
+        params = {"include": ",".join(self.requested_entities)} if self.requested_entities else {}
         if self.only_accessible and self.config["accessible_only"]:
             params["filter[access]"] = "1"
         return params
@@ -175,6 +255,9 @@ class CatalogStream(ISpotStream):
 
 class DatedStream(ISpotStream, DayWindowStream):
     """Rows of Eastern days, requested by an inclusive first and last date."""
+
+    own_name: ClassVar[str] = "airing"
+    """The vendor's name of a row; columns of its own fields begin with it."""
 
     @property
     @override
@@ -198,28 +281,98 @@ class DatedStream(ISpotStream, DayWindowStream):
 
     @override
     def row_fields(self, row: dict[str, Any]) -> Iterable[tuple[str, Any]]:
-        return with_airing_prefix(row, self.shape.columns)
+        return with_own_prefix(row, self.shape.columns, self.own_name)
+
+
+LIST_FILTERS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "brand_ids": ("brand", ("brand_id", "parent_brand_id", "brand_parent_id")),
+    "parent_brand_ids": ("parent_brand", ("parent_brand_id", "brand_parent_id", "brand_id")),
+    "industry_ids": ("industry", ("industry_id", "industry_parent_id")),
+    "network_ids": ("network", ("network_id",)),
+    "show_ids": ("show", ("show_id",)),
+    "spot_ids": ("spot", ("spot_id", "creative_spot_id", "creative_id")),
+    "creative_ids": ("creative", ("creative_id", "spot_id")),
+    "product_ids": ("product", ("product_id",)),
+    "spot_types": ("spot_type", ()),
+    "languages": ("language", ()),
+}
+"""Filters of airings that take a list (developer site, "API filters & includes"): their names, by setting, and the
+columns of which one has an accepted value. The vendor may accept the id of a parent for its children."""
+
+IDENTITY = (
+    *("airing_id", "airing_aired_at_et", "airing_dma", "airing_dma_id", "airing_mso", "airing_mso_id"),
+    *("network_id", "spot_id", "creative_id"),
+)
+"""Columns that do not change while an airing is read; figures may."""
+
+
+class AiringSchema(StreamSchema[str]):
+    """A schema from a file, with keys that are never null, because the key depends on a setting."""
+
+    @override
+    def get_stream_schema(self, stream: Stream, stream_class: type[Stream]) -> dict[str, Any]:
+        schema = super().get_stream_schema(stream, stream_class)
+        keys = {name: schema["properties"][name] for name in stream.primary_keys}
+        never_null = {
+            name: {**one, "type": [kind for kind in one["type"] if kind != "null"]} for name, one in keys.items()
+        }
+        return {
+            **schema,
+            "properties": {**schema["properties"], **never_null},
+            "required": [*dict.fromkeys((*schema["required"], *keys))],
+        }
+
+
+class AmbiguousAiringError(ReadAgainError, DataError):
+    """Two different airings with one key; one of them may have been corrected between two pages."""
 
 
 class AiringStream(DatedStream):
     """Airings, with the entities of the setting `airing_includes`."""
 
-    primary_keys = ("airing_id",)
+    primary_keys: tuple[str, ...] = ("airing_id",)
+    schema = AiringSchema(SCHEMAS)
     replication_key = "airing_aired_at_et"
-    filters_of_rows = frozenset({"airing_types", "national_only", "brand_ids", "industry_ids", "network_ids"})
+    filters_of_rows = frozenset({"airing_types", "national_only", *LIST_FILTERS})
+
+    def __init__(self, tap: AdTechTap, **kwargs: Any) -> None:
+        super().__init__(tap, **kwargs)
+        if self.config.get("dma_in_key"):
+            self.primary_keys = ("airing_id", "airing_dma")
+        self._identity: Callable[[Any], Any] | None = None
+        self._names: Sequence[str] = ()
+        self._identities: dict[Any, Any] | None = None
+        self._filtered: dict[str, tuple[str, ...]] = {
+            setting: columns for setting, (_, columns) in LIST_FILTERS.items() if self.config.get(setting) and columns
+        }
 
     @property
     @override
-    def sort(self) -> str:  # type: ignore[override]  # an attribute in the base class, here from a setting
+    def sort(self) -> str:
+        # Assumed: airings can be sorted by `airing_date_et` and `id`, names seen in client code. If wrong, the vendor
+        # refuses the request (400) and `airing_sort` is the way out, or it ignores the parameter: rows that move
+        # between pages are then missing in the row count.
         order: str = self.config["airing_sort"]
         return order
 
     @property
     @override
+    def requested_entities(self) -> Sequence[str]:
+        chosen: Sequence[str] = self.config["airing_includes"]
+        return chosen
+
+    @property
+    @override
     def signature(self) -> dict[str, Any]:
         # The settings used in `filters` below. Lists are sorted because the order of ids has no meaning.
-        given = {name: self.config[name] for name in self.filters_of_rows}
+        given = {name: self.config[name] for name in (*self.filters_of_rows, "dma_in_key")}
         return {name: sorted(set(value)) if isinstance(value, list) else value for name, value in sorted(given.items())}
+
+    @property
+    @override
+    def nulls(self) -> Mapping[str, Any]:
+        # National airings have no market, and loaders refuse null in keys.
+        return {"airing_dma": ""} if self.config.get("dma_in_key") else {}
 
     @property
     @override
@@ -237,7 +390,8 @@ class AiringStream(DatedStream):
     @override
     def row_check(self, window: DayWindow) -> RowCheck | None:
         # In the Quickstart the first row of a day is at 00:04 Eastern and both filters are inclusive: no tolerance.
-        # Assumed: airings of local markets belong to the day of their market, some hours behind Eastern.
+        # Assumed: airings of local markets belong to the day of their market, some hours behind Eastern. If wrong, they
+        # are in the window of their Eastern day, which is accepted too.
         types = self.config["airing_types"]
         return outside_days(AiringStream.replication_key, window, zone=EASTERN, later=int(not types or "L" in types))
 
@@ -248,9 +402,96 @@ class AiringStream(DatedStream):
             params["filter[airing_type]"] = ",".join(self.config["airing_types"])
         if self.config["national_only"]:
             params["filter[national_only]"] = "1"
-        params.update(id_filters(self.config, "brand", "industry", "network"))
-        params["include"] = ",".join(self.config["airing_includes"])
+        params.update(list_filters(self.config, *LIST_FILTERS))
+        params["include"] = ",".join(self.requested_entities)
         return params
+
+    @override
+    def digest(self, record: Record) -> object:
+        identity_of = self._identity
+        if identity_of is None:
+            super().digest(record)
+            self._names, identity_of = identity_getter(record, IDENTITY)
+            self._identity = identity_of
+        if self._missing:
+            self._look_for_entities(record)
+        if self._filtered:
+            self._check_filters(record)
+        identity = identity_of(record)
+        if self._identities is not None:
+            self._identities.setdefault(self._key(record), identity)
+        # Not the values: a window may have a million rows.
+        return hash(identity)
+
+    def _key(self, record: Record) -> tuple[Any, ...]:
+        return tuple(record[name] for name in self.primary_keys)
+
+    @override
+    def on_duplicate(self, record: Record, *, same: bool) -> bool:
+        # Assumed: an airing's id is unique, also among the markets of a regional airing. If wrong, one airing would
+        # replace another, so the stream fails with the id and the columns that differ.
+        if same or self._identity is None:
+            return False
+        key = self._key(record)
+        what = f"two different airings have the key {', '.join(map(repr, key))}"
+        remedy = "report this to the vendor"
+        if self._identities is None:
+            # The first reading keeps no values; the second one does, to name the columns.
+            self._identities = {}
+        elif key in self._identities:
+            pairs = zip(self._names, self._identities[key], self._identity(record), strict=True)
+            differing = [name for name, one, other in pairs if one != other]
+            what += f" and differ in {', '.join(differing)}"
+            if "airing_dma" in differing:
+                remedy = "set `dma_in_key`, so that the market is a part of the key"
+        raise AmbiguousAiringError(what, remedy)
+
+    def _check_filters(self, record: Record) -> None:
+        # Assumed: the vendor honours all filters by id; the documents describe them in general, not for each endpoint.
+        # If wrong, rows of other entities are loaded, and this warning names the filter.
+        for setting, columns in [*self._filtered.items()]:
+            ids = {name: record.get(name) for name in columns}
+            known = [number for number in ids.values() if number is not None]
+            if known and not any(number in self.config[setting] for number in known):
+                del self._filtered[setting]
+                name = LIST_FILTERS[setting][0]
+                self.log_lines.warning(
+                    "a row has %s, which `%s` does not contain: the vendor may ignore `filter[%s]`",
+                    " and ".join(f"{column} {number}" for column, number in ids.items() if number is not None),
+                    setting,
+                    name,
+                )
+
+
+QUIET_DAYS = 7
+"""Days without any correction after which a stream of corrections warns."""
+
+
+class UpdatesStream(DatedStream):
+    """Corrections of Eastern days; the vendor documents no fields of their rows."""
+
+    days_per_window = 1
+    equal_rows_are_one = True
+
+    @override
+    def flat_row(self, row: dict[str, Any], window: DayWindow | None) -> dict[str, Any]:
+        # Rows have neither a day nor an id, and there are few of them.
+        day = window.first.isoformat() if window else None
+        return {**super().flat_row(row, window), "update_date": day, "update_key": row_hash(row)}
+
+    @override
+    def get_records(self, context: Context | None) -> Iterable[Record]:
+        yield from super().get_records(context)
+        # Assumed: corrections are requested by the same dates as airings, both inclusive. If wrong, they are refused
+        # (400), or no row comes, and this warning is logged.
+        windows = self.counts.windows or 0
+        if not self.counts.rows and windows >= QUIET_DAYS:
+            self.log_lines.warning(
+                "no correction in %d days: the vendor may not filter %s by `filter[start_date]` and "
+                "`filter[end_date]`; report this to the tap's authors",
+                windows,
+                self.path,
+            )
 
 
 def date_filters(window: DayWindow | None) -> dict[str, str]:
@@ -260,10 +501,10 @@ def date_filters(window: DayWindow | None) -> dict[str, str]:
     return {"filter[start_date]": window.first.isoformat(), "filter[end_date]": window.last.isoformat()}
 
 
-def id_filters(config: Any, *entities: str) -> dict[str, str]:
-    """Return the filters by id from the settings; entities without ids are not filtered."""
+def list_filters(config: Any, *settings: str) -> dict[str, str]:
+    """Return the filters by lists from these settings; empty lists are not sent."""
     return {
-        f"filter[{entity}]": ",".join(str(number) for number in config[f"{entity}_ids"])
-        for entity in entities
-        if config[f"{entity}_ids"]
+        f"filter[{LIST_FILTERS[setting][0]}]": ",".join(map(str, config[setting]))
+        for setting in settings
+        if config[setting]
     }
