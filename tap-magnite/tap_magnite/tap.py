@@ -81,10 +81,13 @@ class TapMagnite(AdTechTap):
         reports_setting(
             DEFAULT_REPORTS,
             "Queries of the data warehouse; each becomes a stream with its `name`. `source` (default: "
-            "adstats-publisher), `dimensions` (with `day`), `metrics`, `filters` on dimensions (`field`, `value`, "
-            "`negate`), `constraints` on metrics (`field`, `operator`, `value`). `time_zone`, `lookback_days` and "
-            "`window_days` override the settings for one report; `primary_keys` replaces the default key. An empty "
-            "list means no reports.",
+            "adstats-publisher), `dimensions` (without `day`, rows are totals of windows), `metrics`, `filters` on "
+            "dimensions (`field`, `value`, `negate`), `constraints` on metrics (`field`, `operator`, `value`), "
+            "`orderings` (`field`, `direction`), `conversions` and `parent` (`field`, `value`), `definition` (an "
+            "object of further members of the query). `range` (such as `lastWeek`) replaces the windows by a "
+            "predefined range, read completely in each run. `time_zone`, `lookback_days` and `window_days` override "
+            "the settings for one report; `primary_keys` replaces the default key; `selected: false` turns a report "
+            "off by default. An empty list means no reports.",
         ),
         th.Property(
             "poll_interval",
