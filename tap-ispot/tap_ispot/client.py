@@ -244,6 +244,7 @@ class CatalogStream(ISpotStream):
     @override
     def filters(self, window: DayWindow | None) -> dict[str, str]:
         params = {"include": ",".join(self.requested_entities)} if self.requested_entities else {}
+        # Assumed: `filter[access]` is honoured. If wrong, the list has more rows, and no airing is missing.
         if self.only_accessible and self.config["accessible_only"]:
             params["filter[access]"] = "1"
         return params
@@ -471,6 +472,8 @@ class UpdatesStream(DatedStream):
     """Corrections of Eastern days; the vendor documents no fields of their rows."""
 
     days_per_window = 1
+    # Assumed: equal rows of a day are one correction. If wrong, a correction that was made twice is one row, which says
+    # the same.
     equal_rows_are_one = True
 
     @override

@@ -76,6 +76,9 @@ class Extent:
 def read_extent(response: requests.Response, page: int, page_size: int) -> Extent:
     """Return the length of the list from one of its pages.
 
+    Assumed: the totals count all rows of a query. If wrong, fewer rows than reported fail the stream; more rows are
+    accepted.
+
     The reported number of pages decides, because the vendor may return fewer rows per page than requested. If it is
     missing or too small for the total, it is computed from the total. Without a total, the link `next` decides.
 
@@ -111,6 +114,9 @@ def read_rows(response: requests.Response) -> Sequence[Row]:
 
 def without_own_name(row: dict[str, Any], own_name: str) -> Iterable[tuple[str, Any]]:
     """Unwrap a catalogue row that is wrapped in an object of the entity's name.
+
+    Assumed: rows have this form or the other one; the Quickstart shows airings only. If wrong, a row has no `id`,
+    and the stream fails.
 
     Args:
         row: `{"brand": {"data": {"id": 1}}, "industry": ...}`, or the entity's fields at the top.

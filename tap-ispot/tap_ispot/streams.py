@@ -177,7 +177,8 @@ class Spots(CatalogStream):
     @override
     def flat_row(self, row: dict[str, Any], window: DayWindow | None) -> dict[str, Any]:
         flat = super().flat_row(row, window)
-        # A requested entity that is missing in the row is an empty list; one that was not requested is unknown.
+        # Assumed: a requested entity that is missing in the row is an empty list; others are unknown. If
+        # wrong, a list that never comes is named in a warning about `include`.
         asked = self.shape.arrays.intersection(self.config["spot_includes"])
         return {**flat, **{name: [] for name in asked if flat.get(name) is None}}
 
@@ -191,6 +192,8 @@ class Spots(CatalogStream):
 class NewSpots(CatalogStream):
     """Ads that the vendor lists as new; its parameters are not documented."""
 
+    # Assumed: rows are those of /spots. If wrong, other fields are kept in `_extra` with a warning, and a row without
+    # an `id` fails the stream. The same applies to the next stream.
     name = "new_spots"
     path = "/spots/new"
     primary_keys = ("id",)

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 PATH = "/queries"
 
 MOST_ERRORS = 3
-"""Consecutive polls in which a running query may report an error; a single error was seen to disappear."""
+"""Consecutive polls in which a running query may report an error.
+Assumed: such an error may disappear, as seen by client code. If wrong, the stream fails three polls later."""
 
 # Assumed: the numbers, which are from client code; the guide has the names only. If wrong, an unknown number fails the
 # stream, and results of a query that is not complete are refused by the vendor.

@@ -289,6 +289,8 @@ class QueryReport(MagniteStream[DayWindow], ReportStream):
     """
 
     path = PATH
+    # Assumed: the dimensions of a row, with identifiers, are unique in a window. If wrong, the stream fails with the
+    # dimensions of the two rows.
     key_column = "row_key"
     # A dimension without a value cannot be a key.
     dimensions_without_null = ()
@@ -435,7 +437,8 @@ class QueryReport(MagniteStream[DayWindow], ReportStream):
             policy(self.config),
             clock=self.tap.clock,
             logger=self.log_lines,
-            # A user can run one query at a time, across all runs.
+            # Assumed: the limit of one query counts per user, across all runs; the guide does not describe its scope.
+            # If wrong, a query of another user is refused with 412, and the wait for it is logged.
             alone=self.tap.exclusive("query", self.log_lines),
             on_wait=self.counts.waited,
         )

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from singer_adtech.records.page import Row
 
 INTEGER_DIMENSIONS = frozenset({"hour", "year"})
-"""Dimensions with integer values."""
+"""Dimensions with integer values (guide, "JSON Results").
+Assumed: also `year`. If wrong, the value is kept in `_extra`, and a warning names it."""
 
 WITHOUT_ID = frozenset({"day", "hour", "year"})
 """Dimensions without an identifier (guide, "JSON Results").

@@ -71,7 +71,10 @@ class InventoryStream(ListStream):
         return {**row, **dates}
 
     def _details(self, row: dict[str, Any]) -> dict[str, Any] | None:
-        """Return all fields of an entity; None after two responses with status 404."""
+        """Return all fields of an entity; None after two responses with status 404.
+
+        Assumed: such an entity was deleted. If wrong, its details are missing, and a warning counts such rows.
+        """
         if row.get("id") is None:
             return {}
         with suppress(NotFoundError):

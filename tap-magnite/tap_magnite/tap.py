@@ -76,6 +76,8 @@ class TapMagnite(AdTechTap):
             title="Time zone",
             description="IANA time zone of the days of reports.",
         ),
+        # Assumed: figures are restated for three days at most; the guide does not describe it. If wrong, later changes
+        # are missed: compare an older day with the Console, and raise `lookback_days`.
         settings.lookback_days(3, MOST_DAYS, "because figures may be restated"),
         settings.window_days(7, MOST_DAYS),
         reports_setting(
