@@ -9,7 +9,8 @@ from singer_adtech.progress.windows import DayWindow
 from singer_sdk import StreamSchema
 from typing_extensions import override
 
-from tap_ispot.client import SCHEMAS, AiringStream, CatalogStream, UpdatesStream, date_filters, list_filters
+from tap_ispot.airings import AiringStream, UpdatesStream, list_filters
+from tap_ispot.client import SCHEMAS, CatalogStream, date_filters
 from tap_ispot.rows import row_hash
 
 if TYPE_CHECKING:

@@ -15,8 +15,9 @@ from typing_extensions import override
 
 from tap_magnite.api import MagniteApi
 from tap_magnite.auth import SessionAuthenticator
+from tap_magnite.definitions import DEFAULT_REPORTS, MOST_DAYS
 from tap_magnite.metadata import BASES
-from tap_magnite.reports import DEFAULT_REPORTS, MOST_DAYS, report_streams
+from tap_magnite.reports import report_streams
 from tap_magnite.streams import STREAMS, InventoryStream, Seats
 
 if TYPE_CHECKING:
