@@ -145,6 +145,13 @@ def test_filters_are_applied(simulate: Simulate) -> None:
         ({"filter[brand]": "2002,2100"}, {"brand_ids": (2002, 2100)}),
         ({"filter[industry]": 119}, {"industry_ids": (119,)}),
         ({"filter[network]": 305}, {"network_ids": (305,)}),
+        ({"filter[parent_brand]": 2001}, {"parent_brand_ids": (2001,)}),
+        ({"filter[show]": "40000,40001"}, {"show_ids": (40000, 40001)}),
+        ({"filter[spot]": "3000000,3000007"}, {"spot_ids": (3000000, 3000007)}),
+        ({"filter[creative]": 3000007}, {"creative_ids": (3000007,)}),
+        ({"filter[product]": 7002}, {"product_ids": (7002,)}),
+        ({"filter[spot_type]": "1,4"}, {"spot_types": (1, 4)}),
+        ({"filter[language]": "es"}, {"languages": ("es",)}),
     ):
         expected = ids(**settings)
         assert sorted(airing_ids(get(simulator, AIRINGS, {**query, **filters}))) == expected
@@ -159,6 +166,23 @@ def test_filters_are_applied(simulate: Simulate) -> None:
     by_industry = get(simulator, "/v4/spots", {"filter[industry]": 119, "include": "brand"}).json()["data"]
     assert {row["brand"]["data"]["id"] for row in by_industry} == online
     assert {2001, 2002} < online
+
+
+def test_subresources_of_spots_and_networks(ispot: ISpotSimulator) -> None:
+    # When the lists of new and active spots are read, then their rows are those of /spots
+    spots = {row["id"]: row for row in get(ispot, "/v4/spots", {"page[size]": 1000}).json()["data"]}
+    new = get(ispot, "/v4/spots/new", {"page[size]": 1000}).json()["data"]
+    active = get(ispot, "/v4/spots/actives", {"page[size]": 1000}).json()["data"]
+    assert (len(new), 0 < len(active) <= 40) == (30, True)
+    assert [row for row in [*new, *active] if row != spots[row["id"]]] == []
+    # And corrections have a status and the old title, unless the spot is new
+    updates = get(ispot, "/v4/spots/updates", DAY).json()["data"]
+    assert [(row["status"], "old" in row) for row in updates] == [("new", False), ("updated", True), ("deleted", True)]
+    # And each network is in one family
+    families = get(ispot, "/v4/networks/family").json()["data"]
+    members = [network["id"] for family in families for network in family["networks"]["data"]]
+    assert sorted(members) == [record["id"] for record in ispot.truth("networks")]
+    assert ispot.violations == []
 
 
 def test_rows_have_the_requested_includes(ispot: ISpotSimulator) -> None:

@@ -181,6 +181,33 @@ def test_metadata() -> None:
     }
 
 
+@pytest.mark.parametrize("source", ["adstats-publisher", "deals-publisher"])
+def test_all_fields_of_a_source_have_values(source: str) -> None:
+    # Given the fields of public clients
+    one = simulator()
+    fields = {
+        kind: [row["id"] for row in one.truth(f"query_{kind}") if row["source"] == source]
+        for kind in ("dimensions", "metrics")
+    }
+    known = {record["id"] for kind in fields for record in one.truth(f"query_{kind}")}
+    assert len(known & {record["id"] for record in one.truth("query_dimensions")}) > 40
+    assert len(known & {record["id"] for record in one.truth("query_metrics")}) > 40
+    # When all are requested at once
+    rows = sent(one, source=source, fields=[*fields["dimensions"], *fields["metrics"]])
+    # Then each has a value in some row
+    assert [name for names in fields.values() for name in names if not any(row[name] is not None for row in rows)] == []
+
+
+def test_conversions_and_a_parent() -> None:
+    one = simulator(extremes=False)
+    own = sent(one)
+    converted = sent(one, conversions=[{"field": "currency", "value": 1}])
+    assert {row["currency"] for row in own} == {"USD", "EUR"}
+    assert {row["currency"] for row in converted} == {"USD"}
+    seat = sent(one, fields=["seat", "requests"], parent={"field": "seat", "value": 5000}, conversions=None)
+    assert [row["seatIdLink"] for row in seat] == [5000]
+
+
 def test_an_unknown_stream() -> None:
     with pytest.raises(ValueError, match="no stream 'nothing'"):
         simulator().truth("nothing")

@@ -109,6 +109,8 @@ def test_the_documented_query_and_its_rows(simulate: Simulate) -> None:
         ({"range": {"range": "today", "fromDate": "2025-01-01"}}, "either a name or two dates"),
         ({"range": {"fromDate": "2025-01-01", "toDate": "2025-01-01", "timeZone": "Mars"}}, "no such timeZone"),
         ({"limit": 10}, "no such part"),
+        ({"conversions": [{"field": "currency", "value": 9}]}, "no conversion of currency to 9"),
+        ({"parent": {"field": "publisher", "value": 1}}, "no parent publisher 1"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

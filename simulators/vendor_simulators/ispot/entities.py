@@ -180,6 +180,23 @@ class Spot:
     duration: int | None = None
 
 
+class SpotChange(NamedTuple):
+    """A correction in `/spots/updates`; a new spot has no old title. Its fields are made up."""
+
+    spot: Spot
+    status: str
+    old_title: str | None
+
+
+@dataclass(eq=False)
+class NetworkFamily:
+    """A group of networks. Its fields are made up."""
+
+    id: int
+    name: str
+    networks: list[Network]
+
+
 @dataclass(eq=False)
 class Member:
     """A user of the account."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
+from typing_extensions import override
+
 from vendor_simulators.limits import Rule
 
 if TYPE_CHECKING:
@@ -19,7 +21,10 @@ LARGEST_PAGE_SIZE = 10_000
 AIRING_TYPES = ("N", "R", "L", "SC", "NS")
 
 _DATES = frozenset({"start_date", "end_date"})
-_AIRING_FILTERS = _DATES | {"airing_type", "national_only", "brand", "industry", "network"}
+# Site, "API filters & includes", except parent_brand, creative and show: the index of the site's pages.
+ID_FILTERS = ("brand", "parent_brand", "industry", "network", "show", "spot", "creative", "product", "spot_type")
+_AIRING_FILTERS = _DATES | {"airing_type", "national_only", "language", *ID_FILTERS}
+LANGUAGES = frozenset({"en", "es"})
 _AIRING_INCLUDES = frozenset(
     (
         "brand", "brand.parent", "parent_brand", "airing", "spot", "creative", "day_of_week", "day_part", "episode",
@@ -76,6 +81,11 @@ ENDPOINTS: Mapping[str, Endpoint] = {
     "/airings": _airings("airings", "plain"),
     # Assumed: takes the filters of airings. The vendor documents no parameter.
     "/airings/updates": Endpoint("airings", _AIRING_FILTERS, required=_DATES),
+    # Assumed: the first takes the dates of airings, the others no parameter but paging. The site names only the paths.
+    "/spots/updates": Endpoint("spots", _DATES, required=_DATES, kind="spot_updates"),
+    "/spots/new": Endpoint("spots", kind="new_spots", wrapper="spot"),
+    "/spots/actives": Endpoint("spots", kind="active_spots", wrapper="spot"),
+    "/networks/family": Endpoint("networks", kind="network_families"),
     "/brands": _list("brands", "brand", "industry parent", _ACCESS),
     "/industries": _list("industries", "industry", "parent", _ACCESS),
     "/networks": _list("networks", "network"),
@@ -121,6 +131,14 @@ class BadQueryError(ValueError):
     """A query that breaks a rule, with the rule in the message."""
 
 
+class Ids(dict[str, frozenset[int]]):
+    """Accepted ids by filter; hashable, because queries are keys of caches. Never changed."""
+
+    @override
+    def __hash__(self) -> int:  # type: ignore[override]  # a dict has none
+        return hash(frozenset(self.items()))
+
+
 @dataclass(frozen=True)
 class Query:
     """A valid query. `sort` holds (name, descending); dates that were not sent are None."""
@@ -134,9 +152,9 @@ class Query:
     airing_types: frozenset[str]
     national_only: bool
     accessible: bool
-    brands: frozenset[int]
-    industries: frozenset[int]
-    networks: frozenset[int]
+    languages: frozenset[str]
+    ids: Ids
+    """Accepted ids by filter."""
 
 
 def read(request: Request, endpoint: Endpoint) -> Query:
@@ -163,6 +181,9 @@ def read(request: Request, endpoint: Endpoint) -> Query:
     types = _words(sent, "filter[airing_type]")
     if wrong := sorted(types - set(AIRING_TYPES)):
         raise BadQueryError(f"filter[airing_type]: no type {', '.join(wrong)}")
+    languages = _words(sent, "filter[language]")
+    if wrong := sorted(languages - LANGUAGES):
+        raise BadQueryError(f"filter[language]: no language {', '.join(wrong)}")
     include = _words(sent, "include")
     if wrong := sorted(include - endpoint.include):
         raise BadQueryError(f"include: no {', '.join(wrong)} here")
@@ -176,9 +197,8 @@ def read(request: Request, endpoint: Endpoint) -> Query:
         airing_types=types,
         national_only=_switch(sent, "national_only"),
         accessible=_switch(sent, "access"),
-        brands=_ids(sent, "brand"),
-        industries=_ids(sent, "industry"),
-        networks=_ids(sent, "network"),
+        languages=languages,
+        ids=Ids({name: _ids(sent, name) for name in ID_FILTERS if f"filter[{name}]" in sent}),
     )
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from vendor_simulators.ispot.airings import Airings
-    from vendor_simulators.ispot.entities import Airing, Change
+    from vendor_simulators.ispot.entities import Airing, Change, Spot, SpotChange
     from vendor_simulators.ispot.rules import Endpoint, Query
 
 # Number of sorted lists to cache, so that the second page of a query does not filter and sort again.
@@ -84,6 +84,8 @@ class Selection:
 
         Assumed: the dates of a query for spots select those that aired in the range; any airing counts.
         """
+        if kind == "active_spots":
+            return self._data.active_spots()
         things: Sequence[Any] = getattr(self._data.catalogue, kind)
         if query.accessible:
             things = [thing for thing in things if thing.accessible]
@@ -92,15 +94,18 @@ class Selection:
                 aired = self._data.between(query.first_day or date.min, query.last_day or date.max)
                 ids = {airing.spot.id for airing in aired}
                 things = [spot for spot in things if spot.id in ids]
-            if query.brands:
-                things = [spot for spot in things if spot.brand.id in query.brands]
-            if query.industries:
-                things = [spot for spot in things if spot.brand.industry.id in query.industries]
+            things = [spot for spot in things if _has_ids(spot, query, _SPOT_IDS)]
         return things
+
+    def spot_changes(self, query: Query) -> list[tuple[date, SpotChange]]:
+        """Return the corrections of spots of a query with their days."""
+        return self._data.spot_changes(query.first_day or date.min, query.last_day or date.max)
 
     def _found(self, endpoint: Endpoint, query: Query) -> Sequence[Any]:
         if endpoint.metric:
             return self.airings(query)
+        if endpoint.kind == "spot_updates":
+            return self.spot_changes(query)
         return self.entities(endpoint.kind, query) if endpoint.kind else self.changes(query)
 
 
@@ -109,10 +114,31 @@ def _fits(airing: Airing, query: Query) -> bool:
         (not query.airing_types or airing.type in query.airing_types)
         # The reach of the advertiser, not of the airing.
         and (not query.national_only or airing.spot.brand.national)
-        and (not query.brands or airing.spot.brand.id in query.brands)
-        and (not query.industries or airing.spot.brand.industry.id in query.industries)
-        and (not query.networks or airing.network.id in query.networks)
+        # Assumed: the language of the network. The site has only the values.
+        and (not query.languages or airing.network.language in query.languages)
+        and _has_ids(airing, query, _AIRING_IDS)
     )
+
+
+_SPOT_IDS: Mapping[str, Callable[[Spot], int | None]] = {
+    "brand": lambda spot: spot.brand.id,
+    "industry": lambda spot: spot.brand.industry.id,
+}
+_AIRING_IDS: Mapping[str, Callable[[Airing], int | None]] = {
+    "brand": lambda airing: airing.spot.brand.id,
+    "parent_brand": lambda airing: airing.spot.brand.parent.id if airing.spot.brand.parent else None,
+    "industry": lambda airing: airing.spot.brand.industry.id,
+    "network": lambda airing: airing.network.id,
+    "show": lambda airing: airing.show.id,
+    "spot": lambda airing: airing.spot.id,
+    "creative": lambda airing: airing.creative.id,
+    "product": lambda airing: airing.product.id if airing.product else None,
+    "spot_type": lambda airing: airing.spot.type.id,
+}
+
+
+def _has_ids(row: Any, query: Query, read: Mapping[str, Callable[[Any], int | None]]) -> bool:
+    return all(read[name](row) in accepted for name, accepted in query.ids.items())
 
 
 def _ordered(rows: Sequence[Any], endpoint: Endpoint, query: Query) -> Sequence[Any]:

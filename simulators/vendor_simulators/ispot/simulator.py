@@ -16,7 +16,7 @@ from vendor_simulators.ispot import truth
 from vendor_simulators.ispot.airings import Airings
 from vendor_simulators.ispot.options import ISpotOptions
 from vendor_simulators.ispot.rows import Wire
-from vendor_simulators.ispot.rules import BASE, ENDPOINTS, LIMITS, BadQueryError, Endpoint, Query, read
+from vendor_simulators.ispot.rules import BASE, ENDPOINTS, LIMITS, BadQueryError, Endpoint, Ids, Query, read
 from vendor_simulators.ispot.select import Selection
 from vendor_simulators.limits import Limiter
 from vendor_simulators.messages import Content, Refused, Response
@@ -51,6 +51,10 @@ _PATHS = {
     "attention_airings": "/metrics/attention/airings",
     "airing_updates": "/airings/updates",
     "product_categories": "/product-categories",
+    "spot_updates": "/spots/updates",
+    "new_spots": "/spots/new",
+    "active_spots": "/spots/actives",
+    "network_families": "/networks/family",
 }
 
 
@@ -133,13 +137,13 @@ class ISpotSimulator(Simulator):
         airing_types: Collection[str] = ("N", "R"),
         national_only: bool = True,
         accessible_only: bool = True,
-        brand_ids: Collection[int] = (),
-        industry_ids: Collection[int] = (),
-        network_ids: Collection[int] = (),
+        languages: Collection[str] = (),
+        **ids: Collection[int],
     ) -> list[dict[str, Any]]:
         """Return the exact records that a correct tap emits for a stream, sorted by its primary key.
 
-        The arguments other than the days are the tap's settings, with the same defaults. Days are Eastern.
+        The arguments other than the days are the tap's settings, with the same defaults. Days are Eastern. `ids` are
+        `brand_ids` and the like, and `spot_types`.
         """
         path = _PATHS.get(stream, f"/{stream}")
         endpoint = ENDPOINTS.get(path)
@@ -155,9 +159,8 @@ class ISpotSimulator(Simulator):
             airing_types=frozenset(airing_types),
             national_only=national_only,
             accessible=accessible_only and stream in ("brands", "industries"),
-            brands=frozenset(brand_ids),
-            industries=frozenset(industry_ids),
-            networks=frozenset(network_ids),
+            languages=frozenset(languages),
+            ids=Ids({name.removesuffix("_ids").removesuffix("s"): frozenset(values) for name, values in ids.items()}),
         )
         if endpoint.metric:
             rows = self._selection.airings(query)
@@ -166,8 +169,11 @@ class ISpotSimulator(Simulator):
             changes = self._selection.changes(query)
             records = (self._truth.change(day, change) for day, change in changes)
             return truth.in_order(records, "update_date", "update_key")
+        if endpoint.kind == "spot_updates":
+            spots = (self._truth.spot_change(day, change) for day, change in self._selection.spot_changes(query))
+            return truth.in_order(spots, "update_date", "update_key")
         things = self._selection.entities(endpoint.kind, query)
-        key = "access_key" if stream == "access" else "id"
+        key = {"access": "access_key", "network_families": "family_key"}.get(stream, "id")
         return truth.in_order((self._truth.entity(endpoint.kind, thing) for thing in things), key)
 
     @override
@@ -312,6 +318,8 @@ class ISpotSimulator(Simulator):
             return [self._wire.airing(row, endpoint.metric, query.include) for row in page]
         if not endpoint.kind:
             return [self._wire.change(change) for _, change in page]
+        if endpoint.kind == "spot_updates":
+            return [self._wire.spot_change(change) for _, change in page]
         return [self._wire.entity(thing, endpoint.wrapper, query.include) for thing in page]
 
     def _links(self, request: Request, number: int, pages: int) -> object:

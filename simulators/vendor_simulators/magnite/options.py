@@ -13,7 +13,9 @@ class MagniteOptions:
 
     Args:
         login_cookies: Cookies that a login sets: VhfpSession and a load balancer's cookie, ApiSession only, or none.
-        reads_cookie: The cookie from which the session code is read.
+        cookie_domain: Attribute `Domain` of the session cookie, such as `.tremorhub.com`; empty for none.
+        reads_cookie: The cookie from which the session code is read: the one that a login sets or ApiSession, or only
+            one of them.
         session_code: Whether a login returns the code in the body and a cookie, or in the cookie only.
         session_seconds: Session timeout: seconds without a request.
         wrong_keys: Status for wrong credentials.
@@ -41,7 +43,8 @@ class MagniteOptions:
     """
 
     login_cookies: Literal["VhfpSession", "ApiSession", "none"] = "VhfpSession"
-    reads_cookie: Literal["ApiSession", "VhfpSession"] = "ApiSession"
+    cookie_domain: str = ""
+    reads_cookie: Literal["either", "ApiSession", "VhfpSession"] = "either"
     session_code: Literal["body", "cookie"] = "body"
     session_seconds: int = 1800
     wrong_keys: Literal[401, 403, 400] = 401

@@ -16,7 +16,7 @@ from vendor_simulators.magnite.queries import NUMBERS, SHORT_WORDS, Queries, Tic
 from vendor_simulators.magnite.responses import login_cookies, problem, session
 from vendor_simulators.magnite.results import Results, reorder
 from vendor_simulators.magnite.sessions import Sessions
-from vendor_simulators.magnite.truth import Truth
+from vendor_simulators.magnite.truth import DEAL_DIMENSIONS, DEAL_METRICS, Truth
 from vendor_simulators.magnite.warehouse import DIMENSIONS, METRICS, SOURCES, Source, Warehouse
 from vendor_simulators.messages import Content, Refused, Response
 from vendor_simulators.options import build
@@ -120,6 +120,8 @@ class MagniteSimulator(Simulator):
         metrics: Sequence[str] | None = None,
         filters: Sequence[dict[str, Any]] = (),
         constraints: Sequence[dict[str, Any]] = (),
+        conversions: Sequence[dict[str, Any]] = (),
+        parent: dict[str, Any] | None = None,
         details: bool = False,
     ) -> list[dict[str, Any]]:
         """Return the exact records that a correct tap emits for a stream, sorted by its primary key.
@@ -133,12 +135,17 @@ class MagniteSimulator(Simulator):
             metrics: Metrics of a report; by default those of `adstats_daily`.
             filters: As in a query definition.
             constraints: As in a query definition.
+            conversions: As in a query definition.
+            parent: As in a query definition.
             details: The tap's `include_details`.
         """
+        if stream == "deals_daily" and dimensions is None:
+            source, dimensions, metrics = "deals-publisher", DEAL_DIMENSIONS, DEAL_METRICS
         if dimensions is None and stream != "adstats_daily":
             return self._truth.plain(stream, details=details)
+        lists = {"filters": list(filters), "constraints": list(constraints), "conversions": list(conversions)}
         return self._truth.report(
-            {"source": source, "filters": list(filters), "constraints": list(constraints)},
+            {"source": source, **lists, "parent": parent},
             first_day or self.first_day,
             last_day or self.last_day,
             dimensions,
@@ -196,7 +203,6 @@ class MagniteSimulator(Simulator):
         wrong = (
             (request.method != "POST" and "is not a POST")
             or (kind != _JSON and f"has the Content-Type {kind}")
-            or (request.headers.get("Accept") != _JSON and "does not accept JSON")
             or ((not isinstance(body, dict) or body.keys() != {"accessKey", "secretKey"}) and "has another body")
         )
         if wrong:
@@ -206,7 +212,7 @@ class MagniteSimulator(Simulator):
             return problem(self.options.wrong_keys, "invalid-credentials", "The supplied credentials are not valid.")
         number, code = self.sessions.open()
         body = session(number, code, with_code=self.options.session_code == "body")
-        cookies = login_cookies(self.options.login_cookies, code)
+        cookies = login_cookies(self.options.login_cookies, code, self.options.cookie_domain)
         return Response.json(body, 201, [("Set-Cookie", cookie) for cookie in cookies])
 
     def _session(self, request: Request) -> str:
@@ -220,11 +226,14 @@ class MagniteSimulator(Simulator):
         if len(request.headers.all("Cookie")) > 1 or len(set(names)) < len(names):
             self.flag(f"{request.method} {request.path}: a cookie is sent twice")
         values = dict(cookies)
-        if "ApiSession" not in values:
+        read = self.options.reads_cookie
+        if "ApiSession" not in values and (read != "either" or self.options.login_cookies not in values):
             self.flag(f"{request.method} {request.path} without ApiSession")
-        elif values.get("VhfpSession", values["ApiSession"]) != values["ApiSession"]:
+        elif "ApiSession" in values and values.get("VhfpSession", values["ApiSession"]) != values["ApiSession"]:
             self.flag(f"{request.method} {request.path}: ApiSession and VhfpSession differ")
-        code = values.get(self.options.reads_cookie, "")
+        # A client may send ApiSession, as in the guide's text, or replay the cookie that it was given.
+        own = values.get(self.options.login_cookies, "")
+        code = values.get("ApiSession", own) if read == "either" else values.get(read, "")
         state = self.sessions.use(code)
         if state == "timed out":
             raise Refused(problem(419, "session-timeout", "The session has timed out."))
