@@ -327,6 +327,36 @@ def test_the_suffix_of_a_date_is_an_option(simulate: Simulate, dates: str, tails
     assert {row["date"].partition("00:00:00")[2] for row in rows} == tails
 
 
+@pytest.mark.parametrize(
+    ("option", "sizes"), [("requested", [50, 10, 0]), ("ignored", [60, 60, 60]), ("cut", [50, 50, 50])]
+)
+def test_a_synchronous_report_has_pages(simulate: Simulate, option: str, sizes: list[int]) -> None:
+    simulator = simulate(SpringServeSimulator(first_day=date(2026, 2, 1), days=2, rows_per_day=30, sync_page=option))
+
+    pages = [ask(simulator, "/v0/report", "POST", body={**BODY, "page": page}).json() for page in (1, 2, 3)]
+
+    assert [len(page) for page in pages] == sizes
+    assert simulator.violations == []
+
+
+@pytest.mark.parametrize(("option", "tags"), [("applied", {25530}), ("ignored", {25530, 100003, 100006})])
+def test_reports_apply_filters_or_ignore_them(simulate: Simulate, option: str, tags: set[int]) -> None:
+    simulator = simulate(
+        SpringServeSimulator(first_day=date(2026, 2, 1), days=2, rows_per_day=3, report_filters=option)
+    )
+
+    rows = ask(simulator, "/v0/report", "POST", body={**BODY, "supply_tag_ids": [25530]}).json()
+
+    assert {row["supply_tag_id"] for row in rows} == tags
+
+
+def test_a_filter_that_is_not_documented_is_ignored(springserve: SpringServeSimulator) -> None:
+    rows = ask(springserve, "/v0/report", "POST", body={**BODY, "supply_tag_id": [25530]}).json()
+
+    assert len({row["supply_tag_id"] for row in rows}) > 1
+    assert springserve.violations == ["a report with 'supply_tag_id' (ignored by the vendor, or overrides the days)"]
+
+
 # --------------------------------------------------------------------------------------------------------------- limits
 
 

@@ -35,6 +35,10 @@ class SpringServeOptions:
         total_pages: Whether a report includes its number of pages.
         sync_response: Response to a synchronous report request: a bare array, an array in `data`, or an object with
             status and report_id, after which the report continues asynchronously.
+        sync_rows: Rows per page of a synchronous report.
+        sync_page: Whether a synchronous report returns the requested page, or the first page for any number, whole or
+            cut off after `sync_rows` rows.
+        report_filters: Whether reports apply the documented filters.
         forget: Number of reports, from the first, that are unknown when they are polled.
         dates: Dates of report rows without the suffix `.0`, with it, or alternately.
         unknown_dimension: Whether an unknown dimension is refused with 422 or omitted from the rows.
@@ -64,6 +68,9 @@ class SpringServeOptions:
     report_rows: int = 500
     total_pages: bool = True
     sync_response: Literal["array", "data", "status"] = "array"
+    sync_rows: int = 50
+    sync_page: Literal["requested", "ignored", "cut"] = "requested"
+    report_filters: Literal["applied", "ignored"] = "applied"
     forget: int = 0
     dates: Literal["plain", "tail", "both"] = "plain"
     unknown_dimension: Literal["refuse", "leave_out"] = "refuse"
