@@ -97,6 +97,14 @@ def test_a_secret_in_a_url_is_a_violation(springserve: SpringServeSimulator) -> 
     assert "a secret in a URL" in springserve.violations
 
 
+def test_the_account_of_a_request_may_be_ignored(simulate: Simulate) -> None:
+    simulator = simulate(SpringServeSimulator(days=1, rows_per_day=5, context="ignored"))
+
+    rows = ask(simulator, "/v0/campaigns", x_auth_context="392").json()
+
+    assert {row["account_id"] for row in rows} == {391}
+
+
 def test_another_account_is_forbidden(springserve: SpringServeSimulator) -> None:
     assert ask(springserve, "/v0/campaigns", x_auth_context="391").status == 200
     assert ask(springserve, "/v0/campaigns", x_auth_context="392").status == 403

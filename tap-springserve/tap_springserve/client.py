@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
-from singer_adtech.errors import DataError
+from singer_adtech.errors import DataError, shorten
 from singer_adtech.http.budgets import Family, Limit
 from singer_adtech.http.responses import check_status, describe
 from singer_adtech.http.retries import RetryPolicy, TransientError
@@ -25,13 +25,13 @@ from singer_sdk.streams.rest import HTTPRequest, PageContext
 from typing_extensions import override
 
 from tap_springserve import schemas
-from tap_springserve.responses import decode_page, is_html, read_page, row_ids, words
+from tap_springserve.responses import accounts, decode_page, is_html, read_page, row_ids, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     import requests
-    from singer_adtech.records.page import Row
+    from singer_adtech.records.page import Page, Row
     from singer_adtech.tap import AdTechTap
     from singer_sdk.helpers.types import Context
 
@@ -93,6 +93,7 @@ class SpringServeStream(AdTechStream[PartT]):
     def http_headers(self) -> dict[str, str]:
         account = self.config.get("account_id")
         # Not `POST /accounts/{id}/set_current`: it would also switch the user's own session.
+        # Assumed: the value is the id. If the vendor ignores it, rows of another account end the stream.
         return {"x-auth-context": str(account)} if account is not None else {}
 
     @property
@@ -218,6 +219,31 @@ class ListStream(SpringServeStream[int | str]):
     """A list, read page by page."""
 
     schema = StreamSchema(SCHEMAS)
+    shared: ClassVar[bool] = False
+    """Whether the list may have rows of other accounts although the setting `account_id` selects one."""
+
+    @override
+    def page(self, response: requests.Response) -> Page:
+        self.check_accounts(response)
+        return super().page(response)
+
+    def check_accounts(self, response: requests.Response) -> None:
+        """Check that no row belongs to another account than the setting `account_id`.
+
+        Raises:
+            DataError: A row does.
+        """
+        wanted = self.config.get("account_id")
+        if wanted is None or self.shared:
+            return
+        others = sorted(accounts(read_page(response)) - {str(wanted)})
+        if others:
+            raise DataError(
+                f"a row of {urlsplit(response.url).path} belongs to account {shorten(others[0], 40)}, and `account_id` "
+                f"is {wanted}",
+                "check that the user may read that account; if the account shares this list, deselect the stream or "
+                "remove `account_id`",
+            )
 
     @override
     def row_fields(self, row: dict[str, Any]) -> Iterable[tuple[str, Any]]:
@@ -332,6 +358,7 @@ class MemberStream(ListStream, ChildStream):
                 self.list_request(self.parent_path, paginator.current_value, version="v0"),
                 label=f", list {self.parent_path}",
             )
+            self.check_accounts(response)
             rows, known = list(map(self.decode_row, read_page(response).results)), len(seen)
             for row in rows:
                 if row.get("id") is None:

@@ -75,7 +75,8 @@ class TapSpringServe(AdTechTap):
             "account_id",
             th.IntegerType(minimum=1),
             title="Account id",
-            description="The account to read, for users of several accounts (at least 1).",
+            description="The account to read, for users of several accounts (at least 1). Rows of another account end the "
+            "stream.",
         ),
         settings.start_date(_DAY),
         settings.end_date(_DAY),

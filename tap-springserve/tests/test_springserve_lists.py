@@ -458,3 +458,29 @@ def test_a_state_of_another_account_id_is_refused(
     # Then
     assert run.error.startswith(f"stream supply_tags: its state was made with account_id {said}: undo the change, or")
     assert len(again.journal) == 0
+
+
+@pytest.mark.parametrize(
+    ("stream", "path"),
+    [
+        ("supply_tags", "/api/v1/supply_tags"),
+        ("campaigns", "/api/v0/campaigns"),
+        ("key_values", "/api/v0/keys"),
+        ("domain_list_domains", "/api/v0/domain_lists"),
+    ],
+)
+def test_rows_of_another_account_than_the_requested_one_end_the_stream(
+    run_tap: TapRunner, simulate: Simulate, stream: str, path: str
+) -> None:
+    # Given a vendor that ignores the requested account, and returns rows of the active one
+    vendor = simulate(SpringServeSimulator(days=1, rows_per_day=10, context="ignored"))
+    # When another account is read
+    run = run_tap({**vendor.settings(), "account_id": 392}, stream, fails=True)
+    # Then
+    assert run.error == (
+        f"stream {stream}: a row of {path} belongs to account 391, and `account_id` is 392: check that the user may "
+        "read that account; if the account shares this list, deselect the stream or remove `account_id`"
+    )
+    assert (run.records(stream), run.bookmarks(stream)) == ([], [])
+    # And its own account is read
+    assert run_tap({**vendor.settings(), "account_id": 391}, stream).records(stream)

@@ -28,6 +28,7 @@ class SpringServeOptions:
         active: `active` in v0 and `is_active` in v1, or both fields in both.
         app_name_targeting: Field name with one underscore, like the other fields, or with two, as in the wiki.
         undeclared: Whether some rows have undocumented fields and values that do not match their type.
+        context: Whether `x-auth-context` selects an account, or is ignored: then rows belong to the active account.
         forbidden: Paths (`/supply_tags`, `/report`) that return 403.
         retry_after: `Retry-After` of a 429 in seconds; None = no header.
         polls: Polls until a report is COMPLETE; 0 = complete in the first response.
@@ -62,6 +63,7 @@ class SpringServeOptions:
     active: Literal["word", "both"] = "word"
     app_name_targeting: Literal["one", "two"] = "one"
     undeclared: bool = True
+    context: Literal["selects", "ignored"] = "selects"
     forbidden: tuple[str, ...] = ()
     retry_after: int | None = None
     polls: int = 2
