@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -168,6 +168,21 @@ def test_v1_is_an_envelope_that_sorts_and_filters(springserve: SpringServeSimula
 )
 def test_filters(springserve: SpringServeSimulator, query: list[tuple[str, str]], found: int) -> None:
     assert ask(springserve, "/v1/supply_tags", params=query).json()["total_count"] == found
+
+
+def test_timestamps_without_a_zone_may_be_ahead_of_utc(simulate: Simulate) -> None:
+    utc, tokyo = (
+        simulate(SpringServeSimulator(days=1, rows_per_day=20, zones=hours is None, stamp_hours=hours or 0))
+        for hours in (None, 9)
+    )
+
+    rows = [ask(simulator, "/v1/supply_tags", params=[("sort", "updated_at,id")]).json() for simulator in (utc, tokyo)]
+    first, second = (datetime.fromisoformat(one["results"][-1]["updated_at"].rstrip("Z")) for one in rows)
+    assert second - first == timedelta(hours=9)
+    # Filters without a zone are too, others are not.
+    for bound, found in ((f"{second:%Y-%m-%dT%H:%M:%S}", 1), (f"{second:%Y-%m-%dT%H:%M:%S}Z", 0)):
+        reply = ask(tokyo, "/v1/supply_tags", params=[("updated_at::gte", bound)]).json()
+        assert (reply["total_count"] > 0) is bool(found)
 
 
 def test_rows_that_are_equal_in_the_sort_come_in_any_order(springserve: SpringServeSimulator) -> None:

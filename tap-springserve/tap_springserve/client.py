@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -12,10 +13,11 @@ from singer_adtech.http.budgets import Family, Limit
 from singer_adtech.http.responses import check_status, describe
 from singer_adtech.http.retries import RetryPolicy, TransientError
 from singer_adtech.progress.signatures import SEVERAL, check_account
-from singer_adtech.progress.stamps import rfc3339
+from singer_adtech.progress.stamps import Stamp, rfc3339
 from singer_adtech.progress.windows import PartT
 from singer_adtech.records.totals import PageProgress
 from singer_adtech.records.values import ConversionError, to_text
+from singer_adtech.settings import zone
 from singer_adtech.streams.base import AdTechStream
 from singer_adtech.streams.children import ChildStream
 from singer_adtech.streams.keyset import KeysetPosition, KeysetStream
@@ -57,6 +59,7 @@ tenth of a second of other limits was not enough on a busy machine."""
 EMPTY_WAIT = 1.0
 """Seconds before a request is repeated that returned an empty array instead of an object."""
 
+_WITHOUT_OFFSET = re.compile(r"\d{4}-\d{2}-\d{2}(?:[Tt ][\d:.,]+)?", re.ASCII)
 _EMPTY = re.compile(rb"\s*\[\s*\]\s*")
 
 RETRY_POLICY = RetryPolicy(
@@ -100,10 +103,42 @@ class SpringServeStream(AdTechStream[PartT]):
     @override
     def converters(self) -> Mapping[str, Callable[[Any], Any]]:
         return {
-            name: _to_rfc3339
+            name: self._to_rfc3339
             for name, declared in self.schema["properties"].items()
             if declared.get("format") == "date-time"
         }
+
+    _warned_of_zone = False
+
+    def _to_rfc3339(self, value: Any) -> str | None:
+        """Convert a timestamp to RFC 3339.
+
+        Assumed: it is in UTC if it has no offset (all documented ones end with `Z`). If it is in another zone, it is
+        wrong by that zone's offset: the first one causes a warning, and `timestamp_zone` corrects them.
+        """
+        text = to_text(value).strip()
+        if not text:
+            return None
+        try:
+            if _WITHOUT_OFFSET.fullmatch(text) and not self.config.get("timestamp_zone") and not self._warned_of_zone:
+                self._warned_of_zone = True
+                self.log_lines.warning("timestamps have no offset: read as UTC. Set `timestamp_zone` to their zone")
+            return rfc3339(self._with_offset(text))
+        except ValueError:
+            raise ConversionError(value) from None
+
+    def _with_offset(self, text: str) -> str:
+        """Add the offset of `timestamp_zone`, if set, to a timestamp without one.
+
+        Raises:
+            ValueError: It is not a timestamp.
+        """
+        zone_name = self.config.get("timestamp_zone")
+        if zone_name is None or _WITHOUT_OFFSET.fullmatch(text) is None:
+            return text
+        # Read as UTC, it has the time of the clock. Of an hour that occurs twice, this is the first one.
+        offset = f"{Stamp(text).instant.replace(tzinfo=zone(zone_name)):%z}"
+        return f"{text}{'' if ':' in text else 'T00:00:00'}{offset[:3]}:{offset[3:5]}"
 
     not_an_object_remedy = "check `api_url`"
 
@@ -298,12 +333,16 @@ class EntityStream(ListStream, KeysetStream):
             self.version = "v0"
             # v0 can neither sort nor filter.
             self.replication_key = None
+        self.overlap = dt.timedelta(minutes=self.config["overlap_minutes"])
         self._owners: set[str] = set()
 
     @property
     @override
     def signature(self) -> dict[str, Any]:
-        return {"account_id": self.config.get("account_id")}
+        return {
+            "account_id": self.config.get("account_id"),
+            "timestamp_zone": self.config.get("timestamp_zone") or "UTC",
+        }
 
     @property
     @override
@@ -321,7 +360,8 @@ class EntityStream(ListStream, KeysetStream):
         position = page.next_page_token
         if not isinstance(position, KeysetPosition):
             return super().get_http_request(page=page)
-        bound = {} if position.bound is None else {"updated_at::gte": position.bound.text}
+        # In the vendor's own spelling; with an offset if the user knows it.
+        bound = {} if position.bound is None else {"updated_at::gte": self._with_offset(position.bound.text)}
         # Without `id`, the order of rows from a bulk edit would be arbitrary.
         return self.list_request(self.path, position.page, sort="updated_at,id", **bound)
 
@@ -367,14 +407,3 @@ class MemberStream(ListStream, ChildStream):
                 yield row["id"]
             progress.page(rows=len(rows), new=len(seen) - known)
             paginator.advance(response)
-
-
-def _to_rfc3339(value: Any) -> str | None:
-    """Convert a timestamp to RFC 3339. Assumed: it is in UTC if it has no zone."""
-    text = to_text(value).strip()
-    if not text:
-        return None
-    try:
-        return rfc3339(text)
-    except ValueError:
-        raise ConversionError(value) from None

@@ -68,6 +68,42 @@ def test_a_second_run_asks_from_ten_minutes_before_the_bookmark(run_tap: TapRunn
     assert run.bookmarks("supply_tags")[-1] == D
 
 
+def test_the_overlap_is_a_setting(run_tap: TapRunner, script: Script) -> None:
+    for minutes, bound in ((0, C), (1440, B)):
+        vendor = script.answers(script.page(tag(3, C)))
+
+        run_tap({**vendor.settings(), "overlap_minutes": minutes}, "supply_tags", state=STATE)
+
+        assert asked(vendor)[0][1]["updated_at::gte"] == bound
+
+
+def test_changes_are_found_if_timestamps_are_in_a_zone_that_they_do_not_name(
+    run_tap: TapRunner, simulate: Simulate
+) -> None:
+    # Given timestamps of Tokyo without an offset, and a first run
+    vendor = simulate(SpringServeSimulator(days=1, rows_per_day=30, zones=False, stamp_hours=9))
+    settings = {**vendor.settings(), "timestamp_zone": "Asia/Tokyo", "page_size": 10}
+    first = run_tap(settings, "supply_tags")
+    # When a tag is changed and the list is read again
+    edited = vendor.inventory.entities["supply_tags"][3]
+    vendor.inventory.edit(edited)
+    second = run_tap(settings, "supply_tags", state=first.states[-1])
+    # Then the change comes, at its instant
+    assert [record["id"] for record in second.records("supply_tags")][-1] == edited.id
+    both = {record["id"]: record["updated_at"] for run in (first, second) for record in run.records("supply_tags")}
+    assert both == {record["id"]: record["updated_at"] for record in vendor.truth("supply_tags")}
+    assert all(text.endswith("+09:00") for text in both.values())
+
+
+def test_a_state_of_another_zone_of_timestamps_is_refused(run_tap: TapRunner, script: Script) -> None:
+    vendor = script.answers(script.page(tag(3, C)))
+    state = run_tap(vendor.settings(), "supply_tags").states[-1]
+
+    run = run_tap({**vendor.settings(), "timestamp_zone": "Asia/Tokyo"}, "supply_tags", state=state, fails=True)
+
+    assert run.error.startswith("stream supply_tags: its state was made with timestamp_zone UTC, now Asia/Tokyo: undo")
+
+
 def test_the_bookmark_is_written_after_each_page_and_never_goes_back(run_tap: TapRunner, script: Script) -> None:
     vendor = script.answers(script.page(tag(1, A), pages=2), script.page(tag(1, A), tag(2, B)))
 

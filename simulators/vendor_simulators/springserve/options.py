@@ -25,6 +25,7 @@ class SpringServeOptions:
         most_edits: Maximum number of rows edited between pages.
         numbers: Money and rates as a mix of text and numbers, or always as text, or always as numbers.
         zones: Whether timestamps end with `Z`.
+        stamp_hours: Hours by which timestamps without `Z` are ahead of UTC, in rows and in filters.
         active: `active` in v0 and `is_active` in v1, or both fields in both.
         app_name_targeting: Field name with one underscore, like the other fields, or with two, as in the wiki.
         undeclared: Whether some rows have undocumented fields and values that do not match their type.
@@ -60,6 +61,7 @@ class SpringServeOptions:
     most_edits: int = 20
     numbers: Literal["mixed", "text", "number"] = "mixed"
     zones: bool = True
+    stamp_hours: int = 0
     active: Literal["word", "both"] = "word"
     app_name_targeting: Literal["one", "two"] = "one"
     undeclared: bool = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -26,10 +26,10 @@ _EVERY, _ODD = 10, 3
 _TEXT_INTEGERS = ("creative_id", "media_file_min_duration", "media_file_max_duration")
 
 
-def wire_time(moment: datetime, *, zone: bool) -> str:
-    """Format an instant as the vendor does: `2021-03-19T14:30:06.675Z`."""
-    text = moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.")
-    return f"{text}{moment.microsecond // 1000:03d}{'Z' if zone else ''}"
+def wire_time(moment: datetime, *, zone: bool, hours: int = 0) -> str:
+    """Format an instant as the vendor does: `2021-03-19T14:30:06.675Z`; without `Z` some hours ahead of UTC."""
+    local = moment.astimezone(timezone.utc if zone else timezone(timedelta(hours=hours)))
+    return f"{local:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}{'Z' if zone else ''}"
 
 
 class Rows:
@@ -76,7 +76,7 @@ class Rows:
                 "demand_tag_name": f"Demand tag {tag.number}",
             }
         if stream == "key_values":
-            created = wire_time(parent.created, zone=self._options.zones)
+            created = self._time(parent.created)
             return {
                 "id": parent.id * 100 + number,
                 "account_id": ACCOUNT_ID,
@@ -90,8 +90,8 @@ class Rows:
                 "label": f"Item {number}",
                 "units": 1000 + number,
                 "unit_cost": self._number("0.0125", number),
-                "created_at": wire_time(parent.created, zone=self._options.zones),
-                "updated_at": wire_time(parent.updated, zone=self._options.zones),
+                "created_at": self._time(parent.created),
+                "updated_at": self._time(parent.updated),
                 "total_cost": self._number(cost, number + 1),
             }
         words = {
@@ -107,11 +107,12 @@ class Rows:
         row = self.entity(entity, version)
         if "app_name__targeting" in row:
             row["app_name_targeting"] = row.pop("app_name__targeting")
-        return to_record(entity.kind, row)
+        return to_record(entity.kind, row, self._options.stamp_hours)
 
     def member_record(self, stream: str, parent: Entity, number: int) -> Row:
         """Return the expected record of a member, including its parent's id."""
-        return to_record(stream, {**self.member(stream, parent, number), MEMBERS[stream][1]: parent.id})
+        row = {**self.member(stream, parent, number), MEMBERS[stream][1]: parent.id}
+        return to_record(stream, row, self._options.stamp_hours)
 
     def _row(self, entity: Entity) -> Row:
         key = (entity.kind, entity.key)
@@ -134,8 +135,8 @@ class Rows:
         row |= {
             "id": entity.id,
             "account_id": ACCOUNT_ID,
-            "created_at": wire_time(entity.created, zone=self._options.zones),
-            "updated_at": wire_time(entity.updated, zone=self._options.zones),
+            "created_at": self._time(entity.created),
+            "updated_at": self._time(entity.updated),
         }
         if not (entity.kind == "supply_tags" and entity.id == SAMPLE_ID):
             row["name"] = f"{entity.kind.replace('_', ' ').capitalize()} {entity.number}, edit {entity.edits}"
@@ -148,6 +149,9 @@ class Rows:
             if number is not None and entity.number % (2 * _EVERY) == _ODD:
                 row[number] = "n/a"
         return row
+
+    def _time(self, moment: datetime) -> str:
+        return wire_time(moment, zone=self._options.zones, hours=self._options.stamp_hours)
 
     def _number(self, text: str, index: int) -> object:
         """Return a number as text or as a number, depending on the options and on `index`."""
@@ -162,7 +166,7 @@ class Rows:
         if kind == "num":
             return self._number(f"{bits % 1_000_000 / 10000:.4f}", bits)
         if kind == "time":
-            return wire_time(entity.created, zone=self._options.zones)
+            return self._time(entity.created)
         if name in _TEXT_INTEGERS and bits % 2:
             return str(bits % 5000)
         return _MAKERS[kind](bits, name)
@@ -185,8 +189,14 @@ _MAKERS: dict[str, Callable[[int, str], Any]] = {
 }
 
 
-def to_record(stream: str, row: Row) -> Row:
-    """Convert a row to a record with all columns; undeclared fields and values of the wrong type go to `_extra`."""
+def to_record(stream: str, row: Row, hours: int = 0) -> Row:
+    """Convert a row to a record with all columns; undeclared fields and values of the wrong type go to `_extra`.
+
+    Args:
+        stream: The stream.
+        row: The row.
+        hours: Hours by which timestamps without `Z` are ahead of UTC.
+    """
     columns = COLUMNS[stream]
     record: Row = dict.fromkeys(columns)
     extra: Row = {}
@@ -197,14 +207,14 @@ def to_record(stream: str, row: Row) -> Row:
             extra[name] = value
             continue
         try:
-            record[name] = _convert(value, columns[name])
+            record[name] = _convert(value, columns[name], hours)
         except ValueError:
             extra[name] = value
     record["_extra"] = extra or None
     return record
 
 
-def _convert(value: Any, kind: str) -> Any:
+def _convert(value: Any, kind: str, hours: int) -> Any:
     if kind == "num":
         try:
             return Decimal(str(value))
@@ -219,5 +229,5 @@ def _convert(value: Any, kind: str) -> Any:
     if kind == "text":
         return str(value)
     if kind == "time":
-        return value if value.endswith("Z") else f"{value}Z"
+        return value if value.endswith("Z") else f"{value}{f'+{hours:02d}:00' if hours else 'Z'}"
     return value
