@@ -58,6 +58,14 @@ def test_a_login_returns_a_token_for_both_versions(simulate: Simulate, expiratio
     assert simulator.violations == []
 
 
+def test_v1_has_a_login_too(springserve: SpringServeSimulator) -> None:
+    body = json.dumps(credentials(springserve)).encode()
+
+    token = call(springserve.url, "/api/v1/auth", "POST", body=body).json()["token"]
+
+    assert ask(springserve, "/v0/campaigns", Authorization=token).status == 200
+
+
 def test_a_login_may_be_a_form(springserve: SpringServeSimulator) -> None:
     body = f"email={springserve.email}&password={springserve.password}".encode()
 

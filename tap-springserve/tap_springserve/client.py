@@ -255,7 +255,10 @@ class ListStream(SpringServeStream[int | str]):
 
     schema = StreamSchema(SCHEMAS)
     shared: ClassVar[bool] = False
-    """Whether the list may have rows of other accounts although the setting `account_id` selects one."""
+    """Whether the list may have rows of other accounts although the setting `account_id` selects one.
+
+    Assumed of connections between accounts and of users. If a list that is not shared has such rows, the stream ends.
+    """
 
     @override
     def page(self, response: requests.Response) -> Page:
@@ -383,6 +386,19 @@ class MemberStream(ListStream, ChildStream):
 
     parent_path: str
     """The path of the parents' list."""
+    member: ClassVar[str | None] = None
+    """The column of the member, if its field is not documented.
+
+    Assumed: it is the last part of the path in the singular, or `name`. If it is neither, the stream ends with an error
+    about its key.
+    """
+
+    @override
+    def row_fields(self, row: dict[str, Any]) -> Iterable[tuple[str, Any]]:
+        fields = dict(super().row_fields(row))
+        if self.member is not None and self.member not in fields and "name" in fields:
+            fields[self.member] = fields.pop("name")
+        return fields.items()
 
     @override
     def get_http_request(self, *, page: PageContext[Any]) -> HTTPRequest:

@@ -520,3 +520,24 @@ def test_rows_of_another_account_than_the_requested_one_end_the_stream(
     assert (run.records(stream), run.bookmarks(stream)) == ([], [])
     # And its own account is read
     assert run_tap({**vendor.settings(), "account_id": 391}, stream).records(stream)
+
+
+def test_members_in_a_field_of_another_name_end_the_stream(run_tap: TapRunner, script: Script) -> None:
+    def answer(request: Request) -> Response:
+        rows = [{"id": 348}] if request.path == "/api/v0/deal_id_lists" else [{"deal": "deal-abc-123"}]
+        return Response.json(rows if request.param("page") == "1" else [])
+
+    run = run_tap(script(answer).settings(), "deal_id_list_deal_ids", fails=True)
+
+    assert run.records("deal_id_list_deal_ids") == []
+    assert "deal_id" in run.error
+    assert "deal-abc-123" not in run.error
+
+
+@pytest.mark.parametrize("stream", ["connected_demand", "connected_supply", "direct_connections", "users"])
+def test_lists_between_accounts_may_have_rows_of_others(run_tap: TapRunner, simulate: Simulate, stream: str) -> None:
+    vendor = simulate(SpringServeSimulator(days=1, rows_per_day=10, context="ignored"))
+
+    run = run_tap({**vendor.settings(), "account_id": 392}, stream)
+
+    assert len(run.records(stream)) == len(vendor.truth(stream))

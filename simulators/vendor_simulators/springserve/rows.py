@@ -23,6 +23,14 @@ _WORDS = ("All", "Allowlist", "Blocklist", "ctv", "video", "Smart TV", "Café Ω
 _FLAGS = (True, False, None, True, False, True, " ", "")
 # One row in `_EVERY` has undocumented fields, and every second one of those a value that does not match its type.
 _EVERY, _ODD = 10, 3
+UNNAMED = {
+    "channel_id_list_channel_ids": "channel_id",
+    "deal_id_list_deal_ids": "deal_id",
+    "placement_id_list_placement_ids": "placement_id",
+    "publisher_id_list_publisher_ids": "publisher_id",
+    "parameter_list_values": "value",
+}
+"""Members of lists in the official SDK that have no documented field, and its probable name."""
 _TEXT_INTEGERS = ("creative_id", "media_file_min_duration", "media_file_max_duration")
 
 
@@ -94,12 +102,42 @@ class Rows:
                 "updated_at": self._time(parent.updated),
                 "total_cost": self._number(cost, number + 1),
             }
+        if stream == "deal_list_deals":
+            return {
+                "id": parent.id * 100 + number,
+                "name": f"Deal {number}",
+                "is_active": number % 2 == 0,
+                "deal_setting_id": 101 + number,
+            }
+        if stream == "demand_tag_keys":
+            # As in the wiki's example; the last three fields are in newer responses only.
+            row: Row = {
+                "demand_tag_id": parent.id,
+                "free_values": [f"value {number}"] * (number % 2),
+                "group": "1",
+                "id": parent.id * 100 + number,
+                "key_id": 25 + number,
+                "list_type": "white_list",
+                "value_ids": [53, 54],
+            }
+            newer = {"targeting_key_type": "values", "key_required": True, "value_list_ids": []}
+            return row | newer if parent.number % 2 else row
         words = {
+            "advertiser_domain_list_advertiser_domains": ("name", f"brand-{parent.number}-{number}.example"),
+            "ip_list_ips": ("ip", f"192.0.{parent.number}.{number}"),
+            "segment_items": ("item", f"d207654f-6bdd-474e-{parent.number:04d}-{number:012d}"),
+            "channel_id_list_channel_ids": ("channel_id", f"channel-{parent.number}-{number}"),
+            "deal_id_list_deal_ids": ("deal_id", f"deal-{parent.number}-{number}"),
+            "placement_id_list_placement_ids": ("placement_id", f"placement-{parent.number}-{number}"),
+            "publisher_id_list_publisher_ids": ("publisher_id", f"pub-{parent.number}-{number}"),
+            "parameter_list_values": ("value", f"value-{parent.number}-{number}"),
             "domain_list_domains": ("name", f"site-{parent.number}-{number}.example"),
             "app_bundle_list_app_bundles": ("app_bundle", f"com.example.app{parent.number}.n{number}"),
             "app_name_list_app_names": ("app_name", f"App {parent.number} Nº {number}"),
         }
         name, value = words[stream]
+        if self._options.member_names == "name" and stream in UNNAMED:
+            name = "name"
         return {name: value}
 
     def record(self, entity: Entity, version: str) -> Row:
@@ -112,6 +150,8 @@ class Rows:
     def member_record(self, stream: str, parent: Entity, number: int) -> Row:
         """Return the expected record of a member, including its parent's id."""
         row = {**self.member(stream, parent, number), MEMBERS[stream][1]: parent.id}
+        if "name" in row and "name" not in COLUMNS[stream]:
+            row[UNNAMED[stream]] = row.pop("name")
         return to_record(stream, row, self._options.stamp_hours)
 
     def _row(self, entity: Entity) -> Row:
@@ -134,7 +174,7 @@ class Rows:
             row |= SAMPLE
         row |= {
             "id": entity.id,
-            "account_id": ACCOUNT_ID,
+            **({"account_id": ACCOUNT_ID} if "account_id" in COLUMNS[entity.kind] else {}),
             "created_at": self._time(entity.created),
             "updated_at": self._time(entity.updated),
         }
