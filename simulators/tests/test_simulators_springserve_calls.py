@@ -381,6 +381,14 @@ def test_reports_apply_filters_or_ignore_them(simulate: Simulate, option: str, t
     assert {row["supply_tag_id"] for row in rows} == tags
 
 
+def test_the_last_day_of_a_report_may_be_exclusive(simulate: Simulate) -> None:
+    simulator = simulate(SpringServeSimulator(first_day=date(2026, 2, 1), days=2, rows_per_day=5, last_day="exclusive"))
+
+    rows = ask(simulator, "/v0/report", "POST", body=BODY).json()
+
+    assert {row["date"][:10] for row in rows} == {"2026-02-01"}
+
+
 def test_a_filter_that_is_not_documented_is_ignored(springserve: SpringServeSimulator) -> None:
     rows = ask(springserve, "/v0/report", "POST", body={**BODY, "supply_tag_id": [25530]}).json()
 

@@ -35,12 +35,13 @@ if TYPE_CHECKING:
     import requests
     from singer_adtech.records.page import Page, Row
     from singer_adtech.tap import AdTechTap
-    from singer_sdk.helpers.types import Context
+    from singer_sdk.helpers.types import Context, Record
 
 SCHEMAS = SchemaDirectory(schemas)
 
 MOST_ROWS_V0 = 100
-"""Rows per page of v0. Assumed: the vendor documents only the default, 50."""
+"""Rows per page of v0. Assumed: the vendor documents only the default, 50. If fewer are allowed, pages are shorter,
+and a list still ends with an empty page; if the vendor refuses the number, the run ends with its message."""
 
 DOMAIN_REPORT = "/v0/report#domain"
 """The name that budgets use for reports by domain or app bundle; their path is the same as for other reports."""
@@ -71,7 +72,11 @@ RETRY_POLICY = RetryPolicy(
 
 
 def request_limits(config: Mapping[str, Any]) -> tuple[Family, ...]:
-    """Return the budgets. A report counts as a request too. Assumed: so do its polls and pages."""
+    """Return the budgets. A report counts as a request too.
+
+    Assumed: so do its polls and pages, and the limits apply to one user's token. If polls do not count, reports are
+    slower than necessary; if more requests count, the log shows waits after 429.
+    """
     reports, by_domain = ("/v0/report", DOMAIN_REPORT), (DOMAIN_REPORT,)
     return tuple(
         Family(name, patterns, (Limit(config[setting], 60),), setting, lateness)
@@ -226,6 +231,9 @@ class NumberedPages(BaseAPIPaginator[int]):
     """Numbered pages, up to the reported last page or else until an empty one.
 
     v0 reports no count and may return fewer rows than requested, so a short page is not necessarily the last one.
+
+    Assumed: the order of v0 does not change while pages are read, although the vendor documents none. If rows move
+    between two pages, one comes twice and another is missing: a row that comes twice causes a warning.
     """
 
     def __init__(self) -> None:
@@ -295,6 +303,18 @@ class ListStream(SpringServeStream[int | str]):
             fields["app_name_targeting"] = misprinted
         return fields.items()
 
+    _warned_of_repeated_row = False
+
+    @override
+    def on_duplicate(self, record: Record, *, same: bool) -> bool:
+        if not self._warned_of_repeated_row:
+            self._warned_of_repeated_row = True
+            self.log_lines.warning(
+                "a row was returned twice: the list may have changed between two pages, and another row may be missing "
+                "until the next run"
+            )
+        return super().on_duplicate(record, same=same)
+
     @override
     def total_rows(self, response: requests.Response) -> int | None:
         # None for an array.
@@ -322,7 +342,14 @@ class ListStream(SpringServeStream[int | str]):
 
 
 class EntityStream(ListStream, KeysetStream):
-    """A v1 list in the order of last changes, or a v0 list that is read in full (`resource_version`)."""
+    """A v1 list in the order of last changes, or a v0 list that is read in full (`resource_version`).
+
+    Assumed: v1 sorts by `updated_at,id`, and `updated_at::gte` includes its bound and takes a full timestamp. If not,
+    rows are out of order, before the bound or missing from the totals, and the stream ends.
+
+    Assumed: every change of a row changes `updated_at`. If not, the change is missing until the list is read completely
+    (`resource_version: v0` or a cleared state); deletions are always missing.
+    """
 
     version = "v1"
     keyset_remedy = "set `resource_version: v0` to read the whole list"

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 class ReportJob(Job["requests.Response"]):
     """A window of a report. The vendor documents no way to cancel it.
 
+    Assumed: a 404 means that the vendor has forgotten the report. If not, it is submitted twice more, and the run ends.
+
     Args:
         request: Sends the request of the window; keyword arguments are added to its body.
         identity: Returns the day and the dimensions of a row.

@@ -216,6 +216,15 @@ class HourBookmark:
 class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
     """A report: one job per window. Rows are emitted after all rows of the window are read.
 
+    Assumed: `end_date` is inclusive, as `start_date` is. If it is not, the last day of each window is missing: a
+    warning names two windows in a row without rows of their last day, if earlier days have rows.
+
+    Assumed: `timezone` sets the zone of the days, and dates without a zone are in it. If the vendor ignores it, days
+    are those of New York, and the totals of days differ from those of the console; no check can show it.
+
+    Assumed: null in a dimension is one group of rows, written as 0 or an empty text. If the vendor has a group with
+    such a value too, two rows have one key, and the run ends.
+
     Args:
         tap: The tap.
         report: The report.
@@ -240,6 +249,7 @@ class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
         self._metrics_seen: set[str] = set()
         self._metrics_missed: set[str] = set()
         self._warned = False
+        self._windows_without_last_day = 0
         self._requested_ids = self._find_requested_ids()
 
     def _find_requested_ids(self) -> dict[str, set[str]]:
@@ -437,12 +447,27 @@ class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
                     f"a row has a `{name}` that was not requested: the vendor ignored the report's filter",
                     "check the filters and `account_id`, and report this to the vendor",
                 )
+        if window is not None:
+            self._check_last_day(window, {str(record["date"])[:10] for record in records})
         missed = [name for name in self.report.metrics if name not in self._metrics_seen] if records else []
         for name in missed:
             if name not in self._metrics_missed:
                 self._metrics_missed.add(name)
                 self.log_lines.warning("window %s: no row has the requested metric `%s`", window, name)
         yield from records
+
+    def _check_last_day(self, window: DayWindow, days: Collection[str]) -> None:
+        """Warn of two past windows in a row without rows of their last day, in which earlier days have rows."""
+        today = self.tap.run_start.astimezone(self.report.time_zone).date()
+        if self.interval == "cumulative" or window.first == window.last or window.last >= today or not days:
+            return
+        self._windows_without_last_day = 0 if window.last.isoformat() in days else self._windows_without_last_day + 1
+        if self._windows_without_last_day == 2:  # noqa: PLR2004 - once may be chance
+            self.log_lines.warning(
+                "window %s: no rows of its last day, as in the window before: if the vendor excludes the last day, set "
+                "`window_days` to 1 and compare the reports with the console",
+                window,
+            )
 
     # Rows
 

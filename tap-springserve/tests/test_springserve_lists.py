@@ -541,3 +541,13 @@ def test_lists_between_accounts_may_have_rows_of_others(run_tap: TapRunner, simu
     run = run_tap({**vendor.settings(), "account_id": 392}, stream)
 
     assert len(run.records(stream)) == len(vendor.truth(stream))
+
+
+def test_a_row_of_v0_that_comes_twice_warns_once(run_tap: TapRunner, script: Script) -> None:
+    vendor = script.answers([{"id": 1}, {"id": 2}], [{"id": 2}, {"id": 1}, {"id": 3}], [])
+
+    run = run_tap(vendor.settings(), "campaigns")
+
+    assert [record["id"] for record in run.records("campaigns")] == [1, 2, 3]
+    (warning,) = run.warnings()
+    assert warning.startswith("stream campaigns: a row was returned twice: the list may have changed between two pages")

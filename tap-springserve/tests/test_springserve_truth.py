@@ -279,3 +279,15 @@ def test_a_run_with_every_fault_gives_the_same_rows(run_tap: TapRunner, springse
     for stream in SOME:
         assert newest(run, stream) == exact(springserve.truth(stream)), stream
     assert springserve.violations == []
+
+
+@pytest.mark.parametrize("last_day", ["inclusive", "exclusive"])
+def test_windows_without_their_last_day_warn(run_tap: TapRunner, simulate: Simulate, last_day: str) -> None:
+    # Given a vendor whose `end_date` is inclusive, or not
+    vendor = simulate(SpringServeSimulator(first_day=FIRST, days=9, rows_per_day=10, last_day=last_day))
+    # When three past windows are read
+    run = run_tap({**vendor.settings(), "end_date": "2026-02-09", "window_days": 3}, "supply_daily")
+    # Then a warning names the second one without its last day
+    assert [one.partition(":")[2][:42] for one in run.warnings() if "last day" in one] == (
+        [] if last_day == "inclusive" else [" window 2026-02-04..2026-02-06: no rows of"]
+    )

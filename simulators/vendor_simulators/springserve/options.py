@@ -42,6 +42,7 @@ class SpringServeOptions:
         sync_rows: Rows per page of a synchronous report.
         sync_page: Whether a synchronous report returns the requested page, or the first page for any number, whole or
             cut off after `sync_rows` rows.
+        last_day: Whether `end_date` of a report is inclusive or exclusive.
         report_filters: Whether reports apply the documented filters.
         forget: Number of reports, from the first, that are unknown when they are polled.
         dates: Dates of report rows without the suffix `.0`, with it, or alternately.
@@ -77,6 +78,7 @@ class SpringServeOptions:
     sync_response: Literal["array", "data", "status"] = "array"
     sync_rows: int = 50
     sync_page: Literal["requested", "ignored", "cut"] = "requested"
+    last_day: Literal["inclusive", "exclusive"] = "inclusive"
     report_filters: Literal["applied", "ignored"] = "applied"
     forget: int = 0
     dates: Literal["plain", "tail", "both"] = "plain"

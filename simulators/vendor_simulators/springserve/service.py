@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -140,6 +140,8 @@ class Service:
         if unknown and self._options.unknown_dimension == "refuse":
             raise refuse(422, "Invalid report", dimensions=[f"{name} is not a dimension" for name in unknown])
         metrics = body.get("metrics") or METRICS
+        if self._options.last_day == "exclusive":
+            query = replace(query, last=query.last - timedelta(days=1))
         if self._options.report_filters == "ignored":
             query = replace(query, filters={})
         return [
