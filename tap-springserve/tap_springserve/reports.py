@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
 from singer_adtech.errors import DataError, SettingError, shorten
 from singer_adtech.fetching.jobs import JobPolicy, run_job
 from singer_adtech.progress.windows import DAY, DayWindow, day_windows
@@ -21,7 +23,7 @@ from tap_springserve.jobs import ReportJob
 from tap_springserve.responses import decode_report, read_report
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 
     import requests
     from singer_adtech.progress.bookmarks import Bookmark, BookmarkKind
@@ -57,6 +59,13 @@ INTERVALS = ("hour", "day", "cumulative")
 DOMAIN_DAYS = 7
 """Past days for which the official SDK documents the dimensions by domain."""
 
+DOCUMENTED_FILTERS = (
+    *("supply_tag_ids", "demand_tag_ids", "supply_partner_ids", "demand_partner_ids", "supply_group_ids"),
+    *("detected_domains", "declared_domains", "supply_types", "demand_types"),
+)
+"""Filters that the official SDK documents. Assumed: the vendor silently ignores all other names. If it knows more of
+them, their filters work in spite of the warning."""
+
 _ADDED = ("date", "end_date", "_extra")
 """Columns that the tap adds to a report."""
 
@@ -66,6 +75,10 @@ _RESERVED = (
 )
 """Members of the request body that are not filters."""
 
+ROUND_ROWS = 50
+"""The default page size of the API. A first page of a multiple of it may have been cut off."""
+
+_FIELDS: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _DATE = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}:\d{2})(?:\.\d+)?(Z|[+-]\d{2}:?\d{2})?)?")
 _UTC = ("UTC", "Etc/UTC")
 
@@ -203,6 +216,15 @@ class HourBookmark:
 class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
     """A report: one job per window. Rows are emitted after all rows of the window are read.
 
+    Assumed: `end_date` is inclusive, as `start_date` is. If it is not, the last day of each window is missing: a
+    warning names two windows in a row without rows of their last day, if earlier days have rows.
+
+    Assumed: `timezone` sets the zone of the days, and dates without a zone are in it. If the vendor ignores it, days
+    are those of New York, and the totals of days differ from those of the console; no check can show it.
+
+    Assumed: null in a dimension is one group of rows, written as 0 or an empty text. If the vendor has a group with
+    such a value too, two rows have one key, and the run ends.
+
     Args:
         tap: The tap.
         report: The report.
@@ -226,7 +248,27 @@ class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
         )
         self._metrics_seen: set[str] = set()
         self._metrics_missed: set[str] = set()
-        self._warned_of_domains = False
+        self._warned = False
+        self._windows_without_last_day = 0
+        self._requested_ids = self._find_requested_ids()
+
+    def _find_requested_ids(self) -> dict[str, set[str]]:
+        """Return the requested ids by dimension. Domains and types may be matched loosely, but ids are exact."""
+        filters = self.report.options["filters"]
+        ids = {name.removesuffix("s"): filters[name] for name in DOCUMENTED_FILTERS if filters.get(name)}
+        if self.config.get("account_id") is not None:
+            ids["account_id"] = [self.config["account_id"]]
+        # 0 replaces null.
+        return {
+            name: {"0", *map(str, values)}
+            for name, values in ids.items()
+            if name.endswith("_id") and name in self.report.dimensions
+        }
+
+    @property
+    @override
+    def used_columns(self) -> Collection[str]:
+        return [*super().used_columns, *self._requested_ids]
 
     @property
     @override
@@ -277,17 +319,27 @@ class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
             start, last = self.day_range()
             step = self.days_per_window
             windows = [*day_windows(start + (windows[0].first - start).days // step * step * DAY, last, step)]
-        if windows and self.by_domain:
-            today = self.tap.run_start.astimezone(self.report.time_zone).date()
-            # Only once: this method is called for counting and for reading.
-            if windows[0].first < today - DOMAIN_DAYS * DAY and not self._warned_of_domains:
-                self._warned_of_domains = True
-                self.log_lines.warning(
-                    "domains are requested from %s on, but the vendor documents only the last %d days",
-                    windows[0].first,
-                    DOMAIN_DAYS,
-                )
+        # Only once: this method is called for counting and for reading.
+        if windows and not self._warned:
+            self._warned = True
+            self._warn(windows[0].first)
         return iter(windows)
+
+    def _warn(self, first: dt.date) -> None:
+        """Warn of requests that the vendor may answer with other rows than the user expects."""
+        today = self.tap.run_start.astimezone(self.report.time_zone).date()
+        if self.by_domain and first < today - DOMAIN_DAYS * DAY:
+            self.log_lines.warning(
+                "domains are requested from %s on, but the vendor documents only the last %d days", first, DOMAIN_DAYS
+            )
+        for name in self.report.options["filters"]:
+            if name not in DOCUMENTED_FILTERS:
+                self.log_lines.warning(
+                    "the filter `%s` is not documented, and the vendor ignores unknown filters: the rows may not be "
+                    "filtered. The nearest documented name is `%s`",
+                    shorten(name, 80),
+                    get_close_matches(name, DOCUMENTED_FILTERS, n=1, cutoff=0.0)[0],
+                )
 
     # One window
 
@@ -346,7 +398,7 @@ class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
             resubmits=2,
         )
         yield from run_job(
-            ReportJob(partial(self.request_window, cast("DayWindow", window))),
+            ReportJob(partial(self.request_window, cast("DayWindow", window)), self._identity, self._ignored_page),
             policy,
             clock=self.tap.clock,
             logger=self.log_lines,
@@ -354,6 +406,21 @@ class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
             alone=self.tap.exclusive("report", self.log_lines),
             on_wait=self.counts.waited,
         )
+
+    def _identity(self, row: Row) -> Hashable:
+        try:
+            fields = _FIELDS.decode(row)
+        except msgspec.DecodeError:
+            return bytes(row)
+        return tuple(bytes(fields.get(name, b"")) for name in ("date", *self.report.dimensions))
+
+    def _ignored_page(self, rows: int) -> None:
+        if rows % ROUND_ROWS == 0:
+            self.log_lines.warning(
+                "the vendor ignored the page number of a report with %s rows: rows may be missing. Remove "
+                "`async: false` from the report, or lower its `window_days`",
+                f"{rows:,}",
+            )
 
     @override
     def total_rows(self, response: requests.Response) -> int | None:
@@ -374,12 +441,33 @@ class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
         self._metrics_seen.clear()
         # Emitted after all rows are counted: half a window would look complete.
         records = [*super().read_records(context, window, pages)]
+        for name, ids in self._requested_ids.items():
+            if any(str(record[name]) not in ids for record in records):
+                raise DataError(
+                    f"a row has a `{name}` that was not requested: the vendor ignored the report's filter",
+                    "check the filters and `account_id`, and report this to the vendor",
+                )
+        if window is not None:
+            self._check_last_day(window, {str(record["date"])[:10] for record in records})
         missed = [name for name in self.report.metrics if name not in self._metrics_seen] if records else []
         for name in missed:
             if name not in self._metrics_missed:
                 self._metrics_missed.add(name)
                 self.log_lines.warning("window %s: no row has the requested metric `%s`", window, name)
         yield from records
+
+    def _check_last_day(self, window: DayWindow, days: Collection[str]) -> None:
+        """Warn of two past windows in a row without rows of their last day, in which earlier days have rows."""
+        today = self.tap.run_start.astimezone(self.report.time_zone).date()
+        if self.interval == "cumulative" or window.first == window.last or window.last >= today or not days:
+            return
+        self._windows_without_last_day = 0 if window.last.isoformat() in days else self._windows_without_last_day + 1
+        if self._windows_without_last_day == 2:  # noqa: PLR2004 - once may be chance
+            self.log_lines.warning(
+                "window %s: no rows of its last day, as in the window before: if the vendor excludes the last day, set "
+                "`window_days` to 1 and compare the reports with the console",
+                window,
+            )
 
     # Rows
 

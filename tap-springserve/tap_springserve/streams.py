@@ -111,7 +111,7 @@ class AppNameLists(EntityStream):
 
 
 class DealLists(EntityStream):
-    """Lists of deals, for targeting."""
+    """Lists of deals, for targeting; their members are deal_list_deals."""
 
     name = "deal_lists"
     path = "/deal_lists"
@@ -155,7 +155,7 @@ class GeoLists(EntityStream):
 
 
 class AdvertiserDomainLists(ListStream):
-    """Lists of advertisers' domains, for targeting."""
+    """Lists of advertisers' domains, for targeting; their members are advertiser_domain_list_advertiser_domains."""
 
     name = "advertiser_domain_lists"
     path = "/advertiser_domain_lists"
@@ -164,7 +164,7 @@ class AdvertiserDomainLists(ListStream):
 
 
 class IpLists(ListStream):
-    """Lists of IP addresses, for targeting."""
+    """Lists of IP addresses, for targeting; their members are ip_list_ips."""
 
     name = "ip_lists"
     path = "/ip_lists"
@@ -182,12 +182,153 @@ class Keys(ListStream):
 
 
 class Segments(ListStream):
-    """Audience segments of the account."""
+    """Audience segments of the account; their members are segment_items."""
 
     name = "segments"
     path = "/segments"
     primary_keys = ("id",)
     selected_by_default = False
+
+
+class ChannelIdLists(ListStream):
+    """Lists of channel ids, for targeting; their members are channel_id_list_channel_ids."""
+
+    name = "channel_id_lists"
+    path = "/channel_id_lists"
+    primary_keys = ("id",)
+    selected_by_default = False
+
+
+class DealIdLists(ListStream):
+    """Lists of deal ids, for targeting; their members are deal_id_list_deal_ids."""
+
+    name = "deal_id_lists"
+    path = "/deal_id_lists"
+    primary_keys = ("id",)
+    selected_by_default = False
+
+
+class PlacementIdLists(ListStream):
+    """Lists of placement ids, for targeting; their members are placement_id_list_placement_ids."""
+
+    name = "placement_id_lists"
+    path = "/placement_id_lists"
+    primary_keys = ("id",)
+    selected_by_default = False
+
+
+class PublisherIdLists(ListStream):
+    """Lists of publisher ids, for targeting; their members are publisher_id_list_publisher_ids."""
+
+    name = "publisher_id_lists"
+    path = "/publisher_id_lists"
+    primary_keys = ("id",)
+    selected_by_default = False
+
+
+class ParameterLists(ListStream):
+    """Lists of values of a macro, for targeting; their members are parameter_list_values."""
+
+    name = "parameter_lists"
+    path = "/parameter_lists"
+    primary_keys = ("id",)
+    selected_by_default = False
+
+
+class ValueLists(ListStream):
+    """Lists of values of reporting keys, for targeting."""
+
+    name = "value_lists"
+    path = "/value_lists"
+    primary_keys = ("id",)
+    selected_by_default = False
+
+
+class IspLists(ListStream):
+    """Lists of internet providers, for targeting."""
+
+    name = "isp_lists"
+    path = "/isp_lists"
+    primary_keys = ("id",)
+    selected_by_default = False
+    version = "v1"
+
+
+class ConnectedDemand(ListStream):
+    """Demand of other accounts that is connected to this one."""
+
+    name = "connected_demand"
+    path = "/connected_demand"
+    primary_keys = ("id",)
+    selected_by_default = False
+    shared = True
+
+
+class ConnectedSupply(ListStream):
+    """Supply of other accounts that is connected to this one."""
+
+    name = "connected_supply"
+    path = "/connected_supply"
+    primary_keys = ("id",)
+    selected_by_default = False
+    shared = True
+
+
+class DirectConnections(ListStream):
+    """Direct connections between accounts."""
+
+    name = "direct_connections"
+    path = "/direct_connections"
+    primary_keys = ("id",)
+    selected_by_default = False
+    shared = True
+
+
+class ProgrammaticGuaranteed(ListStream):
+    """Programmatic guaranteed deals."""
+
+    name = "programmatic_guaranteed"
+    path = "/programmatic_guaranteed"
+    primary_keys = ("id",)
+    selected_by_default = False
+
+
+class ClearlineDeals(ListStream):
+    """Deals of ClearLine accounts."""
+
+    name = "clearline_deals"
+    path = "/clearline_deals"
+    primary_keys = ("id",)
+    selected_by_default = False
+    version = "v1"
+
+
+class SpotxConnects(ListStream):
+    """Demand tags of SpotX."""
+
+    name = "spotx_connects"
+    path = "/spotx_connects"
+    primary_keys = ("id",)
+    selected_by_default = False
+
+
+class Accounts(ListStream):
+    """Accounts that the user may read."""
+
+    name = "accounts"
+    path = "/accounts"
+    primary_keys = ("id",)
+    selected_by_default = False
+
+
+class Users(ListStream):
+    """Users of the console: personal data."""
+
+    name = "users"
+    path = "/users"
+    primary_keys = ("id",)
+    selected_by_default = False
+    shared = True
 
 
 class DomainListDomains(MemberStream):
@@ -257,6 +398,121 @@ class DemandTagPriorities(MemberStream):
     version = "v1"
 
 
+class AdvertiserDomainListAdvertiserDomains(MemberStream):
+    """Members of advertiser domain lists: may be millions of rows."""
+
+    name = "advertiser_domain_list_advertiser_domains"
+    path = "/advertiser_domain_lists/{}/advertiser_domains"
+    parent_path = "/advertiser_domain_lists"
+    parent_key = "advertiser_domain_list_id"
+    primary_keys = ("advertiser_domain_list_id", "name")
+    selected_by_default = False
+
+
+class IpListIps(MemberStream):
+    """Members of IP lists: may be millions of rows."""
+
+    name = "ip_list_ips"
+    path = "/ip_lists/{}/ips"
+    parent_path = "/ip_lists"
+    parent_key = "ip_list_id"
+    primary_keys = ("ip_list_id", "ip")
+    selected_by_default = False
+
+
+class SegmentItems(MemberStream):
+    """Members of segments, device ids or cookies: personal data; may be millions of rows."""
+
+    name = "segment_items"
+    path = "/segments/{}/items"
+    parent_path = "/segments"
+    parent_key = "segment_id"
+    primary_keys = ("segment_id", "item")
+    selected_by_default = False
+
+
+class DealListDeals(MemberStream):
+    """Members of deal lists."""
+
+    name = "deal_list_deals"
+    path = "/deal_lists/{}/deals"
+    parent_path = "/deal_lists"
+    parent_key = "deal_list_id"
+    primary_keys = ("deal_list_id", "id")
+    selected_by_default = False
+
+
+class ChannelIdListChannelIds(MemberStream):
+    """Members of channel id lists."""
+
+    name = "channel_id_list_channel_ids"
+    path = "/channel_id_lists/{}/channel_ids"
+    parent_path = "/channel_id_lists"
+    parent_key = "channel_id_list_id"
+    primary_keys = ("channel_id_list_id", "channel_id")
+    selected_by_default = False
+    member = "channel_id"
+
+
+class DealIdListDealIds(MemberStream):
+    """Members of deal id lists."""
+
+    name = "deal_id_list_deal_ids"
+    path = "/deal_id_lists/{}/deal_ids"
+    parent_path = "/deal_id_lists"
+    parent_key = "deal_id_list_id"
+    primary_keys = ("deal_id_list_id", "deal_id")
+    selected_by_default = False
+    member = "deal_id"
+
+
+class PlacementIdListPlacementIds(MemberStream):
+    """Members of placement id lists."""
+
+    name = "placement_id_list_placement_ids"
+    path = "/placement_id_lists/{}/placement_ids"
+    parent_path = "/placement_id_lists"
+    parent_key = "placement_id_list_id"
+    primary_keys = ("placement_id_list_id", "placement_id")
+    selected_by_default = False
+    member = "placement_id"
+
+
+class PublisherIdListPublisherIds(MemberStream):
+    """Members of publisher id lists."""
+
+    name = "publisher_id_list_publisher_ids"
+    path = "/publisher_id_lists/{}/publisher_ids"
+    parent_path = "/publisher_id_lists"
+    parent_key = "publisher_id_list_id"
+    primary_keys = ("publisher_id_list_id", "publisher_id")
+    selected_by_default = False
+    member = "publisher_id"
+
+
+class ParameterListValues(MemberStream):
+    """Members of parameter lists."""
+
+    name = "parameter_list_values"
+    path = "/parameter_lists/{}/values"
+    parent_path = "/parameter_lists"
+    parent_key = "parameter_list_id"
+    primary_keys = ("parameter_list_id", "value")
+    selected_by_default = False
+    member = "value"
+
+
+class DemandTagKeys(MemberStream):
+    """Reporting keys that demand tags target; one request per demand tag."""
+
+    name = "demand_tag_keys"
+    path = "/demand_tags/{}/demand_tag_keys"
+    parent_path = "/demand_tags"
+    parent_key = "demand_tag_id"
+    primary_keys = ("demand_tag_id", "id")
+    selected_by_default = False
+
+
 STREAMS = (
     SupplyTags,
     DemandTags,
@@ -278,11 +534,36 @@ STREAMS = (
     IpLists,
     Keys,
     Segments,
+    ChannelIdLists,
+    DealIdLists,
+    PlacementIdLists,
+    PublisherIdLists,
+    ParameterLists,
+    ValueLists,
+    IspLists,
+    ConnectedDemand,
+    ConnectedSupply,
+    DirectConnections,
+    ProgrammaticGuaranteed,
+    ClearlineDeals,
+    SpotxConnects,
+    Accounts,
+    Users,
     DomainListDomains,
     AppBundleListAppBundles,
     AppNameListAppNames,
     KeyValues,
     BillItems,
     DemandTagPriorities,
+    AdvertiserDomainListAdvertiserDomains,
+    IpListIps,
+    SegmentItems,
+    DealListDeals,
+    ChannelIdListChannelIds,
+    DealIdListDealIds,
+    PlacementIdListPlacementIds,
+    PublisherIdListPublisherIds,
+    ParameterListValues,
+    DemandTagKeys,
 )
 """All streams except reports."""

@@ -1,4 +1,4 @@
-"""Reads supply tags and a report with the vendor's own client, and prints them as JSON.
+"""Reads tags, lists with their members, and a report with the vendor's own client, and prints them as JSON.
 
 The client is the package `springserve`, version 0.8.14. What has to be adapted for it to run on a Python of today is in
 this file, which is a program of its own, as the client needs changed modules. It is called with the API's address (v0),
@@ -20,6 +20,15 @@ sys.modules["xml.etree.cElementTree"] = ET
 import springserve  # type: ignore[import-untyped]  # noqa: E402 - without types; not before the line above
 import springserve._reporting as reporting  # type: ignore[import-untyped]  # noqa: E402 - as above
 
+LISTS = (
+    *("domain_lists", "app_bundles", "app_names", "advertiser_domain_lists", "ip_lists", "segment_lists"),
+    *("channel_id_lists", "deal_id_lists", "placement_id_lists", "publisher_id_lists", "parameter_lists"),
+)
+COLLECTIONS = (
+    *(*LISTS, "connected_demand", "connected_supply", "direct_connections", "programmatic_guaranteed"),
+    *("spotx_connects", "accounts", "users"),
+)
+
 
 def joined(frames: list[list[Any]], **_: Any) -> list[Any]:
     """Join pages as `pandas.concat` would."""
@@ -34,11 +43,29 @@ def main() -> None:
     # It waits a second between two polls.
     reporting.sleep = lambda _: time.sleep(0.01)
     springserve.set_credentials(email, password, url)
+    springserve.set_v1_credentials(email, password, url.replace("v0", "v1"))
+    lists = {name: list(getattr(springserve, name).get()) for name in COLLECTIONS}
+    members = {name: [row.raw for one in lists[name] for row in one.get_list()] for name in LISTS}
+    keys = [key.raw for tag in springserve.demand_tags.get() for key in tag.get_key_value_targeting_keys()]
+    # Of v1, it reads the envelope as if it were the rows.
+    deals = springserve.clearline_deals.get_raw().json["results"]
     tags = [tag.raw for tag in springserve.supply_tags.get()]
     answer = springserve.reports.run(**json.loads(report))
     pages = answer.raw["total_pages"]
     answer.get_all_pages()
-    sys.stdout.write(json.dumps({"tags": tags, "pages": pages, "rows": answer.dataframe}) + "\n")
+    sys.stdout.write(
+        json.dumps(
+            {
+                "tags": tags,
+                "pages": pages,
+                "rows": answer.dataframe,
+                "lists": {name: [one.id for one in rows] for name, rows in lists.items()},
+                "deals": [one["id"] for one in deals],
+                "members": {**members, "demand_tag_keys": keys},
+            }
+        )
+        + "\n"
+    )
 
 
 if __name__ == "__main__":

@@ -68,6 +68,42 @@ def test_a_second_run_asks_from_ten_minutes_before_the_bookmark(run_tap: TapRunn
     assert run.bookmarks("supply_tags")[-1] == D
 
 
+def test_the_overlap_is_a_setting(run_tap: TapRunner, script: Script) -> None:
+    for minutes, bound in ((0, C), (1440, B)):
+        vendor = script.answers(script.page(tag(3, C)))
+
+        run_tap({**vendor.settings(), "overlap_minutes": minutes}, "supply_tags", state=STATE)
+
+        assert asked(vendor)[0][1]["updated_at::gte"] == bound
+
+
+def test_changes_are_found_if_timestamps_are_in_a_zone_that_they_do_not_name(
+    run_tap: TapRunner, simulate: Simulate
+) -> None:
+    # Given timestamps of Tokyo without an offset, and a first run
+    vendor = simulate(SpringServeSimulator(days=1, rows_per_day=30, zones=False, stamp_hours=9))
+    settings = {**vendor.settings(), "timestamp_zone": "Asia/Tokyo", "page_size": 10}
+    first = run_tap(settings, "supply_tags")
+    # When a tag is changed and the list is read again
+    edited = vendor.inventory.entities["supply_tags"][3]
+    vendor.inventory.edit(edited)
+    second = run_tap(settings, "supply_tags", state=first.states[-1])
+    # Then the change comes, at its instant
+    assert [record["id"] for record in second.records("supply_tags")][-1] == edited.id
+    both = {record["id"]: record["updated_at"] for run in (first, second) for record in run.records("supply_tags")}
+    assert both == {record["id"]: record["updated_at"] for record in vendor.truth("supply_tags")}
+    assert all(text.endswith("+09:00") for text in both.values())
+
+
+def test_a_state_of_another_zone_of_timestamps_is_refused(run_tap: TapRunner, script: Script) -> None:
+    vendor = script.answers(script.page(tag(3, C)))
+    state = run_tap(vendor.settings(), "supply_tags").states[-1]
+
+    run = run_tap({**vendor.settings(), "timestamp_zone": "Asia/Tokyo"}, "supply_tags", state=state, fails=True)
+
+    assert run.error.startswith("stream supply_tags: its state was made with timestamp_zone UTC, now Asia/Tokyo: undo")
+
+
 def test_the_bookmark_is_written_after_each_page_and_never_goes_back(run_tap: TapRunner, script: Script) -> None:
     vendor = script.answers(script.page(tag(1, A), pages=2), script.page(tag(1, A), tag(2, B)))
 
@@ -458,3 +494,60 @@ def test_a_state_of_another_account_id_is_refused(
     # Then
     assert run.error.startswith(f"stream supply_tags: its state was made with account_id {said}: undo the change, or")
     assert len(again.journal) == 0
+
+
+@pytest.mark.parametrize(
+    ("stream", "path"),
+    [
+        ("supply_tags", "/api/v1/supply_tags"),
+        ("campaigns", "/api/v0/campaigns"),
+        ("key_values", "/api/v0/keys"),
+        ("domain_list_domains", "/api/v0/domain_lists"),
+    ],
+)
+def test_rows_of_another_account_than_the_requested_one_end_the_stream(
+    run_tap: TapRunner, simulate: Simulate, stream: str, path: str
+) -> None:
+    # Given a vendor that ignores the requested account, and returns rows of the active one
+    vendor = simulate(SpringServeSimulator(days=1, rows_per_day=10, context="ignored"))
+    # When another account is read
+    run = run_tap({**vendor.settings(), "account_id": 392}, stream, fails=True)
+    # Then
+    assert run.error == (
+        f"stream {stream}: a row of {path} belongs to account 391, and `account_id` is 392: check that the user may "
+        "read that account; if the account shares this list, deselect the stream or remove `account_id`"
+    )
+    assert (run.records(stream), run.bookmarks(stream)) == ([], [])
+    # And its own account is read
+    assert run_tap({**vendor.settings(), "account_id": 391}, stream).records(stream)
+
+
+def test_members_in_a_field_of_another_name_end_the_stream(run_tap: TapRunner, script: Script) -> None:
+    def answer(request: Request) -> Response:
+        rows = [{"id": 348}] if request.path == "/api/v0/deal_id_lists" else [{"deal": "deal-abc-123"}]
+        return Response.json(rows if request.param("page") == "1" else [])
+
+    run = run_tap(script(answer).settings(), "deal_id_list_deal_ids", fails=True)
+
+    assert run.records("deal_id_list_deal_ids") == []
+    assert "deal_id" in run.error
+    assert "deal-abc-123" not in run.error
+
+
+@pytest.mark.parametrize("stream", ["connected_demand", "connected_supply", "direct_connections", "users"])
+def test_lists_between_accounts_may_have_rows_of_others(run_tap: TapRunner, simulate: Simulate, stream: str) -> None:
+    vendor = simulate(SpringServeSimulator(days=1, rows_per_day=10, context="ignored"))
+
+    run = run_tap({**vendor.settings(), "account_id": 392}, stream)
+
+    assert len(run.records(stream)) == len(vendor.truth(stream))
+
+
+def test_a_row_of_v0_that_comes_twice_warns_once(run_tap: TapRunner, script: Script) -> None:
+    vendor = script.answers([{"id": 1}, {"id": 2}], [{"id": 2}, {"id": 1}, {"id": 3}], [])
+
+    run = run_tap(vendor.settings(), "campaigns")
+
+    assert [record["id"] for record in run.records("campaigns")] == [1, 2, 3]
+    (warning,) = run.warnings()
+    assert warning.startswith("stream campaigns: a row was returned twice: the list may have changed between two pages")

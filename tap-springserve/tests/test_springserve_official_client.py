@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vendor_simulators.springserve import SpringServeSimulator
+from vendor_simulators.springserve.data import MEMBERS
 
 if TYPE_CHECKING:
     from singer_adtech.testing import TapRunner
     from vendor_simulators.pytest_plugin import Simulate
 
 PROGRAM = Path(__file__).with_name("official_client.py")
+RENAMED = {"app_bundles": "app_bundle_lists", "app_names": "app_name_lists", "segment_lists": "segments"}
+"""Streams of the client's collections with other names."""
 REPORT = {
     "start_date": "2026-02-01",
     "end_date": "2026-02-03",
@@ -32,7 +35,7 @@ def official(simulator: SpringServeSimulator, home: Path) -> dict[str, Any]:
     """Read with the vendor's client, in a process of its own and a home of its own."""
     (home / ".link").mkdir()
     # Its helper wants a file of settings, though all of them are given to it.
-    (home / ".link" / "link.config").write_text("{}", encoding="utf-8")
+    (home / ".link" / "link.config").write_text('{"springserve_v1": {}}', encoding="utf-8")
     command = [sys.executable, str(PROGRAM), f"{simulator.api_url}/v0", simulator.email, simulator.password]
     finished = subprocess.run(
         [*command, json.dumps(REPORT)],
@@ -81,4 +84,11 @@ def test_the_vendors_client_reads_the_same_tags_and_report_rows(
     ]
     assert sorted(emitted) == sorted(expected)
     assert len(expected) == len(simulator.truth("mine", report=report))
+    # And the same lists and members
+    for name, ids in {**theirs["lists"], "clearline_deals": theirs["deals"]}.items():
+        stream = RENAMED.get(name, name)
+        assert sorted(ids) == [record["id"] for record in simulator.truth(stream)], name
+    for name, rows in theirs["members"].items():
+        stream = next(one for one in MEMBERS if one == name or MEMBERS[one][0] == RENAMED.get(name, name))
+        assert len(rows) == len(simulator.truth(stream)) > 0, name
     assert simulator.violations == []

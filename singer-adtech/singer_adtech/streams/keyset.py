@@ -186,8 +186,9 @@ class KeysetStream(AdTechStream[Any]):
     whole list without a bookmark.
     """
 
-    overlap: ClassVar[dt.timedelta] = dt.timedelta(minutes=10)
-    """Assumed: the longest time until a change is visible in the list."""
+    overlap: dt.timedelta = dt.timedelta(minutes=10)
+    """Assumed: the longest time until a change is visible in the list. If it takes longer, the change is missing until
+    the row is changed again or the list is read completely."""
 
     keyset_remedy: str
     """Advice for the user if the vendor does not sort or filter."""
