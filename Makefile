@@ -90,7 +90,7 @@ pythons: environment ## the tests without Meltano on the oldest and newest suppo
 reliability: environment ## the fault matrix: five taps, every fault; writes docs/reliability.md
 	@$(RUN) python benchmarks/reliability.py
 
-benchmarks: environment ## speed and memory, compared with other programs: 90 min; writes docs/performance.md
+benchmarks: environment ## speed and memory, compared with other programs: an hour; writes docs/performance.md
 	@$(RUN) python benchmarks/speed.py
 
 pins: $(UV) ## update and pin the dependencies

@@ -86,7 +86,11 @@ class Arrivals(Records):
     def take(self, lines: bytes) -> None:
         super().take(lines)
         for after in lines.split(_MARK)[1:]:
-            number = int(after[:_DIGITS])
+            digits = after[:_DIGITS]
+            if not digits.isdigit():
+                # The digits of a hash, such as a row key.
+                continue
+            number = int(digits)
             if number >= len(self._seen):
                 raise MissingRowsError(f"an id that the server did not send: {number}")
             self._seen[number] = 1

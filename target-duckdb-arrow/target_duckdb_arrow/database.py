@@ -127,13 +127,15 @@ class Database:
         deadline = time.monotonic() + self._lock_timeout
         wait = _FIRST_WAIT
         logged = False
+        again = _short_waits()
         while True:
             try:
                 # With a type, because DuckDB would download an extension for a file that looks like another database.
                 self._engine.execute(f"ATTACH {_literal(str(self.path))} AS {CATALOG} (TYPE duckdb)").fetchall()
             except duckdb.Error as error:
                 text = str(error)
-                if _NOT_A_DATABASE in text and _removed_if_empty(self.path):
+                # Another loader may have created the database after this one read an empty file.
+                if _NOT_A_DATABASE in text and (_removed_if_empty(self.path) or next(again, False)):
                     continue
                 if not _LOCKED.search(text):
                     raise self._not_opened(error) from error
@@ -168,6 +170,12 @@ def _private_files() -> Iterator[None]:
         yield
     finally:
         os.umask(before)
+
+
+def _short_waits() -> Iterator[bool]:
+    for _ in range(3):
+        time.sleep(_FIRST_WAIT)
+        yield True
 
 
 def _removed_if_empty(path: Path) -> bool:
