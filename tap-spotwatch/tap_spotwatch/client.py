@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections import deque
 from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -24,6 +25,7 @@ from singer_sdk.streams.rest import HTTPRequest, PageContext
 from typing_extensions import override
 
 from tap_spotwatch import schemas
+from tap_spotwatch.filters import FILTERS, NAMES, configured, filter_arguments
 from tap_spotwatch.responses import LINK, link_path, read_envelope, read_page
 
 if TYPE_CHECKING:
@@ -42,11 +44,20 @@ LONGEST_QUERY = 4000
 """Characters of a query; longer arguments are sent as JSON. Assumed: proxies may refuse longer addresses."""
 
 SECOND = dt.timedelta(seconds=1)
+MOST_IDS = 200_000
+"""Keys of a stream to keep for comparison with broadcasts: a few megabytes."""
+
 LATE_CHANGES = dt.timedelta(hours=1)
 """Assumed: the vendor records a change within an hour. A row that changes during a run may move to an instant up to an
 hour before the run."""
 
-OPTIONAL_COLUMNS = {"media": "include_media", "user_payload": "include_user_payload"}
+_AD_FIELDS = ("ad_brand", "ad_categories", "ad_description", "ad_duration", "ad_nbroadcasts", "ad_user_payload")
+
+OPTIONAL_COLUMNS = {
+    "media": "include_media",
+    "user_payload": "include_user_payload",
+    **dict.fromkeys(_AD_FIELDS, "include_ad_fields"),
+}
 """Columns that exist only if a setting is true."""
 
 _KEY = re.compile(r"\bkey\b", re.IGNORECASE)
@@ -83,16 +94,24 @@ def make_call(url: str, arguments: Mapping[str, Any]) -> HTTPRequest:
 
     Args:
         url: The address of the call.
-        arguments: Strings, numbers and lists of strings. Lists are comma-separated in a query and arrays in a body.
+        arguments: Strings, numbers, booleans, and lists of strings or numbers. Lists are comma-separated in a query and
+            arrays in a body.
 
     Returns:
         A GET, or a POST with the arguments as JSON if the query would be too long.
     """
-    joined = {name: ",".join(value) if isinstance(value, list) else value for name, value in arguments.items()}
-    request = HTTPRequest(url=url, params=joined, safe_query_chars=",:")
+    request = HTTPRequest(
+        url=url, params={name: _query_value(value) for name, value in arguments.items()}, safe_query_chars=",:"
+    )
     if len(request.encode_params()) > LONGEST_QUERY:
         return HTTPRequest(url=url, method="POST", data=dict(arguments))
     return request
+
+
+def _query_value(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return ",".join(map(str, value)) if isinstance(value, list) else value
 
 
 class SpotwatchStream(AdTechStream[InstantWindow]):
@@ -200,12 +219,11 @@ class PagedStream(InstantWindowStream, SpotwatchStream):
     the same content is not emitted again.
     """
 
-    bounds: ClassVar[tuple[str, str]]
-    """The arguments of the start (inclusive) and the end (exclusive)."""
-
     filters: ClassVar[tuple[tuple[str, str], ...]] = (("region", "regions"), ("channel", "channels"))
-    """Filter arguments and their settings."""
-    filters_of_rows = frozenset({"regions", "channels"})
+    """Filter arguments and settings that the streams have in common; the others are in `filters`."""
+    filters_of_rows = frozenset(
+        {*NAMES, "ads_ids", "broadcasts_ad_id", "broadcasts_block_id", "blocks_ad_id", "blocks_by"}
+    )
 
     fields_argument: ClassVar[str | None] = None
     """The argument with the names of requested fields."""
@@ -213,13 +231,26 @@ class PagedStream(InstantWindowStream, SpotwatchStream):
     times_move: ClassVar[bool] = False
     """Whether a row's time changes with an update."""
 
+    compared_readings: ClassVar[int] = 1
+    """Earlier readings with rows that are not emitted again."""
+
+    referred_by: ClassVar[str | None] = None
+    """The column of broadcasts with the keys of this stream."""
+
+    longest: ClassVar[dt.timedelta] = dt.timedelta()
+    """The longest time from a row's own time to an airing that refers to it."""
+
     lookback_setting: ClassVar[str]
     lookback_unit: ClassVar[dt.timedelta] = DAY
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._window_before: RowCounter[InstantWindow] | None = None
-        """The rows of the window before the current one."""
+        self._readings: deque[RowCounter[InstantWindow]] = deque(maxlen=self.compared_readings)
+        """The rows of the readings before the current one."""
+        self.read_from: dt.datetime | None = None
+        """The start of the range of this run."""
+        self.ids: set[int] | None = None
+        """The keys of all rows of this run; None if they were not all kept."""
 
     @cached_property
     def range(self) -> InstantRange:
@@ -233,7 +264,12 @@ class PagedStream(InstantWindowStream, SpotwatchStream):
     @property
     @override
     def signature(self) -> dict[str, Any]:
-        return {setting: sorted(set(self.config[setting])) for _, setting in self.filters}
+        own = configured(self.name, self.config)
+        # A filter is signed once it was set: the first one is narrower than none.
+        before = (self.tap_state.get("bookmarks") or {}).get(self.name) or {}
+        once = {f"{self.name}_{one.argument}" for one in FILTERS[self.name]} & before.keys()
+        values = {**{setting: self.config[setting] for _, setting in self.filters}, **dict.fromkeys(once), **own}
+        return {name: sorted(set(value)) if isinstance(value, list) else value for name, value in values.items()}
 
     @property
     @override
@@ -267,6 +303,14 @@ class PagedStream(InstantWindowStream, SpotwatchStream):
             if name != "_extra" and (name in always or (name in listed and self.mask.get(("properties", name), True)))
         ]
 
+    def selected_by(self, window: InstantWindow) -> str:  # noqa: ARG002 - for streams with several
+        """Return the beginning of the two arguments that select the rows of a window."""
+        return cast("str", self.time_column)
+
+    def may_be_later(self, window: InstantWindow) -> bool:
+        """Return whether rows of a window may have a later time."""
+        return self.is_open(window)
+
     def is_open(self, window: InstantWindow) -> bool:  # noqa: ARG002 - for streams with an open last window
         """Return whether a window is requested without an end."""
         return False
@@ -275,12 +319,13 @@ class PagedStream(InstantWindowStream, SpotwatchStream):
     def arguments(self, window: InstantWindow | None) -> dict[str, Any]:
         arguments: dict[str, Any] = {}
         if window is not None:
-            arguments[self.bounds[0]] = utc_text(window.start)
+            arguments[f"{self.selected_by(window)}_from"] = utc_text(window.start)
             if not self.is_open(window):
-                arguments[self.bounds[1]] = utc_text(window.end)
+                arguments[f"{self.selected_by(window)}_to"] = utc_text(window.end)
         for argument, setting in self.filters:
             if self.config[setting]:
                 arguments[argument] = list(self.config[setting])
+        arguments.update(filter_arguments(self.name, self.config, self.tap.run_start))
         if self.fields_argument:
             arguments[self.fields_argument] = self.fields
         return {**arguments, "time_fmt": "iso8601", "page_lim": self.config["page_size"]}
@@ -304,13 +349,31 @@ class PagedStream(InstantWindowStream, SpotwatchStream):
 
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
-        filtered = " and ".join(f"`{setting}`" for _, setting in self.filters if self.config[setting])
+        named = {*(setting for _, setting in self.filters if self.config[setting]), *configured(self.name, self.config)}
+        filtered = " and ".join(f"`{setting}`" for setting in NAMES if setting in named)
         rows = False
+        ids: set[int] | None = set() if self._is_referred else None
+        self.read_from = self._span(self.bookmark)[0]
         for record in super().get_records(context):
             rows = True
+            if ids is not None:
+                ids.add(record["id"])
+                ids = ids if len(ids) <= MOST_IDS else None
             yield record
+        self.ids = ids
         if filtered and not rows:
             self.log_lines.warning("no rows: check the names in %s; the vendor accepts unknown names", filtered)
+
+    @property
+    def missing_remedy(self) -> str:
+        """Advice on rows that broadcasts refer to and that did not come."""
+        return f"raise `{self.lookback_setting}`, or report this to the tap's authors"
+
+    @property
+    def _is_referred(self) -> bool:
+        """Whether broadcasts of the same run refer to this stream, and all their rows belong to it."""
+        selected = self.referred_by is not None and self.tap.streams["broadcasts"].selected
+        return selected and not configured(self.name, self.config)
 
     not_an_object = "`results` in the response contains one of {}s instead of objects"
 
@@ -337,9 +400,10 @@ class PagedStream(InstantWindowStream, SpotwatchStream):
 
     @override
     def row_counter(self, window: InstantWindow | None) -> RowCounter[InstantWindow]:
-        before = self._window_before
-        self._window_before = RowCounter(self, window, known=None if before is None else before.rows)
-        return self._window_before
+        known = {key: digest for reading in self._readings for key, digest in reading.rows.items()}
+        counter = RowCounter(self, window, known=known)
+        self._readings.append(counter)
+        return counter
 
     @override
     def row_check(self, window: InstantWindow) -> RowCheck | None:
@@ -347,7 +411,7 @@ class PagedStream(InstantWindowStream, SpotwatchStream):
             return None
         # Assumed: the vendor may round fractions of a second.
         open_from = self.tap.run_start - LATE_CHANGES if self.times_move else None
-        if self.is_open(window):
+        if self.may_be_later(window):
             open_from = window.start - SECOND
         return outside_instants(self.time_column, window, slack=SECOND, open_from=open_from)
 
@@ -359,16 +423,20 @@ class PagedStream(InstantWindowStream, SpotwatchStream):
         pages: Iterable[requests.Response] | None = None,
     ) -> Iterator[Record]:
         records = super().read_records(context, window, pages)
-        return records if self.range.limit is None else (one for one in records if not self._is_late(one))
+        column = None if window is None or self.range.limit is None else self.limited_column(window)
+        return records if column is None else (one for one in records if not self._is_late(one.get(column)))
+
+    def limited_column(self, window: InstantWindow) -> str | None:  # noqa: ARG002 - for streams with several
+        """Return the column whose values are before `end_date`; None if rows are not limited."""
+        return self.replication_key
 
     @cached_property
     def _limit(self) -> str:
         """`end_date` in the vendor's format, to compare timestamps as strings."""
         return "" if self.range.limit is None else utc_text(self.range.limit)
 
-    def _is_late(self, record: Record) -> bool:
-        """Return whether a record is at or after `end_date`."""
-        at = record.get(self.replication_key or "")
+    def _is_late(self, at: Any) -> bool:
+        """Return whether a timestamp is at or after `end_date`."""
         if self.range.limit is None or at is None:
             return False
         if len(at) == len(self._limit) and at[10] == "T" and at[-1] == "Z" and at < self._limit:

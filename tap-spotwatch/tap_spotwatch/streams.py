@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from difflib import get_close_matches
 from http import HTTPStatus
 from types import MappingProxyType
@@ -10,20 +9,21 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_adtech.errors import VendorError
 from singer_adtech.http.responses import describe
-from singer_adtech.progress.windows import InstantWindow
 from singer_adtech.records.exact_json import exact_json
-from singer_adtech.streams.derived import DerivedStream, DerivingStream
 from singer_adtech.streams.instants import instant_range, utc_text
 from typing_extensions import override
 
-from tap_spotwatch.client import CallsPaginator, OptionalColumns, PagedStream, SpotwatchStream, make_call
+from tap_spotwatch.blocks import BlockAds, Blocks
+from tap_spotwatch.client import CallsPaginator, PagedStream, SpotwatchStream, make_call
 from tap_spotwatch.queue import BroadcastMessages
+from tap_spotwatch.references import References
 from tap_spotwatch.responses import channels, genres, names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     import requests
+    from singer_adtech.progress.windows import InstantWindow
     from singer_sdk.helpers.types import Context, Record
 
 
@@ -35,12 +35,29 @@ class Ads(PagedStream):
     primary_keys = ("id",)
     replication_key = "lastseen"
     is_sorted = False
-    bounds = ("lastseen_from", "lastseen_to")
     filters = (("region", "regions"),)
     # Always sent: the default is all fields, including all airings of each ad.
     fields_argument = "ad_fields"
     times_move = True
     lookback_setting = "ads_lookback_days"
+    referred_by = "ad"
+
+    @property
+    def _ended(self) -> bool:
+        """Whether the range ended before this run: ads may have aired again since, so `lastseen` does not find them."""
+        return self.range.limit is not None and self.range.limit <= self.tap.run_start
+
+    @override
+    def selected_by(self, window: InstantWindow) -> str:
+        return "time_seen" if self._ended else super().selected_by(window)
+
+    @override
+    def limited_column(self, window: InstantWindow) -> str | None:
+        return None if self._ended else super().limited_column(window)
+
+    @override
+    def may_be_later(self, window: InstantWindow) -> bool:
+        return self._ended or self.is_open(window)
 
     @override
     def is_open(self, window: InstantWindow) -> bool:
@@ -70,47 +87,36 @@ class Broadcasts(PagedStream):
     primary_keys = ("id",)
     replication_key = "time"
     is_sorted = False
-    bounds = ("time_from", "time_to")
     fields_argument = "broadcast_fields"
     lookback_setting = "broadcasts_lookback_days"
 
+    @property
+    def _referred(self) -> dict[str, References]:
+        """The streams of this run that airings refer to, by column."""
+        streams = (stream for stream in self.tap.streams.values() if isinstance(stream, PagedStream))
+        return {
+            stream.referred_by: References(stream)
+            for stream in streams
+            if stream.referred_by is not None and stream.ids is not None and self.is_written(stream.referred_by)
+        }
 
-class Blocks(DerivingStream[InstantWindow], PagedStream):
-    """Ad breaks. The vendor filters by `updated`, but may omit it from responses."""
-
-    name = "blocks"
-    path = "/get-blocks"
-    primary_keys = ("id",)
-    replication_key = "updated"
-    is_sorted = False
-    bounds = ("updated_from", "updated_to")
-    times_move = True
-    lookback_setting = "blocks_lookback_minutes"
-    lookback_unit = dt.timedelta(minutes=1)
+    @property
+    @override
+    def used_columns(self) -> Collection[str]:
+        return (*super().used_columns, *(name for name in ("ad", "block") if self.is_written(name)))
 
     @override
-    def arguments(self, window: InstantWindow | None) -> dict[str, Any]:
-        # These are the fields of a block's ads and airings (`id` is their default). A block's own fields have no list.
-        return {**super().arguments(window), "ad_fields": ["id"], "broadcast_fields": ["id"]}
-
-
-class BlockAds(DerivedStream):
-    """The ads of each break in order. If a break shrinks, the rows with its newest `updated` are current."""
-
-    name = "block_ads"
-    path = "/get-blocks"
-    parent_stream_type = Blocks
-    primary_keys = ("block_id", "position")
-    selected_by_default = False
-    schema = OptionalColumns()
-
-    @override
-    def rows(self, record: Record) -> Iterator[dict[str, Any]]:
-        of_block = {name: record[name] for name in ("region", "channel", "start", "updated")}
-        for position, ad in enumerate(record["ads"] or ()):
-            members = ad if isinstance(ad, dict) else {"id": ad}
-            others = {name: value for name, value in members.items() if name not in {"id", "block_id", "position"}}
-            yield {**others, **of_block, "block_id": record["id"], "position": position, "ad_id": members.get("id")}
+    def get_records(self, context: Context | None) -> Iterable[Record]:
+        referred = self._referred
+        if not referred:
+            yield from super().get_records(context)
+            return
+        for record in super().get_records(context):
+            for column, references in referred.items():
+                references.check(record.get(column), record["time"])
+            yield record
+        for references in referred.values():
+            references.warn(self.log_lines)
 
 
 class NamesStream(SpotwatchStream):

@@ -18,7 +18,8 @@ class SpotwatchOptions:
         total_error: Number added to `results_total`.
         empty_pages_total: `pages_total` of an empty result.
         order: Rows in random order, or ordered by time.
-        updated: Whether blocks have `updated`.
+        updated: Whether blocks have `updated`: all of them, none (`updated_from` and `updated_to` select them all the
+            same), or only blocks that were changed (these two arguments select no others).
         block_broadcasts: Where `/get-blocks` returns the `broadcast_fields`: nowhere, in the block, or in each of its
             ads.
         bad_key_status: Status for an unknown key.
@@ -42,7 +43,7 @@ class SpotwatchOptions:
     total_error: int = 0
     empty_pages_total: Literal[0, 1] = 0
     order: Literal["any", "time"] = "any"
-    updated: Literal["present", "absent"] = "present"
+    updated: Literal["present", "absent", "changed"] = "present"
     block_broadcasts: Literal["none", "block", "ads"] = "none"
     bad_key_status: Literal[403, 400] = 403
     key_places: Literal["header", "any"] = "header"
