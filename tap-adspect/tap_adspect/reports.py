@@ -154,6 +154,7 @@ class FunnelReport(RowsStream[DayWindow], ReportStream):
         super().__init__(tap, report, columns=columns, primary_keys=keys, replication_key=self.day)
         self.filters = all_filters(self.config, report.options["filters"])
         self._unmatched: set[str] = set()
+        self._sliver_seen = False
 
     @property
     @override
@@ -222,6 +223,17 @@ class FunnelReport(RowsStream[DayWindow], ReportStream):
             raise ForeignRowError(
                 f"the response has only rows of {day}, outside of the requested window",
                 f"{self.foreign_remedy}; a window of more days (`window_days`) may help to find out why",
+            )
+        dropped = len(records) - len(within)
+        if dropped and not self._sliver_seen:
+            self._sliver_seen = True
+            self.log_lines.warning(
+                "window %s: %d rows of the day after it were dropped: harmless if they hold only its first second, "
+                "otherwise the vendor cuts days in another zone than `time_zone` (%s), and totals are wrong: try "
+                "`time_zone: UTC`",
+                window,
+                dropped,
+                self.report.time_zone.key,
             )
         return within
 
