@@ -8,17 +8,19 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from singer_adtech.dates import read_moment
-from singer_adtech.errors import DataError, TapError
+from singer_adtech.errors import DataError, SettingError, TapError
 from singer_adtech.progress.bookmarks import Bookmark
 from singer_adtech.progress.signatures import check_account
 from singer_adtech.progress.windows import DAY, InstantWindow, midnight
 from singer_adtech.records.page import Page, once_per_response
 from singer_adtech.records.values import to_number
+from singer_adtech.reports import filter_lists
 from singer_adtech.streams.instants import UTC, InstantWindowStream, UTCBookmark, utc_text
 from singer_sdk import StreamSchema
 from typing_extensions import override
 
 from tap_adspect.client import SCHEMAS, RowsStream, named_row, numbered, read_rows
+from tap_adspect.filters import FILTERS, all_filters, parameters, unmatched
 from tap_adspect.keys import KEY_COLUMNS, KeyedRows, KeyReader
 from tap_adspect.rows import metric_converter, to_asn, to_instant, to_text_list
 
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from singer_adtech.records.row_times import RowCheck
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.streams.rest import HTTPRequest, PageContext
+
+    from tap_adspect.filters import Filters
 
 COLUMNS = (
     "timestamp",
@@ -101,15 +105,16 @@ class ClickLog(RowsStream[InstantWindow], InstantWindowStream):
     @property
     @override
     def signature(self) -> dict[str, Any]:
-        return {"stream_ids": self._stream_ids, "ip_addresses": self.config["ip_addresses"]}
+        return {"filters": self.filters, "ip_addresses": self.config["ip_addresses"]}
 
     @property
     def _hashed(self) -> bool:
         return bool(self.config["ip_addresses"] == "hash")
 
-    @property
-    def _stream_ids(self) -> list[str]:
-        return sorted(set(self.config.get("stream_ids") or ()))
+    @cached_property
+    def filters(self) -> Filters:
+        """The filters to send."""
+        return all_filters(self.config, log_filters(self.config))
 
     @property
     @override
@@ -135,21 +140,19 @@ class ClickLog(RowsStream[InstantWindow], InstantWindowStream):
         end = min(midnight(last + DAY, day_zone).astimezone(UTC), newest.replace(second=0, microsecond=0))
         return start.replace(microsecond=0).astimezone(UTC), end
 
-    def parameters(self, window: InstantWindow) -> dict[str, Any]:
+    def window_parameters(self, window: InstantWindow) -> dict[str, Any]:
         """Return the parameters of a window, always in UTC because a zone with summer time repeats an hour."""
-        params: dict[str, Any] = {
+        return {
             "date_from": int(window.start.timestamp()),
             "date_to": int(window.end.timestamp()),
             "time_zone": "UTC",
+            **parameters(self.filters),
         }
-        if self._stream_ids:
-            params["stream_id[]"] = self._stream_ids
-        return params
 
     @override
     def get_http_request(self, *, page: PageContext[None]) -> HTTPRequest:
         window = self.window_of(page)
-        return self.request(self.path, {**self.parameters(window), "columns[]": self.item_names})
+        return self.request(self.path, {**self.window_parameters(window), "columns[]": self.item_names})
 
     @override
     def pages(self, context: Context | None, window: InstantWindow | None = None) -> Iterator[requests.Response]:
@@ -157,6 +160,8 @@ class ClickLog(RowsStream[InstantWindow], InstantWindowStream):
         for response in super().pages(context, window):
             rows = len(read_rows(response))
             if window is None or limit is None or rows < limit:
+                if window is not None and self._filtered:
+                    self._check_filters(window, self._keyed_rows(response))
                 if window is not None and counted:
                     self._check_counts(window, self._keyed_rows(response).sequences)
                 yield response
@@ -219,12 +224,41 @@ class ClickLog(RowsStream[InstantWindow], InstantWindowStream):
 
     @cached_property
     def _keys(self) -> KeyReader:
-        return KeyReader(self.item_names, self.config["ip_salt"] if self._hashed else None)
+        return KeyReader(self.item_names, self.config["ip_salt"] if self._hashed else None, self._filtered)
+
+    @cached_property
+    def _filtered(self) -> tuple[str, ...]:
+        """The requested columns with a filter."""
+        return tuple(name for name in self.filters if name in self.item_names)
 
     @cached_property
     def _keyed_rows(self) -> Callable[[requests.Response], KeyedRows]:
         """A function that reads the key columns of a response, once."""
         return once_per_response(lambda response: self._keys.read(read_rows(response)))
+
+    def _check_filters(self, window: InstantWindow, rows: KeyedRows) -> None:
+        """Warn once per filter about rows that it should have excluded."""
+        # Assumed: the vendor obeys filters of the log like those of the funnel. If it ignores one, the table has rows
+        # that the user excluded; this warning names the filter if its column is requested.
+        for name in self._filtered:
+            wanted: Iterable[Any] = self.filters[name]
+            wanted = map(self._keys.emitted, wanted) if name == "ip_address" else wanted
+            wrong = unmatched(name, [*wanted], rows.filtered[name])
+            if wrong and name not in self._unmatched:
+                self._unmatched.add(name)
+                self.log_lines.warning(
+                    "window %s: %d of %d rows do not match the filter `%s`: the vendor may have ignored it, or may "
+                    "write its values differently: compare `log_filters` and `stream_ids` with the rows",
+                    window,
+                    wrong,
+                    len(rows.keys),
+                    name,
+                )
+
+    @cached_property
+    def _unmatched(self) -> set[str]:
+        """The filters that were warned about."""
+        return set()
 
     def _check_counts(self, window: InstantWindow, sequences: Counter[str]) -> None:
         """Compare the rows of a window with the funnel's counts, and warn if rows are missing.
@@ -235,7 +269,7 @@ class ClickLog(RowsStream[InstantWindow], InstantWindowStream):
             window: The window.
             sequences: The number of its rows per value of `sequence`.
         """
-        params = {**self.parameters(window), "metrics[]": _COUNTS}
+        params = {**self.window_parameters(window), "metrics[]": _COUNTS}
         try:
             response = self.fetch(self.request("/reports/funnel", params), label=f", window {window}, counts")
             rows = read_rows(response)
@@ -255,6 +289,24 @@ class ClickLog(RowsStream[InstantWindow], InstantWindowStream):
                 *reported,
                 may,
             )
+
+
+def log_filters(config: Mapping[str, Any]) -> Filters:
+    """Read the setting `log_filters`.
+
+    Raises:
+        SettingError: It is invalid. The message names the allowed values.
+    """
+    try:
+        return _read_filters(config.get("log_filters"))
+    except ValueError as error:
+        name, problem = "setting `log_filters`", str(error)
+        if problem.startswith("`filters`"):
+            raise SettingError(name + problem.removeprefix("`filters`")) from None
+        raise SettingError(name, problem) from None
+
+
+_read_filters = filter_lists(FILTERS)
 
 
 def _halves(window: InstantWindow, rows: int) -> Iterator[InstantWindow]:

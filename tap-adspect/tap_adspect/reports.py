@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections import Counter
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,6 +17,7 @@ from singer_adtech.reports import Column, Report, ReportRules, ReportStream, fil
 from typing_extensions import override
 
 from tap_adspect.client import RowsStream
+from tap_adspect.filters import FILTERS, all_filters, parameters, unmatched
 from tap_adspect.rows import metric_converter, to_asn
 
 if TYPE_CHECKING:
@@ -90,21 +92,6 @@ BASE_METRICS = (
 )
 """The default metrics of a report; the others can be computed from them."""
 
-FILTERS = (
-    "stream_id",
-    "ip_address",
-    "asn",
-    "country_code",
-    "os",
-    "browser",
-    "engine",
-    "sub_id",
-    "click_id",
-    "mode",
-    "target",
-)
-"""REST API, "Reporting Filters", without `query_id`: guest access to reports of other accounts is not supported."""
-
 DEFAULT_REPORTS = [{"name": "funnel_daily", "dimensions": ["date", "stream_id"], "metrics": list(BASE_METRICS)}]
 
 MOST_LOOKBACK_DAYS = 90
@@ -165,9 +152,9 @@ class FunnelReport(RowsStream[DayWindow], ReportStream):
         }
         keys = report.primary_keys or report.dimensions
         super().__init__(tap, report, columns=columns, primary_keys=keys, replication_key=self.day)
-        # A report's own filter by stream replaces the setting `stream_ids`.
-        given = {"stream_id": sorted(set(self.config.get("stream_ids") or ())), **report.options["filters"]}
-        self.filters = {name: values for name, values in sorted(given.items()) if values}
+        self.filters = all_filters(self.config, report.options["filters"])
+        self._unmatched: set[str] = set()
+        self._sliver_seen = False
 
     @property
     @override
@@ -196,7 +183,7 @@ class FunnelReport(RowsStream[DayWindow], ReportStream):
             "time_zone": zone.key,
             "group_by[]": self.report.dimensions,
             "metrics[]": self.report.metrics,
-            **{f"{name}[]": values for name, values in self.filters.items()},
+            **parameters(self.filters),
         }
         return self.request(self.path, params)
 
@@ -229,6 +216,7 @@ class FunnelReport(RowsStream[DayWindow], ReportStream):
         records = [*super().page_records(page, window, check)]
         _, last = self.ends(cast("DayWindow", window))
         within = [record for record in records if record[self.day] <= last]
+        self._check_filters(cast("DayWindow", window), records)
         if records and not within:
             # This looks like the response for the next window.
             day = records[0][self.day]
@@ -236,7 +224,35 @@ class FunnelReport(RowsStream[DayWindow], ReportStream):
                 f"the response has only rows of {day}, outside of the requested window",
                 f"{self.foreign_remedy}; a window of more days (`window_days`) may help to find out why",
             )
+        dropped = len(records) - len(within)
+        if dropped and not self._sliver_seen:
+            self._sliver_seen = True
+            self.log_lines.warning(
+                "window %s: %d rows of the day after it were dropped: harmless if they hold only its first second, "
+                "otherwise the vendor cuts days in another zone than `time_zone` (%s), and totals are wrong: try "
+                "`time_zone: UTC`",
+                window,
+                dropped,
+                self.report.time_zone.key,
+            )
         return within
+
+    def _check_filters(self, window: DayWindow, records: list[Record]) -> None:
+        """Warn once per filter about rows that it should have excluded."""
+        # Assumed: the vendor obeys every documented filter. If it ignores one, the totals are too high; this warning
+        # names the filter if it is a dimension of the report too.
+        for name in sorted(self.filters.keys() & set(self.report.dimensions) - self._unmatched):
+            wrong = unmatched(name, self.filters[name], Counter(record[name] for record in records))
+            if wrong:
+                self._unmatched.add(name)
+                self.log_lines.warning(
+                    "window %s: %d of %d rows do not match the filter `%s`: the vendor may have ignored it, or may "
+                    "write its values differently: compare `filters` and `stream_ids` with the rows",
+                    window,
+                    wrong,
+                    len(records),
+                    name,
+                )
 
     @override
     def read_records(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import ipaddress
 import re
 from decimal import Decimal
 from functools import lru_cache
@@ -169,6 +170,21 @@ def asn(value: Any) -> Any:
         return value
     first, second = found.groups()
     return int(first) if second is None else int(first) * _HIGH_HALF + int(second)
+
+
+def plain_address(address: str) -> str:
+    """Return an IP address as sent, but the IPv4 address of an IPv4-mapped IPv6 address (`::ffff:192.0.2.1`).
+
+    Args:
+        address: An address in any spelling, or any other text, returned unchanged.
+    """
+    if ":" not in address or "ffff" not in address.lower():
+        return address
+    try:
+        mapped = ipaddress.IPv6Address(address).ipv4_mapped
+    except ValueError:
+        return address
+    return address if mapped is None else str(mapped)
 
 
 def text_list(value: Any) -> Any:

@@ -137,7 +137,11 @@ def test_a_broken_character_of_a_row_is_named_by_its_column(run_tap: TapRunner, 
 
 def test_a_sliver_of_the_next_day_is_dropped(run_tap: TapRunner, script: Script) -> None:
     body = f'["{DAY}", "5", 0]\n["2025-03-29", "1", 0]'
-    assert [record["date"] for record in read(run_tap, script, body).records("daily")] == [DAY]
+    run = read(run_tap, script, body)
+    assert [record["date"] for record in run.records("daily")] == [DAY]
+    [warning] = run.warnings()
+    assert warning.startswith("stream daily: window 2025-03-28..2025-03-28: 1 rows of the day after it were dropped: ")
+    assert "in another zone than `time_zone` (UTC), and totals are wrong" in warning
 
 
 @pytest.mark.parametrize(
