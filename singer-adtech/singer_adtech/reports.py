@@ -346,6 +346,11 @@ class ReportStream(DayWindowStream):
     def position_after(self, window: DayWindow) -> dt.date:
         return window.last
 
+    def with_filters(self, filters: Any) -> dict[str, Any]:
+        """Return the setting `reports` with only this report, and with these filters."""
+        (given,) = (one for one in self.config["reports"] if one["name"] == self.name)
+        return {"reports": [{**given, "filters": filters}]}
+
     @property
     @override
     def signature(self) -> dict[str, Any]:

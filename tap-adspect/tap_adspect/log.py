@@ -104,6 +104,15 @@ class ClickLog(RowsStream[InstantWindow], InstantWindowStream):
 
     @property
     @override
+    def row_filters(self) -> Mapping[str, tuple[str, ...]]:
+        return {name: (name,) for name in FILTERS if name in self.item_names and name not in self.private_columns}
+
+    @override
+    def filter_settings(self, name: str, value: Any) -> dict[str, Any]:
+        return {"log_filters": {**log_filters(self.config), name: [value]}}
+
+    @property
+    @override
     def signature(self) -> dict[str, Any]:
         return {"filters": self.filters, "ip_addresses": self.config["ip_addresses"]}
 

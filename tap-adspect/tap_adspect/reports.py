@@ -169,6 +169,15 @@ class FunnelReport(RowsStream[DayWindow], ReportStream):
 
     @property
     @override
+    def row_filters(self) -> Mapping[str, tuple[str, ...]]:
+        return {name: (name,) for name in FILTERS if name in self.report.dimensions}
+
+    @override
+    def filter_settings(self, name: str, value: Any) -> dict[str, Any]:
+        return self.with_filters({**self.report.options["filters"], name: [value]})
+
+    @property
+    @override
     def signature(self) -> dict[str, Any]:
         return {**super().signature, "filters": self.filters}
 

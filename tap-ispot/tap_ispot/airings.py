@@ -109,6 +109,16 @@ class AiringStream(DatedStream):
 
     @property
     @override
+    def requested_order(self) -> tuple[str, ...]:
+        return ("airing_aired_at_et", "airing_id") if self.sort == "airing_date_et,id" else ()
+
+    @property
+    @override
+    def row_filters(self) -> Mapping[str, tuple[str, ...]]:
+        return {setting: columns for setting, (_, columns) in LIST_FILTERS.items() if columns}
+
+    @property
+    @override
     def nulls(self) -> Mapping[str, Any]:
         # National airings have no market, and loaders refuse null in keys.
         return {"airing_dma": ""} if self.config.get("dma_in_key") else {}

@@ -230,6 +230,11 @@ class CatalogStream(ISpotStream):
 
     @property
     @override
+    def requested_order(self) -> tuple[str, ...]:
+        return ("id",) if self.sort == "id" else ()
+
+    @property
+    @override
     def requested_entities(self) -> Sequence[str]:
         default = [name for name in self.include.split(",") if name]
         chosen: Sequence[str] = (self.config.get("catalog_includes") or {}).get(self.name, default)

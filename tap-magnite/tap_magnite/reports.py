@@ -20,7 +20,7 @@ from typing_extensions import override
 from tap_magnite.client import MagniteStream
 from tap_magnite.definitions import RULES, by_window, exact, report_columns
 from tap_magnite.jobs import PATH, QueryJob, policy
-from tap_magnite.rows import RowError, RowKeys, text, with_numbers
+from tap_magnite.rows import WITHOUT_ID, RowError, RowKeys, text, with_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -77,6 +77,20 @@ class QueryReport(MagniteStream[DayWindow], ReportStream):
         self._fields_missed: set[str] = set()
         self._days_seen: set[str] = set()
         self._empty_ends: list[str] = []
+
+    @property
+    @override
+    def rows_are_totals(self) -> bool:
+        return self._by_window
+
+    @property
+    @override
+    def row_filters(self) -> Mapping[str, tuple[str, ...]]:
+        return {name: (name,) for name in self.report.dimensions if name not in WITHOUT_ID}
+
+    @override
+    def filter_settings(self, name: str, value: Any) -> dict[str, Any]:
+        return self.with_filters([*self.report.options["filters"], {"field": name, "value": [value]}])
 
     @property
     @override

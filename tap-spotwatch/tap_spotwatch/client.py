@@ -6,6 +6,7 @@ import datetime as dt
 import re
 from collections import deque
 from functools import cached_property
+from types import MappingProxyType
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import urlsplit
@@ -221,6 +222,9 @@ class PagedStream(InstantWindowStream, SpotwatchStream):
 
     filters: ClassVar[tuple[tuple[str, str], ...]] = (("region", "regions"), ("channel", "channels"))
     """Filter arguments and settings that the streams have in common; the others are in `filters`."""
+    own_filters: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
+    """The stream's own filters whose values are in a column: settings and columns."""
+
     filters_of_rows = frozenset(
         {*NAMES, "ads_ids", "broadcasts_ad_id", "broadcasts_block_id", "blocks_ad_id", "blocks_by"}
     )
@@ -285,6 +289,11 @@ class PagedStream(InstantWindowStream, SpotwatchStream):
     @override
     def lookback(self) -> dt.timedelta:
         return cast("int", self.config[self.lookback_setting]) * self.lookback_unit
+
+    @property
+    @override
+    def row_filters(self) -> Mapping[str, tuple[str, ...]]:
+        return {**{setting: (argument,) for argument, setting in self.filters}, **self.own_filters}
 
     @property
     @override

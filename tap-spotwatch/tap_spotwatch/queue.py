@@ -37,6 +37,7 @@ class BroadcastMessages(SpotwatchStream):
     path = "/get-message-queue"
     primary_keys = ("broadcast_id",)
     selected_by_default = False
+    repeatable = False
 
     @property
     @override

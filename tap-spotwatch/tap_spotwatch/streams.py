@@ -41,6 +41,7 @@ class Ads(PagedStream):
     times_move = True
     lookback_setting = "ads_lookback_days"
     referred_by = "ad"
+    own_filters = MappingProxyType({"ads_ids": ("id",)})
 
     @property
     def _ended(self) -> bool:
@@ -88,6 +89,7 @@ class Broadcasts(PagedStream):
     replication_key = "time"
     is_sorted = False
     fields_argument = "broadcast_fields"
+    own_filters = MappingProxyType({"broadcasts_ad_id": ("ad",), "broadcasts_block_id": ("block",)})
     lookback_setting = "broadcasts_lookback_days"
 
     @property

@@ -267,6 +267,21 @@ class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
 
     @property
     @override
+    def rows_are_totals(self) -> bool:
+        return self.interval == "cumulative"
+
+    @property
+    @override
+    def row_filters(self) -> Mapping[str, tuple[str, ...]]:
+        columns = {name: name.removesuffix("s") for name in DOCUMENTED_FILTERS}
+        return {name: (column,) for name, column in columns.items() if column in self.report.dimensions}
+
+    @override
+    def filter_settings(self, name: str, value: Any) -> dict[str, Any]:
+        return self.with_filters({**self.report.options["filters"], name: [value]})
+
+    @property
+    @override
     def used_columns(self) -> Collection[str]:
         return [*super().used_columns, *self._requested_ids]
 
