@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta, timezone
 from decimal import Decimal
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 
     from vendor_simulators.ispot.airings import Airings
     from vendor_simulators.ispot.entities import Airing, Change, Spot, SpotChange
+    from vendor_simulators.ispot.options import ISpotOptions
     from vendor_simulators.ispot.rules import Endpoint, Query
+
+_DAY = timedelta(days=1)
 
 # Number of sorted lists to cache, so that the second page of a query does not filter and sort again.
 _CACHED_LISTS = 16
@@ -46,19 +50,21 @@ class Selection:
     Args:
         airings: The data.
         seed: Seed of the order of ties.
-        ties_move: Whether rows that are equal in all sort fields change their order from call to call.
+        options: The variants.
     """
 
-    def __init__(self, airings: Airings, seed: int, *, ties_move: bool) -> None:
+    def __init__(self, airings: Airings, seed: int, options: ISpotOptions) -> None:
         self._data = airings
         self._seed = seed
-        self._ties_move = ties_move
+        self._options = options
         self._calls = count()
         self._lists: Cache[Sequence[Any]] = Cache(_CACHED_LISTS, lambda _: 1)
 
     def stable(self, endpoint: Endpoint, query: Query) -> bool:
         """Return whether the order is the same at every call, that is, whether the sort is total."""
-        return not self._ties_move or not endpoint.sort or any(name == "id" for name, _ in query.sort)
+        if self._options.sort == "ignored" and query.sort:
+            return False
+        return self._options.ties == "stable" or not endpoint.sort or any(name == "id" for name, _ in query.sort)
 
     def rows(self, endpoint: Endpoint, query: Query) -> Sequence[Any]:
         """Return all rows of a query in order, ignoring its page: airings, (day, change) pairs or entities."""
@@ -67,12 +73,27 @@ class Selection:
             return self._lists.get(key, lambda: _ordered(self._found(endpoint, query), endpoint, query))
         found = list(self._found(endpoint, query))
         generator("ties", self._seed, next(self._calls)).shuffle(found)
-        return _ordered(found, endpoint, query)
+        return found if self._options.sort == "ignored" else _ordered(found, endpoint, query)
 
     def airings(self, query: Query) -> list[Airing]:
         """Return the airings of a query, ordered by time."""
-        found = self._data.between(query.first_day or date.min, query.last_day or date.max)
-        return [airing for airing in found if _fits(airing, query)]
+        obeyed = {name: ids for name, ids in query.ids.items() if name not in self._options.ignored_filters}
+        query = replace(query, ids=type(query.ids)(obeyed))
+        found = [airing for airing in self._of_days(query) if _fits(airing, query)]
+        if self._options.shared_ids:
+            for place in range(20, len(found), 20):
+                found[place] = copy(found[place])
+                found[place].id = found[place - 1].id
+        return found
+
+    def _of_days(self, query: Query) -> list[Airing]:
+        first, last = query.first_day or date.min, query.last_day or date.max
+        if self._options.end_date == "exclusive" and query.last_day:
+            last -= _DAY
+        if self._options.day_zone == "eastern" or not (query.first_day and query.last_day):
+            return self._data.between(first, last)
+        found = self._data.between(first - _DAY, last)
+        return [airing for airing in found if first <= airing.at.astimezone(timezone.utc).date() <= last]
 
     def changes(self, query: Query) -> list[tuple[date, Change]]:
         """Return the corrections of a query with their days; the filters apply to their airings."""

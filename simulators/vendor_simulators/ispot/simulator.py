@@ -103,7 +103,7 @@ class ISpotSimulator(Simulator):
             empty_days=self.options.empty_days,
             extremes=self.options.extremes,
         )
-        self._selection = Selection(self._airings, seed, ties_move=self.options.ties == "move")
+        self._selection = Selection(self._airings, seed, self.options)
         self._wire = Wire(self.options)
         self._truth = truth.Truth(self.options)
         self._pages: Cache[Content] = Cache(_CACHED_BYTES, lambda content: len(content.plain))
@@ -293,7 +293,8 @@ class ISpotSimulator(Simulator):
         pages = math.ceil(len(rows) / size) if rows else self.options.empty_total_pages
         if query.number > max(1, pages):
             raise Refused(self._violation(request, f"page[number]={query.number} of {pages} pages"))
-        page = rows[(query.number - 1) * size : query.number * size]
+        skipped = self.options.skipped_rows
+        page = rows[(query.number - 1) * size + (skipped if query.number > 1 else 0) : query.number * size]
         texts = self._texts(page, endpoint, query)
         if endpoint.kind == "account" and self.options.account == "object" and len(texts) == 1:
             body = texts[0]
@@ -302,7 +303,7 @@ class ISpotSimulator(Simulator):
         if self.options.pagination == "absent":
             return Content(f'{{"data":{body}}}'.encode())
         pagination: dict[str, object] = {
-            "total": len(rows),
+            "total": len(rows) - skipped * max(0, pages - 1) + self.options.total_error,
             "count": len(page),
             "per_page": size,
             "current_page": query.number,

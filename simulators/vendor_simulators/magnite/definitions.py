@@ -53,6 +53,8 @@ class Query:
     """Id of the currency of all amounts; None for their own."""
     seat: int | None = None
     """Id of the only seat; None for all."""
+    zone: ZoneInfo | None = None
+    """Zone of the days; None for UTC."""
 
     def keeps(self, read: Callable[[str], Pair]) -> bool:
         """Return whether the filters keep an entry; `read` returns its value and identifier for a dimension."""
@@ -105,6 +107,7 @@ def read_definition(definition: Any, *, today: date) -> Query:
         fields=tuple(fields),
         currency=_conversion(definition),
         seat=_parent(definition.get("parent")),
+        zone=ZoneInfo(definition["range"]["timeZone"]) if "timeZone" in definition["range"] else None,
     )
 
 

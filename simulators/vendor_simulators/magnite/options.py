@@ -37,6 +37,10 @@ class MagniteOptions:
         updated_name: Field name of the last change of seats, publishers and brands.
         supply_path: Path of the supply.
         ad_units_path: Path of the ad units.
+        time_zone: Whether `timeZone` defines the days, or is ignored: then they are UTC days.
+        to_date: Whether `toDate` is inclusive or exclusive.
+        filters: Whether filters are applied.
+        row_limit: Maximum rows of a result; further rows are silently omitted. None = no limit.
         undeclared: Whether a few rows have undocumented fields.
         extremes: Whether there are ids above 2^53, and an amount of 24 digits on the first day.
         empty_days: Days without rows.
@@ -65,6 +69,10 @@ class MagniteOptions:
     updated_name: Literal["updateDate", "lastUpdated", "both"] = "updateDate"
     supply_path: Literal["supply", "supplies"] = "supply"
     ad_units_path: Literal["adUnits", "adunits"] = "adUnits"
+    time_zone: Literal["days", "ignored"] = "days"
+    to_date: Literal["inclusive", "exclusive"] = "inclusive"
+    filters: Literal["applied", "ignored"] = "applied"
+    row_limit: int | None = None
     undeclared: bool = True
     extremes: bool = True
     empty_days: tuple[date, ...] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
+    from vendor_simulators.magnite.definitions import Query
     from vendor_simulators.messages import Request
 
 BASE = "/v1/resources"
@@ -339,13 +341,22 @@ class MagniteSimulator(Simulator):
         if ticket.outcome == "results lost" or (self.options.results_once and ticket.fetched > 1):
             raise Refused(problem(404, "not-found", "The results are gone."))
         form = request.param("fmt") or "json"
-        rows = self.warehouse.rows(ticket.query)
+        rows = self.warehouse.rows(self._obeyed(ticket.query))[: self.options.row_limit]
         reorder(rows, ticket.query, self.seed, ticket.fetched, requested=self.options.order == "requested")
         if form == "csv":
             return Response.text(self.results.csv(rows, ticket.query.fields), content_type="text/csv; charset=utf-8")
         if form != "json":
             raise Refused(problem(400, "bad-request", f"fmt={form} is not imitated."))
         return Response(body=Content(self.results.json(rows)))
+
+    def _obeyed(self, query: Query) -> Query:
+        """Return the query without the parts that the vendor ignores."""
+        return replace(
+            query,
+            zone=query.zone if self.options.time_zone == "days" else None,
+            last_day=query.last_day - timedelta(days=self.options.to_date == "exclusive"),
+            filters=query.filters if self.options.filters == "applied" else (),
+        )
 
     def _ticket(self, ticket: Ticket) -> dict[str, Any]:
         number, word = NUMBERS[ticket.status], ticket.status

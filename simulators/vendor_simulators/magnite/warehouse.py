@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -366,7 +366,7 @@ class Warehouse:
         """Return the rows of a query in no particular order."""
         groups: dict[tuple[Pair, ...], list[Fact]] = {}
         reads = [DIMENSIONS[name].read for name in query.dimensions]
-        for sent in self._facts(query.first_day, query.last_day):
+        for sent in self._facts_in(query):
             fact = sent if query.currency is None else _converted(sent, query.currency)
             if query.seat is not None and fact.unit.ancestors["seat"].id != query.seat:
                 continue
@@ -378,6 +378,16 @@ class Warehouse:
             if query.satisfied(lambda name, facts=facts: METRICS[name].read(facts)):  # type: ignore[misc]  # a default binds it
                 rows.append(Row(dict(zip(query.dimensions, pairs, strict=True)), metrics))
         return rows
+
+    def _facts_in(self, query: Query) -> Iterator[Fact]:
+        """Return the facts of the days in the zone of a query, with the hour in that zone."""
+        if query.zone is None or query.zone.key in {"UTC", "Etc/UTC"}:
+            yield from self._facts(query.first_day, query.last_day)
+            return
+        for fact in self._facts(query.first_day - timedelta(days=1), query.last_day + timedelta(days=1)):
+            at = datetime.combine(fact.day, time(fact.hour), timezone.utc).astimezone(query.zone)
+            if query.first_day <= at.date() <= query.last_day:
+                yield replace(fact, day=at.date(), hour=at.hour)
 
     def _facts(self, first: date, last: date) -> Iterator[Fact]:
         day = max(first, self._first_day)

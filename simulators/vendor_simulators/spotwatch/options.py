@@ -12,6 +12,7 @@ class SpotwatchOptions:
 
     Args:
         bounds: Whether the bounds of a range are inclusive, or one of them is exclusive.
+        ignored_arguments: Arguments that select rows (`channel`, `time_to`) without effect.
         links: Page links that work without the header; that require it; that work once.
         link_seconds: Lifetime of a page link in seconds; None = unlimited.
         lost_link_status: Status for an unknown or expired page link.
@@ -37,6 +38,7 @@ class SpotwatchOptions:
     """
 
     bounds: Literal["inclusive", "upper_exclusive", "lower_exclusive"] = "inclusive"
+    ignored_arguments: tuple[str, ...] = ()
     links: Literal["free", "keyed", "once"] = "free"
     link_seconds: float | None = None
     lost_link_status: Literal[400, 403, 404, 410] = 400

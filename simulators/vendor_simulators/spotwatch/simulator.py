@@ -248,7 +248,8 @@ class SpotwatchSimulator(Simulator):
             "/get-broadcasts": self._selection.broadcasts,
             "/get-blocks": self._selection.blocks,
         }
-        found = select[request.path](values)
+        obeyed = {name: value for name, value in values.items() if name not in self.options.ignored_arguments}
+        found = select[request.path](obeyed)
         if self.options.order == "time":
             found.sort(key=lambda thing: (_time(thing), thing.id))
         else:

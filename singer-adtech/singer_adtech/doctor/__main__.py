@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from typing_extensions import override
 
 from singer_adtech.doctor.examination import Examination
+from singer_adtech.doctor.readings import Readings
 from singer_adtech.doctor.report import report
 from singer_adtech.runs.command import line
 from singer_adtech.runs.environment import read_environment, variable_prefix
@@ -102,16 +103,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         tap_class = find_tap(given.tap)
-        examination = Examination(
+        readings = Readings(
             tap_class,
             _settings(tap_class, given.config),
             catalog=check_catalog(read_json(given.catalog, "--catalog")) if given.catalog else None,
             last=given.date,
-            streams=[name for name in given.streams.split(",") if name],
             max_rows=given.max_rows,
             max_requests=given.max_requests,
             announce=lambda text: sys.stderr.write(f"{parser.prog}: {text}\n") and None,
         )
+        examination = Examination(readings, [name for name in given.streams.split(",") if name])
     except Exception as error:  # noqa: BLE001 - one line, as for a run
         text = str(error) if isinstance(error, (LookupError, ValueError)) else line(error)
         parser.error(" ".join(text.split()))
@@ -131,8 +132,8 @@ def check(examination: Examination) -> int:
         stopped = f"stopped by signal {code - SIGNAL_BASE}"
     finally:
         with contextlib.suppress(KeyboardInterrupt, SystemExit):
-            examination.close()
-    if examination.ledger.exhausted:
+            examination.readings.close()
+    if examination.readings.ledger.exhausted:
         stopped = stopped or "--max-requests is reached"
     sys.stdout.write(report(examination, stopped=stopped))
     sys.stdout.flush()

@@ -33,6 +33,9 @@ ENOUGH_ROWS = 50
 QUIET = dt.timedelta(hours=8)
 """Time without rows at one end of the range that is accepted; traffic may rest at night."""
 
+RARE = 20
+"""A value is rare if it is in at most one of this number of rows."""
+
 _NAME = re.compile(r"[A-Za-z_][\w. -]{0,59}")
 _ENCODE = msgspec.json.Encoder(order="sorted").encode
 
@@ -115,10 +118,10 @@ def totals(sample: Sample) -> Result:
 
 def unique_keys(sample: Sample) -> Result:
     """Look for different rows with one key in one reading."""
-    if not sample.keys:
-        return Result("keys", NOT_TESTED, "the stream has no key")
     if not sample.records:
         return Result("keys", NOT_TESTED, "no rows")
+    if not sample.keys:
+        return Result("keys", NOT_TESTED, "the stream has no key")
     different: dict[Key, int] = {}
     again = 0
     for record in sample.records:
@@ -170,9 +173,7 @@ def moment(text: Any) -> dt.datetime | None:
     return read if read.tzinfo else read.replace(tzinfo=dt.timezone.utc)
 
 
-def days(
-    sample: Sample, column: str | None, first: dt.date, last: dt.date, zone: ZoneInfo | dt.timezone
-) -> Result:
+def days(sample: Sample, column: str | None, first: dt.date, last: dt.date, zone: ZoneInfo | dt.timezone) -> Result:
     """Check that the rows fill the range.
 
     Args:
@@ -228,7 +229,10 @@ def same(
     lost, added = len(old.keys() - new.keys()), len(new.keys() - old.keys())
     values = sum(new[key] != digest for key, digest in old.items() if key in new)
     problems = []
-    if lost:
+    if lost and added and more == fewer:
+        problems.append(f"{lost:,} of {len(old):,} rows are missing, and {added:,} others came: {fewer}")
+        added = 0
+    elif lost:
         problems.append(f"{lost:,} of {len(old):,} rows are missing: {fewer}")
     if added:
         problems.append(f"{added:,} more rows: {more}")
@@ -241,6 +245,45 @@ def same(
     return Result(check, OK, f"{values:,} rows have other values" if values else "")
 
 
+def same_range(base: Reading, wider: Reading, stream: str, column: str, begin: dt.datetime, end: dt.datetime) -> Result:
+    """Compare the rows of a range with those of a longer range.
+
+    Args:
+        base: The rows of the range.
+        wider: The rows of the longer range.
+        stream: The stream.
+        column: The column with their time.
+        begin: The start of the range.
+        end: Its end, exclusive. Days are at midnight in UTC.
+    """
+
+    def within(reading: Reading) -> dict[Key, dt.datetime]:
+        sample = reading.samples[stream]
+        times = ((record, moment(record.get(column))) for record in sample.records)
+        return {
+            tuple(record.get(name) for name in sample.keys): time
+            for record, time in times
+            if time is not None and begin <= time < end
+        }
+
+    old, new = within(base), within(wider)
+    if not old and not new:
+        return Result("range", NOT_TESTED, "no rows with a time")
+    lost = [new[key] for key in new.keys() - old.keys()]
+    if lost:
+        where = "start" if max(lost) - begin < end - max(lost) else "end"
+        text = (
+            f"{len(lost):,} of {len(new):,} rows near the {where} of the range come only if a longer range is requested: "
+            f"the {where} of a window is exclusive, or days are of another zone; report this"
+        )
+        return Result("range", FAILED, text)
+    gone = old.keys() - new.keys()
+    if gone:
+        text = f"{len(gone):,} of {len(old):,} rows do not come if a longer range is requested: long responses are cut"
+        return Result("range", FAILED, f"{text}; lower the length of windows")
+    return Result("range", OK)
+
+
 def page_size(base: Reading, small: Reading, stream: str, size: int) -> Result | None:
     """Check that the number of rows per response follows the requested page size; None if it does."""
     asked = size_argument(base.requests, small.requests, size)
@@ -249,7 +292,9 @@ def page_size(base: Reading, small: Reading, stream: str, size: int) -> Result |
     largest, most = max(base.samples[stream].page_rows, default=0), max(small.samples[stream].page_rows, default=0)
     longest = max((rows for rows, _ in base.samples[stream].parts), default=0)
     if longest > largest and largest < asked:
-        text = f"responses have at most {largest:,} rows, although {asked:,} were requested: set `page_size` to {largest}"
+        text = (
+            f"responses have at most {largest:,} rows, although {asked:,} were requested: set `page_size` to {largest}"
+        )
         return Result("page size", FAILED, f"the vendor caps the page size: {text}")
     if most > size:
         text = f"a response has {most:,} rows, although {size:,} were requested"
@@ -300,16 +345,25 @@ def filtered(check: str, base: Reading, other: Reading, stream: str, columns: Se
 
 
 def filter_value(sample: Sample, columns: Sequence[str], *, rare: bool) -> Any:
-    """Return a value of a sample to filter by; None if a filter would prove nothing."""
+    """Return a value of a sample to filter by; None if a filter would prove nothing.
+
+    Args:
+        sample: The rows.
+        columns: The columns of the filter; the first one counts.
+        rare: Whether to return a value of few rows instead of the most frequent one.
+    """
     counts = Counter(
         value
         for record in sample.records
-        if isinstance(value := record.get(columns[0]), (int, str)) and not isinstance(value, bool) and value not in ("", 0, -1)
+        if isinstance(value := record.get(columns[0]), (int, str))
+        and not isinstance(value, bool)
+        and value not in ("", 0, -1)
     )
     ordered = [value for value, count in counts.most_common() if count < len(sample.records)]
     if not ordered:
         return None
-    return ordered[-1] if rare else ordered[0]
+    few = [value for value in ordered if counts[value] * RARE <= len(sample.records)]
+    return (few or ordered[-1:])[0] if rare else ordered[0]
 
 
 def zones(base: Reading, other: Reading, stream: str, names: Collection[str]) -> Result:
@@ -319,5 +373,7 @@ def zones(base: Reading, other: Reading, stream: str, names: Collection[str]) ->
         return Result("time zone", NOT_TESTED, "no rows")
     if table(one.records, one.keys, names) == table(two.records, two.keys, names):
         text = "the vendor ignores the requested time zone: days of two distant zones have the same rows"
-        return Result("time zone", FAILED, f"{text}; compare a day with the vendor's console, and set `time_zone` to its zone")
+        return Result(
+            "time zone", FAILED, f"{text}; compare a day with the vendor's console, and set `time_zone` to its zone"
+        )
     return Result("time zone", OK)

@@ -10,6 +10,7 @@ import json
 import logging
 import threading
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -303,45 +304,65 @@ class Prober:
         self._class: Callable[..., ProbeTap] = type(
             tap_class.__name__, (ProbeTap, tap_class), {"shared": self._shared, "ledger": ledger}
         )
-        self._catalog = catalog
+        self._catalog = None if catalog is None else dict(catalog)
         self._most_rows = most_rows
         self.ledger = ledger
         self._first: ProbeTap | None = None
 
-    def open(self, settings: Mapping[str, Any]) -> ProbeTap:
+    def open(self, settings: Mapping[str, Any], streams: Collection[str] | None = None, *, root: str = "") -> ProbeTap:
         """Create a tap.
+
+        Args:
+            settings: Its settings.
+            streams: Streams to select; by default those of the user's catalog.
+            root: The stream from which they are derived, if it is not one of them.
 
         Raises:
             ConfigValidationError: The settings are not allowed.
         """
-        tap = self._class(
-            config=dict(settings), catalog=dict(self._catalog) if self._catalog else None, validate_config=True
-        )
+        catalog = self._catalog if streams is None else self._selecting(streams, root)
+        tap = self._class(config=dict(settings), catalog=catalog, validate_config=True)
+        if streams is not None:
+            for stream in tap.streams.values():
+                stream.selected = stream.name in streams
         if self._first is None:
             self._first = tap
             self._shared.update({name: getattr(tap, name) for name in SHARED})
         return tap
 
-    def read(self, settings: Mapping[str, Any], streams: Collection[str]) -> Reading:
+    def _selecting(self, streams: Collection[str], root: str) -> dict[str, Any]:
+        """Return the catalog of these streams, selected. A later selection would leave their SCHEMA empty."""
+        if self._catalog is None and self._first is not None:
+            self._catalog = json.loads(self._first.catalog_json_text)
+        entries = (self._catalog or {}).get("streams", ())
+        found = deepcopy([one for one in entries if one["tap_stream_id"] in {*streams, root}])
+        for entry in found:
+            whole = next((one for one in entry.get("metadata", ()) if one["breadcrumb"] == []), None)
+            if whole is None:
+                whole = {"breadcrumb": [], "metadata": {}}
+                entry.setdefault("metadata", []).append(whole)
+            whole["metadata"]["selected"] = entry["tap_stream_id"] in streams
+        return {"streams": found}
+
+    def read(self, settings: Mapping[str, Any], streams: Collection[str], *, root: str) -> Reading:
         """Read streams.
 
         Args:
             settings: The settings of this reading.
             streams: Their names: one stream, and streams derived from it.
+            root: The stream from which others are derived.
         """
         reading = Reading()
         self.ledger.reading = reading.requests
         with listening() as reading.warnings:
             try:
-                tap = self.open(settings)
+                tap = self.open(settings, streams, root=root)
             except Exception as error:  # noqa: BLE001 - changed settings may be invalid
                 reading.unusable, reading.error = True, line(error)
                 return reading
             tap.sampler.most = self._most_rows
             tap.sampler.samples = reading.samples
             tap.listen()
-            for stream in tap.streams.values():
-                stream.selected = stream.name in streams
             try:
                 tap.sync_all()
             except Exception as error:  # noqa: BLE001 - the outcome of the reading
@@ -349,7 +370,9 @@ class Prober:
                 reading.unusable = isinstance(error, SettingError)
         statuses = {} if tap.streams_run is None else tap.streams_run.statuses
         reading.forbidden = "skipped" in statuses.values()
-        reading.cut = any("the limit of" in text and "is reached" in text for text in (reading.error, *reading.warnings))
+        reading.cut = any(
+            "the limit of" in text and "is reached" in text for text in (reading.error, *reading.warnings)
+        )
         reading.error = "" if reading.cut or reading.forbidden else reading.error
         return reading
 

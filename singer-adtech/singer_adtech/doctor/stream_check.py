@@ -1,0 +1,276 @@
+"""The checks of one stream and its derived streams."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from singer_adtech.doctor import checks
+from singer_adtech.doctor.checks import FAILED, NOT_TESTED, OK, WARNING, Result
+from singer_adtech.doctor.messages import attributed
+from singer_adtech.doctor.readings import FEW_REQUESTS
+from singer_adtech.progress.windows import DAY, midnight
+from singer_adtech.streams.base import AdTechStream
+from singer_adtech.streams.instants import UTC
+from singer_adtech.streams.windowed import DayWindowStream, WindowStream
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Callable, Mapping
+    from zoneinfo import ZoneInfo
+
+    from singer_adtech.doctor.probe import Reading
+    from singer_adtech.doctor.readings import Readings
+
+_DISTANT = ("Asia/Tokyo", "America/Los_Angeles")
+_FAR_EAST = 4 * 3600
+
+
+@dataclass
+class Family:
+    """A stream and its derived streams, which are read together.
+
+    Attributes:
+        root: The name of the stream with requests.
+        shown: The selected streams among them.
+        results: Results by stream.
+    """
+
+    root: str
+    shown: list[str]
+    results: dict[str, list[Result]] = field(default_factory=dict)
+
+
+class StreamCheck:
+    """The checks of one family."""
+
+    def __init__(self, readings: Readings, family: Family) -> None:
+        self._readings = readings
+        self._family = family
+        found = readings.tap.streams[family.root]
+        if not isinstance(found, AdTechStream):
+            raise TypeError(type(found))
+        self._stream = found
+        self._narrowed: dict[str, Any] = {}
+        self._results: dict[str, list[Result]] = {name: [] for name in family.shown}
+        family.results = self._results
+
+    def run(self) -> None:
+        if not self._stream.repeatable:
+            self._add_to_all(Result("read", NOT_TESTED, "reading removes the rows at the vendor"))
+            return
+        base = self._read("read", {})
+        base = self._narrow(base) if base.cut else base
+        self._add_to_all(self._outcome(base), base)
+        if base.forbidden or base.unusable or (base.error and not any(map(base.rows, self._family.shown))):
+            return
+        for name in self._family.shown:
+            sample = base.samples[name]
+            self._results[name] += [checks.fields(sample), checks.totals(sample), checks.unique_keys(sample)]
+        if base.error:
+            return
+        root = self._results.get(self._family.root)
+        if root is not None:
+            sample = base.samples[self._family.root]
+            if self._stream.requested_order:
+                root.append(checks.order(sample, self._stream.requested_order))
+            if isinstance(self._stream, WindowStream):
+                root.append(self._days(base, self._stream))
+        if not base.whole:
+            reason = f"the sample was cut by {self._readings.limit_of(base)}: raise the limit, or set a filter"
+            self._add_to_all(Result("other checks", NOT_TESTED, reason))
+            return
+        self._twice(base)
+        self._pages(base)
+        if isinstance(self._stream, WindowStream):
+            self._borders(base)
+            self._range(base, self._stream)
+            self._zone(base)
+        self._filters(base)
+
+    def _read(self, check: str, changes: Mapping[str, Any]) -> Reading:
+        return self._readings.read(self._family.root, self._family.shown, check, {**self._narrowed, **changes})
+
+    def _narrow(self, cut: Reading) -> Reading:
+        """Read again with a filter, so that the sample is whole."""
+        sample = cut.samples.get(self._family.root)
+        for name, columns in self._stream.row_filters.items() if sample else ():
+            value = checks.filter_value(sample, columns, rare=True) if sample else None
+            if value is not None:
+                self._narrowed = self._stream.filter_settings(name, value)
+                narrow = self._read("read", {})
+                narrow.requests[:0] = cut.requests
+                if narrow.whole and narrow.rows(self._family.root):
+                    self._filter = name
+                    return narrow
+                self._narrowed = {}
+                return cut
+        return cut
+
+    _filter: str | None = None
+    """The filter of all readings, if the sample would not be whole without."""
+
+    def _outcome(self, reading: Reading) -> Result:
+        """Describe a reading."""
+        scrub = self._readings.scrubber(reading)
+        if reading.forbidden:
+            return Result("read", NOT_TESTED, "forbidden to the account")
+        if reading.error:
+            return Result("read", FAILED, attributed(scrub(reading.error)))
+        lines = [] if reading.cut else [*dict.fromkeys(map(scrub, reading.warnings))]
+        warnings = [one for one in lines if "undeclared" not in one and "not in the schema" not in one]
+        notes = [f"only with the filter `{self._filter}`"] if self._filter else []
+        notes += [f"cut by {self._readings.limit_of(reading)}"] if reading.cut else []
+        return Result("read", WARNING if warnings else OK, "; ".join([*notes, *warnings]))
+
+    def _add_to_all(self, result: Result, *readings: Reading) -> None:
+        for name, results in self._results.items():
+            one = Result(result.check, result.outcome, result.text)
+            self._count(one, name, *readings)
+            results.append(one)
+
+    def _count(self, result: Result, name: str, *readings: Reading) -> None:
+        # Requests are those of the family: they are shown once.
+        first = name == self._family.shown[0]
+        result.requests = sum(len(one.requests) for one in readings) if first else 0
+        result.rows = sum(one.rows(name) for one in readings)
+
+    def _compare(self, check: str, reading: Reading, compare: Callable[[str], Result]) -> None:
+        """Add a result for each stream, unless the reading failed."""
+        for name, results in self._results.items():
+            result = self._unread(check, reading) or compare(name)
+            self._count(result, name, reading)
+            results.append(result)
+
+    def _unread(self, check: str, reading: Reading) -> Result | None:
+        """Return the result of a reading without all rows; None if it has them."""
+        if reading.cut:
+            return Result(check, NOT_TESTED, f"cut by {self._readings.limit_of(reading)}")
+        if reading.unusable:
+            return Result(check, NOT_TESTED, "the settings of this stream do not allow it")
+        if reading.forbidden:
+            return Result(check, FAILED, "forbidden in this reading only: report this")
+        if reading.error:
+            return Result(check, FAILED, attributed(self._readings.scrubber(reading)(reading.error)))
+        return None
+
+    def _days(self, base: Reading, stream: WindowStream[Any]) -> Result:
+        if stream.rows_are_totals:
+            return Result("days", NOT_TESTED, "rows cover whole windows")
+        if base.cut:
+            return Result("days", NOT_TESTED, "the sample was cut")
+        sample = base.samples[stream.name]
+        return checks.days(sample, stream.time_column, self._readings.first, self._readings.last, self._zone_of_days())
+
+    def _zone_of_days(self) -> ZoneInfo | dt.timezone:
+        stream = self._stream
+        return stream.day_zone if isinstance(stream, DayWindowStream) else self._readings.tap.day_zone
+
+    def _twice(self, base: Reading) -> None:
+        reading = self._read("read twice", {})
+        reason = (
+            "a second reading has other rows: the list is cut, or its order is not stable; if rows may be late, choose an "
+            "earlier --date"
+        )
+        compare = partial(checks.same, "read twice", base, reading, more=reason, fewer=reason)
+        self._compare("read twice", reading, compare)
+
+    def _pages(self, base: Reading) -> None:
+        size = max(base.samples[self._family.root].page_rows, default=0) // 3
+        settings = self._readings.page_sizes(size)
+        many = len(base.requests) > FEW_REQUESTS
+        if size < 1 or not settings or many:
+            reason = "too few rows" if settings else "the tap has no page size"
+            reason = f"more than {FEW_REQUESTS} requests already" if many else reason
+            self._add_to_all(Result("page size", NOT_TESTED, reason))
+            return
+        reading = self._read("page size", settings)
+        lost = "pages have all rows in one order: rows that are missing on pages depend on the page size"
+
+        def compare(name: str) -> Result:
+            found = checks.page_size(base, reading, self._family.root, size)
+            return found or checks.same("page size", base, reading, name, more=lost, fewer=lost)
+
+        self._compare("page size", reading, compare)
+
+    def _borders(self, base: Reading) -> None:
+        if self._stream.rows_are_totals:
+            self._add_to_all(Result("window borders", NOT_TESTED, "rows cover whole windows"))
+            return
+        settings = self._readings.windows(joint=False)
+        reading = self._read("window borders", settings)
+        names = " and ".join(f"`{name}`" for name in settings)
+
+        def compare(name: str) -> Result:
+            if checks.same_requests(base, reading):
+                return Result("window borders", NOT_TESTED, "windows of this stream have one length")
+            return checks.same(
+                "window borders",
+                base,
+                reading,
+                name,
+                more=f"they come with shorter windows only; the end of a window is exclusive, or responses are cut: lower {names}",
+                fewer=f"they come with longer windows only; a border of windows is exclusive: raise {names}, and report this",
+                changed="figures depend on the length of windows; rows at a border are in both or in neither",
+            )
+
+        self._compare("window borders", reading, compare)
+
+    def _range(self, base: Reading, stream: WindowStream[Any]) -> None:
+        """Read one day more on both sides: the same rows of the range must come."""
+        column = stream.time_column
+        if column is None or stream.rows_are_totals or self._family.root not in self._results:
+            return
+        first, last = self._readings.first, self._readings.last
+        sample = base.samples[self._family.root]
+        by_day = all(len(str(record.get(column))) == len("2024-03-01") for record in sample.records)
+        zone = UTC if by_day else self._zone_of_days()
+        begin, end = midnight(first, zone), midnight(last + DAY, zone)
+        changes = {"start_date": (first - DAY).isoformat(), "end_date": (last + DAY).isoformat()}
+        reading = self._read("range", {**changes, **self._readings.windows(joint=True, days=4)})
+        root = self._family.root
+
+        def compare(name: str) -> Result:
+            if name != root:
+                return Result("range", NOT_TESTED, f"tested with {root}")
+            return checks.same_range(base, reading, root, column, begin, end)
+
+        self._compare("range", reading, compare)
+
+    def _zone(self, base: Reading) -> None:
+        if "time_zone" not in self._readings.properties or not isinstance(self._stream, DayWindowStream):
+            return
+        own = str(self._zone_of_days())
+        offset = self._stream.tap.run_start.astimezone(self._zone_of_days()).utcoffset()
+        distant = _DISTANT[1] if offset and offset.total_seconds() > _FAR_EAST else _DISTANT[0]
+        report = self._readings.report(self._family.root)
+        changes: dict[str, Any] = {"time_zone": distant}
+        if report is not None:
+            changes["reports"] = [{**report, "time_zone": distant}]
+        reading = self._read("time zone", {**changes})
+
+        def compare(name: str) -> Result:
+            if checks.same_requests(base, reading):
+                return Result("time zone", NOT_TESTED, "requests have no time zone")
+            return checks.zones(base, reading, name, (own, distant))
+
+        self._compare("time zone", reading, compare)
+
+    def _filters(self, base: Reading) -> None:
+        root = self._family.root
+        if root not in self._results:
+            return
+        for name, columns in self._stream.row_filters.items():
+            check = f"filter `{name}`"
+            if name == self._filter or columns[0] not in base.samples[root].columns:
+                continue
+            value = checks.filter_value(base.samples[root], columns, rare=False)
+            if value is None:
+                self._results[root].append(Result(check, NOT_TESTED, f"no second value in `{columns[0]}`"))
+                continue
+            reading = self._read(check, self._stream.filter_settings(name, value))
+            result = self._unread(check, reading) or checks.filtered(check, base, reading, root, columns, value)
+            self._count(result, self._family.shown[0], reading)
+            result.rows = reading.rows(root)
+            self._results[root].append(result)

@@ -1,0 +1,482 @@
+"""The live check of all five taps, against vendors that keep the assumptions and vendors that break one of them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from singer_adtech.doctor.__main__ import check, find_tap, main
+from singer_adtech.doctor.checks import FAILED, NOT_TESTED, OK, WARNING
+from singer_adtech.doctor.examination import Examination
+from singer_adtech.doctor.readings import Readings
+from singer_adtech.doctor.report import report
+from singer_adtech.testing import FakeClock, select, tap_runner
+from singer_adtech.testing.runs import with_clock
+from vendor_simulators.adspect import AdspectSimulator
+from vendor_simulators.faults import Fault
+from vendor_simulators.ispot import ISpotSimulator
+from vendor_simulators.registry import SIMULATORS
+from vendor_simulators.springserve import SpringServeSimulator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from singer_adtech.doctor.probe import Reading
+    from singer_adtech.doctor.stream_check import Family
+    from vendor_simulators.pytest_plugin import Simulate
+    from vendor_simulators.simulator import Simulator
+
+FIRST, LAST = dt.date(2025, 3, 10), dt.date(2025, 3, 12)
+NOW = dt.datetime(2025, 3, 20, 15, 0, tzinfo=dt.timezone.utc)
+
+
+@pytest.fixture(autouse=True)
+def _restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Restore signal handlers and secrets after a run in this process."""
+    with tap_runner(find_tap("tap-adspect"), NOW, monkeypatch):
+        yield
+
+
+def prepare(vendor: Simulator, *streams: str, **more: Any) -> Examination:
+    """Prepare the check of a vendor, with a clock that does not sleep."""
+    limits = {name: more.pop(name, default) for name, default in (("max_rows", 20_000), ("max_requests", 1000))}
+    tap = with_clock(find_tap(f"tap-{vendor.name}"), FakeClock(NOW))
+    catalog = more.pop("catalog", None)
+    settings = {**vendor.settings(), **more}
+    return Examination(Readings(tap, settings, catalog=catalog, last=LAST, **limits), streams)
+
+
+def examine(vendor: Simulator, *streams: str, **more: Any) -> Examination:
+    """Check a vendor."""
+    examination = prepare(vendor, *streams, **more)
+    try:
+        examination.run()
+    finally:
+        examination.readings.close()
+    return examination
+
+
+def again(examination: Examination, family: Family) -> Reading:
+    """Read a family once more."""
+    return examination.readings.read(family.root, family.shown, "again", {})
+
+
+def results(examination: Examination, outcome: str) -> list[tuple[str, str, str]]:
+    """Return the stream, check and text of each result with an outcome."""
+    own = [pair for family in examination.families for pair in family.results.items()]
+    return [(stream, one.check, one.text) for stream, checks in own for one in checks if one.outcome == outcome]
+
+
+def texts_of_rows(value: object) -> Iterator[str]:
+    """Return all texts and large numbers in a value."""
+    if isinstance(value, dict):
+        for one in value.values():
+            yield from texts_of_rows(one)
+    elif isinstance(value, (list, tuple)):
+        for one in value:
+            yield from texts_of_rows(one)
+    elif isinstance(value, (str, int)) and len(str(value)) > 4:
+        yield str(value)
+
+
+SELECTED: Mapping[str, tuple[str, ...]] = {
+    "ispot": ("audience_airings", "airing_updates", "brands", "shows"),
+    "spotwatch": ("ads", "blocks", "block_ads", "broadcasts", "channels", "broadcast_messages"),
+    "adspect": ("streams", "stream_ip_lists", "account", "funnel_daily", "click_log"),
+    "springserve": ("supply_tags", "campaigns", "demand_tag_priorities", "supply_daily"),
+    "magnite": ("seats", "supply", "query_metrics", "adstats_daily"),
+}
+
+
+@pytest.mark.parametrize("name", SELECTED)
+def test_nothing_fails_with_a_vendor_as_documented(name: str, simulate: Simulate) -> None:
+    # given
+    options: dict[str, Any] = {"adspect": {"streams": 15}}.get(name, {})
+    vendor = simulate(SIMULATORS[name](first_day=FIRST - dt.timedelta(days=1), days=5, rows_per_day=40, **options))
+    # when
+    examination = examine(vendor, *SELECTED[name])
+    text = report(examination)
+    # then: every stream has results, and most checks were possible
+    assert results(examination, FAILED) == []
+    assert {stream for stream, *_ in results(examination, OK)} >= {*SELECTED[name]} - {"broadcast_messages"}
+    assert len(results(examination, OK)) > 2 * len(results(examination, NOT_TESTED))
+    assert list(vendor.violations) == []
+    # and: every request is counted, and the session was closed at the end only
+    sent = [entry for entry in vendor.journal if entry.method != "DELETE"]
+    assert f"- {len(sent):,} requests, " in text
+    # and: the report has no secret and no value of a row
+    secrets = [str(value) for setting, value in vendor.settings().items() if setting != "start_date"]
+    rows = [
+        row
+        for family in examination.families
+        for stream in family.shown
+        for row in again(examination, family).samples[stream].records
+    ]
+    names = {text for stream in examination.readings.tap.streams.values() for text in stream.schema["properties"]}
+    extra = {one for row in rows for one in row.get("_extra") or {}}
+    assert found_in(text, {*texts_of_rows(rows), *secrets}) <= {*names, *extra, *KNOWN}
+
+
+KNOWN = frozenset({"report", *SIMULATORS})
+"""Values of rows that are also words of the report."""
+
+
+def found_in(text: str, values: set[str]) -> set[str]:
+    """Return the values that are in a text as whole words, except for days."""
+    return {
+        value
+        for value in values
+        if value in text
+        and re.search(rf"(?<!\w){re.escape(value)}(?!\w)", text)
+        and not re.fullmatch(r"\d{4}-\d\d-\d\d", value)
+    }
+
+
+@dataclass(frozen=True)
+class Bad:
+    """A vendor that breaks one assumption, and how the report names it."""
+
+    vendor: str
+    stream: str
+    check: str
+    phrase: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    fault: Mapping[str, Any] | None = None
+
+    def __str__(self) -> str:
+        broken = [f"{name}={value}" for name, value in self.options.items()] or [str((self.fault or {}).get("action"))]
+        return f"{self.vendor}-{','.join(broken)}"
+
+
+AIRINGS, REPORT = "audience_airings", "supply_daily"
+EXCLUSIVE_END = "near the end of the range come only if a longer range is requested: the end of a window is exclusive"
+BAD = [
+    Bad("ispot", AIRINGS, "order", "the vendor ignores the sort", {"sort": "ignored"}),
+    Bad("ispot", "brands", "order", "not in the requested order (id)", {"sort": "ignored"}),
+    Bad("ispot", AIRINGS, "filter `brand_ids`", "the vendor ignores the filter", {"ignored_filters": "brand"}),
+    Bad("ispot", AIRINGS, "range", EXCLUSIVE_END, {"end_date": "exclusive"}),
+    Bad(
+        "ispot", AIRINGS, "read", "wrong assumption (the zone of days, and the borders of windows)", {"day_zone": "utc"}
+    ),
+    Bad("ispot", AIRINGS, "totals", "the reported total is too small", {"total_error": -3}),
+    Bad("ispot", AIRINGS, "page size", "rows that are missing on pages depend on the page size", {"skipped_rows": 2}),
+    Bad(
+        "ispot",
+        AIRINGS,
+        "page size",
+        "the vendor caps the page size: responses have at most 10 rows",
+        {"clamp_page_size": 10},
+    ),
+    Bad("ispot", AIRINGS, "read", "wrong assumption (keys are unique)", {"shared_ids": True}),
+    Bad("spotwatch", "broadcasts", "range", "the start of a window is exclusive", {"bounds": "lower_exclusive"}),
+    Bad(
+        "spotwatch",
+        "broadcasts",
+        "read",
+        "wrong assumption (totals count all rows, or pages have all rows)",
+        {"total_error": 5},
+    ),
+    Bad(
+        "spotwatch",
+        "broadcasts",
+        "filter `channels`",
+        "the vendor ignores the filter",
+        {"ignored_arguments": "channel"},
+    ),
+    Bad("spotwatch", "broadcasts", "read", "the borders of windows", {"ignored_arguments": "time_to"}),
+    Bad(
+        "adspect",
+        "streams",
+        "page size",
+        "at most 20 rows, although 100 were requested",
+        {"per_page": "default", "streams": 50},
+    ),
+    Bad("adspect", "funnel_daily", "time zone", "the zone of days", {"time_zone": "display"}),
+    Bad(
+        "adspect",
+        "funnel_daily",
+        "filter `stream_id`",
+        "the vendor ignores the filter",
+        {"ignored_filters": "stream_id"},
+    ),
+    Bad(
+        "adspect",
+        "click_log",
+        "window borders",
+        "responses are cut: lower `window_days` and `log_window_minutes`",
+        {"log_cap": 30},
+    ),
+    Bad("adspect", "click_log", "read twice", "a second reading has other rows: the list is cut", {"log_cap": 30}),
+    Bad("springserve", REPORT, "range", EXCLUSIVE_END, {"last_day": "exclusive"}),
+    Bad(
+        "springserve",
+        REPORT,
+        "filter `supply_tag_ids`",
+        "wrong assumption (the vendor applies filters)",
+        {"report_filters": "ignored"},
+    ),
+    Bad(
+        "springserve",
+        "supply_tags",
+        "read",
+        "wrong assumption (the vendor selects the account)",
+        {"context": "ignored"},
+        {"account_id": 2},
+    ),
+    Bad(
+        "springserve",
+        "supply_tags",
+        "read",
+        "wrong assumption (the vendor sorts and filters by the last change)",
+        {"sort": "ignored"},
+        {"page_size": 20},
+    ),
+    Bad(
+        "springserve",
+        "campaigns",
+        "read",
+        "wrong assumption (pages differ and end)",
+        {"ignore_page": True, "max_rows_v0": 20},
+    ),
+    Bad(
+        "magnite", "adstats_daily", "time zone", "the vendor ignores the requested time zone", {"time_zone": "ignored"}
+    ),
+    Bad("magnite", "adstats_daily", "days", "no row of 2025-03-12, the last day", {"to_date": "exclusive"}),
+    Bad("magnite", "adstats_daily", "filter `publisher`", "the vendor ignores the filter", {"filters": "ignored"}),
+    Bad("magnite", "adstats_daily", "window borders", "they come with shorter windows only", {"row_limit": 70}),
+    Bad("magnite", "seats", "read", "resource_paths", fault={"status": 404, "path": "*/seats"}),
+]
+
+
+@pytest.mark.parametrize("bad", BAD, ids=str)
+def test_a_wrong_assumption_is_named(bad: Bad, simulate: Simulate) -> None:
+    # given
+    first = FIRST - dt.timedelta(days=1)
+    vendor = simulate(SIMULATORS[bad.vendor](first_day=first, days=5, rows_per_day=60, **bad.options))
+    if bad.fault is not None:
+        vendor.faults.add(Fault(times=None, **bad.fault))
+    # when
+    examination = examine(vendor, bad.stream, **bad.settings)
+    # then
+    failed = results(examination, FAILED)
+    named = [text for stream, name, text in failed if (stream, name) == (bad.stream, bad.check)]
+    assert [text for text in named if bad.phrase in text] != [], failed
+    text = report(examination)
+    assert f"| {bad.check} | FAILED: " in text
+    # and: the messages of the tap do not bring values of rows into the report
+    names = {name for stream in examination.readings.tap.streams.values() for name in stream.schema["properties"]}
+    assert found_in(text, {*texts_of_rows(vendor.truth(bad.stream))}) <= {*names, *KNOWN}
+
+
+def test_unknown_fields_are_named(simulate: Simulate) -> None:
+    vendor = simulate(ISpotSimulator(first_day=FIRST, days=3, rows_per_day=20, undeclared=False))
+    vendor.faults.add(Fault(path="*/brands", action="new_field", times=None))
+
+    examination = examine(vendor, "brands")
+
+    (text,) = [text for _, name, text in results(examination, OK) if name == "fields"]
+    assert text == "not in the schema, kept in `_extra`: `unannounced_field`"
+    assert "made up" not in report(examination)
+
+
+def test_a_cached_response_is_named(simulate: Simulate) -> None:
+    # Given a cache that ignores the page number, from the second of several pages on
+    vendor = simulate(ISpotSimulator(first_day=FIRST, days=3, rows_per_day=20))
+    vendor.faults.add(Fault(path="*/brands", action="previous", nth=4, times=None))
+
+    examination = examine(vendor, "brands")
+
+    ((stream, name, text),) = results(examination, FAILED)
+    assert (stream, name) == ("brands", "page size")
+    assert "wrong assumption (pages differ and end)" in text
+
+
+def test_warnings_of_the_tap_are_in_the_report(simulate: Simulate) -> None:
+    vendor = simulate(AdspectSimulator(first_day=FIRST, days=3, rows_per_day=40, log_cap=30))
+
+    examination = examine(vendor, "click_log")
+
+    ((_, name, text),) = results(examination, WARNING)
+    assert name == "read"
+    assert "the log has … clicks and … conversions, but the funnel has … and …: the log may be capped" in text
+
+
+def test_a_forbidden_stream_is_not_tested(simulate: Simulate) -> None:
+    vendor = simulate(ISpotSimulator(first_day=FIRST, days=3, rows_per_day=20, rights=("spend",)))
+
+    examination = examine(vendor, AIRINGS, "shows")
+
+    assert results(examination, NOT_TESTED) == [(AIRINGS, "read", "forbidden to the account")]
+    assert "shows" in {stream for stream, *_ in results(examination, OK)}
+
+
+def test_requests_are_limited(simulate: Simulate, capsys: pytest.CaptureFixture[str]) -> None:
+    # Given a limit that ends the check of the first stream
+    vendor = simulate(ISpotSimulator(first_day=FIRST, days=3, rows_per_day=20))
+
+    examination = prepare(vendor, AIRINGS, "brands", max_requests=9)
+    code = check(examination)
+
+    # Then no further request is sent, other checks are not tested, and the report names the option
+    assert len(vendor.journal) == 9
+    assert results(examination, FAILED) == []
+    assert (AIRINGS, "filter `brand_ids`", "cut by --max-requests, 9 requests") in results(examination, NOT_TESTED)
+    assert "- incomplete: --max-requests is reached\n" in capsys.readouterr().out
+    assert code == 0
+
+
+def test_rows_are_limited_by_a_filter(simulate: Simulate) -> None:
+    # Given more rows in two days than allowed
+    vendor = simulate(ISpotSimulator(first_day=FIRST, days=3, rows_per_day=60))
+
+    examination = examine(vendor, AIRINGS, max_rows=50)
+
+    # Then one brand is read instead, and the other checks are possible
+    found = results(examination, OK)
+    assert (AIRINGS, "read", "only with the filter `brand_ids`") in found
+    assert (AIRINGS, "read twice", "") in found
+    assert results(examination, FAILED) == []
+
+
+def test_rows_of_a_list_are_limited(simulate: Simulate) -> None:
+    vendor = simulate(ISpotSimulator(first_day=FIRST, days=3, rows_per_day=20))
+
+    examination = examine(vendor, "shows", max_rows=10)
+
+    (reason,) = [text for _, name, text in results(examination, NOT_TESTED) if name == "other checks"]
+    assert reason == "the sample was cut by --max-rows, 10 rows: raise the limit, or set a filter"
+
+
+def test_the_catalog_selects_streams_and_columns(simulate: Simulate) -> None:
+    vendor = simulate(ISpotSimulator(first_day=FIRST, days=3, rows_per_day=20))
+    catalog = select(find_tap("tap-ispot"), "brands", without=["name"], config=vendor.settings())
+
+    examination = examine(vendor, catalog=catalog)
+
+    (family,) = examination.families
+    assert family.shown == ["brands"]
+    assert "name" not in again(examination, family).samples["brands"].records[0]
+
+
+# The program
+
+
+@pytest.fixture
+def config(tmp_path: Path, simulate: Simulate, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a settings file of a running vendor, in an otherwise empty folder that is the current one."""
+    today = dt.datetime.now(dt.timezone.utc).date()
+    vendor = simulate(AdspectSimulator(first_day=today - 8 * DAY, days=9, rows_per_day=30, streams=5))
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(vendor.settings()))
+    return path
+
+
+DAY = dt.timedelta(days=1)
+
+
+def test_the_program_prints_a_report_and_leaves_no_file(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(["tap-adspect", "--config", str(config), "--streams", "streams,funnel_daily"])
+
+    out, err = capsys.readouterr()
+    assert code == 0
+    assert out.startswith("# Live check of tap-adspect\n\n- tap-adspect ")
+    assert "settings changed from their default: `api_key`, `api_url`, `start_date`\n" in out
+    assert "\n## streams\n" in out
+    assert "singer_adtech.doctor: funnel_daily: read twice\n" in err
+    assert [path.name for path in config.parent.iterdir()] == ["config.json"]
+
+
+def test_a_failed_check_is_exit_code_1(config: Path, simulate: Simulate, capsys: pytest.CaptureFixture[str]) -> None:
+    vendor = simulate(AdspectSimulator(days=3, rows_per_day=5, streams=50, per_page="default"))
+    config.write_text(json.dumps(vendor.settings()))
+
+    assert main(["tap-adspect", "--config", str(config), "--streams", "streams"]) == 1
+
+    assert "| page size | FAILED: the vendor caps the page size" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["tap-adspect"], "setting `api_key` is missing"),
+        (["tap-adspect", "--config", "absent.json"], "`--config`: absent.json: file not found"),
+        (["tap-adspect", "--config", "config.json", "--streams", "clicks"], "--streams: no stream clicks: there are "),
+        (["tap-adspect", "--config", "config.json", "--date", "12.3.2025"], "argument --date: invalid "),
+        (["tap-adspect", "--config", "config.json", "--max-rows", "0"], "argument --max-rows: invalid "),
+        (["tap-nobody"], "tap-nobody is not installed in this environment"),
+        ([], "the following arguments are required: tap"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line_and_exit_code_2(
+    arguments: list[str], message: str, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert config.exists()
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+
+    out, err = capsys.readouterr()
+    assert ended.value.code == 2
+    assert out == ""
+    assert err.startswith(f"singer_adtech.doctor: {message}")
+    assert err.count("\n") == 1
+
+
+def test_settings_may_be_in_the_environment(
+    config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in json.loads(config.read_text()).items():
+        monkeypatch.setenv(f"TAP_ADSPECT_{name.upper()}", value)
+
+    assert main(["tap-adspect", "--config", "ENV", "--streams", "account"]) == 0
+
+    assert "## account" in capsys.readouterr().out
+
+
+def test_ctrl_c_ends_it_with_a_report(tmp_path: Path, simulate: Simulate) -> None:
+    # Given a vendor that does not answer the second stream
+    vendor = simulate(SpringServeSimulator(days=3, rows_per_day=5))
+    vendor.faults.add(Fault(path="*/supply_tags", action="slow", delay=20, times=None))
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(vendor.settings()))
+    command = ["-m", "singer_adtech.doctor", "tap-springserve", "--config", str(path)]
+    process = subprocess.Popen(
+        [sys.executable, *command, "--streams", "campaigns,supply_tags"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while "supply_tags" not in (one := process.stderr.readline() if process.stderr else ""):
+        assert one
+    while not vendor.journal.matching("*/supply_tags"):
+        time.sleep(0.05)
+    # When the user stops it
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=15)
+    # Then the finished checks are reported, without a traceback
+    assert process.returncode == 130
+    assert "- incomplete: stopped by signal 2\n" in out
+    assert "## campaigns\n" in out
+    assert "Traceback" not in err
+
+
+def test_the_report_in_the_documentation_is_real(simulate: Simulate) -> None:
+    vendor = simulate(ISpotSimulator(first_day=FIRST - DAY, days=5, rows_per_day=200))
+
+    text = report(examine(vendor, AIRINGS, "networks"))
+
+    versions = re.compile(r"^- tap-ispot .*$", re.MULTILINE)
+    shown = re.search(r"```markdown\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    assert shown is not None
+    assert versions.sub("", shown[1]) == versions.sub("", text)
+
+
+DOCUMENT = Path(__file__).parents[1] / "docs" / "doctor.md"
