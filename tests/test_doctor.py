@@ -213,7 +213,7 @@ BAD = [
         "adspect",
         "click_log",
         "window borders",
-        "responses are cut: lower `window_days` and `log_window_minutes`",
+        "long responses are cut, or the end of a window is exclusive; lower `window_days` and `log_window_minutes`",
         {"log_cap": 30},
     ),
     Bad("adspect", "click_log", "read twice", "a second reading has other rows: the list is cut", {"log_cap": 30}),
@@ -253,7 +253,13 @@ BAD = [
     ),
     Bad("magnite", "adstats_daily", "days", "no row of 2025-03-12, the last day", {"to_date": "exclusive"}),
     Bad("magnite", "adstats_daily", "filter `publisher`", "the vendor ignores the filter", {"filters": "ignored"}),
-    Bad("magnite", "adstats_daily", "window borders", "they come with shorter windows only", {"row_limit": 70}),
+    Bad(
+        "magnite",
+        "adstats_daily",
+        "window borders",
+        "they come only with shorter windows: long responses are cut",
+        {"row_limit": 70},
+    ),
     Bad("magnite", "seats", "read", "resource_paths", fault={"status": 404, "path": "*/seats"}),
 ]
 

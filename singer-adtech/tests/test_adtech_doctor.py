@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
 from singer_adtech.doctor import checks
 from singer_adtech.doctor.__main__ import find_tap
-from singer_adtech.doctor.checks import FAILED, NOT_TESTED, OK
-from singer_adtech.doctor.messages import Scrubber
+from singer_adtech.doctor.checks import FAILED, NOT_TESTED, OK, Reasons
+from singer_adtech.doctor.examination import Examination
+from singer_adtech.doctor.messages import Scrubber, attributed
 from singer_adtech.doctor.probe import Ledger, LimitError, Reading, Sample, Sent
-from singer_adtech.doctor.readings import AGE
+from singer_adtech.doctor.readings import AGE, Readings
+from singer_adtech.doctor.report import report
+from singer_adtech.doctor.stream_check import Family
+
+if TYPE_CHECKING:
+    from acme_vendor import AcmeVendor
 
 FIRST, LAST = dt.date(2025, 3, 11), dt.date(2025, 3, 12)
 
@@ -120,9 +126,9 @@ def test_an_empty_end_of_the_range_fails(hours: range, text: str) -> None:
 
 
 def test_values_that_changed_between_two_readings_are_only_counted() -> None:
-    one, two = reading({"id": 1, "cost": 1}, {"id": 2, "cost": 2}), reading({"id": 1, "cost": 1}, {"id": 2, "cost": 3})
-    noted = checks.same("read twice", one, two, "rows", more="", fewer="")
-    failed = checks.same("window borders", one, two, "rows", more="", fewer="", changed="figures differ")
+    one, two = (sample({"id": 1, "cost": 1}, {"id": 2, "cost": cost}) for cost in (2, 3))
+    noted = checks.same("read twice", one, two, Reasons("", ""))
+    failed = checks.same("window borders", one, two, Reasons("", "", "figures differ"))
     assert (noted.outcome, noted.text) == (OK, "1 rows have other values")
     assert (failed.outcome, failed.text) == (FAILED, "1 rows have other values: figures differ")
 
@@ -147,9 +153,9 @@ def test_an_ignored_page_size_fails() -> None:
 
 
 def test_a_filter_that_returns_too_few_rows_fails() -> None:
-    base = reading(*({"id": number, "brand": number % 2} for number in range(1, 7)))
-    assert checks.filter_value(base.samples["rows"], ["brand"], rare=False) == 1
-    result = checks.filtered("filter", base, reading({"id": 1, "brand": 1}), "rows", ["brand"], 1)
+    base = sample(*({"id": number, "brand": number % 2} for number in range(1, 7)))
+    assert checks.filter_value(base, ["brand"], rare=False) == 1
+    result = checks.filtered("filter", base, sample({"id": 1, "brand": 1}), ["brand"], 1)
     assert result.text.startswith("the filter returns too few rows: 2 of 3 rows with the value in `brand` are missing")
 
 
@@ -160,8 +166,43 @@ def test_a_rare_value_keeps_the_sample_small() -> None:
     assert checks.filter_value(rows, ["brand"], rare=True) == "c"
 
 
+def test_the_tap_of_a_vendor_is_checked(acme: AcmeVendor, acme_module: Any, acme_config: dict[str, Any]) -> None:
+    # given: a vendor with three days of airings, and a total that is too small
+    acme.totals_off_by = -1
+    lines: list[str] = []
+    readings = Readings(
+        acme_module.TapAcme,
+        acme_config,
+        last=dt.date(2024, 3, 9),
+        max_rows=100,
+        max_requests=100,
+        announce=lines.append,
+    )
+    examination = Examination(readings, ["airings"])
+    # when
+    examination.run()
+    # then
+    results = {one.check: one.outcome for one in examination.families[0].results["airings"]}
+    assert {check for check, outcome in results.items() if outcome == FAILED} == {"totals"}
+    assert results["window borders"] == results["range"] == results["read twice"] == OK
+    assert lines[0] == "airings: read"
+    assert f"- {len(acme.server.calls)} requests, " in report(examination)
+    # and: one login serves all readings
+    assert acme.tokens == 1
+    # and: the settings of the user are the basis of each reading
+    assert readings.settings("airings")["page_size"] == 2
+    assert readings.page_sizes(50) == {"page_size": 2}
+    assert readings.windows(joint=False) == {"window_days": 1}
+
+
 def test_only_taps_of_this_library_are_checked() -> None:
     for name in ("json", "singer-adtech"):
         with pytest.raises(LookupError, match=name):
             find_tap(name)
     assert AGE == 3
+
+
+def test_messages_are_attributed_to_an_assumption() -> None:
+    assert attributed("two different rows").startswith("wrong assumption (keys are unique): ")
+    assert attributed("no access") == "no access"
+    assert Family("a", ["a"]).results == {}

@@ -6,8 +6,8 @@ import datetime as dt
 import re
 from collections import deque
 from functools import cached_property
-from types import MappingProxyType
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import urlsplit
 

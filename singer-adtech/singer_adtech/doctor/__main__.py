@@ -12,6 +12,7 @@ import datetime as dt
 import importlib
 import os
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from typing_extensions import override
@@ -110,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             last=given.date,
             max_rows=given.max_rows,
             max_requests=given.max_requests,
-            announce=lambda text: sys.stderr.write(f"{parser.prog}: {text}\n") and None,
+            announce=partial(print, f"{parser.prog}:", file=sys.stderr),
         )
         examination = Examination(readings, [name for name in given.streams.split(",") if name])
     except Exception as error:  # noqa: BLE001 - one line, as for a run

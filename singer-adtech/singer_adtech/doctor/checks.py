@@ -144,8 +144,9 @@ def order(sample: Sample, columns: Sequence[str]) -> Result:
     back = sum(_is_before(later, earlier) for earlier, later in steps)
     if back:
         text = (
-            f"{back:,} of {len(values):,} rows are not in the requested order ({', '.join(columns)}): the vendor ignores "
-            "the sort, and rows that move between pages are missed or come twice: change the setting of the sort"
+            f"{back:,} of {len(values):,} rows are not in the requested order ({', '.join(columns)}): the "
+            "vendor ignores the sort, and rows that move between pages are missed or come twice; change the setting of "
+            "the sort"
         )
         return Result("order", FAILED, text)
     return Result("order", OK)
@@ -194,8 +195,11 @@ def days(sample: Sample, column: str | None, first: dt.date, last: dt.date, zone
         missing = [day for day in (first, last) if day not in found]
         if missing:
             which = "last" if missing[-1] == last else "first"
-            text = f"no row of {missing[-1]}, the {which} day: the end of a window may be exclusive, or days of another zone"
-            return Result("days", FAILED, f"{text}; compare the day with the vendor's console, and report this")
+            text = (
+                f"no row of {missing[-1]}, the {which} day: a border of windows may be exclusive, or days of another "
+                "zone; compare the day with the vendor's console, and report this"
+            )
+            return Result("days", FAILED, text)
         return Result("days", OK)
     begin, end = midnight(first, zone), midnight(last + DAY, zone)
     gaps = {"first": times[0] - begin, "last": end - times[-1]}
@@ -210,34 +214,36 @@ def days(sample: Sample, column: str | None, first: dt.date, last: dt.date, zone
     return Result("days", OK)
 
 
-def same(
-    check: str, base: Reading, other: Reading, stream: str, *, more: str, fewer: str, changed: str | None = None
-) -> Result:
-    """Compare the rows of two readings that should have the same rows.
+@dataclass(frozen=True)
+class Reasons:
+    """The wrong assumptions if two readings differ.
 
-    Args:
-        check: The name of the check.
-        base: The first reading.
-        other: The second one.
-        stream: The stream.
-        more: The assumption that is wrong if the second has more rows.
-        fewer: The assumption that is wrong if the second has fewer rows.
-        changed: The assumption that is wrong if rows have other values; None if that is only noted.
+    Attributes:
+        more: If the second one has more rows.
+        fewer: If it has fewer rows.
+        changed: If rows have other values; None if they are only counted.
     """
-    one, two = base.samples[stream], other.samples[stream]
+
+    more: str
+    fewer: str
+    changed: str | None = None
+
+
+def same(check: str, one: Sample, two: Sample, reasons: Reasons) -> Result:
+    """Compare the rows of two readings that should have the same rows."""
     old, new = table(one.records, one.keys), table(two.records, two.keys)
     lost, added = len(old.keys() - new.keys()), len(new.keys() - old.keys())
     values = sum(new[key] != digest for key, digest in old.items() if key in new)
     problems = []
-    if lost and added and more == fewer:
-        problems.append(f"{lost:,} of {len(old):,} rows are missing, and {added:,} others came: {fewer}")
+    if lost and added and reasons.more == reasons.fewer:
+        problems.append(f"{lost:,} of {len(old):,} rows are missing, and {added:,} others came: {reasons.fewer}")
         added = 0
     elif lost:
-        problems.append(f"{lost:,} of {len(old):,} rows are missing: {fewer}")
+        problems.append(f"{lost:,} of {len(old):,} rows are missing: {reasons.fewer}")
     if added:
-        problems.append(f"{added:,} more rows: {more}")
-    if values and changed is not None:
-        problems.append(f"{values:,} rows have other values: {changed}")
+        problems.append(f"{added:,} more rows: {reasons.more}")
+    if values and reasons.changed is not None:
+        problems.append(f"{values:,} rows have other values: {reasons.changed}")
     if problems:
         return Result(check, FAILED, "; ".join(problems))
     if not old:
@@ -245,20 +251,18 @@ def same(
     return Result(check, OK, f"{values:,} rows have other values" if values else "")
 
 
-def same_range(base: Reading, wider: Reading, stream: str, column: str, begin: dt.datetime, end: dt.datetime) -> Result:
+def same_range(one: Sample, wider: Sample, column: str, begin: dt.datetime, end: dt.datetime) -> Result:
     """Compare the rows of a range with those of a longer range.
 
     Args:
-        base: The rows of the range.
+        one: The rows of the range.
         wider: The rows of the longer range.
-        stream: The stream.
         column: The column with their time.
         begin: The start of the range.
         end: Its end, exclusive. Days are at midnight in UTC.
     """
 
-    def within(reading: Reading) -> dict[Key, dt.datetime]:
-        sample = reading.samples[stream]
+    def within(sample: Sample) -> dict[Key, dt.datetime]:
         times = ((record, moment(record.get(column))) for record in sample.records)
         return {
             tuple(record.get(name) for name in sample.keys): time
@@ -266,15 +270,15 @@ def same_range(base: Reading, wider: Reading, stream: str, column: str, begin: d
             if time is not None and begin <= time < end
         }
 
-    old, new = within(base), within(wider)
+    old, new = within(one), within(wider)
     if not old and not new:
         return Result("range", NOT_TESTED, "no rows with a time")
     lost = [new[key] for key in new.keys() - old.keys()]
     if lost:
         where = "start" if max(lost) - begin < end - max(lost) else "end"
         text = (
-            f"{len(lost):,} of {len(new):,} rows near the {where} of the range come only if a longer range is requested: "
-            f"the {where} of a window is exclusive, or days are of another zone; report this"
+            f"{len(lost):,} of {len(new):,} rows near the {where} of the range come only if a longer range is "
+            f"requested: the {where} of a window is exclusive, or days are of another zone; report this"
         )
         return Result("range", FAILED, text)
     gone = old.keys() - new.keys()
@@ -293,9 +297,10 @@ def page_size(base: Reading, small: Reading, stream: str, size: int) -> Result |
     longest = max((rows for rows, _ in base.samples[stream].parts), default=0)
     if longest > largest and largest < asked:
         text = (
-            f"responses have at most {largest:,} rows, although {asked:,} were requested: set `page_size` to {largest}"
+            f"the vendor caps the page size: responses have at most {largest:,} rows, although {asked:,} were "
+            f"requested; set `page_size` to {largest}"
         )
-        return Result("page size", FAILED, f"the vendor caps the page size: {text}")
+        return Result("page size", FAILED, text)
     if most > size:
         text = f"a response has {most:,} rows, although {size:,} were requested"
         return Result("page size", FAILED, f"the vendor ignores the page size: {text}; report this")
@@ -320,18 +325,16 @@ def same_requests(one: Reading, other: Reading) -> bool:
     }
 
 
-def filtered(check: str, base: Reading, other: Reading, stream: str, columns: Sequence[str], value: Any) -> Result:
+def filtered(check: str, one: Sample, two: Sample, columns: Sequence[str], value: Any) -> Result:
     """Check a reading with a filter against the rows of one without it.
 
     Args:
         check: The name of the check.
-        base: All rows.
-        other: The rows with the filter.
-        stream: The stream.
+        one: All rows.
+        two: The rows with the filter.
         columns: The columns of which one has the value in each row.
         value: The value.
     """
-    one, two = base.samples[stream], other.samples[stream]
     strange = sum(all(record.get(name) != value for name in columns) for record in two.records)
     if strange:
         text = f"{strange:,} of {len(two.records):,} rows have another value in {_names(columns)}"
@@ -366,9 +369,14 @@ def filter_value(sample: Sample, columns: Sequence[str], *, rare: bool) -> Any:
     return (few or ordered[-1:])[0] if rare else ordered[0]
 
 
-def zones(base: Reading, other: Reading, stream: str, names: Collection[str]) -> Result:
-    """Check that days of another zone have other figures."""
-    one, two = base.samples[stream], other.samples[stream]
+def zones(one: Sample, two: Sample, names: Collection[str]) -> Result:
+    """Check that days of another zone have other figures.
+
+    Args:
+        one: Rows of days in one zone.
+        two: Rows of days in a distant zone.
+        names: The names of both zones, which are not compared.
+    """
     if not one.records:
         return Result("time zone", NOT_TESTED, "no rows")
     if table(one.records, one.keys, names) == table(two.records, two.keys, names):

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from singer_adtech.doctor.checks import FAILED
-from singer_adtech.doctor.readings import Readings
 from singer_adtech.doctor.stream_check import Family, StreamCheck
 from singer_adtech.runs.streams_run import selected_streams
 from singer_adtech.streams.base import AdTechStream
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+
+    from singer_adtech.doctor.readings import Readings
 
 
 class Examination:

@@ -247,9 +247,9 @@ def _listen(stream: AdTechStream[Any], sample: Sample) -> None:
     def page(response: requests.Response) -> Page:
         one = page_of(response)
         # Rows may be a generator.
-        one = replace(one, rows=list(one.rows))
-        sample.page_rows.append(len(one.rows))
-        return one
+        rows = list(one.rows)
+        sample.page_rows.append(len(rows))
+        return replace(one, rows=rows)
 
     def log(rows: int, part: Any = None) -> None:
         sample.parts.append((rows, sample.total))

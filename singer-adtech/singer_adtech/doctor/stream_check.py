@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from singer_adtech.doctor import checks
-from singer_adtech.doctor.checks import FAILED, NOT_TESTED, OK, WARNING, Result
+from singer_adtech.doctor.checks import FAILED, NOT_TESTED, OK, WARNING, Reasons, Result
 from singer_adtech.doctor.messages import attributed
+from singer_adtech.doctor.probe import Sample
 from singer_adtech.doctor.readings import FEW_REQUESTS
 from singer_adtech.progress.windows import DAY, midnight
 from singer_adtech.streams.base import AdTechStream
@@ -57,6 +57,7 @@ class StreamCheck:
         family.results = self._results
 
     def run(self) -> None:
+        """Read the streams, and add the results to the family."""
         if not self._stream.repeatable:
             self._add_to_all(Result("read", NOT_TESTED, "reading removes the rows at the vendor"))
             return
@@ -143,6 +144,11 @@ class StreamCheck:
             self._count(result, name, reading)
             results.append(result)
 
+    def _compare_all(self, check: str, base: Reading, reading: Reading, reasons: Reasons) -> None:
+        """Compare the rows of each stream."""
+        samples = base.samples
+        self._compare(check, reading, lambda name: checks.same(check, samples[name], reading.samples[name], reasons))
+
     def _unread(self, check: str, reading: Reading) -> Result | None:
         """Return the result of a reading without all rows; None if it has them."""
         if reading.cut:
@@ -170,11 +176,10 @@ class StreamCheck:
     def _twice(self, base: Reading) -> None:
         reading = self._read("read twice", {})
         reason = (
-            "a second reading has other rows: the list is cut, or its order is not stable; if rows may be late, choose an "
-            "earlier --date"
+            "a second reading has other rows: the list is cut, or its order is not stable; if rows may be late, choose "
+            "an earlier --date"
         )
-        compare = partial(checks.same, "read twice", base, reading, more=reason, fewer=reason)
-        self._compare("read twice", reading, compare)
+        self._compare_all("read twice", base, reading, Reasons(reason, reason))
 
     def _pages(self, base: Reading) -> None:
         size = max(base.samples[self._family.root].page_rows, default=0) // 3
@@ -188,11 +193,11 @@ class StreamCheck:
         reading = self._read("page size", settings)
         lost = "pages have all rows in one order: rows that are missing on pages depend on the page size"
 
-        def compare(name: str) -> Result:
-            found = checks.page_size(base, reading, self._family.root, size)
-            return found or checks.same("page size", base, reading, name, more=lost, fewer=lost)
-
-        self._compare("page size", reading, compare)
+        found = checks.page_size(base, reading, self._family.root, size) if reading.whole else None
+        if found is None:
+            self._compare_all("page size", base, reading, Reasons(lost, lost))
+        else:
+            self._compare("page size", reading, lambda _: replace(found))
 
     def _borders(self, base: Reading) -> None:
         if self._stream.rows_are_totals:
@@ -201,21 +206,18 @@ class StreamCheck:
         settings = self._readings.windows(joint=False)
         reading = self._read("window borders", settings)
         names = " and ".join(f"`{name}`" for name in settings)
-
-        def compare(name: str) -> Result:
-            if checks.same_requests(base, reading):
-                return Result("window borders", NOT_TESTED, "windows of this stream have one length")
-            return checks.same(
-                "window borders",
-                base,
-                reading,
-                name,
-                more=f"they come with shorter windows only; the end of a window is exclusive, or responses are cut: lower {names}",
-                fewer=f"they come with longer windows only; a border of windows is exclusive: raise {names}, and report this",
-                changed="figures depend on the length of windows; rows at a border are in both or in neither",
-            )
-
-        self._compare("window borders", reading, compare)
+        if checks.same_requests(base, reading):
+            same = Result("window borders", NOT_TESTED, "windows of this stream have one length")
+            self._compare("window borders", reading, lambda _: replace(same))
+            return
+        reasons = Reasons(
+            more=f"they come only with shorter windows: long responses are cut, or the end of a window is exclusive; "
+            f"lower {names}",
+            fewer=f"they come only with longer windows: a border of windows is exclusive; raise {names}, and report "
+            "this",
+            changed="figures depend on the length of windows: rows at a border are in both windows or in neither",
+        )
+        self._compare_all("window borders", base, reading, reasons)
 
     def _range(self, base: Reading, stream: WindowStream[Any]) -> None:
         """Read one day more on both sides: the same rows of the range must come."""
@@ -234,7 +236,7 @@ class StreamCheck:
         def compare(name: str) -> Result:
             if name != root:
                 return Result("range", NOT_TESTED, f"tested with {root}")
-            return checks.same_range(base, reading, root, column, begin, end)
+            return checks.same_range(sample, reading.samples[root], column, begin, end)
 
         self._compare("range", reading, compare)
 
@@ -253,7 +255,7 @@ class StreamCheck:
         def compare(name: str) -> Result:
             if checks.same_requests(base, reading):
                 return Result("time zone", NOT_TESTED, "requests have no time zone")
-            return checks.zones(base, reading, name, (own, distant))
+            return checks.zones(base.samples[name], reading.samples[name], (own, distant))
 
         self._compare("time zone", reading, compare)
 
@@ -270,7 +272,8 @@ class StreamCheck:
                 self._results[root].append(Result(check, NOT_TESTED, f"no second value in `{columns[0]}`"))
                 continue
             reading = self._read(check, self._stream.filter_settings(name, value))
-            result = self._unread(check, reading) or checks.filtered(check, base, reading, root, columns, value)
+            one, two = base.samples[root], reading.samples.get(root, Sample())
+            result = self._unread(check, reading) or checks.filtered(check, one, two, columns, value)
             self._count(result, self._family.shown[0], reading)
             result.rows = reading.rows(root)
             self._results[root].append(result)
