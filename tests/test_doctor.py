@@ -249,7 +249,7 @@ BAD = [
         {"ignore_page": True, "max_rows_v0": 20},
     ),
     Bad(
-        "magnite", "adstats_daily", "time zone", "the vendor ignores the requested time zone", {"time_zone": "ignored"}
+        "magnite", "adstats_daily", "time zone", "the vendor ignores the requested time zone", {"time_zones": "ignored"}
     ),
     Bad("magnite", "adstats_daily", "days", "no row of 2025-03-12, the last day", {"to_date": "exclusive"}),
     Bad("magnite", "adstats_daily", "filter `publisher`", "the vendor ignores the filter", {"filters": "ignored"}),

@@ -36,6 +36,41 @@ def airing_ids(reply: Reply) -> list[int]:
     return [int(row["airing"]["data"]["id"]) for row in reply.json()["data"]]
 
 
+def test_faults_of_an_api(simulate: Simulate) -> None:
+    """Each option breaks one promise of a list, and nothing else."""
+    params = {**DAY, "sort": "airing_date_et,id", "page[size]": 10}
+
+    def pages(**options: Any) -> tuple[list[int], int]:
+        simulator = simulate(ISpotSimulator(first_day=date(2024, 3, 8), days=5, rows_per_day=40, **options))
+        found = [get(simulator, AIRINGS, {**params, "page[number]": number}) for number in (1, 2, 3, 4)]
+        return [one for page in found for one in airing_ids(page)], found[0].json()["meta"]["pagination"]["total"]
+
+    right, total = pages()
+    assert (len(right), total) == (40, 40)
+    assert pages(total_error=-3) == (right, 37)
+    assert pages(skipped_rows=2) == ([one for place, one in enumerate(right) if place % 10 > 1 or place < 2], 34)
+    shared, _ = pages(shared_ids=True)
+    assert (len(shared), len(set(shared)), shared[20]) == (40, 39, shared[19])
+    unsorted, _ = pages(sort="ignored")
+    assert unsorted != right
+    assert set(unsorted) < set(right)
+
+
+@pytest.mark.parametrize(
+    ("options", "days"),
+    [
+        ({}, ["2024-03-10", "2024-03-11"]),
+        ({"end_date": "exclusive"}, ["2024-03-10"]),
+        ({"day_zone": "utc"}, ["2024-03-09", "2024-03-10", "2024-03-11"]),
+    ],
+)
+def test_other_meanings_of_the_dates(simulate: Simulate, options: dict[str, Any], days: list[str]) -> None:
+    simulator = simulate(ISpotSimulator(first_day=date(2024, 3, 8), days=5, rows_per_day=40, **options))
+    params = {"filter[start_date]": "2024-03-10", "filter[end_date]": "2024-03-11", "sort": "id", "page[size]": 1000}
+    found = get(simulator, AIRINGS, params).json()["data"]
+    assert sorted({row["airing"]["data"]["aired_at_et"][:10] for row in found}) == days
+
+
 def test_pages_contain_all_rows_and_link_to_each_other(ispot: ISpotSimulator) -> None:
     # Given 40 airings of one day in pages of 15
     params = {**DAY, "sort": "airing_date_et,id", "page[size]": 15}

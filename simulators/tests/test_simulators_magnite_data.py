@@ -105,6 +105,25 @@ def test_metrics_are_text_or_numbers(option: str, kinds: set[type]) -> None:
     assert {type(row["requests"]) for row in sent(simulator(metrics=option))} == kinds
 
 
+def test_the_time_zone_defines_the_days() -> None:
+    # Given all facts by UTC day and hour
+    one, hours = simulator(), {"fields": ["day", "hour", "requests"]}
+    days = {"fromDate": "2025-03-02", "toDate": "2025-03-02"}
+    # When one day of Tokyo (UTC+9) is requested
+    tokyo = sent(one, **hours, range={**days, "timeZone": "Asia/Tokyo"})
+    # Then it has the facts from 15:00 of the day before to 14:00, with the hours of Tokyo
+    utc = sent(one, **hours, range={"fromDate": "2025-03-01", "toDate": "2025-03-02"})
+    expected = [
+        {"day": "2025-03-02", "hour": (row["hour"] + 9) % 24, "requests": int(row["requests"])}
+        for row in utc
+        if (row["day"] == "2025-03-01") == (row["hour"] >= 15)
+    ]
+    found = [{**row, "requests": int(row["requests"])} for row in tokyo]
+    assert [{name: row[name] for name in expected[0]} for row in sorted(found, key=lambda row: row["hour"])] == sorted(
+        expected, key=lambda row: row["hour"]
+    )
+
+
 def test_filters_and_constraints() -> None:
     one = simulator()
     everything = sent(one)

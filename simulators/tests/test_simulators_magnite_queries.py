@@ -232,3 +232,28 @@ def test_polling_after_the_end_is_a_violation(simulate: Simulate) -> None:
     for _ in range(2):
         get(simulator, f"/queries/{code}", headers)
     assert simulator.violations == ["a poll of a query whose end has been reported"]
+
+
+@pytest.mark.parametrize(
+    ("options", "days", "publishers"),
+    [
+        ({}, {"2025-03-01", "2025-03-02"}, 1),
+        ({"to_date": "exclusive"}, {"2025-03-01"}, 1),
+        ({"filters": "ignored"}, {"2025-03-01", "2025-03-02"}, 4),
+        ({"row_limit": 1}, {"2025-03-01"}, 1),
+    ],
+)
+def test_parts_of_a_definition_may_be_ignored(
+    simulate: Simulate, options: dict[str, Any], days: set[str], publishers: int
+) -> None:
+    simulator = start(simulate, polls=0, order="requested", **options)
+    headers = login(simulator)
+    fields, filters = ["day", "publisher", "requests"], [{"field": "publisher", "negate": "false", "value": [4000]}]
+    order = [{"field": "day", "direction": "asc"}]
+    code = submit(simulator, headers, fields=fields, filters=filters, orderings=order).json()["code"]
+    get(simulator, f"/queries/{code}", headers)
+
+    rows = get(simulator, f"/queries/{code}/results", headers, fmt="json").json()
+
+    assert {row["day"] for row in rows} == days
+    assert len({row["publisherIdLink"] for row in rows}) == publishers

@@ -213,6 +213,13 @@ def test_bounds(simulate: Simulate, stream: str, bounds: str, low: int, high: in
     assert all("2024-03-02T00:00:00Z" <= time <= "2024-03-03T00:00:00Z" for time in times)
 
 
+def test_arguments_may_be_ignored(simulate: Simulate) -> None:
+    simulator = simulate(SpotwatchSimulator(days=3, rows_per_day=30, ignored_arguments="channel"))
+    everything = rows(simulator, "broadcasts")
+    found = rows(simulator, "broadcasts", channel=everything[0]["channel"])
+    assert len(found) == len(everything)
+
+
 @pytest.mark.parametrize(
     ("stream", "params", "fits"),
     [

@@ -37,7 +37,7 @@ class MagniteOptions:
         updated_name: Field name of the last change of seats, publishers and brands.
         supply_path: Path of the supply.
         ad_units_path: Path of the ad units.
-        time_zone: Whether `timeZone` defines the days, or is ignored: then they are UTC days.
+        time_zones: Whether `timeZone` defines the days, or is ignored: then they are UTC days.
         to_date: Whether `toDate` is inclusive or exclusive.
         filters: Whether filters are applied.
         row_limit: Maximum rows of a result; further rows are silently omitted. None = no limit.
@@ -69,7 +69,7 @@ class MagniteOptions:
     updated_name: Literal["updateDate", "lastUpdated", "both"] = "updateDate"
     supply_path: Literal["supply", "supplies"] = "supply"
     ad_units_path: Literal["adUnits", "adunits"] = "adUnits"
-    time_zone: Literal["days", "ignored"] = "days"
+    time_zones: Literal["applied", "ignored"] = "applied"
     to_date: Literal["inclusive", "exclusive"] = "inclusive"
     filters: Literal["applied", "ignored"] = "applied"
     row_limit: int | None = None

@@ -353,7 +353,7 @@ class MagniteSimulator(Simulator):
         """Return the query without the parts that the vendor ignores."""
         return replace(
             query,
-            zone=query.zone if self.options.time_zone == "days" else None,
+            zone=query.zone if self.options.time_zones == "applied" else None,
             last_day=query.last_day - timedelta(days=self.options.to_date == "exclusive"),
             filters=query.filters if self.options.filters == "applied" else (),
         )

@@ -87,7 +87,7 @@ def _settings(tap_class: type[AdTechTap], given: Sequence[str]) -> dict[str, Any
     settings = {name: value for path in given if path != "ENV" for name, value in read_settings(path).items()}
     if "ENV" in given:
         schema = tap_class.config_jsonschema
-        settings = {**read_environment(schema, variable_prefix(tap_class.name), os.environ), **settings}
+        settings.update(read_environment(schema, variable_prefix(tap_class.name), os.environ))
     return settings
 
 

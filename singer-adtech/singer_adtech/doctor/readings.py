@@ -98,6 +98,7 @@ class Readings:
             "extra_fields": "keep",
             "row_count_check": "fail",
             "on_forbidden": "skip",
+            "discover_fields": False,
             **self.windows(joint=True),
         }
         given = {name: value for name, value in self._given.items() if name not in {"stream_maps", "stream_map_config"}}
