@@ -317,6 +317,29 @@ def test_warnings_of_the_tap_are_in_the_report(simulate: Simulate) -> None:
     assert "the log has … clicks and … conversions, but the funnel has … and …: the log may be capped" in text
 
 
+def test_rows_that_another_stream_does_not_have_are_counted(simulate: Simulate) -> None:
+    # Given a list of ads by the day of their first airing
+    vendor = simulate(ISpotSimulator(first_day=FIRST, days=3, rows_per_day=60, spot_dates="first_aired"))
+
+    examination = examine(vendor, AIRINGS, "networks", "spots")
+
+    ((stream, name, text),) = results(examination, WARNING)
+    assert (stream, name) == (AIRINGS, "`spot_id` in spots")
+    assert re.match(r"\d+ of \d+ values of `spot_id` are not in spots: they were deleted, or ", text)
+    assert (AIRINGS, "`network_id` in networks", "") in results(examination, OK)
+
+
+def test_refused_credentials_end_the_check(simulate: Simulate) -> None:
+    vendor = simulate(ISpotSimulator(first_day=FIRST, days=3, rows_per_day=20))
+
+    examination = examine(vendor, AIRINGS, "brands", client_secret="wrong-" * 4)
+
+    ((stream, name, text),) = results(examination, FAILED)
+    assert (stream, name) == (AIRINGS, "read")
+    assert "check `client_id` and `client_secret`" in text
+    assert len(vendor.journal) == 1
+
+
 def test_a_forbidden_stream_is_not_tested(simulate: Simulate) -> None:
     vendor = simulate(ISpotSimulator(first_day=FIRST, days=3, rows_per_day=20, rights=("spend",)))
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
-from singer_adtech.doctor import checks
+from singer_adtech.doctor import checks, comparisons
 from singer_adtech.doctor.__main__ import find_tap
-from singer_adtech.doctor.checks import FAILED, NOT_TESTED, OK, Reasons
+from singer_adtech.doctor.checks import FAILED, NOT_TESTED, OK
 from singer_adtech.doctor.examination import Examination
 from singer_adtech.doctor.messages import Scrubber, attributed
 from singer_adtech.doctor.probe import Ledger, LimitError, Reading, Sample, Sent
@@ -127,8 +127,8 @@ def test_an_empty_end_of_the_range_fails(hours: range, text: str) -> None:
 
 def test_values_that_changed_between_two_readings_are_only_counted() -> None:
     one, two = (sample({"id": 1, "cost": 1}, {"id": 2, "cost": cost}) for cost in (2, 3))
-    noted = checks.same("read twice", one, two, Reasons("", ""))
-    failed = checks.same("window borders", one, two, Reasons("", "", "figures differ"))
+    noted = comparisons.same("read twice", one, two, comparisons.Reasons("", ""))
+    failed = comparisons.same("window borders", one, two, comparisons.Reasons("", "", "figures differ"))
     assert (noted.outcome, noted.text) == (OK, "1 rows have other values")
     assert (failed.outcome, failed.text) == (FAILED, "1 rows have other values: figures differ")
 
@@ -136,8 +136,8 @@ def test_values_that_changed_between_two_readings_are_only_counted() -> None:
 def test_the_page_size_is_found_in_the_request() -> None:
     base = [Sent("POST", "/rows", "", b'{"size": 100}')]
     small = [Sent("POST", "/login", "", b"name=x"), Sent("POST", "/rows", "", b'{"size": 5}')]
-    assert checks.size_argument(base, small, 5) == 100
-    assert checks.size_argument(base, base, 5) is None
+    assert comparisons.size_argument(base, small, 5) == 100
+    assert comparisons.size_argument(base, base, 5) is None
 
 
 def test_an_ignored_page_size_fails() -> None:
@@ -145,7 +145,7 @@ def test_an_ignored_page_size_fails() -> None:
     small = reading(page_rows=[30], parts=[(30, 30)])
     base.requests.append(Sent("GET", "/rows", "size=100", b""))
     small.requests.append(Sent("GET", "/rows", "size=10", b""))
-    result = checks.page_size(base, small, "rows", 10)
+    result = comparisons.page_size(base, small, "rows", 10)
     assert result is not None
     assert result.text.startswith(
         "the vendor ignores the page size: a response has 30 rows, although 10 were requested"
@@ -154,8 +154,8 @@ def test_an_ignored_page_size_fails() -> None:
 
 def test_a_filter_that_returns_too_few_rows_fails() -> None:
     base = sample(*({"id": number, "brand": number % 2} for number in range(1, 7)))
-    assert checks.filter_value(base, ["brand"], rare=False) == 1
-    result = checks.filtered("filter", base, sample({"id": 1, "brand": 1}), ["brand"], 1)
+    assert comparisons.filter_value(base, ["brand"], rare=False) == 1
+    result = comparisons.filtered("filter", base, sample({"id": 1, "brand": 1}), ["brand"], 1)
     assert result.text.startswith("the filter returns too few rows: 2 of 3 rows with the value in `brand` are missing")
 
 
@@ -163,7 +163,7 @@ def test_a_rare_value_keeps_the_sample_small() -> None:
     rows = sample(
         *({"id": number, "brand": "a" if number < 70 else "b" if number < 96 else "c"} for number in range(100))
     )
-    assert checks.filter_value(rows, ["brand"], rare=True) == "c"
+    assert comparisons.filter_value(rows, ["brand"], rare=True) == "c"
 
 
 def test_the_tap_of_a_vendor_is_checked(acme: AcmeVendor, acme_module: Any, acme_config: dict[str, Any]) -> None:

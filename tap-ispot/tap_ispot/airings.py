@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from singer_adtech.errors import DataError, ReadAgainError
@@ -72,6 +73,7 @@ class AiringStream(DatedStream):
     primary_keys: tuple[str, ...] = ("airing_id",)
     schema = AiringSchema(SCHEMAS)
     replication_key = "airing_aired_at_et"
+    references = MappingProxyType({"spot_id": "spots", "network_id": "networks"})
     filters_of_rows = frozenset({"airing_types", "national_only", *LIST_FILTERS})
 
     def __init__(self, tap: AdTechTap, **kwargs: Any) -> None:

@@ -89,6 +89,7 @@ class Broadcasts(PagedStream):
     replication_key = "time"
     is_sorted = False
     fields_argument = "broadcast_fields"
+    references = MappingProxyType({"ad": "ads"})
     own_filters = MappingProxyType({"broadcasts_ad_id": ("ad",), "broadcasts_block_id": ("block",)})
     lookback_setting = "broadcasts_lookback_days"
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import lru_cache, partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -234,6 +235,7 @@ class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
     payload_as_json = True
     null_keys: Mapping[str, str | int] = {"string": "", "integer": 0}
     refused_remedy = "check the report's dimensions, metrics and filters"
+    references = MappingProxyType({"supply_tag_id": "supply_tags", "demand_tag_id": "demand_tags"})
     # The vendor's total includes equal rows.
     equal_rows_are_one = True
 

@@ -38,6 +38,8 @@ class ISpotOptions:
         sort: Whether rows have the requested order, or a new random one at each call.
         ignored_filters: Filters of airings by id (`brand`) without effect.
         end_date: Whether the last day of a range is inclusive or exclusive.
+        spot_dates: Whether the dates of a query for spots select those that aired in the range, or those that first
+            aired in it.
         day_zone: Whether days are Eastern or UTC days.
         total_error: Number added to the total.
         skipped_rows: Rows that are missing at the beginning of each page but the first, and in the total.
@@ -69,6 +71,7 @@ class ISpotOptions:
     sort: Literal["requested", "ignored"] = "requested"
     ignored_filters: tuple[str, ...] = ()
     end_date: Literal["inclusive", "exclusive"] = "inclusive"
+    spot_dates: Literal["aired", "first_aired"] = "aired"
     day_zone: Literal["eastern", "utc"] = "eastern"
     total_error: int = 0
     skipped_rows: int = 0

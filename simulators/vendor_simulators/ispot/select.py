@@ -114,6 +114,8 @@ class Selection:
             if query.first_day or query.last_day:
                 aired = self._data.between(query.first_day or date.min, query.last_day or date.max)
                 ids = {airing.spot.id for airing in aired}
+                if self._options.spot_dates == "first_aired" and query.first_day:
+                    ids -= {airing.spot.id for airing in self._data.between(date.min, query.first_day - _DAY)}
                 things = [spot for spot in things if spot.id in ids]
             things = [spot for spot in things if _has_ids(spot, query, _SPOT_IDS)]
         return things

@@ -1,4 +1,4 @@
-"""Comparisons of readings: each returns the result of one check."""
+"""The results of checks, and the checks of one reading."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from zoneinfo import ZoneInfo
 
-    from singer_adtech.doctor.probe import Reading, Sample, Sent
+    from singer_adtech.doctor.probe import Sample
 
 OK = "ok"
 FAILED = "FAILED"
@@ -33,10 +33,7 @@ ENOUGH_ROWS = 50
 QUIET = dt.timedelta(hours=8)
 """Time without rows at one end of the range that is accepted; traffic may rest at night."""
 
-RARE = 20
-"""A value is rare if it is in at most one of this number of rows."""
-
-_NAME = re.compile(r"[A-Za-z_][\w. -]{0,59}")
+_NAME = re.compile(r"[A-Za-z_][\w.]{0,59}")
 _ENCODE = msgspec.json.Encoder(order="sorted").encode
 
 Key = tuple[Any, ...]
@@ -86,17 +83,18 @@ def fields(sample: Sample) -> Result:
         return Result("fields", NOT_TESTED, "no rows")
     notes = []
     if extra:
-        notes.append(f"not in the schema, kept in `_extra`: {_names(extra)}")
+        notes.append(f"not in the schema, kept in `_extra`: {names(extra)}")
     if empty:
-        notes.append(f"without a value in the sample: {_names(empty)}")
+        notes.append(f"without a value in the sample: {names(empty)}")
     return Result("fields", OK, "; ".join(notes))
 
 
-def _names(names: Collection[str]) -> str:
+def names(found: Collection[str]) -> str:
+    """Write the names of fields, and count those that may be data."""
     # A key of an object may be data.
-    plain = sorted(name for name in names if _NAME.fullmatch(name))
+    plain = sorted(name for name in found if _NAME.fullmatch(name))
     shown = ", ".join(f"`{name}`" for name in plain[:MOST_NAMED])
-    rest = len(names) - len(plain[:MOST_NAMED])
+    rest = len(found) - len(plain[:MOST_NAMED])
     return f"{shown} and {rest} more" if rest and shown else shown or f"{rest} names"
 
 
@@ -128,7 +126,7 @@ def unique_keys(sample: Sample) -> Result:
         ((key, digest),) = table([record], sample.keys).items()
         again += different.setdefault(key, digest) != digest
     if again:
-        text = f"{again:,} rows have the key of another, different row: the key ({_names(sample.keys)}) is not unique"
+        text = f"{again:,} rows have the key of another, different row: the key ({names(sample.keys)}) is not unique"
         return Result("keys", FAILED, f"{text}; one would replace the other")
     return Result("keys", OK)
 
@@ -212,176 +210,3 @@ def days(sample: Sample, column: str | None, first: dt.date, last: dt.date, zone
             )
             return Result("days", FAILED, f"{text}; report this")
     return Result("days", OK)
-
-
-@dataclass(frozen=True)
-class Reasons:
-    """The wrong assumptions if two readings differ.
-
-    Attributes:
-        more: If the second one has more rows.
-        fewer: If it has fewer rows.
-        changed: If rows have other values; None if they are only counted.
-    """
-
-    more: str
-    fewer: str
-    changed: str | None = None
-
-
-def same(check: str, one: Sample, two: Sample, reasons: Reasons) -> Result:
-    """Compare the rows of two readings that should have the same rows."""
-    old, new = table(one.records, one.keys), table(two.records, two.keys)
-    lost, added = len(old.keys() - new.keys()), len(new.keys() - old.keys())
-    values = sum(new[key] != digest for key, digest in old.items() if key in new)
-    problems = []
-    if lost and added and reasons.more == reasons.fewer:
-        problems.append(f"{lost:,} of {len(old):,} rows are missing, and {added:,} others came: {reasons.fewer}")
-        added = 0
-    elif lost:
-        problems.append(f"{lost:,} of {len(old):,} rows are missing: {reasons.fewer}")
-    if added:
-        problems.append(f"{added:,} more rows: {reasons.more}")
-    if values and reasons.changed is not None:
-        problems.append(f"{values:,} rows have other values: {reasons.changed}")
-    if problems:
-        return Result(check, FAILED, "; ".join(problems))
-    if not old:
-        return Result(check, NOT_TESTED, "no rows")
-    return Result(check, OK, f"{values:,} rows have other values" if values else "")
-
-
-def same_range(one: Sample, wider: Sample, column: str, begin: dt.datetime, end: dt.datetime) -> Result:
-    """Compare the rows of a range with those of a longer range.
-
-    Args:
-        one: The rows of the range.
-        wider: The rows of the longer range.
-        column: The column with their time.
-        begin: The start of the range.
-        end: Its end, exclusive. Days are at midnight in UTC.
-    """
-
-    def within(sample: Sample) -> dict[Key, dt.datetime]:
-        times = ((record, moment(record.get(column))) for record in sample.records)
-        return {
-            tuple(record.get(name) for name in sample.keys): time
-            for record, time in times
-            if time is not None and begin <= time < end
-        }
-
-    old, new = within(one), within(wider)
-    if not old and not new:
-        return Result("range", NOT_TESTED, "no rows with a time")
-    lost = [new[key] for key in new.keys() - old.keys()]
-    if lost:
-        where = "start" if max(lost) - begin < end - max(lost) else "end"
-        text = (
-            f"{len(lost):,} of {len(new):,} rows near the {where} of the range come only if a longer range is "
-            f"requested: the {where} of a window is exclusive, or days are of another zone; report this"
-        )
-        return Result("range", FAILED, text)
-    gone = old.keys() - new.keys()
-    if gone:
-        text = f"{len(gone):,} of {len(old):,} rows do not come if a longer range is requested: long responses are cut"
-        return Result("range", FAILED, f"{text}; lower the length of windows")
-    return Result("range", OK)
-
-
-def page_size(base: Reading, small: Reading, stream: str, size: int) -> Result | None:
-    """Check that the number of rows per response follows the requested page size; None if it does."""
-    asked = size_argument(base.requests, small.requests, size)
-    if asked is None:
-        return Result("page size", NOT_TESTED, "requests have no page size")
-    largest, most = max(base.samples[stream].page_rows, default=0), max(small.samples[stream].page_rows, default=0)
-    longest = max((rows for rows, _ in base.samples[stream].parts), default=0)
-    if longest > largest and largest < asked:
-        text = (
-            f"the vendor caps the page size: responses have at most {largest:,} rows, although {asked:,} were "
-            f"requested; set `page_size` to {largest}"
-        )
-        return Result("page size", FAILED, text)
-    if most > size:
-        text = f"a response has {most:,} rows, although {size:,} were requested"
-        return Result("page size", FAILED, f"the vendor ignores the page size: {text}; report this")
-    return None
-
-
-def size_argument(base: Sequence[Sent], small: Sequence[Sent], size: int) -> int | None:
-    """Return the page size of the first readings's requests, from the argument that is `size` in the second one's."""
-    for sent in small:
-        for name, value in sent.arguments.items():
-            if value == str(size):
-                sizes = [one.arguments[name] for one in base if one.path == sent.path and name in one.arguments]
-                if sizes and sizes[0].isdecimal() and sizes[0] != value:
-                    return int(sizes[0])
-    return None
-
-
-def same_requests(one: Reading, other: Reading) -> bool:
-    """Return whether two readings have the same requests; paths may have an id of a job."""
-    return {(sent.method, sent.query, sent.body) for sent in one.requests} == {
-        (sent.method, sent.query, sent.body) for sent in other.requests
-    }
-
-
-def filtered(check: str, one: Sample, two: Sample, columns: Sequence[str], value: Any) -> Result:
-    """Check a reading with a filter against the rows of one without it.
-
-    Args:
-        check: The name of the check.
-        one: All rows.
-        two: The rows with the filter.
-        columns: The columns of which one has the value in each row.
-        value: The value.
-    """
-    strange = sum(all(record.get(name) != value for name in columns) for record in two.records)
-    if strange:
-        text = f"{strange:,} of {len(two.records):,} rows have another value in {_names(columns)}"
-        return Result(check, FAILED, f"the vendor ignores the filter: {text}; do not use it, and report this")
-    expected = table((record for record in one.records if record.get(columns[0]) == value), one.keys)
-    lost = len(expected.keys() - table(two.records, two.keys).keys())
-    if lost:
-        text = f"{lost:,} of {len(expected):,} rows with the value in `{columns[0]}` are missing"
-        return Result(check, FAILED, f"the filter returns too few rows: {text}; do not use it, and report this")
-    return Result(check, OK)
-
-
-def filter_value(sample: Sample, columns: Sequence[str], *, rare: bool) -> Any:
-    """Return a value of a sample to filter by; None if a filter would prove nothing.
-
-    Args:
-        sample: The rows.
-        columns: The columns of the filter; the first one counts.
-        rare: Whether to return a value of few rows instead of the most frequent one.
-    """
-    counts = Counter(
-        value
-        for record in sample.records
-        if isinstance(value := record.get(columns[0]), (int, str))
-        and not isinstance(value, bool)
-        and value not in ("", 0, -1)
-    )
-    ordered = [value for value, count in counts.most_common() if count < len(sample.records)]
-    if not ordered:
-        return None
-    few = [value for value in ordered if counts[value] * RARE <= len(sample.records)]
-    return (few or ordered[-1:])[0] if rare else ordered[0]
-
-
-def zones(one: Sample, two: Sample, names: Collection[str]) -> Result:
-    """Check that days of another zone have other figures.
-
-    Args:
-        one: Rows of days in one zone.
-        two: Rows of days in a distant zone.
-        names: The names of both zones, which are not compared.
-    """
-    if not one.records:
-        return Result("time zone", NOT_TESTED, "no rows")
-    if table(one.records, one.keys, names) == table(two.records, two.keys, names):
-        text = "the vendor ignores the requested time zone: days of two distant zones have the same rows"
-        return Result(
-            "time zone", FAILED, f"{text}; compare a day with the vendor's console, and set `time_zone` to its zone"
-        )
-    return Result("time zone", OK)

@@ -54,3 +54,9 @@ class Examination:
         """Check all streams."""
         for family in self.families:
             StreamCheck(self.readings, family).run()
+            if not self.readings.answered:
+                # Further logins with refused credentials might lock the account.
+                break
+        for family in self.families:
+            if family.root in family.results:
+                family.results[family.root] += self.readings.references(family.root)

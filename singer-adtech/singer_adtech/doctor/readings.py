@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from singer_adtech.doctor import comparisons
 from singer_adtech.doctor.messages import Scrubber, texts
 from singer_adtech.doctor.probe import Ledger, Prober
 from singer_adtech.progress.windows import DAY
+from singer_adtech.streams.base import AdTechStream
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Collection, Mapping
 
-    from singer_adtech.doctor.probe import Reading
+    from singer_adtech.doctor.checks import Result
+    from singer_adtech.doctor.probe import Reading, Sample
     from singer_adtech.tap import AdTechTap
 
 AGE = 3
@@ -63,6 +66,8 @@ class Readings:
         self.last = last or tap.run_start.astimezone(tap.day_zone).date() - AGE * DAY
         self.first = self.last - DAY
         self.rows = 0
+        self._keys: dict[str, set[Any]] = {}
+        self._referring: dict[tuple[str, str], set[Any]] = {}
 
     def read(self, root: str, streams: Collection[str], check: str, changes: Mapping[str, Any]) -> Reading:
         """Read a stream and those derived from it.
@@ -74,7 +79,13 @@ class Readings:
             changes: Settings that differ from those of the first reading.
         """
         self._announce(f"{', '.join(streams)}: {check}")
-        reading = self._prober.read({**self.settings(root), **changes}, streams, root=root)
+        settings = {**self.settings(root), **changes}
+        if settings.get("reports"):
+            # Otherwise a report would not follow the lengths of windows.
+            settings["reports"] = [
+                {name: value for name, value in one.items() if name != "window_days"} for one in settings["reports"]
+            ]
+        reading = self._prober.read(settings, streams, root=root)
         self.rows += sum(reading.rows(name) for name in streams)
         return reading
 
@@ -86,6 +97,29 @@ class Readings:
         if self.ledger.exhausted:
             return f"--max-requests, {self.ledger.count:,} requests"
         return f"--max-requests, {len(reading.requests):,} requests in one reading"
+
+    def keep(self, stream: AdTechStream[Any], sample: Sample) -> None:
+        """Keep the values by which streams refer to each other."""
+        if len(sample.keys) == 1:
+            self._keys[stream.name] = {record[sample.keys[0]] for record in sample.records}
+        for column in stream.references:
+            found = {record.get(column) for record in sample.records} - {None, "", 0}
+            self._referring[stream.name, column] = found
+
+    def references(self, stream: str) -> list[Result]:
+        """Compare the columns of a stream that refer to other streams with these."""
+        found = self.tap.streams[stream]
+        targets = found.references if isinstance(found, AdTechStream) else {}
+        return [
+            comparisons.references(column, self._referring[stream, column], target, self._keys[target])
+            for column, target in targets.items()
+            if (stream, column) in self._referring and target in self._keys
+        ]
+
+    @property
+    def answered(self) -> bool:
+        """Whether the vendor accepted a request."""
+        return self.tap.requester.answered
 
     def close(self) -> None:
         """End the session with the vendor."""
@@ -114,12 +148,9 @@ class Readings:
         return settings
 
     def report(self, stream: str) -> dict[str, Any] | None:
-        """Return the definition of a report without its windows; None for other streams."""
+        """Return the definition of a report; None for other streams."""
         reports: list[dict[str, Any]] = self.tap.config.get("reports") or []
-        for one in reports:
-            if one.get("name") == stream:
-                return {name: value for name, value in one.items() if name != "window_days"}
-        return None
+        return next((one for one in reports if one.get("name") == stream), None)
 
     def windows(self, *, joint: bool, days: int = 2) -> dict[str, Any]:
         """Return the lengths of windows: as much as possible of a range of days, or parts of it."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from singer_adtech.doctor import checks
-from singer_adtech.doctor.checks import FAILED, NOT_TESTED, OK, WARNING, Reasons, Result
+from singer_adtech.doctor import checks, comparisons
+from singer_adtech.doctor.checks import FAILED, NOT_TESTED, OK, WARNING, Result
 from singer_adtech.doctor.messages import attributed
 from singer_adtech.doctor.probe import Sample
 from singer_adtech.doctor.readings import FEW_REQUESTS
@@ -17,7 +17,7 @@ from singer_adtech.streams.windowed import DayWindowStream, WindowStream
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from zoneinfo import ZoneInfo
 
     from singer_adtech.doctor.probe import Reading
@@ -71,17 +71,28 @@ class StreamCheck:
             self._results[name] += [checks.fields(sample), checks.totals(sample), checks.unique_keys(sample)]
         if base.error:
             return
-        root = self._results.get(self._family.root)
-        if root is not None:
-            sample = base.samples[self._family.root]
-            if self._stream.requested_order:
-                root.append(checks.order(sample, self._stream.requested_order))
-            if isinstance(self._stream, WindowStream):
-                root.append(self._days(base, self._stream))
-        if not base.whole:
+        self._one_sample(base)
+        if base.whole:
+            self._again(base)
+        else:
             reason = f"the sample was cut by {self._readings.limit_of(base)}: raise the limit, or set a filter"
             self._add_to_all(Result("other checks", NOT_TESTED, reason))
+
+    def _one_sample(self, base: Reading) -> None:
+        """Add the checks of the stream with the requests that need no other reading."""
+        root = self._results.get(self._family.root)
+        if root is None:
             return
+        sample = base.samples[self._family.root]
+        if self._stream.requested_order:
+            root.append(checks.order(sample, self._stream.requested_order))
+        if isinstance(self._stream, WindowStream):
+            root.append(self._days(base, self._stream))
+        if base.whole and not self._filter:
+            self._readings.keep(self._stream, sample)
+
+    def _again(self, base: Reading) -> None:
+        """Read again with differences that must not matter."""
         self._twice(base)
         self._pages(base)
         if isinstance(self._stream, WindowStream):
@@ -97,7 +108,7 @@ class StreamCheck:
         """Read again with a filter, so that the sample is whole."""
         sample = cut.samples.get(self._family.root)
         for name, columns in self._stream.row_filters.items() if sample else ():
-            value = checks.filter_value(sample, columns, rare=True) if sample else None
+            value = comparisons.filter_value(sample, columns, rare=True) if sample else None
             if value is not None:
                 self._narrowed = self._stream.filter_settings(name, value)
                 narrow = self._read("read", {})
@@ -109,18 +120,25 @@ class StreamCheck:
                 return cut
         return cut
 
+    _known: Collection[str] = ()
+    """Warnings of the first reading."""
+
     _filter: str | None = None
     """The filter of all readings, if the sample would not be whole without."""
 
+    def _warnings(self, reading: Reading) -> list[str]:
+        """Return the warnings of a reading; fields that the schema does not have are named by a check."""
+        scrub = self._readings.scrubber(reading)
+        lines = [] if reading.cut else [*dict.fromkeys(map(scrub, reading.warnings))]
+        return [one for one in lines if "undeclared" not in one and "not in the schema" not in one]
+
     def _outcome(self, reading: Reading) -> Result:
         """Describe a reading."""
-        scrub = self._readings.scrubber(reading)
         if reading.forbidden:
             return Result("read", NOT_TESTED, "forbidden to the account")
         if reading.error:
-            return Result("read", FAILED, attributed(scrub(reading.error)))
-        lines = [] if reading.cut else [*dict.fromkeys(map(scrub, reading.warnings))]
-        warnings = [one for one in lines if "undeclared" not in one and "not in the schema" not in one]
+            return Result("read", FAILED, attributed(self._readings.scrubber(reading)(reading.error)))
+        self._known = warnings = self._warnings(reading)
         notes = [f"only with the filter `{self._filter}`"] if self._filter else []
         notes += [f"cut by {self._readings.limit_of(reading)}"] if reading.cut else []
         return Result("read", WARNING if warnings else OK, "; ".join([*notes, *warnings]))
@@ -140,14 +158,24 @@ class StreamCheck:
     def _compare(self, check: str, reading: Reading, compare: Callable[[str], Result]) -> None:
         """Add a result for each stream, unless the reading failed."""
         for name, results in self._results.items():
-            result = self._unread(check, reading) or compare(name)
+            result = self._unread(check, reading) or self._warned(compare(name), reading)
             self._count(result, name, reading)
             results.append(result)
 
-    def _compare_all(self, check: str, base: Reading, reading: Reading, reasons: Reasons) -> None:
+    def _warned(self, result: Result, reading: Reading) -> Result:
+        """Add the warnings that the first reading does not have."""
+        fresh = [one for one in self._warnings(reading) if one not in self._known]
+        if not fresh:
+            return result
+        outcome = WARNING if result.outcome == OK else result.outcome
+        return replace(result, outcome=outcome, text="; ".join(filter(None, [result.text, *fresh])))
+
+    def _compare_all(self, check: str, base: Reading, reading: Reading, reasons: comparisons.Reasons) -> None:
         """Compare the rows of each stream."""
         samples = base.samples
-        self._compare(check, reading, lambda name: checks.same(check, samples[name], reading.samples[name], reasons))
+        self._compare(
+            check, reading, lambda name: comparisons.same(check, samples[name], reading.samples[name], reasons)
+        )
 
     def _unread(self, check: str, reading: Reading) -> Result | None:
         """Return the result of a reading without all rows; None if it has them."""
@@ -179,7 +207,7 @@ class StreamCheck:
             "a second reading has other rows: the list is cut, or its order is not stable; if rows may be late, choose "
             "an earlier --date"
         )
-        self._compare_all("read twice", base, reading, Reasons(reason, reason))
+        self._compare_all("read twice", base, reading, comparisons.Reasons(reason, reason))
 
     def _pages(self, base: Reading) -> None:
         size = max(base.samples[self._family.root].page_rows, default=0) // 3
@@ -193,9 +221,9 @@ class StreamCheck:
         reading = self._read("page size", settings)
         lost = "pages have all rows in one order: rows that are missing on pages depend on the page size"
 
-        found = checks.page_size(base, reading, self._family.root, size) if reading.whole else None
+        found = comparisons.page_size(base, reading, self._family.root, size) if reading.whole else None
         if found is None:
-            self._compare_all("page size", base, reading, Reasons(lost, lost))
+            self._compare_all("page size", base, reading, comparisons.Reasons(lost, lost))
         else:
             self._compare("page size", reading, lambda _: replace(found))
 
@@ -206,11 +234,11 @@ class StreamCheck:
         settings = self._readings.windows(joint=False)
         reading = self._read("window borders", settings)
         names = " and ".join(f"`{name}`" for name in settings)
-        if checks.same_requests(base, reading):
+        if comparisons.same_requests(base, reading):
             same = Result("window borders", NOT_TESTED, "windows of this stream have one length")
             self._compare("window borders", reading, lambda _: replace(same))
             return
-        reasons = Reasons(
+        reasons = comparisons.Reasons(
             more=f"they come only with shorter windows: long responses are cut, or the end of a window is exclusive; "
             f"lower {names}",
             fewer=f"they come only with longer windows: a border of windows is exclusive; raise {names}, and report "
@@ -236,7 +264,7 @@ class StreamCheck:
         def compare(name: str) -> Result:
             if name != root:
                 return Result("range", NOT_TESTED, f"tested with {root}")
-            return checks.same_range(sample, reading.samples[root], column, begin, end)
+            return comparisons.same_range(sample, reading.samples[root], column, begin, end)
 
         self._compare("range", reading, compare)
 
@@ -246,16 +274,14 @@ class StreamCheck:
         own = str(self._zone_of_days())
         offset = self._stream.tap.run_start.astimezone(self._zone_of_days()).utcoffset()
         distant = _DISTANT[1] if offset and offset.total_seconds() > _FAR_EAST else _DISTANT[0]
-        report = self._readings.report(self._family.root)
-        changes: dict[str, Any] = {"time_zone": distant}
-        if report is not None:
-            changes["reports"] = [{**report, "time_zone": distant}]
-        reading = self._read("time zone", {**changes})
+        reports = self._narrowed.get("reports") or self._readings.settings(self._family.root).get("reports") or []
+        changes = {"time_zone": distant, "reports": [{**one, "time_zone": distant} for one in reports]}
+        reading = self._read("time zone", changes)
 
         def compare(name: str) -> Result:
-            if checks.same_requests(base, reading):
+            if comparisons.same_requests(base, reading):
                 return Result("time zone", NOT_TESTED, "requests have no time zone")
-            return checks.zones(base.samples[name], reading.samples[name], (own, distant))
+            return comparisons.zones(base.samples[name], reading.samples[name], (own, distant))
 
         self._compare("time zone", reading, compare)
 
@@ -267,13 +293,14 @@ class StreamCheck:
             check = f"filter `{name}`"
             if name == self._filter or columns[0] not in base.samples[root].columns:
                 continue
-            value = checks.filter_value(base.samples[root], columns, rare=False)
+            value = comparisons.filter_value(base.samples[root], columns, rare=False)
             if value is None:
                 self._results[root].append(Result(check, NOT_TESTED, f"no second value in `{columns[0]}`"))
                 continue
             reading = self._read(check, self._stream.filter_settings(name, value))
             one, two = base.samples[root], reading.samples.get(root, Sample())
-            result = self._unread(check, reading) or checks.filtered(check, one, two, columns, value)
+            found = comparisons.filtered(check, one, two, columns, value)
+            result = self._unread(check, reading) or self._warned(found, reading)
             self._count(result, self._family.shown[0], reading)
             result.rows = reading.rows(root)
             self._results[root].append(result)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import requests
@@ -126,6 +127,9 @@ class AdTechStream(ContinuedStream, RowReader[PartT]):
         return () if self.replication_key is None else (self.replication_key,)
 
     # Declarations for the live check (`doctor`)
+
+    references: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """Columns with keys of other streams, and the names of these streams."""
 
     @property
     def requested_order(self) -> tuple[str, ...]:
