@@ -216,11 +216,14 @@ class HourBookmark:
 class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
     """A report: one job per window. Rows are emitted after all rows of the window are read.
 
-    Assumed: `end_date` is inclusive, as `start_date` is. If it is not, the last day of each window is missing: a
-    warning names two windows in a row without rows of their last day, if earlier days have rows.
+    Assumed: `start_date` and `end_date` are both inclusive. If not, each window has no rows of its first or last day: a
+    warning names the second such window. Cumulative rows of several days are too low, and no check can show it.
 
     Assumed: `timezone` sets the zone of the days, and dates without a zone are in it. If the vendor ignores it, days
     are those of New York, and the totals of days differ from those of the console; no check can show it.
+
+    Assumed: `currency` converts all amounts. If the vendor ignores it, they are in the account's currency, and no check
+    can show it: compare a day with the console.
 
     Assumed: null in a dimension is one group of rows, written as 0 or an empty text. If the vendor has a group with
     such a value too, two rows have one key, and the run ends.
@@ -249,7 +252,7 @@ class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
         self._metrics_seen: set[str] = set()
         self._metrics_missed: set[str] = set()
         self._warned = False
-        self._windows_without_last_day = 0
+        self._windows_without = {"first": 0, "last": 0}
         self._requested_ids = self._find_requested_ids()
 
     def _find_requested_ids(self) -> dict[str, set[str]]:
@@ -448,7 +451,7 @@ class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
                     "check the filters and `account_id`, and report this to the vendor",
                 )
         if window is not None:
-            self._check_last_day(window, {str(record["date"])[:10] for record in records})
+            self._check_days(window, {str(record["date"])[:10] for record in records})
         missed = [name for name in self.report.metrics if name not in self._metrics_seen] if records else []
         for name in missed:
             if name not in self._metrics_missed:
@@ -456,17 +459,28 @@ class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
                 self.log_lines.warning("window %s: no row has the requested metric `%s`", window, name)
         yield from records
 
-    def _check_last_day(self, window: DayWindow, days: Collection[str]) -> None:
-        """Warn of two past windows in a row without rows of their last day, in which earlier days have rows."""
+    def _check_days(self, window: DayWindow, days: Collection[str]) -> None:
+        """Warn of two past windows in a row without rows of their first or last day, if no window before had any.
+
+        Of windows without rows, only those of one day count.
+        """
         today = self.tap.run_start.astimezone(self.report.time_zone).date()
-        if self.interval == "cumulative" or window.first == window.last or window.last >= today or not days:
+        one_day = window.first == window.last
+        if window.last >= today or not (one_day or (days and self.interval != "cumulative")):
             return
-        self._windows_without_last_day = 0 if window.last.isoformat() in days else self._windows_without_last_day + 1
-        if self._windows_without_last_day == 2:  # noqa: PLR2004 - once may be chance
+        for end in [*self._windows_without]:
+            if getattr(window, end).isoformat() in days:
+                # The vendor includes this day.
+                del self._windows_without[end]
+            else:
+                self._windows_without[end] += 1
+        ends = [end for end, windows in self._windows_without.items() if windows == 2]  # noqa: PLR2004 - once may be chance
+        if ends:
             self.log_lines.warning(
-                "window %s: no rows of its last day, as in the window before: if the vendor excludes the last day, set "
-                "`window_days` to 1 and compare the reports with the console",
+                "window %s: no rows of its %s day, as in the window before: if the vendor excludes that day, rows are "
+                "missing. Compare the report with the console",
                 window,
+                " or ".join(ends),
             )
 
     # Rows

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from singer_adtech.records.values import to_text
+from typing_extensions import override
+
 from tap_springserve.client import EntityStream, ListStream, MemberStream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from singer_sdk.helpers.types import Record
+
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
 class SupplyTags(EntityStream):
@@ -254,24 +267,50 @@ class IspLists(ListStream):
     version = "v1"
 
 
-class ConnectedDemand(ListStream):
+class ScannedCreativeLists(ListStream):
+    """Lists of scanned creatives, for targeting."""
+
+    name = "scanned_creative_lists"
+    path = "/scanned_creative_lists"
+    primary_keys = ("id",)
+    selected_by_default = False
+    version = "v1"
+
+
+class ConnectedStream(ListStream):
+    """Tags of connected accounts.
+
+    Their columns `*_targeting` are texts, but booleans in the vendor's examples of requests: `true` becomes a text.
+    """
+
+    selected_by_default = False
+    shared = True
+
+    @property
+    @override
+    def converters(self) -> Mapping[str, Callable[[Any], Any]]:
+        texts = (name for name, declared in self.schema["properties"].items() if "string" in declared["type"])
+        return {**super().converters, **dict.fromkeys((one for one in texts if one.endswith("_targeting")), _word)}
+
+
+def _word(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else to_text(value)
+
+
+class ConnectedDemand(ConnectedStream):
     """Demand of other accounts that is connected to this one."""
 
     name = "connected_demand"
     path = "/connected_demand"
     primary_keys = ("id",)
-    selected_by_default = False
-    shared = True
 
 
-class ConnectedSupply(ListStream):
+class ConnectedSupply(ConnectedStream):
     """Supply of other accounts that is connected to this one."""
 
     name = "connected_supply"
     path = "/connected_supply"
     primary_keys = ("id",)
-    selected_by_default = False
-    shared = True
 
 
 class DirectConnections(ListStream):
@@ -387,7 +426,11 @@ class BillItems(MemberStream):
 
 
 class DemandTagPriorities(MemberStream):
-    """Positions of demand tags in the waterfalls of supply tags; one request per supply tag."""
+    """Positions of demand tags in the waterfalls of supply tags; one request per supply tag.
+
+    Assumed: a demand tag occurs once per tier. If not (in two slots of a pod), a warning names the key, and the stream
+    ends because fewer keys than reported rows were read. With `row_count_check: warn` all rows are emitted.
+    """
 
     name = "demand_tag_priorities"
     path = "/supply_tags/{}/demand_tag_priorities"
@@ -396,6 +439,26 @@ class DemandTagPriorities(MemberStream):
     primary_keys = ("supply_tag_id", "demand_tag_id", "tier")
     selected_by_default = False
     version = "v1"
+
+    @override
+    def digest(self, record: Record) -> int:
+        return hash(_ENCODER.encode(record))
+
+    _warned_of_key = False
+
+    @override
+    def on_duplicate(self, record: Record, *, same: bool) -> bool:
+        if same:
+            return super().on_duplicate(record, same=same)
+        self.counts.read_whole = False
+        if not self._warned_of_key:
+            self._warned_of_key = True
+            self.log_lines.warning(
+                "different rows have the same %s: a loader keeps only one of them. Report this, unless the list was "
+                "changed during the run",
+                ", ".join(self.primary_keys),
+            )
+        return True
 
 
 class AdvertiserDomainListAdvertiserDomains(MemberStream):
@@ -503,7 +566,11 @@ class ParameterListValues(MemberStream):
 
 
 class DemandTagKeys(MemberStream):
-    """Reporting keys that demand tags target; one request per demand tag."""
+    """Reporting keys that demand tags target; up to two requests per demand tag.
+
+    Assumed: `/demand_tags` lists the tags of all classes, connected and programmatic guaranteed ones included. If not,
+    their keys are missing: compare the ids of the parents with those in connected_demand and programmatic_guaranteed.
+    """
 
     name = "demand_tag_keys"
     path = "/demand_tags/{}/demand_tag_keys"
@@ -541,6 +608,7 @@ STREAMS = (
     ParameterLists,
     ValueLists,
     IspLists,
+    ScannedCreativeLists,
     ConnectedDemand,
     ConnectedSupply,
     DirectConnections,

@@ -536,18 +536,46 @@ def test_members_in_a_field_of_another_name_end_the_stream(run_tap: TapRunner, s
 
 @pytest.mark.parametrize("stream", ["connected_demand", "connected_supply", "direct_connections", "users"])
 def test_lists_between_accounts_may_have_rows_of_others(run_tap: TapRunner, simulate: Simulate, stream: str) -> None:
-    vendor = simulate(SpringServeSimulator(days=1, rows_per_day=10, context="ignored"))
+    vendor = simulate(SpringServeSimulator(days=1, rows_per_day=10, context="ignored", undeclared=False))
 
     run = run_tap({**vendor.settings(), "account_id": 392}, stream)
 
     assert len(run.records(stream)) == len(vendor.truth(stream))
+    (warning,) = run.warnings()
+    assert warning == (
+        f"stream {stream}: a row of /api/v0/{stream} belongs to account 391, and `account_id` is 392: accounts share "
+        "this list, but if all rows do, the vendor ignored `account_id`"
+    )
 
 
-def test_a_row_of_v0_that_comes_twice_warns_once(run_tap: TapRunner, script: Script) -> None:
+def test_a_row_of_v0_that_comes_twice_warns_once_and_deletes_nothing(run_tap: TapRunner, script: Script) -> None:
     vendor = script.answers([{"id": 1}, {"id": 2}], [{"id": 2}, {"id": 1}, {"id": 3}], [])
 
-    run = run_tap(vendor.settings(), "campaigns")
+    run = run_tap({**vendor.settings(), "emit_activate_version_messages": True}, "campaigns")
 
     assert [record["id"] for record in run.records("campaigns")] == [1, 2, 3]
-    (warning,) = run.warnings()
+    (warning,) = [one for one in run.warnings() if "emit_activate" not in one]
     assert warning.startswith("stream campaigns: a row was returned twice: the list may have changed between two pages")
+    # A loader would delete the row that may be missing.
+    assert "ACTIVATE_VERSION" not in {one["type"] for one in run.messages}
+
+
+@pytest.mark.parametrize("mode", ["fail", "warn"])
+def test_two_positions_of_a_tag_in_one_tier_are_reported(run_tap: TapRunner, script: Script, mode: str) -> None:
+    # Given a demand tag in two slots of one tier
+    def answer(request: Request) -> Response:
+        if request.path == "/api/v0/supply_tags":
+            return Response.json([{"id": 1}] if request.param("page") == "1" else [])
+        return script.page(*({"demand_tag_id": 5, "tier": 1, "slot_number": slot} for slot in (1, 2)))
+
+    vendor = script(answer)
+    # When positions are read
+    run = run_tap({**vendor.settings(), "row_count_check": mode}, "demand_tag_priorities", fails=mode == "fail")
+    # Then a warning names the key, and no position is lost silently
+    slots = {record["slot_number"] for record in run.records("demand_tag_priorities")}
+    assert slots == (set() if mode == "fail" else {1, 2})
+    assert (
+        "stream demand_tag_priorities: different rows have the same supply_tag_id, demand_tag_id, tier: a loader keeps "
+        "only one of them. Report this, unless the list was changed during the run"
+    ) in run.warnings()
+    assert ("1 rows read, and the reported total is 2" in run.error) is (mode == "fail")
