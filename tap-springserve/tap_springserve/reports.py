@@ -261,9 +261,8 @@ class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
         ids = {name.removesuffix("s"): filters[name] for name in DOCUMENTED_FILTERS if filters.get(name)}
         if self.config.get("account_id") is not None:
             ids["account_id"] = [self.config["account_id"]]
-        # 0 replaces null.
         return {
-            name: {"0", *map(str, values)}
+            name: set(map(str, values))
             for name, values in ids.items()
             if name.endswith("_id") and name in self.report.dimensions
         }

@@ -93,6 +93,9 @@ def test_changes_are_found_if_timestamps_are_in_a_zone_that_they_do_not_name(
     both = {record["id"]: record["updated_at"] for run in (first, second) for record in run.records("supply_tags")}
     assert both == {record["id"]: record["updated_at"] for record in vendor.truth("supply_tags")}
     assert all(text.endswith("+09:00") for text in both.values())
+    # And the vendor need not guess the zone of filters
+    bounds = [one.param("updated_at::gte") for one in vendor.journal.matching("/api/v1/supply_tags")]
+    assert {str(bound)[-6:] for bound in bounds if bound} == {"+09:00"}
 
 
 def test_a_state_of_another_zone_of_timestamps_is_refused(run_tap: TapRunner, script: Script) -> None:

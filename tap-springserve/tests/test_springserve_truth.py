@@ -83,9 +83,10 @@ def test_each_variant_of_the_vendor_gives_the_same_rows(run_tap: TapRunner, simu
     assert vendor.violations == []
 
 
-def test_members_may_be_called_name(run_tap: TapRunner, simulate: Simulate) -> None:
-    # Given a vendor that calls members whose field is not documented `name`
-    vendor = simulate(SpringServeSimulator(first_day=FIRST, days=1, rows_per_day=10, member_names="name"))
+@pytest.mark.parametrize("names", ["name", "both"])
+def test_members_may_be_called_name(run_tap: TapRunner, simulate: Simulate, names: str) -> None:
+    # Given a vendor that calls members whose field is not documented `name`, or gives them a name too
+    vendor = simulate(SpringServeSimulator(first_day=FIRST, days=1, rows_per_day=10, member_names=names))
     streams = [str(vars(one)["name"]) for one in STREAMS if vars(one).get("member")]
     # When they are read
     run = run_tap(vendor.settings(), *streams)

@@ -136,9 +136,9 @@ class Rows:
             "app_name_list_app_names": ("app_name", f"App {parent.number} Nº {number}"),
         }
         name, value = words[stream]
-        if self._options.member_names == "name" and stream in UNNAMED:
-            name = "name"
-        return {name: value}
+        names = self._options.member_names if stream in UNNAMED else "singular"
+        row = {} if names == "name" else {name: value}
+        return row if names == "singular" else {"name": f"The {value}" if row else value, **row}
 
     def record(self, entity: Entity, version: str) -> Row:
         """Return the expected record of an entity."""
@@ -150,7 +150,7 @@ class Rows:
     def member_record(self, stream: str, parent: Entity, number: int) -> Row:
         """Return the expected record of a member, including its parent's id."""
         row = {**self.member(stream, parent, number), MEMBERS[stream][1]: parent.id}
-        if "name" in row and "name" not in COLUMNS[stream]:
+        if stream in UNNAMED and UNNAMED[stream] not in row:
             row[UNNAMED[stream]] = row.pop("name")
         return to_record(stream, row, self._options.stamp_hours)
 
