@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tap_springserve.members import MEMBERS
 from tap_springserve.streams import STREAMS
 from vendor_simulators.faults import Fault
 from vendor_simulators.messages import Response
@@ -87,7 +88,7 @@ def test_each_variant_of_the_vendor_gives_the_same_rows(run_tap: TapRunner, simu
 def test_members_may_be_called_name(run_tap: TapRunner, simulate: Simulate, names: str) -> None:
     # Given a vendor that calls members whose field is not documented `name`, or gives them a name too
     vendor = simulate(SpringServeSimulator(first_day=FIRST, days=1, rows_per_day=10, member_names=names))
-    streams = [str(vars(one)["name"]) for one in STREAMS if vars(one).get("member")]
+    streams = [str(vars(one)["name"]) for one in MEMBERS if one.member]
     # When they are read
     run = run_tap(vendor.settings(), *streams)
     # Then the rows are the truth
