@@ -65,7 +65,7 @@ class Blocks(DerivingStream[InstantWindow], PagedStream):
     current; a warning is logged if no break has `updated`.
 
     Assumed: the second reading of a window is not a cached response to the first one. If wrong, breaks of the second
-    one are missing; airings that refer to them cause a warning, and a repeated page link an error.
+    one are missing; airings that refer to them cause a warning, and an equal response with a page link an error.
     """
 
     name = "blocks"

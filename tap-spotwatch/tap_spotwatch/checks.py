@@ -5,17 +5,19 @@ from __future__ import annotations
 import datetime as dt
 import re
 from itertools import islice
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from singer_adtech.errors import DataError
 from singer_adtech.progress.stamps import Stamp
 from singer_adtech.progress.windows import DAY
+from singer_adtech.records.compiled import CompiledRecord
 from singer_adtech.streams.instants import utc_text
 
 from tap_spotwatch.filters import ID_COLUMNS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from singer_adtech.logs import StreamLog
     from singer_adtech.progress.windows import InstantWindow
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from tap_spotwatch.paged import PagedStream
 
 MOST_IDS = 200_000
-"""Keys of a stream to keep for comparisons: some megabytes."""
+"""Keys of a stream to keep for comparisons: about 20 MB."""
 
 SECOND = dt.timedelta(seconds=1)
 
@@ -44,43 +46,48 @@ class RowChecks:
     """
 
     def __init__(self, stream: PagedStream, first: dt.datetime, windows: Iterable[InstantWindow]) -> None:
-        self._stream = stream
         self._log: StreamLog = stream.log_lines
         self._time = stream.time_column or ""
-        self._rows = 0
         self._zones = True
         self._borders = Borders(windows if stream.selects_by_time else ())
         self._places = Places(() if stream.in_key(stream.config) else stream.places)
         self._filters = Filters(stream.name, stream.config)
         # Only the first run reads from `start_date`, and with a filter, days without rows are normal.
-        from_start = stream.daily and first == stream.range.start and not stream.filtered
+        from_start = stream.daily and first == stream.range.start and not stream.has_filters
         self._history = utc_text(first + max(DAY, stream.window_length) + SECOND) if from_start else ""
 
-    def check(self, record: Record) -> None:
-        """Check a row before it is emitted.
+    def checked(self, records: Iterable[Record]) -> Iterator[Record]:
+        """Check rows before they are emitted.
 
         Raises:
-            DataError: Its time is not ISO 8601, or its id belongs to another row.
+            DataError: A time is not ISO 8601, or an id belongs to two rows.
         """
-        text: Any = record.get(self._time)
-        if text is not None:
-            if text[-1:] != "Z":
-                self._check_zone(text)
-            self._borders.note(text)
-        if not self._rows and self._history and (text or "") > self._history:
+        get = None
+        borders, places, filters = self._borders, self._places, self._filters
+        for record in records:
+            if get is None:
+                get = getter(record, (self._time, "id", *places.columns))
+                self._check_history(record.get(self._time))
+            text, key, *place = get(record)
+            if text is not None:
+                if text[-1:] != "Z":
+                    self._check_zone(text)
+                borders.note(text)
+            if place:
+                places.check(key, tuple(place))
+            if filters.settings:
+                filters.check(record, self._log)
+            yield record
+        borders.warn(self._log)
+
+    def _check_history(self, first: str | None) -> None:
+        if self._history and (first or "") > self._history:
             # Assumed: the vendor has airings of each day for which the key may read them. If wrong, days without rows
             # are really days without access, and this warning is logged if they are the first ones.
             self._log.warning(
                 "no rows before %s, although `start_date` is earlier: the account may have no access to earlier days",
-                text[:10],
+                (first or "")[:10],
             )
-        self._rows += 1
-        self._places.check(record)
-        self._filters.check(record, self._log)
-
-    def finish(self) -> None:
-        """Log the warnings that need all rows."""
-        self._borders.warn(self._log)
 
     def _check_zone(self, text: str) -> None:
         try:
@@ -136,40 +143,35 @@ class Borders:
 
 
 class Places:
-    """The columns that distinguish two rows with one id, for the first ids of a run.
+    """Region and channel of the first ids of a run.
 
     Assumed: an id of an airing or a break is unique among all regions and channels, because `/get-broadcast` and
-    `/get-block` take nothing else. If wrong (in the vendor's samples, break 1259 is on rtl, and an airing on vox is in
-    it), one row would replace another, so the stream fails; `channel_in_key` adds region and channel to the keys.
+    `/get-block` take nothing else, although in the vendor's samples break 1259 is on rtl and has an airing on vox. If
+    wrong, one row would replace another: the stream fails if both come in one run, and `channel_in_key` keeps both.
 
     Args:
         columns: The columns; empty if they are in the key.
     """
 
     def __init__(self, columns: tuple[str, ...]) -> None:
-        self._columns = columns
+        self.columns = columns
         self._of: dict[Any, tuple[Any, ...]] = {}
         self._same: dict[tuple[Any, ...], tuple[Any, ...]] = {}
 
-    def check(self, record: Record) -> None:
+    def check(self, key: Any, place: tuple[Any, ...]) -> None:
         """Compare a row with the earlier ones of its id.
 
         Raises:
             DataError: They are different rows.
         """
-        if not self._columns:
-            return
-        place = tuple([record.get(name) for name in self._columns])
-        if None in place:
-            return
-        known = self._of.get(record["id"])
+        known = self._of.get(key)
         if known is None:
-            if len(self._of) < MOST_IDS:
-                self._of[record["id"]] = self._same.setdefault(place, place)
-        elif known != place:
+            if len(self._of) < MOST_IDS and None not in place:
+                self._of[key] = self._same.setdefault(place, place)
+        elif known != place and None not in place:
             shown = " and ".join(" ".join(map(str, one)) for one in (known, place))
             raise DataError(
-                f"two rows have the id {record['id']} and different {' or '.join(self._columns)}: {shown}",
+                f"two rows have the id {key} and different {' or '.join(self.columns)}: {shown}",
                 "set `channel_in_key`, so that region and channel are parts of the key, and read everything again",
             )
 
@@ -188,7 +190,7 @@ class Filters:
     def __init__(self, stream: str, config: Mapping[str, Any]) -> None:
         columns = {"regions": "regions" if stream == "ads" else "region", "channels": "channel"}
         columns.update({name: column for name, column in ID_COLUMNS.items() if name.startswith(f"{stream}_")})
-        self._accepted = {
+        self.settings = {
             setting: (column, {_comparable(one) for one in config[setting]})
             for setting, column in columns.items()
             if config[setting]
@@ -196,12 +198,19 @@ class Filters:
 
     def check(self, record: Record, log: StreamLog) -> None:
         """Compare a row with the filters; each causes one warning."""
-        for setting, (column, accepted) in [*self._accepted.items()]:
+        for setting, (column, accepted) in [*self.settings.items()]:
             value = record.get(column)
             values = {_comparable(one) for one in (value if isinstance(value, list) else [value])}
             if None not in values and accepted.isdisjoint(values):
-                del self._accepted[setting]
+                del self.settings[setting]
                 log.warning("a row has no `%s` of the setting `%s`: the vendor may ignore this filter", column, setting)
+
+
+def getter(record: Record, columns: tuple[str, ...]) -> Callable[[Record], tuple[Any, ...]]:
+    """Return a fast function that returns these columns of records like this one; None for those not selected."""
+    if isinstance(record, CompiledRecord) and all(name in record.attributes for name in columns):
+        return attrgetter(*(record.attributes[name] for name in columns))
+    return lambda one: tuple(map(one.get, columns))
 
 
 def _comparable(value: Any) -> Any:

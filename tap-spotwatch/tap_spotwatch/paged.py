@@ -175,7 +175,7 @@ class PagedStream(InstantWindowStream, SpotwatchStream):
         return cast("int", self.config["window_overlap_seconds"]) * SECOND
 
     @property
-    def filtered(self) -> bool:
+    def has_filters(self) -> bool:
         """Whether the settings exclude rows."""
         return bool(configured(self.name, self.config)) or any(self.config[setting] for _, setting in self.filters)
 
@@ -264,16 +264,14 @@ class PagedStream(InstantWindowStream, SpotwatchStream):
         ids: set[int] | None = set() if self._is_referred else None
         self.read_from = self._span(self.bookmark)[0]
         checks = RowChecks(self, self.read_from, self.windows(self.bookmark))
-        for record in super().get_records(context):
-            with error_context(stream=self.name):
-                checks.check(record)
-            rows = True
-            if ids is not None:
-                ids.add(record["id"])
-                ids = ids if len(ids) <= MOST_IDS else None
-            yield record
+        with error_context(stream=self.name):
+            for record in checks.checked(super().get_records(context)):
+                rows = True
+                if ids is not None:
+                    ids.add(record["id"])
+                    ids = ids if len(ids) <= MOST_IDS else None
+                yield record
         self.ids = ids
-        checks.finish()
         if filtered and not rows:
             self.log_lines.warning("no rows: check the names in %s; the vendor accepts unknown names", filtered)
 

@@ -36,6 +36,9 @@ class Ads(PagedStream):
     Assumed: ids of ads are unique among all regions (`cross_region_ads` has another id per country). If wrong, one ad
     replaces another, and `created` and `duration` of an id change between runs.
 
+    Assumed: `lastseen` never decreases. If wrong, an ad may move into a window before the look-back, and is outdated in
+    the warehouse until it airs again; `broadcasts` has all airings.
+
     Assumed: `time_seen_from` and `time_seen_to` select ads with any airing in between. If wrong, ads of a past range
     are missing, and a warning counts those that airings refer to.
     """
