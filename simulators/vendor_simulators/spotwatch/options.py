@@ -11,7 +11,7 @@ class SpotwatchOptions:
     """Options of the Spotwatch simulator; the first value listed is the default.
 
     Args:
-        bounds: Whether the bounds of a range are inclusive, or one of them is exclusive.
+        bounds: Whether the bounds of a range are inclusive, or one of them or both are exclusive.
         ignored_arguments: Arguments that select rows (`channel`, `time_to`) without effect.
         links: Page links that work without the header; that require it; that work once.
         link_seconds: Lifetime of a page link in seconds; None = unlimited.
@@ -37,7 +37,7 @@ class SpotwatchOptions:
         extremes: Whether one ad has an id of almost 64 bits.
     """
 
-    bounds: Literal["inclusive", "upper_exclusive", "lower_exclusive"] = "inclusive"
+    bounds: Literal["inclusive", "upper_exclusive", "lower_exclusive", "exclusive"] = "inclusive"
     ignored_arguments: tuple[str, ...] = ()
     links: Literal["free", "keyed", "once"] = "free"
     link_seconds: float | None = None
