@@ -37,7 +37,13 @@ BAD = [
         "ispot", AIRINGS, "read", "wrong assumption (the zone of days, and the borders of windows)", {"day_zone": "utc"}
     ),
     Bad("ispot", AIRINGS, "totals", "the reported total is too small", {"total_error": -3}),
-    Bad("ispot", AIRINGS, "page size", "rows that are missing on pages depend on the page size", {"skipped_rows": 2}),
+    Bad(
+        "ispot",
+        AIRINGS,
+        "page size",
+        "rows are missing between pages, or their order is not stable",
+        {"skipped_rows": 2},
+    ),
     Bad(
         "ispot",
         AIRINGS,

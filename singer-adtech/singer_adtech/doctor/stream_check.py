@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from singer_adtech.doctor.readings import Readings
 
 _DISTANT = ("Asia/Tokyo", "America/Los_Angeles")
+"""Zones with days that differ from those of most others."""
+
 _FAR_EAST = 4 * 3600
+"""Seconds ahead of UTC from which the second one is farther away."""
 
 
 @dataclass
@@ -43,7 +46,12 @@ class Family:
 
 
 class StreamCheck:
-    """The checks of one family."""
+    """The checks of one family.
+
+    Args:
+        readings: Reads the streams.
+        family: The streams; the results are added to it.
+    """
 
     def __init__(self, readings: Readings, family: Family) -> None:
         self._readings = readings
@@ -52,7 +60,12 @@ class StreamCheck:
         if not isinstance(found, AdTechStream):
             raise TypeError(type(found))
         self._stream = found
+        self._filter: str | None = None
+        """The filter of all readings, if the sample would not be whole without."""
         self._narrowed: dict[str, Any] = {}
+        """The settings of this filter."""
+        self._known: Collection[str] = ()
+        """Warnings of the first reading."""
         self._results: dict[str, list[Result]] = {name: [] for name in family.shown}
         family.results = self._results
 
@@ -64,18 +77,17 @@ class StreamCheck:
         base = self._read("read", {})
         base = self._narrow(base) if base.cut else base
         self._add_to_all(self._outcome(base), base)
-        if base.forbidden or base.unusable or (base.error and not any(map(base.rows, self._family.shown))):
+        if base.forbidden or base.unusable:
             return
         for name in self._family.shown:
             sample = base.samples[name]
             self._results[name] += [checks.fields(sample), checks.totals(sample), checks.unique_keys(sample)]
-        if base.error:
-            return
         self._one_sample(base)
         if base.whole:
             self._again(base)
         else:
-            reason = f"the sample was cut by {self._readings.limit_of(base)}: raise the limit, or set a filter"
+            cut = f"the sample was cut by {self._readings.limit_of(base)}: raise the limit, or set a filter"
+            reason = "the first reading failed" if base.error else cut
             self._add_to_all(Result("other checks", NOT_TESTED, reason))
 
     def _one_sample(self, base: Reading) -> None:
@@ -120,16 +132,11 @@ class StreamCheck:
                 return cut
         return cut
 
-    _known: Collection[str] = ()
-    """Warnings of the first reading."""
-
-    _filter: str | None = None
-    """The filter of all readings, if the sample would not be whole without."""
-
     def _warnings(self, reading: Reading) -> list[str]:
         """Return the warnings of a reading; fields that the schema does not have are named by a check."""
-        scrub = self._readings.scrubber(reading)
-        lines = [] if reading.cut else [*dict.fromkeys(map(scrub, reading.warnings))]
+        if reading.cut or not reading.warnings:
+            return []
+        lines = dict.fromkeys(map(self._readings.scrubber(reading), reading.warnings))
         return [one for one in lines if "undeclared" not in one and "not in the schema" not in one]
 
     def _outcome(self, reading: Reading) -> Result:
@@ -192,8 +199,8 @@ class StreamCheck:
     def _days(self, base: Reading, stream: WindowStream[Any]) -> Result:
         if stream.rows_are_totals:
             return Result("days", NOT_TESTED, "rows cover whole windows")
-        if base.cut:
-            return Result("days", NOT_TESTED, "the sample was cut")
+        if not base.whole:
+            return Result("days", NOT_TESTED, "the sample is not complete")
         sample = base.samples[stream.name]
         return checks.days(sample, stream.time_column, self._readings.first, self._readings.last, self._zone_of_days())
 
@@ -219,8 +226,10 @@ class StreamCheck:
             self._add_to_all(Result("page size", NOT_TESTED, reason))
             return
         reading = self._read("page size", settings)
-        lost = "pages have all rows in one order: rows that are missing on pages depend on the page size"
-
+        lost = (
+            "pages of another size have other rows: rows are missing between pages, or their order is not stable; "
+            f"raise {' and '.join(f'`{name}`' for name in settings)}, and report this"
+        )
         found = comparisons.page_size(base, reading, self._family.root, size) if reading.whole else None
         if found is None:
             self._compare_all("page size", base, reading, comparisons.Reasons(lost, lost))
