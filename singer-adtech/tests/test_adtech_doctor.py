@@ -44,6 +44,7 @@ def reading(*records: dict[str, Any], **more: Any) -> Reading:
             "45 rows read, and the reported total is 50 (read 2 times)",
         ),
         ("two rows have the key '17'", "two rows have the key …"),
+        ("the vendor's rows and the tap's: 'Jane' \"Doe\"", "the vendor's rows and the tap's: … …"),
         ("the key 'brand_id' is missing", "the key 'brand_id' is missing"),
         ("HTTP 400: no such channel: Kanal Neun", "HTTP 400: no such channel: …"),
         ("window 2025-03-11T04:05:06+00:00..2025-03-12: cut", "window 2025-03-11..2025-03-12: cut"),

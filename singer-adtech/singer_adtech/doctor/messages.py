@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
 SHORTEST_VALUE = 3
-"""Shorter texts of rows are not looked for in messages: they would be in many words."""
+"""Characters of the shortest texts of rows that are removed from messages; shorter ones are part of many words."""
 
-_QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
+# Not an apostrophe.
+_QUOTED = re.compile(r"(?<!\w)(?:'[^']*'|\"[^\"]*\")(?!\w)")
 _NUMBER = re.compile(
     r"(?P<day>\b\d{4}-\d\d-\d\d)(?:[T ][\d:.]+(?:Z|[+-]\d\d:?\d\d)?)?"
     r"|(?P<kept>\bHTTP \d{3}\b|\btotal is \d+|\b\d[\d,]* (?:rows?|requests?|times|days?|windows?|pages?|responses?)\b)"

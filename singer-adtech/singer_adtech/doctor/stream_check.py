@@ -308,8 +308,8 @@ class StreamCheck:
                 continue
             reading = self._read(check, self._stream.filter_settings(name, value))
             one, two = base.samples[root], reading.samples.get(root, Sample())
-            found = comparisons.filtered(check, one, two, columns, value)
-            result = self._unread(check, reading) or self._warned(found, reading)
+            # Without its warnings: with fewer rows, some columns have no value.
+            result = self._unread(check, reading) or comparisons.filtered(check, one, two, columns, value)
             self._count(result, self._family.shown[0], reading)
             result.rows = reading.rows(root)
             self._results[root].append(result)
