@@ -52,6 +52,13 @@ BAD = [
         {"clamp_page_size": 10},
     ),
     Bad("ispot", AIRINGS, "read", "wrong assumption (keys are unique)", {"shared_ids": True}),
+    Bad(
+        "spotwatch",
+        "broadcasts",
+        "window borders",
+        "a border of windows is exclusive; raise `window_overlap_seconds`",
+        {"bounds": "exclusive"},
+    ),
     Bad("spotwatch", "broadcasts", "range", "the start of a window is exclusive", {"bounds": "lower_exclusive"}),
     Bad(
         "spotwatch",

@@ -20,6 +20,7 @@ from vendor_simulators.adspect import AdspectSimulator
 from vendor_simulators.faults import Fault
 from vendor_simulators.ispot import ISpotSimulator
 from vendor_simulators.registry import SIMULATORS
+from vendor_simulators.spotwatch import SpotwatchSimulator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -188,6 +189,17 @@ def test_warnings_of_the_tap_are_in_the_report(simulate: Simulate) -> None:
     ((_, name, text),) = results(examination, WARNING)
     assert name == "read"
     assert "the log has … clicks and … conversions, but the funnel has … and …: the log may be capped" in text
+
+
+def test_blocks_that_the_vendor_does_not_list_are_counted(simulate: Simulate) -> None:
+    # Given blocks that have an update only if they were changed
+    vendor = simulate(SpotwatchSimulator(first_day=FIRST, days=3, rows_per_day=60, updated="changed"))
+
+    updated, both = (examine(vendor, "broadcasts", "blocks", blocks_by=by) for by in ("updated", "both"))
+
+    ((stream, name, _),) = results(updated, WARNING)
+    assert (stream, name) == ("broadcasts", "`block` in blocks")
+    assert ("broadcasts", "`block` in blocks", "") in results(both, OK)
 
 
 def test_rows_that_another_stream_does_not_have_are_counted(simulate: Simulate) -> None:

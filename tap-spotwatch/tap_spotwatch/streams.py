@@ -108,7 +108,7 @@ class Broadcasts(PagedStream):
     daily = True
     places = ("region", "channel")
     fields_argument = "broadcast_fields"
-    references = MappingProxyType({"ad": "ads"})
+    references = MappingProxyType({"ad": "ads", "block": "blocks"})
     lookback_setting = "broadcasts_lookback_days"
 
     @property

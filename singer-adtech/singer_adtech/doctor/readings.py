@@ -161,6 +161,11 @@ class Readings:
             **{name: most if joint else most // 4 for name, most in minutes.items()},
         }
 
+    @property
+    def overlaps(self) -> list[str]:
+        """The settings by which windows overlap."""
+        return [name for name in self.properties if name.startswith("window_overlap")]
+
     def page_sizes(self, size: int) -> dict[str, int]:
         """Return the settings of page sizes with a value, as far as allowed."""
         names = [name for name in self.properties if _PAGE_SIZE.fullmatch(name)]

@@ -243,6 +243,7 @@ class StreamCheck:
         settings = self._readings.windows(joint=False)
         reading = self._read("window borders", settings)
         names = " and ".join(f"`{name}`" for name in settings)
+        overlap = " and ".join(f"`{name}`" for name in self._readings.overlaps) or names
         if comparisons.same_requests(base, reading):
             same = Result("window borders", NOT_TESTED, "windows of this stream have one length")
             self._compare("window borders", reading, lambda _: replace(same))
@@ -250,7 +251,7 @@ class StreamCheck:
         reasons = comparisons.Reasons(
             more=f"they come only with shorter windows: long responses are cut, or the end of a window is exclusive; "
             f"lower {names}",
-            fewer=f"they come only with longer windows: a border of windows is exclusive; raise {names}, and report "
+            fewer=f"they come only with longer windows: a border of windows is exclusive; raise {overlap}, and report "
             "this",
             changed="figures depend on the length of windows: rows at a border are in both windows or in neither",
         )
