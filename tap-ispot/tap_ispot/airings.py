@@ -187,7 +187,7 @@ class AiringStream(DatedStream):
 
     def _check_filters(self, record: Record) -> None:
         # Assumed: the vendor honours all filters by id; the documents describe them in general, not for each endpoint.
-        # If wrong, rows of other entities are loaded, and this warning names the filter.
+        # If wrong, rows of other entities are loaded, and a warning names the filter.
         for setting, columns in [*self._filtered.items()]:
             ids = {name: record.get(name) for name in columns}
             known = [number for number in ids.values() if number is not None]
@@ -210,8 +210,7 @@ class UpdatesStream(DatedStream):
     """Corrections of Eastern days; the vendor documents no fields of their rows."""
 
     days_per_window = 1
-    # Assumed: equal rows of a day are one correction. If wrong, a correction that was made twice is one row, which says
-    # the same.
+    # Assumed: equal rows of a day are one correction. If wrong, a correction that was made twice is one row.
     equal_rows_are_one = True
 
     @override
@@ -224,7 +223,7 @@ class UpdatesStream(DatedStream):
     def get_records(self, context: Context | None) -> Iterable[Record]:
         yield from super().get_records(context)
         # Assumed: corrections are requested by the same dates as airings, both inclusive. If wrong, they are refused
-        # (400), or no row comes, and this warning is logged.
+        # (400), or no row comes, and a warning is logged after seven days without one.
         windows = self.counts.windows or 0
         if not self.counts.rows and windows >= QUIET_DAYS:
             self.log_lines.warning(
