@@ -32,6 +32,7 @@ LIST_FILTERS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "spot_ids": ("spot", ("spot_id", "creative_spot_id", "creative_id")),
     "creative_ids": ("creative", ("creative_id", "spot_id")),
     "product_ids": ("product", ("product_id",)),
+    "product_types": ("product_type", ()),
     "spot_types": ("spot_type", ()),
     "languages": ("language", ()),
 }
@@ -89,8 +90,8 @@ class AiringStream(DatedStream):
     @override
     def sort(self) -> str:
         # Assumed: airings can be sorted by `airing_date_et` and `id`, names seen in client code. If wrong, the vendor
-        # refuses the request (400) and `airing_sort` is the way out, or it ignores the parameter: rows that move
-        # between pages are then missing in the row count.
+        # refuses the request (400): set `airing_sort`. Or it ignores the parameter: rows that move between pages are
+        # then missing in the row count.
         order: str = self.config["airing_sort"]
         return order
 

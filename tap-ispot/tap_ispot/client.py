@@ -224,8 +224,9 @@ class CatalogStream(ISpotStream):
     @property
     @override
     def sort(self) -> str | None:
-        # Assumed: lists can be sorted by `id`. If wrong, the vendor refuses the request (400) and `catalog_sort` is the
-        # way out, or it ignores the parameter: rows that move between pages are then missing in the row count.
+        # Assumed: all lists can be sorted by `id`, like brands and spots in samples of the developer site. If wrong,
+        # the vendor refuses the request (400): set `catalog_sort`. Or it ignores the parameter: rows that move between
+        # pages are then missing in the row count.
         return self.config["catalog_sort"] or None if self.sortable else None
 
     @property

@@ -151,6 +151,14 @@ class NetworkFamilies(CatalogStream):
         return {**super().flat_row(row, window), "family_key": row_hash(row)}
 
 
+class ExtendedNetworkFamilies(NetworkFamilies):
+    """Families of networks with the fields of the vendor's extended list; the format is not documented."""
+
+    name = "extended_network_families"
+    path = "/networks/family/extended"
+    schema = StreamSchema(SCHEMAS, key="network_families")
+
+
 class Spots(CatalogStream):
     """Ads that aired between `start_date` and `end_date`."""
 
@@ -321,6 +329,7 @@ STREAMS = (
     Industries,
     Networks,
     NetworkFamilies,
+    ExtendedNetworkFamilies,
     Shows,
     Episodes,
     Products,
