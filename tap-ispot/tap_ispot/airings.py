@@ -46,6 +46,11 @@ IDENTITY = (
 """Columns that do not change while an airing is read; figures may."""
 
 
+NO_MARKET: Mapping[str, Any] = {"airing_dma": "", "airing_dma_id": 0}
+"""The columns of a market, one for each of its two possible forms, and their values without one: loaders refuse null in
+keys."""
+
+
 class AiringSchema(StreamSchema[str]):
     """A schema from a file, with keys that are never null, because the key depends on a setting."""
 
@@ -78,7 +83,7 @@ class AiringStream(DatedStream):
     def __init__(self, tap: AdTechTap, **kwargs: Any) -> None:
         super().__init__(tap, **kwargs)
         if self.config.get("dma_in_key"):
-            self.primary_keys = ("airing_id", "airing_dma")
+            self.primary_keys = ("airing_id", *NO_MARKET)
         self._identity: Callable[[Any], Any] | None = None
         self._names: Sequence[str] = ()
         self._identities: dict[Any, Any] | None = None
@@ -111,8 +116,7 @@ class AiringStream(DatedStream):
     @property
     @override
     def nulls(self) -> Mapping[str, Any]:
-        # National airings have no market, and loaders refuse null in keys.
-        return {"airing_dma": ""} if self.config.get("dma_in_key") else {}
+        return NO_MARKET if self.config.get("dma_in_key") else {}
 
     @property
     @override
@@ -182,7 +186,7 @@ class AiringStream(DatedStream):
             pairs = zip(self._names, self._identities[key], self._identity(record), strict=True)
             differing = [name for name, one, other in pairs if one != other]
             what += f" and differ in {', '.join(differing)}"
-            if "airing_dma" in differing:
+            if not NO_MARKET.keys().isdisjoint(differing):
                 remedy = "set `dma_in_key`, so that the market is a part of the key"
         raise AmbiguousAiringError(what, remedy)
 

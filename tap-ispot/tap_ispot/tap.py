@@ -129,8 +129,9 @@ class TapISpot(AdTechTap):
             th.BooleanType,
             default=False,
             title="Market in the key",
-            description="Whether `airing_dma` is a part of the key of airings, for accounts in which a regional airing "
-            "has one id in several markets. It is then an empty text in national airings.",
+            description="Whether the market (`airing_dma` and `airing_dma_id`) is a part of the key of airings, for "
+            "accounts in which a regional airing has one id in several markets. Without a market, the two are then an "
+            "empty text and 0.",
         ),
         th.Property(
             "airing_includes",
