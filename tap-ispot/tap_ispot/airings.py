@@ -208,7 +208,7 @@ class AiringStream(DatedStream):
 
 
 QUIET_DAYS = 7
-"""Days without any correction after which a stream of corrections warns."""
+"""Minimum number of days for a warning about a stream without corrections."""
 
 
 class UpdatesStream(DatedStream):

@@ -74,7 +74,7 @@ def families(paths: Iterable[str]) -> tuple[Family, ...]:
 
 
 ENOUGH_ROWS = 100
-"""Rows from which on a requested entity without any value causes a warning."""
+"""Minimum number of rows for a warning about a requested entity without any value."""
 
 
 class ISpotStream(AdTechStream[DayWindow]):
