@@ -38,7 +38,7 @@ NOT_ARGUMENTS = {
         "allow_http",
         "user_agent",
     ),
-    "dma_in_key",
+    *("dma_in_key", "channel_in_key", "window_overlap_seconds"),
     *("ads_lookback_days", "broadcasts_lookback_days", "blocks_lookback_minutes"),
     *("log_window_minutes", "log_lookback_hours", "log_lag_minutes", "log_row_limit", "log_count_check", "ip_salt"),
     *("requests_per_minute", "report_requests_per_minute", "domain_report_requests_per_minute"),
