@@ -145,12 +145,10 @@ class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
             **{name: options[name] for name in ("interval", "filters", "currency")},
             "account_id": self.config.get("account_id"),
         }
-        step = self.days_per_window
-        if self.interval == "cumulative" and step > 1:
+        if self.interval == "cumulative":
             # Each row covers a window: other windows would overlap with those already read.
-            epoch = dt.date(1970, 1, 1)
-            counted_from = epoch + (self.start - epoch).days % step * DAY
-            signature["windows"] = f"{step} days, counted from {counted_from}"
+            step, epoch = self.days_per_window, dt.date(1970, 1, 1)
+            signature["window_days"] = f"{step}, counted from {epoch + (self.start - epoch).days % step * DAY}"
         return signature
 
     @override
