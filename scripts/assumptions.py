@@ -218,4 +218,5 @@ def _next_setting(tree: ast.Module, line: int) -> str | None:
 def _cell(text: str) -> str:
     """Return a text as the cell of a table: a sentence that begins with a capital letter."""
     text = text.strip().rstrip(".").replace("|", "\\|").replace("<", "&lt;")
-    return text[:1].upper() + text[1:]
+    # Not names such as `v0`.
+    return text[:1].upper() + text[1:] if re.match(r"[a-z]+\b", text) else text

@@ -30,7 +30,7 @@ LEEWAY = 5 * 60
 """Seconds before its expiry at which a token is replaced."""
 
 _LOGIN_REMEDIES: Mapping[int, str] = dict.fromkeys(
-    # Wrong credentials are 400 (official SDK). Assumed: 401, 403 and 422 mean the same for a login. If
+    # Wrong credentials are 400 (official SDK). Assumed: wrong credentials may also get 401, 403 or 422. If
     # wrong, the run ends with the wrong advice, next to the vendor's message.
     (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY),
     "SpringServe refused the login: check `email` and `password`",
