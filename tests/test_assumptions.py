@@ -55,7 +55,7 @@ CODE = dedent(
 
         def sort(self):
             # Not a part of it.
-            # Assumed: one. If wrong, first.
+            # Assumed: v1 comes first. If wrong, v2 does.
             # Assumed: two. If wrong, second.
             return 1  # Assumed: three. If wrong, third.
 
@@ -77,10 +77,10 @@ def test_marks_of_comments_and_docstrings_become_assumptions_with_their_place() 
     found = marks(CODE, MODULE)
     # then
     assert sorted(found) == [
-        Assumption("A list", "One", "First", MODULE),
         Assumption("A list", "Sizes are &lt;= 5", "The stream fails", MODULE),
         Assumption("A list", "Three", "Third", MODULE),
         Assumption("A list", "Two", "Second", MODULE),
+        Assumption("A list", "v1 comes first", "v2 does", MODULE),
         Assumption("Streams of X", "X answers within 3 s", "Set `wait`", MODULE),
         Assumption("Streams of X", "X has one host \\| or two", "The run fails", MODULE),
         Assumption("`ads`", "`id` is unique", "The stream fails", MODULE),

@@ -66,8 +66,8 @@ def families(paths: Iterable[str]) -> tuple[Family, ...]:
     """Return the request limits of all paths.
 
     Other lists have 50 requests per minute each (Quickstart, "Rate limiting").
-    Assumed: `/episodes` has the limit of other lists, although the vendor's table does not name it. If wrong, the vendor
-    refuses requests with 429, and the log shows the waits.
+    Assumed: `/episodes` has the limit of other lists, although the vendor's table does not name it. If wrong, the
+    vendor refuses requests with 429, and the log shows the waits.
     """
     lists = [path for path in paths if not any(family.covers(path) for family in FAMILIES)]
     return (*FAMILIES, *(Family(path.removeprefix("/"), (path,), (Limit(50, 60),)) for path in lists))
