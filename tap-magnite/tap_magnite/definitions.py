@@ -183,6 +183,11 @@ def _check_keys(report: Report) -> None:
     for name in report.primary_keys:
         if name not in columns:
             raise ValueError(f"`primary_keys` has {name!r}: the columns of the report are {', '.join(columns)}")
+    # The key of a row has its dimensions, with the day; rows of other windows would replace it without one.
+    needed = {"from_date"} if by_window(report) else {"day", "row_key"} if "day" in report.dimensions else set()
+    if report.primary_keys and needed and not needed & {*report.primary_keys}:
+        shown, names = list(report.primary_keys), " or ".join(sorted(needed))
+        raise ValueError(f"`primary_keys` {shown} is not allowed: {names} must be among them")
 
 
 RULES = ReportRules(
