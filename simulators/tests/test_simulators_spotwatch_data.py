@@ -202,7 +202,8 @@ def test_the_documented_message_is_the_oldest(spotwatch: SpotwatchSimulator) -> 
 
 @pytest.mark.parametrize("stream", PAGED)
 @pytest.mark.parametrize(
-    ("bounds", "low", "high"), [("inclusive", 1, 1), ("upper_exclusive", 1, 0), ("lower_exclusive", 0, 1)]
+    ("bounds", "low", "high"),
+    [("inclusive", 1, 1), ("upper_exclusive", 1, 0), ("lower_exclusive", 0, 1), ("exclusive", 0, 0)],
 )
 def test_bounds(simulate: Simulate, stream: str, bounds: str, low: int, high: int) -> None:
     simulator = simulate(SpotwatchSimulator(days=3, rows_per_day=30, bounds=bounds))

@@ -11,7 +11,9 @@ from singer_adtech.records.row_times import outside_instants
 from singer_adtech.streams.derived import DerivedStream, DerivingStream
 from typing_extensions import override
 
-from tap_spotwatch.client import SECOND, OptionalColumns, PagedStream
+from tap_spotwatch.checks import SECOND
+from tap_spotwatch.client import OptionalColumns
+from tap_spotwatch.paged import PagedStream
 from tap_spotwatch.responses import read_page
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
 
 LONGEST_BREAK = dt.timedelta(hours=1)
-"""Assumed: a break lasts at most an hour. If not, a row of `start_from` that began earlier ends the stream."""
+"""Assumed: a break lasts at most an hour. If wrong, a row of `start_from` that began earlier fails the stream."""
 
 
 @dataclass(frozen=True)
@@ -50,21 +52,29 @@ class Chain:
 
     def __iter__(self) -> Iterator[requests.Response]:
         for response in self._pages:
-            self.whole = read_page(response).page.next is None
+            self.whole = read_page(response).page.is_last
             yield response
             if self.whole:
                 return
 
 
 class Blocks(DerivingStream[InstantWindow], PagedStream):
-    """Ad breaks, by the time of their last change and by their start. The vendor may omit `updated`."""
+    """Ad breaks, by the time of their last change and by their start. The vendor may omit `updated`.
+
+    Assumed: each change of a break changes `updated`. If wrong, only breaks that started within the look-back are
+    current; a warning is logged if no break has `updated`.
+
+    Assumed: the second reading of a window is not a cached response to the first one. If wrong, breaks of the second
+    one are missing; airings that refer to them cause a warning, and an equal response with a page link an error.
+    """
 
     name = "blocks"
     path = "/get-blocks"
-    primary_keys = ("id",)
+    primary_keys: tuple[str, ...] = ("id",)
     replication_key = "updated"
     is_sorted = False
     times_move = True
+    places = ("region", "channel")
     lookback_setting = "blocks_lookback_minutes"
     lookback_unit = dt.timedelta(minutes=1)
     referred_by = "block"
@@ -82,6 +92,11 @@ class Blocks(DerivingStream[InstantWindow], PagedStream):
     @override
     def signature(self) -> dict[str, Any]:
         return {**super().signature, "blocks_by": sorted(self._columns)}
+
+    @property
+    @override
+    def selects_by_time(self) -> bool:
+        return "updated" in self._columns
 
     @property
     @override
@@ -130,7 +145,8 @@ class Blocks(DerivingStream[InstantWindow], PagedStream):
     def row_check(self, window: InstantWindow) -> RowCheck | None:
         if self.selected_by(window) != "start":
             return super().row_check(window)
-        return outside_instants("start", InstantWindow(window.start - LONGEST_BREAK, window.end), slack=SECOND)
+        longer = InstantWindow(window.start - LONGEST_BREAK, window.end)
+        return outside_instants("start", longer, slack=SECOND + self.overlap)
 
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
@@ -153,14 +169,23 @@ class Blocks(DerivingStream[InstantWindow], PagedStream):
 
 
 class BlockAds(DerivedStream):
-    """The ads of each break in order. If a break shrinks, the rows with its newest `updated` are current."""
+    """The ads of each break in order. If a break shrinks, the rows with its newest `updated` are current.
+
+    Assumed: breaks that shrink have `updated`. If wrong, their last positions stay in the warehouse, and a break has
+    more positions than its `ads` in blocks.
+    """
 
     name = "block_ads"
     path = "/get-blocks"
     parent_stream_type = Blocks
-    primary_keys = ("block_id", "position")
+    primary_keys: tuple[str, ...] = ("block_id", "position")
     selected_by_default = False
     schema = OptionalColumns()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if Blocks.in_key(self.config):
+            self.primary_keys = ("block_id", *Blocks.places, "position")
 
     @override
     def rows(self, record: Record) -> Iterator[dict[str, Any]]:

@@ -73,6 +73,14 @@ NAMES = (
 )
 """The settings with lists of names."""
 
+ID_COLUMNS: Mapping[str, str] = {
+    "ads_ids": "id",
+    "broadcasts_ad_id": "ad",
+    "broadcasts_block_id": "block",
+    "blocks_ad_id": "ads",
+}
+"""The columns that filters by id select by."""
+
 _INSTANTS = ("ads_created_from", "ads_created_to")
 
 
@@ -148,5 +156,5 @@ def check_names(setting: str, names: list[str]) -> None:
 
 def _instant(setting: str, text: str, now: dt.datetime) -> str:
     moment = read_moment(text, setting, UTC, now)
-    # Assumed: an ad created in the first second after the last day may be included. Otherwise nothing changes.
+    # Assumed: `created_to` is exclusive. If wrong, an ad created at the first second after the last day is loaded too.
     return utc_text(moment.at + DAY if moment.whole_day and setting.endswith("_to") else moment.at)

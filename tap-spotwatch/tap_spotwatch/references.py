@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from singer_adtech.streams.instants import utc_text
 
-from tap_spotwatch.client import MOST_IDS
+from tap_spotwatch.checks import MOST_IDS
 
 if TYPE_CHECKING:
     from singer_adtech.logs import StreamLog
 
-    from tap_spotwatch.client import PagedStream
+    from tap_spotwatch.paged import PagedStream
 
 
 class References:

@@ -6,15 +6,18 @@ from difflib import get_close_matches
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlsplit
 
 from singer_adtech.errors import VendorError
 from singer_adtech.http.responses import describe
 from singer_adtech.records.exact_json import exact_json
+from singer_adtech.records.page import Page
 from singer_adtech.streams.instants import instant_range, utc_text
 from typing_extensions import override
 
 from tap_spotwatch.blocks import BlockAds, Blocks
-from tap_spotwatch.client import CallsPaginator, PagedStream, SpotwatchStream, make_call
+from tap_spotwatch.client import CallsPaginator, SpotwatchStream, make_call
+from tap_spotwatch.paged import PagedStream
 from tap_spotwatch.queue import BroadcastMessages
 from tap_spotwatch.references import References
 from tap_spotwatch.responses import channels, genres, names
@@ -28,7 +31,17 @@ if TYPE_CHECKING:
 
 
 class Ads(PagedStream):
-    """Distinct commercials. An ad that airs again moves to a later window; the last window has no end."""
+    """Distinct commercials. An ad that airs again moves to a later window; the last window has no end.
+
+    Assumed: ids of ads are unique among all regions (`cross_region_ads` has another id per country). If wrong, one ad
+    replaces another, and `created` and `duration` of an id change between runs.
+
+    Assumed: `lastseen` never decreases. If wrong, an ad may move into a window before the look-back, and is outdated in
+    the warehouse until it airs again; `broadcasts` has all airings.
+
+    Assumed: `time_seen_from` and `time_seen_to` select ads with any airing in between. If wrong, ads of a past range
+    are missing, and a warning counts those that airings refer to.
+    """
 
     name = "ads"
     path = "/get-ads"
@@ -46,6 +59,11 @@ class Ads(PagedStream):
     def _ended(self) -> bool:
         """Whether the range ended before this run: ads may have aired again since, so `lastseen` does not find them."""
         return self.range.limit is not None and self.range.limit <= self.tap.run_start
+
+    @property
+    @override
+    def selects_by_time(self) -> bool:
+        return not self._ended
 
     @override
     def selected_by(self, window: InstantWindow) -> str:
@@ -84,9 +102,11 @@ class Broadcasts(PagedStream):
 
     name = "broadcasts"
     path = "/get-broadcasts"
-    primary_keys = ("id",)
+    primary_keys: tuple[str, ...] = ("id",)
     replication_key = "time"
     is_sorted = False
+    daily = True
+    places = ("region", "channel")
     fields_argument = "broadcast_fields"
     lookback_setting = "broadcasts_lookback_days"
 
@@ -119,7 +139,31 @@ class Broadcasts(PagedStream):
             references.warn(self.log_lines)
 
 
-class NamesStream(SpotwatchStream):
+SMALL_ROUND_COUNTS = frozenset({100, 200, 250, 500})
+
+
+class ListStream(SpotwatchStream):
+    """A list without pages, which replaces the earlier one.
+
+    Assumed: each response is the complete list. If wrong, missing names may be deleted from the warehouse. An empty
+    response, and one with a round number of rows, cause a warning and delete nothing.
+    """
+
+    @override
+    def page(self, response: requests.Response) -> Page:
+        page = super().page(response)
+        rows = [*page.rows]
+        if not rows or len(rows) in SMALL_ROUND_COUNTS or not len(rows) % 1000:
+            self.counts.read_whole = False
+            self.log_lines.warning(
+                "%s has %s rows: the list may be incomplete, so no rows are deleted",
+                urlsplit(response.url).path.rpartition("/")[2],
+                f"exactly {len(rows)}" if rows else "no",
+            )
+        return Page(rows, page.total)
+
+
+class NamesStream(ListStream):
     """A list of names that a setting filters by; a warning lists unknown names in the setting."""
 
     names_of: ClassVar[str]
@@ -152,7 +196,7 @@ class Channels(NamesStream):
 
     @override
     def get_new_paginator(self) -> CallsPaginator:
-        # Tracked channels first: the first row of a channel counts, and the second list contains them again.
+        # Tracked channels first: the first row of a channel counts, and the second list may contain them again.
         return CallsPaginator("/get-tracked-channels", self.path)
 
     @override
@@ -176,7 +220,7 @@ class Regions(NamesStream):
         return names(exact_json(response.content), "region", self.path)
 
 
-class Categories(SpotwatchStream):
+class Categories(ListStream):
     """Categories of ads."""
 
     name = "categories"
@@ -192,11 +236,13 @@ class MissingArgumentsError(VendorError):
     """The call requires arguments."""
 
 
-class Brands(SpotwatchStream):
+class Brands(ListStream):
     """Advertised brands.
 
     The vendor's page calls the four filters of the call "required", probably a mistake for "optional". They are sent
     only if the vendor requires them, and then include everything.
+
+    Assumed: without filters, the list has all brands. If wrong, `brand` of ads has names that are not in it.
     """
 
     name = "brands"
@@ -245,7 +291,7 @@ class Brands(SpotwatchStream):
         return names(exact_json(response.content), "brand", self.path)
 
 
-class TVGenres(SpotwatchStream):
+class TVGenres(ListStream):
     """Genres and subgenres of TV programmes by region; an unknown one is `""`."""
 
     name = "tv_genres"

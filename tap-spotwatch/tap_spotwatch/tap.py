@@ -112,8 +112,22 @@ class TapSpotwatch(AdTechTap):
         _names("regions", "these countries", "ads, broadcasts and blocks"),
         _names("channels", "these TV channels", "broadcasts and blocks"),
         *filters.properties(),
+        _switch(
+            "channel_in_key",
+            "Channel in the key",
+            "Whether `region` and `channel` are parts of the keys of broadcasts, blocks and block_ads, for accounts in "
+            "which channels use the same ids.",
+        ),
         settings.page_size(10_000, 100_000, "ads, broadcasts and blocks"),
         settings.window_days(1, 366),
+        th.Property(
+            "window_overlap_seconds",
+            th.IntegerType(minimum=0, maximum=3600),
+            default=0,
+            title="Window overlap in seconds",
+            description="Seconds before each window that are requested too, in case the vendor excludes both bounds (0 "
+            "to 3600). Rows up to that long before `start_date` are then included.",
+        ),
         _lookback("ads_lookback_days", 7, 366, "days", "because ads are identified late"),
         _lookback("broadcasts_lookback_days", 3, 366, "days", "because programmes and ads are assigned late"),
         _lookback("blocks_lookback_minutes", 60, 44_640, "minutes", "because changes may be recorded late"),

@@ -126,6 +126,10 @@ def test_the_vendors_defaults_are_neither_sent_nor_kept(
             "ads_created_from 2024-06-02, now 2024-06-01",
         ),
         ({"ads_duration_from": 0}, {"ads_duration_from": 0}, None),
+        ({"broadcasts_block_id": [7]}, {"broadcasts_block_id": [8]}, "broadcasts_block_id [7], now [8]"),
+        ({"broadcasts_ad_identified": True}, {}, "broadcasts_ad_identified true, now none"),
+        ({"blocks_ad_id": [7]}, {}, "blocks_ad_id [7], now none"),
+        ({"blocks_ad_id": [7, 8]}, {"blocks_ad_id": [8]}, None),
     ],
     ids=str,
 )
@@ -133,17 +137,18 @@ def test_a_widened_filter_is_refused_and_a_narrowed_one_is_not(
     run_tap: TapRunner, spotwatch: SpotwatchSimulator, then: dict[str, Any], now: dict[str, Any], refused: str | None
 ) -> None:
     # given a state
+    stream = next(iter({**then, **now})).partition("_")[0]
     given = {**spotwatch.settings(), "end_date": LAST.isoformat(), "window_days": 366}
-    state = run_tap({**given, **then}, "ads").states[-1]
+    state = run_tap({**given, **then}, stream).states[-1]
     spotwatch.journal.clear()
     # when
-    run = run_tap({**given, **now}, "ads", state=state, fails=refused is not None)
+    run = run_tap({**given, **now}, stream, state=state, fails=refused is not None)
     # then
     if refused is None:
-        assert {name: run.states[-1]["bookmarks"]["ads"].get(name) for name in now} == now
+        assert {name: run.states[-1]["bookmarks"][stream].get(name) for name in now} == now
         return
     assert len(spotwatch.journal) == 0
-    assert run.error.startswith(f"stream ads: its state was made with {refused}: undo the change")
+    assert run.error.startswith(f"stream {stream}: its state was made with {refused}: undo the change")
 
 
 @pytest.mark.parametrize("name", ["ads_brand", "ads_category", "ads_keyword", "broadcasts_ad_brand"])

@@ -232,8 +232,9 @@ class NumberedPages(BaseAPIPaginator[int]):
 
     v0 reports no count and may return fewer rows than requested, so a short page is not necessarily the last one.
 
-    Assumed: the order of v0 does not change while pages are read, although the vendor documents none. If rows move
-    between two pages, one comes twice and another is missing: a row that comes twice causes a warning.
+    Assumed: the order does not change while pages are read, although the vendor documents none. If rows move between
+    two pages, one comes twice and another is missing. A row that comes twice causes a warning, and a loader deletes no
+    rows. If a row is deleted meanwhile, another is missing without a warning until the next run.
     """
 
     def __init__(self) -> None:
@@ -265,8 +266,11 @@ class ListStream(SpringServeStream[int | str]):
     shared: ClassVar[bool] = False
     """Whether the list may have rows of other accounts although the setting `account_id` selects one.
 
-    Assumed of connections between accounts and of users. If a list that is not shared has such rows, the stream ends.
+    Assumed of connections between accounts and of users. Such rows cause a warning; in any other list, they end the
+    stream.
     """
+
+    _warned_of_account = False
 
     @override
     def page(self, response: requests.Response) -> Page:
@@ -277,19 +281,28 @@ class ListStream(SpringServeStream[int | str]):
         """Check that no row belongs to another account than the setting `account_id`.
 
         Raises:
-            DataError: A row does.
+            DataError: A row does, and the list is not shared.
         """
         wanted = self.config.get("account_id")
-        if wanted is None or self.shared:
+        if wanted is None or self._warned_of_account:
             return
         others = sorted(accounts(read_page(response)) - {str(wanted)})
-        if others:
+        if not others:
+            return
+        found = (
+            f"a row of {urlsplit(response.url).path} belongs to account {shorten(others[0], 40)}, and `account_id` is "
+            f"{wanted}"
+        )
+        if not self.shared:
             raise DataError(
-                f"a row of {urlsplit(response.url).path} belongs to account {shorten(others[0], 40)}, and `account_id` "
-                f"is {wanted}",
+                found,
                 "check that the user may read that account; if the account shares this list, deselect the stream or "
                 "remove `account_id`",
             )
+        self._warned_of_account = True
+        self.log_lines.warning(
+            "%s: accounts share this list, but if all rows do, the vendor ignored `account_id`", found
+        )
 
     @override
     def row_fields(self, row: dict[str, Any]) -> Iterable[tuple[str, Any]]:
@@ -307,6 +320,8 @@ class ListStream(SpringServeStream[int | str]):
 
     @override
     def on_duplicate(self, record: Record, *, same: bool) -> bool:
+        # Otherwise a loader would treat the missing row as deleted.
+        self.counts.read_whole = False
         if not self._warned_of_repeated_row:
             self._warned_of_repeated_row = True
             self.log_lines.warning(
@@ -346,6 +361,9 @@ class EntityStream(ListStream, KeysetStream):
 
     Assumed: v1 sorts by `updated_at,id`, and `updated_at::gte` includes its bound and takes a full timestamp. If not,
     rows are out of order, before the bound or missing from the totals, and the stream ends.
+
+    Assumed: a change becomes visible within `overlap_minutes`. If it takes longer, it is missing until the row changes
+    again: compare the list with the console, and raise the setting.
 
     Assumed: every change of a row changes `updated_at`. If not, the change is missing until the list is read completely
     (`resource_version: v0` or a cleared state); deletions are always missing.
@@ -409,7 +427,11 @@ class EntityStream(ListStream, KeysetStream):
 
 
 class MemberStream(ListStream, ChildStream):
-    """A list for each row of a v0 list."""
+    """A list for each row of a v0 list.
+
+    Assumed: v0 lists all parents, those created in v1 included. If not, the members of some are missing: compare the
+    parents' ids with those in the stream of their list.
+    """
 
     parent_path: str
     """The path of the parents' list."""

@@ -85,8 +85,6 @@ class ReportJob(Job["requests.Response"]):
             report = read_report(response)
             if report.status not in {None, "COMPLETE"}:
                 raise _unknown(report)
-            if report.page not in {None, number}:
-                raise _another_page(number)
 
     def _asynchronous(self, response: requests.Response) -> Iterator[requests.Response]:
         report = read_report(response)

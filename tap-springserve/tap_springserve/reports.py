@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
-from singer_adtech.errors import DataError, SettingError, shorten
+from singer_adtech.errors import DataError, shorten
 from singer_adtech.fetching.jobs import JobPolicy, run_job
 from singer_adtech.progress.windows import DAY, DayWindow, day_windows
 from singer_adtech.records.values import json_kind
-from singer_adtech.reports import Column, Report, ReportRules, ReportStream, read_reports
+from singer_adtech.reports import Report, ReportStream
 from singer_sdk.streams.rest import HTTPRequest
 from typing_extensions import override
 
 from tap_springserve.client import DOMAIN_REPORT, SpringServeStream
 from tap_springserve.jobs import ReportJob
+from tap_springserve.report_settings import DOCUMENTED_FILTERS, report_columns
 from tap_springserve.responses import decode_report, read_report
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 
     import requests
     from singer_adtech.progress.bookmarks import Bookmark, BookmarkKind
@@ -31,174 +31,14 @@ if TYPE_CHECKING:
     from singer_adtech.tap import AdTechTap
     from singer_sdk.helpers.types import Context, Record
 
-DEFAULT_REPORTS: list[dict[str, Any]] = [
-    {
-        "name": "supply_daily",
-        "dimensions": ["supply_tag_id"],
-        "metrics": [
-            "total_requests",
-            "usable_requests",
-            "blocked_requests",
-            "impressions",
-            "clicks",
-            "revenue",
-            "cost",
-            "profit",
-            "fill_rate",
-        ],
-    },
-    {
-        "name": "demand_daily",
-        "dimensions": ["demand_tag_id"],
-        "metrics": ["impressions", "clicks", "revenue", "cost", "profit", "fill_rate", "click_through_rate"],
-    },
-]
-
-INTERVALS = ("hour", "day", "cumulative")
-
 DOMAIN_DAYS = 7
 """Past days for which the official SDK documents the dimensions by domain."""
-
-DOCUMENTED_FILTERS = (
-    *("supply_tag_ids", "demand_tag_ids", "supply_partner_ids", "demand_partner_ids", "supply_group_ids"),
-    *("detected_domains", "declared_domains", "supply_types", "demand_types"),
-)
-"""Filters that the official SDK documents. Assumed: the vendor silently ignores all other names. If it knows more of
-them, their filters work in spite of the warning."""
-
-_ADDED = ("date", "end_date", "_extra")
-"""Columns that the tap adds to a report."""
-
-_RESERVED = (
-    *("start_date", "end_date", "date_range", "interval", "timezone", "dimensions", "metrics", "filters", "currency"),
-    *("account_id", "report_service", "async", "report_id", "page"),
-)
-"""Members of the request body that are not filters."""
 
 ROUND_ROWS = 50
 """The default page size of the API. A first page of a multiple of it may have been cut off."""
 
 _FIELDS: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _DATE = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}:\d{2})(?:\.\d+)?(Z|[+-]\d{2}:?\d{2})?)?")
-_UTC = ("UTC", "Etc/UTC")
-
-
-def _interval(given: Any) -> str:
-    if given is None:
-        return "day"
-    if given not in INTERVALS:
-        raise ValueError(f"`interval` {shorten(repr(given), 80)} is not allowed: one of {', '.join(INTERVALS)}")
-    return str(given)
-
-
-def _filters(given: Any) -> dict[str, list[Any]]:
-    if given is None:
-        return {}
-    if not isinstance(given, Mapping):
-        raise ValueError(  # noqa: TRY004 - one type of error for all invalid values
-            f"`filters` {shorten(repr(given), 80)} is not allowed: give an object of names to lists of values"
-        )
-    for name, values in given.items():
-        if not name or name in _RESERVED:
-            raise ValueError(f"`filters` has {name!r}: the request itself uses this name")
-        if not isinstance(values, list) or not all(type(one) in {int, str} for one in values):
-            raise ValueError(
-                f"`filters` has {name!r} with {shorten(repr(values), 80)}: give a list of integers or strings"
-            )
-    return {name: list(values) for name, values in given.items()}
-
-
-def _currency(given: Any) -> str | None:
-    if given is None:
-        return None
-    if not isinstance(given, str) or not re.fullmatch(r"[A-Za-z]{3}", given):
-        raise ValueError(f"`currency` {shorten(repr(given), 80)} is not allowed: three letters, such as USD")
-    return given
-
-
-def _asynchronous(given: Any) -> bool:
-    if given is None:
-        return True
-    if not isinstance(given, bool):
-        raise ValueError(f"`async` {shorten(repr(given), 80)} is not allowed: true or false")  # noqa: TRY004 - as above
-    return given
-
-
-def _check_keys(report: Report) -> None:
-    columns = [*report_columns(report)]
-    for name in report.primary_keys:
-        if name not in columns:
-            raise ValueError(f"`primary_keys` has {name!r}: allowed are {', '.join(columns)}")
-    if "date" not in report.primary_keys:
-        raise ValueError(f"`primary_keys` {list(report.primary_keys)} is not allowed: date must be among them")
-
-
-# Any names are allowed: the vendor does not publish complete lists.
-RULES = ReportRules(
-    dimensions=None,
-    metrics=None,
-    metrics_required=False,
-    check_keys=_check_keys,
-    options={"interval": _interval, "filters": _filters, "currency": _currency, "async": _asynchronous},
-)
-
-
-def reports_of(config: Mapping[str, Any], *, taken: Collection[str]) -> list[Report]:
-    """Read the setting `reports`.
-
-    Args:
-        config: All settings.
-        taken: Names of the other streams.
-
-    Raises:
-        SettingError: A report is invalid. The message names the report, the field and the allowed values.
-    """
-    given = config.get("reports", DEFAULT_REPORTS)
-    if isinstance(given, list):
-        given = [_with_own_window(one) for one in given]
-    reports = read_reports({**config, "reports": given}, RULES, taken=taken)
-    for report in reports:
-        where = f"setting `reports`, report {report.name}"
-        for name in (*report.dimensions, *report.metrics):
-            if name in _ADDED:
-                raise SettingError(where, f"{name!r} is a column that the tap adds to each report: remove it")
-        if report.options["interval"] == "hour" and report.time_zone.key not in _UTC:
-            raise SettingError(
-                where,
-                f"`time_zone` {report.time_zone.key!r} is not allowed with the interval hour: it must be UTC, "
-                "because two hours would have the same name when clocks are set back",
-            )
-    return reports
-
-
-def _with_own_window(one: Any) -> Any:
-    """Set the default window of an hourly report: one day."""
-    hourly = isinstance(one, Mapping) and one.get("interval") == "hour" and one.get("window_days") is None
-    return {**one, "window_days": 1} if hourly else one
-
-
-def report_columns(report: Report) -> dict[str, Column]:
-    """Return the columns of a report; other fields go to `_extra`."""
-    interval = report.options["interval"]
-    zone_name = report.time_zone.key
-    if interval == "hour":
-        columns = {"date": Column("string", "Hour, UTC.", "date-time")}
-    elif interval == "day":
-        columns = {"date": Column("string", f"Day, {zone_name}.", "date")}
-    else:
-        columns = {
-            "date": Column("string", f"First day of the window, {zone_name}.", "date"),
-            "end_date": Column("string", f"Last day of the window, {zone_name}.", "date"),
-        }
-    for name in report.dimensions:
-        columns[name] = Column("integer" if name.endswith("_id") else "string", f"Dimension {name}.")
-    for name in report.dimensions:
-        if name.endswith("_id"):
-            name_column = f"{name.removesuffix('_id')}_name"
-            columns.setdefault(name_column, Column("string", f"Name beside {name}."))
-    for name in report.metrics:
-        columns[name] = Column("number", f"Metric {name}, as the vendor counts it.")
-    return columns
 
 
 class HourBookmark:
@@ -216,11 +56,14 @@ class HourBookmark:
 class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
     """A report: one job per window. Rows are emitted after all rows of the window are read.
 
-    Assumed: `end_date` is inclusive, as `start_date` is. If it is not, the last day of each window is missing: a
-    warning names two windows in a row without rows of their last day, if earlier days have rows.
+    Assumed: `start_date` and `end_date` are both inclusive. If not, each window has no rows of its first or last day: a
+    warning names the second such window. Cumulative rows of several days are too low, and no check can show it.
 
     Assumed: `timezone` sets the zone of the days, and dates without a zone are in it. If the vendor ignores it, days
     are those of New York, and the totals of days differ from those of the console; no check can show it.
+
+    Assumed: `currency` converts all amounts. If the vendor ignores it, they are in the account's currency, and no check
+    can show it: compare a day with the console.
 
     Assumed: null in a dimension is one group of rows, written as 0 or an empty text. If the vendor has a group with
     such a value too, two rows have one key, and the run ends.
@@ -249,7 +92,7 @@ class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
         self._metrics_seen: set[str] = set()
         self._metrics_missed: set[str] = set()
         self._warned = False
-        self._windows_without_last_day = 0
+        self._windows_without = {"first": 0, "last": 0}
         self._requested_ids = self._find_requested_ids()
 
     def _find_requested_ids(self) -> dict[str, set[str]]:
@@ -258,9 +101,8 @@ class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
         ids = {name.removesuffix("s"): filters[name] for name in DOCUMENTED_FILTERS if filters.get(name)}
         if self.config.get("account_id") is not None:
             ids["account_id"] = [self.config["account_id"]]
-        # 0 replaces null.
         return {
-            name: {"0", *map(str, values)}
+            name: set(map(str, values))
             for name, values in ids.items()
             if name.endswith("_id") and name in self.report.dimensions
         }
@@ -448,7 +290,7 @@ class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
                     "check the filters and `account_id`, and report this to the vendor",
                 )
         if window is not None:
-            self._check_last_day(window, {str(record["date"])[:10] for record in records})
+            self._check_days(window, {str(record["date"])[:10] for record in records})
         missed = [name for name in self.report.metrics if name not in self._metrics_seen] if records else []
         for name in missed:
             if name not in self._metrics_missed:
@@ -456,17 +298,28 @@ class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
                 self.log_lines.warning("window %s: no row has the requested metric `%s`", window, name)
         yield from records
 
-    def _check_last_day(self, window: DayWindow, days: Collection[str]) -> None:
-        """Warn of two past windows in a row without rows of their last day, in which earlier days have rows."""
+    def _check_days(self, window: DayWindow, days: Collection[str]) -> None:
+        """Warn of two past windows in a row without rows of their first or last day, if no window before had any.
+
+        Of windows without rows, only those of one day count.
+        """
         today = self.tap.run_start.astimezone(self.report.time_zone).date()
-        if self.interval == "cumulative" or window.first == window.last or window.last >= today or not days:
+        one_day = window.first == window.last
+        if window.last >= today or not (one_day or (days and self.interval != "cumulative")):
             return
-        self._windows_without_last_day = 0 if window.last.isoformat() in days else self._windows_without_last_day + 1
-        if self._windows_without_last_day == 2:  # noqa: PLR2004 - once may be chance
+        for end in [*self._windows_without]:
+            if getattr(window, end).isoformat() in days:
+                # The vendor includes this day.
+                del self._windows_without[end]
+            else:
+                self._windows_without[end] += 1
+        ends = [end for end, windows in self._windows_without.items() if windows == 2]  # noqa: PLR2004 - once may be chance
+        if ends:
             self.log_lines.warning(
-                "window %s: no rows of its last day, as in the window before: if the vendor excludes the last day, set "
-                "`window_days` to 1 and compare the reports with the console",
+                "window %s: no rows of its %s day, as in the window before: if the vendor excludes that day, rows are "
+                "missing. Compare the report with the console",
                 window,
+                " or ".join(ends),
             )
 
     # Rows

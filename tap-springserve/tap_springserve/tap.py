@@ -14,7 +14,8 @@ from typing_extensions import override
 
 from tap_springserve.auth import SpringServeAuthenticator
 from tap_springserve.client import RETRY_POLICY, VENDOR_LIMITS, request_limits
-from tap_springserve.reports import DEFAULT_REPORTS, SpringServeReport, reports_of
+from tap_springserve.report_settings import DEFAULT_REPORTS, reports_of
+from tap_springserve.reports import SpringServeReport
 from tap_springserve.streams import STREAMS
 
 if TYPE_CHECKING:

@@ -7,12 +7,15 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tap_springserve.members import MEMBERS
 from tap_springserve.streams import STREAMS
 from vendor_simulators.faults import Fault
+from vendor_simulators.messages import Response
 from vendor_simulators.springserve import SpringServeSimulator
 
 if TYPE_CHECKING:
     from singer_adtech.testing import Run, TapRunner
+    from springserve_fixtures import Script
     from vendor_simulators.pytest_plugin import Simulate
 
 FIRST = dt.date(2026, 2, 1)
@@ -38,7 +41,7 @@ def newest(run: Run, stream: str) -> list[dict[str, Any]]:
 
 def test_rows_of_v0_are_the_truth(run_tap: TapRunner, springserve: SpringServeSimulator) -> None:
     # When the lists of both versions are read from v0
-    of_v1 = {"geo_lists", "demand_tag_priorities", "isp_lists", "clearline_deals"}
+    of_v1 = {"geo_lists", "demand_tag_priorities", "isp_lists", "scanned_creative_lists", "clearline_deals"}
     streams = [name for name in ENTITIES if name not in of_v1]
     run = run_tap({**springserve.settings(), "resource_version": "v0"}, *streams)
     # Then the rows are the same, but for the word for what is switched on, and there is no bookmark
@@ -81,10 +84,11 @@ def test_each_variant_of_the_vendor_gives_the_same_rows(run_tap: TapRunner, simu
     assert vendor.violations == []
 
 
-def test_members_may_be_called_name(run_tap: TapRunner, simulate: Simulate) -> None:
-    # Given a vendor that calls members whose field is not documented `name`
-    vendor = simulate(SpringServeSimulator(first_day=FIRST, days=1, rows_per_day=10, member_names="name"))
-    streams = [str(vars(one)["name"]) for one in STREAMS if vars(one).get("member")]
+@pytest.mark.parametrize("names", ["name", "both"])
+def test_members_may_be_called_name(run_tap: TapRunner, simulate: Simulate, names: str) -> None:
+    # Given a vendor that calls members whose field is not documented `name`, or gives them a name too
+    vendor = simulate(SpringServeSimulator(first_day=FIRST, days=1, rows_per_day=10, member_names=names))
+    streams = [str(vars(one)["name"]) for one in MEMBERS if one.member]
     # When they are read
     run = run_tap(vendor.settings(), *streams)
     # Then the rows are the truth
@@ -281,13 +285,45 @@ def test_a_run_with_every_fault_gives_the_same_rows(run_tap: TapRunner, springse
     assert springserve.violations == []
 
 
-@pytest.mark.parametrize("last_day", ["inclusive", "exclusive"])
-def test_windows_without_their_last_day_warn(run_tap: TapRunner, simulate: Simulate, last_day: str) -> None:
+@pytest.mark.parametrize(
+    ("last_day", "window_days", "warned"),
+    [
+        ("inclusive", 3, None),
+        ("inclusive", 1, None),
+        ("exclusive", 3, "window 2026-02-04..2026-02-06: no rows of its last day"),
+        ("exclusive", 1, "window 2026-02-02..2026-02-02: no rows of its first or last day"),
+    ],
+)
+def test_windows_without_their_last_day_warn(
+    run_tap: TapRunner, simulate: Simulate, last_day: str, window_days: int, warned: str | None
+) -> None:
     # Given a vendor whose `end_date` is inclusive, or not
     vendor = simulate(SpringServeSimulator(first_day=FIRST, days=9, rows_per_day=10, last_day=last_day))
-    # When three past windows are read
-    run = run_tap({**vendor.settings(), "end_date": "2026-02-09", "window_days": 3}, "supply_daily")
-    # Then a warning names the second one without its last day
-    assert [one.partition(":")[2][:42] for one in run.warnings() if "last day" in one] == (
-        [] if last_day == "inclusive" else [" window 2026-02-04..2026-02-06: no rows of"]
+    # When past windows are read
+    run = run_tap({**vendor.settings(), "end_date": "2026-02-09", "window_days": window_days}, "supply_daily")
+    # Then one warning names the second one without its last day
+    ending = ", as in the window before: if the vendor excludes that day, rows are missing. Compare the report with "
+    found = [one for one in run.warnings() if "as in the window before" in one]
+    assert found == ([f"stream supply_daily: {warned}{ending}the console"] if warned else [])
+
+
+def test_a_window_with_its_last_day_shows_that_the_vendor_includes_it(run_tap: TapRunner, script: Script) -> None:
+    # Given rows of a whole window, and of two windows that end with days without traffic
+    sent = ["01", "02", "03", "05"]
+    days = iter([sent[:2], sent[2:3], sent[3:]])
+    vendor = script(
+        lambda _: Response.json(
+            {
+                "status": "COMPLETE",
+                "report_id": "r",
+                "total_pages": 1,
+                "data": [{"date": f"2026-02-{day}", "supply_tag_id": 1} for day in next(days)],
+            }
+        )
     )
+    report = {"name": "mine", "dimensions": ["supply_tag_id"], "window_days": 2}
+
+    run = run_tap({**vendor.settings(), "end_date": "2026-02-06", "reports": [report]}, "mine")
+
+    assert len(run.records("mine")) == 4
+    assert run.warnings() == []

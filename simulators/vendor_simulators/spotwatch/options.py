@@ -11,7 +11,7 @@ class SpotwatchOptions:
     """Options of the Spotwatch simulator; the first value listed is the default.
 
     Args:
-        bounds: Whether the bounds of a range are inclusive, or one of them is exclusive.
+        bounds: Whether the bounds of a range are inclusive, or one of them or both are exclusive.
         links: Page links that work without the header; that require it; that work once.
         link_seconds: Lifetime of a page link in seconds; None = unlimited.
         lost_link_status: Status for an unknown or expired page link.
@@ -36,7 +36,7 @@ class SpotwatchOptions:
         extremes: Whether one ad has an id of almost 64 bits.
     """
 
-    bounds: Literal["inclusive", "upper_exclusive", "lower_exclusive"] = "inclusive"
+    bounds: Literal["inclusive", "upper_exclusive", "lower_exclusive", "exclusive"] = "inclusive"
     links: Literal["free", "keyed", "once"] = "free"
     link_seconds: float | None = None
     lost_link_status: Literal[400, 403, 404, 410] = 400

@@ -29,9 +29,9 @@ class Selection:
     def within(self, at: int, arguments: Mapping[str, Any], prefix: str) -> bool:
         """Return whether an instant is between `<prefix>_from` and `<prefix>_to`."""
         low, high = arguments.get(f"{prefix}_from"), arguments.get(f"{prefix}_to")
-        if low is not None and (at < low or (at == low and self.bounds == "lower_exclusive")):
+        if low is not None and (at < low or (at == low and self.bounds in ("lower_exclusive", "exclusive"))):
             return False
-        return high is None or at < high or (at == high and self.bounds != "upper_exclusive")
+        return high is None or at < high or (at == high and self.bounds in ("inclusive", "lower_exclusive"))
 
     def ads(self, arguments: Mapping[str, Any]) -> list[Ad]:
         """Return the ads of `/get-ads`."""

@@ -183,7 +183,9 @@ class SpotwatchSimulator(Simulator):
             end = midnight(last_day + timedelta(days=1))
             # The bound itself is outside the range, but a tap cannot tell without the time in the row.
             unknown = time == "time_seen" or (time == "updated" and self.options.updated == "absent")
-            bounds[f"{time}_to"] = end if unknown or self.options.bounds == "upper_exclusive" else end - 1
+            bounds[f"{time}_to"] = (
+                end if unknown or self.options.bounds in ("upper_exclusive", "exclusive") else end - 1
+            )
         return bounds
 
     @override

@@ -1,7 +1,8 @@
 """The columns of each list and their types, from the vendor's documentation and the specification.
 
-`num` is money or a rate, possibly sent as text; `time` is a timestamp; `ints`, `texts`, `objects` and `hours` are
-arrays. `+` includes another group of columns.
+`num` is money or a rate, possibly sent as text; `word` is a text or, as in the OpenAPI file's examples for connected
+tags, a boolean; `time` is a timestamp; `ints`, `texts`, `objects` and `hours` are arrays. `+` includes another group of
+columns.
 """
 
 from __future__ import annotations
@@ -243,9 +244,9 @@ _TABLES = {
         time: deleted_at
     """,
     "geo_targeting": """
-        text: domain_targeting app_name_targeting app_bundle_targeting ip_targeting country_targeting country_source
-            state_targeting state_source city_targeting city_source metro_area_targeting metro_area_source
-            postal_code_targeting postal_code_source budget_timezone
+        word: domain_targeting app_name_targeting app_bundle_targeting ip_targeting country_targeting state_targeting
+            city_targeting metro_area_targeting postal_code_targeting
+        text: country_source state_source city_source metro_area_source postal_code_source budget_timezone
         ints: domain_list_ids app_name_list_ids app_bundle_list_ids ip_list_ids country_list_ids state_list_ids
             city_list_ids metro_area_list_ids postal_code_list_ids
         texts: allowed_player_sizes
@@ -278,6 +279,10 @@ _TABLES = {
         + common
         + list
         texts: isp_names
+    """,
+    "scanned_creative_lists": """
+        + common
+        + list
     """,
     "connected_demand": """
         + common

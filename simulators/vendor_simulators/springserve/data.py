@@ -54,6 +54,7 @@ SMALL: dict[str, int] = {
     "spotx_connects": 5,
     "accounts": 6,
     "users": 9,
+    "scanned_creative_lists": 3,
 }
 
 MEMBERS: dict[str, tuple[str, str, str, int]] = {

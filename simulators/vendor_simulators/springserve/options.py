@@ -29,7 +29,7 @@ class SpringServeOptions:
         active: `active` in v0 and `is_active` in v1, or both fields in both.
         app_name_targeting: Field name with one underscore, like the other fields, or with two, as in the wiki.
         member_names: Undocumented field of the members of lists of ids and parameters: the last part of the path in the
-            singular, or `name`.
+            singular, or `name`, or both: then `name` is a description.
         undeclared: Whether some rows have undocumented fields and values that do not match their type.
         context: Whether `x-auth-context` selects an account, or is ignored: then rows belong to the active account.
         forbidden: Paths (`/supply_tags`, `/report`) that return 403.
@@ -67,7 +67,7 @@ class SpringServeOptions:
     stamp_hours: int = 0
     active: Literal["word", "both"] = "word"
     app_name_targeting: Literal["one", "two"] = "one"
-    member_names: Literal["singular", "name"] = "singular"
+    member_names: Literal["singular", "name", "both"] = "singular"
     undeclared: bool = True
     context: Literal["selects", "ignored"] = "selects"
     forbidden: tuple[str, ...] = ()

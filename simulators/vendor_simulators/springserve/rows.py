@@ -136,9 +136,9 @@ class Rows:
             "app_name_list_app_names": ("app_name", f"App {parent.number} Nº {number}"),
         }
         name, value = words[stream]
-        if self._options.member_names == "name" and stream in UNNAMED:
-            name = "name"
-        return {name: value}
+        names = self._options.member_names if stream in UNNAMED else "singular"
+        row = {} if names == "name" else {name: value}
+        return row if names == "singular" else {"name": f"The {value}" if row else value, **row}
 
     def record(self, entity: Entity, version: str) -> Row:
         """Return the expected record of an entity."""
@@ -150,7 +150,7 @@ class Rows:
     def member_record(self, stream: str, parent: Entity, number: int) -> Row:
         """Return the expected record of a member, including its parent's id."""
         row = {**self.member(stream, parent, number), MEMBERS[stream][1]: parent.id}
-        if "name" in row and "name" not in COLUMNS[stream]:
+        if stream in UNNAMED and UNNAMED[stream] not in row:
             row[UNNAMED[stream]] = row.pop("name")
         return to_record(stream, row, self._options.stamp_hours)
 
@@ -221,6 +221,7 @@ _MAKERS: dict[str, Callable[[int, str], Any]] = {
     "bool": lambda bits, _: _FLAGS[bits % len(_FLAGS)],
     # Text columns may contain numbers.
     "text": lambda bits, _: bits % 100 if bits % 17 == 0 else _WORDS[bits % len(_WORDS)],
+    "word": lambda bits, _: bits % 2 == 0 if bits % 3 == 0 else ("All", "Include", "Allowlist")[bits % 5 % 3],
     "ints": lambda bits, _: [bits % 1000 + step for step in range(bits % 4)],
     "texts": lambda bits, _: [_WORDS[(bits + step) % 6] for step in range(bits % 3)],
     "hours": lambda *_: [[True] * 24 for _ in range(7)],
@@ -266,8 +267,8 @@ def _convert(value: Any, kind: str, hours: int) -> Any:
         if isinstance(value, str) and value.strip():
             raise ValueError(value)
         return value if isinstance(value, bool) else None
-    if kind == "text":
-        return str(value)
+    if kind in {"text", "word"}:
+        return str(value).lower() if isinstance(value, bool) else str(value)
     if kind == "time":
         return value if value.endswith("Z") else f"{value}{f'+{hours:02d}:00' if hours else 'Z'}"
     return value

@@ -41,7 +41,7 @@ BOTH = {
     *("app_name_lists", "deal_lists", "partner_segments", "bills"),
 }
 """Lists in both v0 and v1."""
-V1_ONLY = {"geo_lists", "isp_lists", "clearline_deals"}
+V1_ONLY = {"geo_lists", "isp_lists", "scanned_creative_lists", "clearline_deals"}
 _BASE = "/api"
 _PATH = re.compile(rf"{_BASE}/(v[01])/([a-z_]+)(?:/(\d+))?(?:/([a-z_]+))?/?")
 _MEMBERS_AT = {(parents, part): stream for stream, (parents, _, part, _) in MEMBERS.items()}
