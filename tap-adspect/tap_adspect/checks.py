@@ -39,7 +39,9 @@ class LogWindows:
             instants: Their different timestamps.
             compared: Whether the rows were compared with the funnel's counts.
         """
-        if not compared:
+        if compared:
+            self._not_compared.pop(window, None)
+        else:
             self._not_compared[window] = rows
         self._expected[window] = rows / (window.end - window.start).total_seconds()
         self._edge_seen |= not {utc_text(window.start), utc_text(window.end)}.isdisjoint(instants)

@@ -89,8 +89,8 @@ class AdspectStream(AdTechStream[PartT]):
     def check_complete(self, response: requests.Response, rows: int) -> None:
         """Refuse the first page of an endpoint that is documented without pages.
 
-        Assumed: such an endpoint returns all rows. If it has pages and reports their total like lists, the stream ends.
-        If it reports nothing, rows are missing: see `warn_of_limit`.
+        Assumed: such an endpoint returns all rows. If wrong, the stream ends if the vendor reports a total like those
+        of lists. Otherwise, rows are missing: see `warn_of_limit`.
 
         Args:
             response: The response.
@@ -166,11 +166,11 @@ class Totals:
 class ListPaginator(PageNumberPaginator):
     """Pages up to the last one and not beyond.
 
-    Assumed: the reported number of pages is right. If it is too low, the ids read are fewer than the reported total,
+    Assumed: the reported number of pages is right. If wrong, the ids read are fewer than the reported total,
     and `row_count_check` fails.
 
-    Assumed: without it, a page beyond the end is empty, repeats the page before, or is missing (404). If the vendor
-    starts over instead, the stream ends with an error.
+    Assumed: without it, a page beyond the end is empty, repeats the page before, or is missing (404). If wrong,
+    pages without new rows end the stream with an error.
 
     Args:
         read_totals: Reads the totals from a response.
@@ -251,8 +251,8 @@ class ListStream(AdspectStream[Never]):
 
     def _read_totals(self, response: requests.Response) -> Totals | None:
         pages, rows = (_count(response, name) for name in (PAGE_COUNT, TOTAL_COUNT))
-        # Assumed: the vendor returns `page_size` rows per page. If it returns fewer and reports no number of pages, the
-        # rows read are fewer than the reported total, and `row_count_check` fails.
+        # Assumed: the vendor returns `page_size` rows per page. If wrong, and it reports no number of pages, the rows
+        # read are fewer than the reported total, and `row_count_check` fails.
         if pages is None and rows is not None:
             pages = math.ceil(rows / self.config["page_size"])
         return None if pages is None else Totals(pages, rows)

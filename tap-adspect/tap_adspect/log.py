@@ -192,8 +192,8 @@ class ClickLog(RowsStream[InstantWindow], InstantWindowStream):
         window: InstantWindow | None = None,
         pages: Iterable[requests.Response] | None = None,
     ) -> Iterator[Record]:
-        # Assumed: `date_to` may be inclusive. If so, the next window also returns the rows of this window's last
-        # second, and they are emitted once. If not, no row is there twice.
+        # Assumed: `date_to` is exclusive. If wrong, the next window also returns the rows of this window's last second;
+        # they are emitted once.
         end = utc_text(window.end) if window else ""
         before, edge = self._edge, set[str]()
         rows, position = 0, Bookmark(self, self.bookmark_kind).position
@@ -250,7 +250,7 @@ class ClickLog(RowsStream[InstantWindow], InstantWindowStream):
                 clicks[direction] += str(values["sequence"]) == str(BASIC_CHECK)
         error = self.foreign_row(next(iter(outside.values())))
         counted = " and ".join(outside_text(rows[one], clicks[one], one) for one in sorted(rows, reverse=True))
-        return ForeignRowError(f"{error.what}: {counted}", error.remedy)
+        return ForeignRowError(error.what, f"{counted}: {error.remedy}")
 
     @override
     def get_records(self, context: Context | None) -> Iterable[Record]:
@@ -290,7 +290,7 @@ class ClickLog(RowsStream[InstantWindow], InstantWindowStream):
 
     def _check_filters(self, window: InstantWindow, rows: KeyedRows) -> None:
         """Warn once per filter about rows that it should have excluded."""
-        # Assumed: the vendor obeys filters of the log like those of the funnel. If it ignores one, the table has rows
+        # Assumed: the vendor obeys filters of the log like those of the funnel. If wrong, the table has rows
         # that the user excluded; this warning names the filter if its column is requested.
         for name in self._filtered:
             wanted: Iterable[Any] = self.filters[name]

@@ -19,7 +19,7 @@ from typing_extensions import override
 from tap_adspect.checks import outside_text
 from tap_adspect.filters import FILTERS, all_filters, parameters, unmatched
 from tap_adspect.row_streams import RowsStream
-from tap_adspect.rows import metric_converter, to_asn, to_count
+from tap_adspect.rows import is_something, metric_converter, to_asn, to_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -154,6 +154,10 @@ class FunnelReport(RowsStream[DayWindow], ReportStream):
 
     path = "/reports/funnel"
     smaller = "window_days"
+    foreign_remedy = (
+        "the response may come from a cache or gateway: run again later; if it happens again, the vendor may cut days "
+        "in another zone than `time_zone`: set it to UTC, or to the time zone of the Adspect account"
+    )
     day = "date"
     """The dimension that is the replication key."""
 
@@ -233,11 +237,11 @@ class FunnelReport(RowsStream[DayWindow], ReportStream):
     def _check_days(self, window: DayWindow, days: Sequence[str], rows: Iterable[Any]) -> None:
         """Refuse rows of other windows, and count those to drop.
 
-        Assumed: `time_zone` defines the days, and is not only the zone for display. If wrong, totals of days are. East
-        of UTC, rows of the day before the window end the stream. West of UTC, clicks of the day after it are dropped,
-        and the user sees their number in a warning.
+        Assumed: `time_zone` defines the days, and is not only the zone for display. If wrong, totals of days are wrong.
+        East of UTC, rows of the day before the window end the stream. West of UTC, clicks of the day after it are
+        dropped, and the user sees their number in a warning.
 
-        Assumed: `date_to` may be inclusive. Then the clicks of the next day's first second are returned too. They are
+        Assumed: `date_to` is exclusive. If wrong, the clicks of the next day's first second are returned too. They are
         dropped, because they would replace that day, and the user sees the same warning.
 
         Args:
@@ -266,12 +270,10 @@ class FunnelReport(RowsStream[DayWindow], ReportStream):
                 if outside.rows
             )
             day = foreign[0] if foreign else days[0]
+            hint = "" if foreign else "; a window of more days (`window_days`) may help to find out why"
             raise ForeignRowError(
-                f"the response has {'a row' if foreign else 'only rows'} of {day}, outside of the requested window: "
-                f"{' and '.join(counted)}",
-                self.foreign_remedy
-                if foreign
-                else f"{self.foreign_remedy}; a window of more days (`window_days`) may help to find out why",
+                f"the response has {'a row' if foreign else 'only rows'} of {day}, outside of the requested window",
+                f"{' and '.join(counted)}: {self.foreign_remedy}{hint}",
             )
         if after.holds:
             self._dropped[window] = after
@@ -284,7 +286,7 @@ class FunnelReport(RowsStream[DayWindow], ReportStream):
         return _Outside(
             len(rows),
             sum(known) if len(known) == len(clicks) else None,
-            holds=any(to_count(row[name]) != 0 for row in values for name in self.report.metrics),
+            holds=any(is_something(row[name]) for row in values for name in self.report.metrics),
         )
 
     @override
@@ -315,7 +317,7 @@ class FunnelReport(RowsStream[DayWindow], ReportStream):
 
     def _check_filters(self, window: DayWindow, records: list[Record]) -> None:
         """Warn once per filter about rows that it should have excluded."""
-        # Assumed: the vendor obeys every documented filter. If it ignores one, the totals are too high; this warning
+        # Assumed: the vendor obeys every documented filter. If wrong, the totals are too high; this warning
         # names the filter if it is a dimension of the report too.
         for name in sorted(self.filters.keys() & set(self.report.dimensions) - self._unmatched):
             wrong = unmatched(name, self.filters[name], Counter(record[name] for record in records))

@@ -20,6 +20,7 @@ from singer_adtech.records.values import (
     to_array,
     to_boolean,
     to_integer,
+    to_number,
     to_text,
 )
 
@@ -168,6 +169,14 @@ def to_count(value: Any) -> int | None:
         return None
 
 
+def is_something(value: Any) -> bool:
+    """Return whether a metric is neither zero nor without a number."""
+    try:
+        return metric(value) is not None and to_number(metric(value)) not in {0, None}
+    except ConversionError:
+        return True
+
+
 def asn(value: Any) -> Any:
     """Return the number of an autonomous system.
 
@@ -279,8 +288,9 @@ def report_rows(body: bytes) -> Sequence[Row]:
     """Split the body of a report: one JSON array per line.
 
     Args:
-        body: Empty or blank for no rows. Assumed: a body that is one array of arrays is all rows. If it is one row
-            with an array as its first item, its number of items is wrong, and the stream ends with an error.
+        body: Empty or blank for no rows. Assumed: a body that is one array of arrays is all rows. If wrong, for example
+            if it is one row with an array as its first item, its number of items is wrong, and the stream ends with an
+            error.
 
     Returns:
         Rows as sent. A body of one JSON value that is not an array is one row.

@@ -143,7 +143,7 @@ def test_a_broken_character_of_a_row_is_named_by_its_column(run_tap: TapRunner, 
         (["quality"], [0.5], "an unknown number of clicks in 1 row"),
         (["clicks"], ["many"], "an unknown number of clicks in 1 row"),
         # A row without any value
-        (["clicks", "quality", "revenue"], ["0", 0, None], None),
+        (["clicks", "quality", "revenue", "expenses", "cpa"], ["0", 0, None, "0.00", "nan"], None),
     ],
 )
 def test_a_sliver_of_the_next_day_is_dropped(
