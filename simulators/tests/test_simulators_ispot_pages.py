@@ -150,6 +150,7 @@ def test_filters_are_applied(simulate: Simulate) -> None:
         ({"filter[spot]": "3000000,3000007"}, {"spot_ids": (3000000, 3000007)}),
         ({"filter[creative]": 3000007}, {"creative_ids": (3000007,)}),
         ({"filter[product]": 7002}, {"product_ids": (7002,)}),
+        ({"filter[product_type]": "primary"}, {"product_types": ("primary",)}),
         ({"filter[spot_type]": "1,4"}, {"spot_types": (1, 4)}),
         ({"filter[language]": "es"}, {"languages": ("es",)}),
     ):
@@ -182,6 +183,7 @@ def test_subresources_of_spots_and_networks(ispot: ISpotSimulator) -> None:
     families = get(ispot, "/v4/networks/family").json()["data"]
     members = [network["id"] for family in families for network in family["networks"]["data"]]
     assert sorted(members) == [record["id"] for record in ispot.truth("networks")]
+    assert get(ispot, "/v4/networks/family/extended").json()["data"] == families
     assert ispot.violations == []
 
 

@@ -32,6 +32,7 @@ LIST_FILTERS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "spot_ids": ("spot", ("spot_id", "creative_spot_id", "creative_id")),
     "creative_ids": ("creative", ("creative_id", "spot_id")),
     "product_ids": ("product", ("product_id",)),
+    "product_types": ("product_type", ()),
     "spot_types": ("spot_type", ()),
     "languages": ("language", ()),
 }
@@ -43,6 +44,11 @@ IDENTITY = (
     *("network_id", "spot_id", "creative_id"),
 )
 """Columns that do not change while an airing is read; figures may."""
+
+
+NO_MARKET: Mapping[str, Any] = {"airing_dma": "", "airing_dma_id": 0}
+"""The columns of a market, one for each of its two possible forms, and their values without one: loaders refuse null in
+keys."""
 
 
 class AiringSchema(StreamSchema[str]):
@@ -77,7 +83,7 @@ class AiringStream(DatedStream):
     def __init__(self, tap: AdTechTap, **kwargs: Any) -> None:
         super().__init__(tap, **kwargs)
         if self.config.get("dma_in_key"):
-            self.primary_keys = ("airing_id", "airing_dma")
+            self.primary_keys = ("airing_id", *NO_MARKET)
         self._identity: Callable[[Any], Any] | None = None
         self._names: Sequence[str] = ()
         self._identities: dict[Any, Any] | None = None
@@ -89,8 +95,8 @@ class AiringStream(DatedStream):
     @override
     def sort(self) -> str:
         # Assumed: airings can be sorted by `airing_date_et` and `id`, names seen in client code. If wrong, the vendor
-        # refuses the request (400) and `airing_sort` is the way out, or it ignores the parameter: rows that move
-        # between pages are then missing in the row count.
+        # refuses the request (400): set `airing_sort`. Or it ignores the parameter: rows that move between pages are
+        # then missing in the row count.
         order: str = self.config["airing_sort"]
         return order
 
@@ -110,8 +116,7 @@ class AiringStream(DatedStream):
     @property
     @override
     def nulls(self) -> Mapping[str, Any]:
-        # National airings have no market, and loaders refuse null in keys.
-        return {"airing_dma": ""} if self.config.get("dma_in_key") else {}
+        return NO_MARKET if self.config.get("dma_in_key") else {}
 
     @property
     @override
@@ -181,13 +186,13 @@ class AiringStream(DatedStream):
             pairs = zip(self._names, self._identities[key], self._identity(record), strict=True)
             differing = [name for name, one, other in pairs if one != other]
             what += f" and differ in {', '.join(differing)}"
-            if "airing_dma" in differing:
+            if not NO_MARKET.keys().isdisjoint(differing):
                 remedy = "set `dma_in_key`, so that the market is a part of the key"
         raise AmbiguousAiringError(what, remedy)
 
     def _check_filters(self, record: Record) -> None:
         # Assumed: the vendor honours all filters by id; the documents describe them in general, not for each endpoint.
-        # If wrong, rows of other entities are loaded, and this warning names the filter.
+        # If wrong, rows of other entities are loaded, and a warning names the filter.
         for setting, columns in [*self._filtered.items()]:
             ids = {name: record.get(name) for name in columns}
             known = [number for number in ids.values() if number is not None]
@@ -203,15 +208,14 @@ class AiringStream(DatedStream):
 
 
 QUIET_DAYS = 7
-"""Days without any correction after which a stream of corrections warns."""
+"""Minimum number of days for a warning about a stream without corrections."""
 
 
 class UpdatesStream(DatedStream):
     """Corrections of Eastern days; the vendor documents no fields of their rows."""
 
     days_per_window = 1
-    # Assumed: equal rows of a day are one correction. If wrong, a correction that was made twice is one row, which says
-    # the same.
+    # Assumed: equal rows of a day are one correction. If wrong, a correction that was made twice is one row.
     equal_rows_are_one = True
 
     @override
@@ -224,7 +228,7 @@ class UpdatesStream(DatedStream):
     def get_records(self, context: Context | None) -> Iterable[Record]:
         yield from super().get_records(context)
         # Assumed: corrections are requested by the same dates as airings, both inclusive. If wrong, they are refused
-        # (400), or no row comes, and this warning is logged.
+        # (400), or no row comes, and a warning is logged after seven days without one.
         windows = self.counts.windows or 0
         if not self.counts.rows and windows >= QUIET_DAYS:
             self.log_lines.warning(

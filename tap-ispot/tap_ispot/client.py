@@ -66,15 +66,15 @@ def families(paths: Iterable[str]) -> tuple[Family, ...]:
     """Return the request limits of all paths.
 
     Other lists have 50 requests per minute each (Quickstart, "Rate limiting").
-    Assumed: the same limit applies to episodes, which the vendor's table does not name. If wrong, the vendor refuses
-    requests with 429, and the log shows the waits.
+    Assumed: `/episodes` has the limit of other lists, although the vendor's table does not name it. If wrong, the
+    vendor refuses requests with 429, and the log shows the waits.
     """
     lists = [path for path in paths if not any(family.covers(path) for family in FAMILIES)]
     return (*FAMILIES, *(Family(path.removeprefix("/"), (path,), (Limit(50, 60),)) for path in lists))
 
 
 ENOUGH_ROWS = 100
-"""Rows from which on a requested entity without any value causes a warning."""
+"""Minimum number of rows for a warning about a requested entity without any value."""
 
 
 class ISpotStream(AdTechStream[DayWindow]):
@@ -196,7 +196,7 @@ class ISpotStream(AdTechStream[DayWindow]):
     def get_records(self, context: Context | None) -> Iterable[Record]:
         yield from super().get_records(context)
         # Assumed: the vendor knows all names in `include`; the lists in its documents are partial. If wrong, their
-        # columns are null, and this warning names them.
+        # columns are null, and a warning names them.
         if self._missing and self.counts.rows >= ENOUGH_ROWS:
             self.log_lines.warning(
                 "none of %s rows has a value for %s, requested by `include`: the vendor may not know the name, or the "
@@ -224,8 +224,9 @@ class CatalogStream(ISpotStream):
     @property
     @override
     def sort(self) -> str | None:
-        # Assumed: lists can be sorted by `id`. If wrong, the vendor refuses the request (400) and `catalog_sort` is the
-        # way out, or it ignores the parameter: rows that move between pages are then missing in the row count.
+        # Assumed: all lists can be sorted by `id`, like brands and spots in samples of the developer site. If wrong,
+        # the vendor refuses the request (400): set `catalog_sort`. Or it ignores the parameter: rows that move between
+        # pages are then missing in the row count.
         return self.config["catalog_sort"] or None if self.sortable else None
 
     @property
@@ -238,7 +239,7 @@ class CatalogStream(ISpotStream):
     @override
     def filters(self, window: DayWindow | None) -> dict[str, str]:
         params = {"include": ",".join(self.requested_entities)} if self.requested_entities else {}
-        # Assumed: `filter[access]` is honoured. If wrong, the list has more rows, and no airing is missing.
+        # Assumed: brands and industries honour `filter[access]`. If wrong, they also have rows without access.
         if self.only_accessible and self.config["accessible_only"]:
             params["filter[access]"] = "1"
         return params

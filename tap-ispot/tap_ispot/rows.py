@@ -34,13 +34,13 @@ class Pagination(msgspec.Struct):
 
 
 class _Meta(msgspec.Struct):
-    # Assumed: it may be an empty array, like an empty entity. If wrong, it never is.
+    # Assumed: `meta` and its `pagination` may be empty arrays for a list of one page, like empty entities. If wrong,
+    # they are always objects, which are read too.
     pagination: Pagination | list[Any] | None = None
 
 
 class _Envelope(msgspec.Struct):
     data: list[msgspec.Raw] | dict[str, msgspec.Raw]
-    # Assumed: it may be an empty array for a list of one page, like an empty entity. If wrong, it never is.
     meta: _Meta | list[Any] | None = None
 
 
@@ -76,7 +76,7 @@ class Extent:
 def read_extent(response: requests.Response, page: int, page_size: int) -> Extent:
     """Return the length of the list from one of its pages.
 
-    Assumed: the totals count all rows of a query. If wrong, fewer rows than reported fail the stream; more rows are
+    Assumed: `total` counts all rows of a query. If wrong, fewer rows than reported fail the stream; more rows are
     accepted.
 
     The reported number of pages decides, because the vendor may return fewer rows per page than requested. If it is
@@ -115,8 +115,8 @@ def read_rows(response: requests.Response) -> Sequence[Row]:
 def without_own_name(row: dict[str, Any], own_name: str) -> Iterable[tuple[str, Any]]:
     """Unwrap a catalogue row that is wrapped in an object of the entity's name.
 
-    Assumed: rows have this form or the other one; the Quickstart shows airings only. If wrong, a row has no `id`,
-    and the stream fails.
+    Assumed: a row of a list is an entity, wrapped in its name or not; the Quickstart shows airings only. If wrong, a
+    row has no `id`, and the stream fails.
 
     Args:
         row: `{"brand": {"data": {"id": 1}}, "industry": ...}`, or the entity's fields at the top.
@@ -134,8 +134,8 @@ def without_own_name(row: dict[str, Any], own_name: str) -> Iterable[tuple[str, 
 def with_own_prefix(row: dict[str, Any], columns: Container[str], own_name: str) -> Iterable[tuple[str, Any]]:
     """Prefix an entity's own fields with its name, such as `airing_`, if the row does not wrap them in it.
 
-    Assumed: fields next to the wrapped entities are those of the airing. If wrong, they are in columns or `_extra` with
-    this prefix, and unknown ones are named in a warning.
+    Assumed: in rows of airings and corrections, fields next to the wrapped entities belong to the airing or ad itself.
+    If wrong, they are in columns or `_extra` with its prefix, and unknown ones are named in a warning.
 
     Args:
         row: A row of `/airings` (its format is not documented), of a metric endpoint, or a correction.

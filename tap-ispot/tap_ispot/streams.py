@@ -146,15 +146,24 @@ class NetworkFamilies(CatalogStream):
 
     @override
     def flat_row(self, row: dict[str, Any], window: DayWindow | None) -> dict[str, Any]:
-        # Assumed: rows may have no id. If wrong, `id` identifies a family, and a changed one has another key.
+        # Assumed: rows have no id, so the key is made from the row. If wrong, a family that changes becomes a second
+        # row: use `id`.
         return {**super().flat_row(row, window), "family_key": row_hash(row)}
+
+
+class ExtendedNetworkFamilies(NetworkFamilies):
+    """Families of networks with the fields of the vendor's extended list; the format is not documented."""
+
+    name = "extended_network_families"
+    path = "/networks/family/extended"
+    schema = StreamSchema(SCHEMAS, key="network_families")
 
 
 class Spots(CatalogStream):
     """Ads that aired between `start_date` and `end_date`."""
 
-    # Assumed: the date filters of /spots select by airing. If wrong (say, by first airing), ads of the airings are
-    # missing in this stream: compare `spot_id` of airings with it, and set an earlier `start_date`.
+    # Assumed: the date filters of /spots select ads that aired in the range, not by first airing. If wrong, ads of
+    # airings are missing in this stream: compare `spot_id` of airings with it, and set an earlier `start_date`.
     name = "spots"
     path = "/spots"
     primary_keys = ("id",)
@@ -178,8 +187,8 @@ class Spots(CatalogStream):
     @override
     def flat_row(self, row: dict[str, Any], window: DayWindow | None) -> dict[str, Any]:
         flat = super().flat_row(row, window)
-        # Assumed: a requested entity that is missing in the row is an empty list; others are unknown. If
-        # wrong, a list that never comes is named in a warning about `include`.
+        # Assumed: a list in `spot_includes` that is missing in a row is empty. If wrong, a list that never comes is
+        # named in a warning about `include`.
         asked = self.shape.arrays.intersection(self.config["spot_includes"])
         return {**flat, **{name: [] for name in asked if flat.get(name) is None}}
 
@@ -193,8 +202,8 @@ class Spots(CatalogStream):
 class NewSpots(CatalogStream):
     """Ads that the vendor lists as new; its parameters are not documented."""
 
-    # Assumed: rows are those of /spots. If wrong, other fields are kept in `_extra` with a warning, and a row without
-    # an `id` fails the stream. The same applies to the next stream.
+    # Assumed: the rows of `new_spots` and `active_spots` have the fields of /spots. If wrong, other fields are kept in
+    # `_extra` with a warning, and a row without an `id` fails the stream.
     name = "new_spots"
     path = "/spots/new"
     primary_keys = ("id",)
@@ -320,6 +329,7 @@ STREAMS = (
     Industries,
     Networks,
     NetworkFamilies,
+    ExtendedNetworkFamilies,
     Shows,
     Episodes,
     Products,

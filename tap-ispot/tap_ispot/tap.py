@@ -39,13 +39,13 @@ _AIRING_INCLUDES = [
 _SPOT_INCLUDES = ["brand", "parent", "type", "children", "products", "events"]
 
 
-def _ids(name: str, of: str) -> th.Property[list[int]]:
+def _ids(name: str, of: str, rows: str = "airings") -> th.Property[list[int]]:
     return th.Property(
         name,
         th.ArrayType(th.IntegerType(minimum=1)),
         default=[],
         title=f"{of[0].upper()}{of[1:]} ids",
-        description=f"Only airings with these {of} ids. Empty means all.",
+        description=f"Only {rows} with these {of} ids. Empty means all.",
     )
 
 
@@ -94,14 +94,21 @@ class TapISpot(AdTechTap):
             title="National only",
             description="Only airings of national advertisers. This is the reach of the advertiser, not of the airing.",
         ),
-        _ids("brand_ids", "brand"),
-        _ids("industry_ids", "industry"),
+        _ids("brand_ids", "brand", "airings, and ads of the stream spots,"),
+        _ids("industry_ids", "industry", "airings, and ads of the stream spots,"),
         _ids("network_ids", "network"),
         _ids("parent_brand_ids", "parent brand"),
         _ids("spot_ids", "ad"),
         _ids("creative_ids", "creative (version of an ad)"),
         _ids("show_ids", "show"),
         _ids("product_ids", "product"),
+        th.Property(
+            "product_types",
+            th.ArrayType(th.StringType(allowed_values=["primary", "secondary", "competitive"])),
+            default=[],
+            title="Types of products",
+            description="Only airings with products of these types: primary, secondary, competitive. Empty means all.",
+        ),
         th.Property(
             "spot_types",
             th.ArrayType(th.IntegerType(minimum=1)),
@@ -122,8 +129,9 @@ class TapISpot(AdTechTap):
             th.BooleanType,
             default=False,
             title="Market in the key",
-            description="Whether `airing_dma` is a part of the key of airings, for accounts in which a regional airing "
-            "has one id in several markets. It is then an empty text in national airings.",
+            description="Whether the market (`airing_dma` and `airing_dma_id`) is a part of the key of airings, for "
+            "accounts in which a regional airing has one id in several markets. Without a market, the two are then an "
+            "empty text and 0.",
         ),
         th.Property(
             "airing_includes",

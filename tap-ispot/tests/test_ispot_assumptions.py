@@ -25,14 +25,21 @@ def regional(script: Script, *differing: dict[str, Any]) -> list[dict[str, Any]]
     return rows
 
 
-def test_two_airings_of_one_id_fail_with_the_columns_that_differ(run_tap: RunTap, script: Script) -> None:
+@pytest.mark.parametrize(
+    ("markets", "column"),
+    [(REGIONAL, "airing_dma"), (({"dma": {"id": 501}}, {"dma": {"id": 502}}), "airing_dma_id")],
+    ids=["text", "object"],
+)
+def test_two_airings_of_one_id_fail_with_the_columns_that_differ(
+    run_tap: RunTap, script: Script, markets: tuple[dict[str, Any], ...], column: str
+) -> None:
     # Given a regional airing that has one id in two markets
-    vendor = script.rows(script.airing(1), *regional(script, *REGIONAL))
+    vendor = script.rows(script.airing(1), *regional(script, *markets))
     # When
     run = run_tap(vendor.settings(), "audience_airings", fails=True)
     # Then the stream fails after a second reading
     assert run.error == (
-        f"{WINDOW}: two different airings have the key '7' and differ in airing_dma: set `dma_in_key`, so that the "
+        f"{WINDOW}: two different airings have the key '7' and differ in {column}: set `dma_in_key`, so that the "
         "market is a part of the key"
     )
     assert len(vendor.data_requests) == 2
@@ -86,16 +93,27 @@ def test_figures_may_change_between_two_pages(run_tap: RunTap, script: Script) -
     assert [one["airing_id"] for one in run.records()] == ["7"]
 
 
-def test_the_market_can_be_a_part_of_the_key(run_tap: RunTap, script: Script) -> None:
+@pytest.mark.parametrize(
+    ("markets", "keys"),
+    [
+        (REGIONAL, [("1", "", 0), ("7", "501", 0), ("7", "502", 0)]),
+        (({"dma": {"id": 501}}, {"dma": {"id": 502}}), [("1", "", 0), ("7", "", 501), ("7", "", 502)]),
+    ],
+    ids=["text", "object"],
+)
+def test_the_market_can_be_a_part_of_the_key(
+    run_tap: RunTap, script: Script, markets: tuple[dict[str, Any], ...], keys: list[tuple[str, str, int]]
+) -> None:
     # Given the same airings, and a national one
-    vendor = script.rows(script.airing(1), *regional(script, *REGIONAL), total=3)
+    vendor = script.rows(script.airing(1), *regional(script, *markets), total=3)
     # When the market is in the key
     run = run_tap({**vendor.settings(), "dma_in_key": True}, "audience_airings")
     # Then all are loaded, no key is null, and the state contains the setting
     schema = run.messages[0]
-    assert schema["key_properties"] == ["airing_id", "airing_dma"]
-    assert schema["schema"]["properties"]["airing_dma"]["type"] == ["string"]
-    assert [(one["airing_id"], one["airing_dma"]) for one in run.records()] == [("1", ""), ("7", "501"), ("7", "502")]
+    assert schema["key_properties"] == ["airing_id", "airing_dma", "airing_dma_id"]
+    types = [schema["schema"]["properties"][name]["type"] for name in ("airing_dma", "airing_dma_id")]
+    assert types == [["string"], ["integer"]]
+    assert [(one["airing_id"], one["airing_dma"], one["airing_dma_id"]) for one in run.records()] == keys
     state = run.states[-1]
     assert state["bookmarks"]["audience_airings"]["dma_in_key"] is True
     refused = run_tap(vendor.settings(), "audience_airings", state=state, fails=True)
@@ -107,7 +125,7 @@ def test_rows_of_the_simulator_are_the_same_with_the_market_in_the_key(run_tap: 
     run = run_tap(settings, "audience_airings")
     truth = ispot.truth("audience_airings", airing_types=())
     assert run.by_key("audience_airings", "airing_id") == [
-        {**one, "airing_dma": one["airing_dma"] or ""} for one in truth
+        {**one, "airing_dma": one["airing_dma"] or "", "airing_dma_id": 0} for one in truth
     ]
 
 

@@ -20,14 +20,14 @@ MAIN_SOURCE = "adstats-publisher"
 DEFAULT_REPORTS: list[dict[str, Any]] = [
     {
         "name": "adstats_daily",
-        # Assumed: without `currency`, amounts of several currencies might be summed. If wrong, the column is redundant.
+        # Assumed: without `currency`, amounts of several currencies are summed. If wrong, the column is redundant.
         "dimensions": ["day", "publisher", "supply", "adUnit", "currency"],
         "metrics": ["requests", "impressions", "fillRate", "useRate", "netRevenue", "grossRevenue"],
     },
     {
         "name": "deals_daily",
-        # Assumed: the source and its fields, which are from client code. If wrong, or if the account has no deals, the
-        # query is refused (400), so it is off by default.
+        # Assumed: the source `deals-publisher` has the fields of this report, as in client code. If wrong, the query is
+        # refused (400); the report is off by default.
         "source": "deals-publisher",
         "dimensions": ["day", "publisher", "supply", "dealCode", "dealName", "buyerName", "currency"],
         "metrics": ["eligibleBids", "validBids", "impressions", "completions", "clicks", "netRevenue", "grossRevenue"],
@@ -183,6 +183,11 @@ def _check_keys(report: Report) -> None:
     for name in report.primary_keys:
         if name not in columns:
             raise ValueError(f"`primary_keys` has {name!r}: the columns of the report are {', '.join(columns)}")
+    # The key of a row has its dimensions, with the day; rows of other windows would replace it without one.
+    needed = {"from_date"} if by_window(report) else {"day", "row_key"} if "day" in report.dimensions else set()
+    if report.primary_keys and needed and not needed & {*report.primary_keys}:
+        shown, names = list(report.primary_keys), " or ".join(sorted(needed))
+        raise ValueError(f"`primary_keys` {shown} is not allowed: {names} must be among them")
 
 
 RULES = ReportRules(

@@ -25,10 +25,11 @@ PATH = "/queries"
 
 MOST_ERRORS = 3
 """Consecutive polls in which a running query may report an error.
-Assumed: such an error may disappear, as seen by client code. If wrong, the stream fails three polls later."""
+Assumed: a query that reports an error while it runs may still complete, as seen by client code. If wrong, the stream
+fails three polls later."""
 
-# Assumed: the numbers, which are from client code; the guide has the names only. If wrong, an unknown number fails the
-# stream, and results of a query that is not complete are refused by the vendor.
+# Assumed: the status of a query is a number, 1 to 5, with the meanings of client code; the guide has the names only. If
+# wrong, an unknown number fails the stream, and the vendor refuses the results of a query that is not complete.
 _PHASES: Mapping[int, Phase] = {
     1: Phase.WAITING,
     2: Phase.WAITING,

@@ -91,11 +91,10 @@ class QueryReport(MagniteStream[DayWindow], ReportStream):
                 for name in ("source", "filters", "constraints", "conversions", "parent", "definition")
             },
         }
-        step = self.days_per_window
-        if self._by_window and step > 1:
+        if self._by_window:
             # Other windows would overlap with those already read.
-            epoch = dt.date(1970, 1, 1)
-            signature["windows"] = f"{step} days, counted from {epoch + (self.start - epoch).days % step * DAY}"
+            step, epoch = self.days_per_window, dt.date(1970, 1, 1)
+            signature["window_days"] = f"{step}, counted from {epoch + (self.start - epoch).days % step * DAY}"
         return signature
 
     @override

@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 INTEGER_DIMENSIONS = frozenset({"hour", "year"})
 """Dimensions with integer values (guide, "JSON Results").
-Assumed: also `year`. If wrong, the value is kept in `_extra`, and a warning names it."""
+Assumed: `year` has integer values, like `hour`. If wrong, the value is kept in `_extra`, and a warning names it."""
 
 WITHOUT_ID = frozenset({"day", "hour", "year"})
 """Dimensions without an identifier (guide, "JSON Results").
-Assumed: also `year`. If wrong, its identifier is kept in `_extra`, and a warning names it."""
+Assumed: `year` has no identifier, like `day` and `hour`. If wrong, it is kept in `_extra`, and a warning names it."""
 
 INTEGER_IDS = frozenset({"seat", "publisher", "brand", "supply", "adUnit", "network", "currency"})
 """Dimensions with integer identifiers; other identifiers are strings.
-Assumed: except for `adUnit`, because the guide has no other example. If wrong, the value is kept in `_extra`, and a
-warning names it."""
+Assumed: identifiers of seat, publisher, brand, supply, network and currency are integers, like those of adUnit (the
+guide's only example), and others are strings. If wrong, the identifier is kept in `_extra`, and a warning names it."""
 
 
 class RowError(DataError):

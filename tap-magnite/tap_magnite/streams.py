@@ -73,7 +73,8 @@ class InventoryStream(ListStream):
     def _details(self, row: dict[str, Any]) -> dict[str, Any] | None:
         """Return all fields of an entity; None after two responses with status 404.
 
-        Assumed: such an entity was deleted. If wrong, its details are missing, and a warning counts such rows.
+        Assumed: an entity was deleted if a request for its details returns 404 twice. If wrong, its details are
+        missing, and a warning counts such rows.
         """
         if row.get("id") is None:
             return {}
@@ -120,8 +121,8 @@ class Seats(InventoryStream):
     """Seats: the root of the hierarchy."""
 
     name = "seats"
-    # Assumed: this path and the next four, because the reference is open to partners only. If wrong, the stream fails
-    # with status 404, and the message names the setting `resource_paths`.
+    # Assumed: the inventory is at `/seats`, `/publishers`, `/brands`, `/supply` and `/adUnits`; the reference is open
+    # to partners only. If wrong, the stream fails with status 404, and the message names the setting `resource_paths`.
     path = "/seats"
     primary_keys = ("id",)
 

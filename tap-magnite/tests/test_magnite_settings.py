@@ -78,6 +78,14 @@ OWN: dict[str, Any] = {"name": "own", "dimensions": ["day", "adUnit"], "metrics"
         ({"window_days": 46}, "report own: `window_days` 46 is not allowed: an integer from 1 to 45"),
         ({"lookback_days": 46}, "report own: `lookback_days` 46 is not allowed: an integer from 0 to 45"),
         (
+            {"primary_keys": ["adUnit"]},
+            "report own: `primary_keys` ['adUnit'] is not allowed: day or row_key must be among them",
+        ),
+        (
+            {"dimensions": ["adUnit"], "primary_keys": ["row_key"]},
+            "report own: `primary_keys` ['row_key'] is not allowed: from_date must be among them",
+        ),
+        (
             {"primary_keys": ["day", "adunit"]},
             "report own: `primary_keys` has 'adunit': the columns of the report are day",
         ),

@@ -67,11 +67,26 @@ def test_a_report_without_days_has_totals_of_its_windows(
     assert second.by_key("totals") == of_windows(month, report, (17, 24))
 
 
-def test_other_windows_of_totals_are_refused(run_tap: TapRunner, month: MagniteSimulator) -> None:
+@pytest.mark.parametrize(("before", "after"), [(8, 7), (8, 1), (1, 8)])
+def test_other_windows_of_totals_are_refused(
+    run_tap: TapRunner, month: MagniteSimulator, before: int, after: int
+) -> None:
+    settings = {**month.settings(), "end_date": "2025-03-08"}
+    reports = {days: [{**TOTALS, "window_days": days}] for days in (before, after)}
+    state = run_tap({**settings, "reports": reports[before]}, "totals").states[-1]
+    run = run_tap({**settings, "reports": reports[after]}, "totals", state=state, fails=True)
+    assert f"its state was made with window_days {before}, counted from 1970-01-0" in run.error
+    assert f", now {after}, counted from 1970-01-0" in run.error
+
+
+def test_totals_counted_from_another_day_are_refused(run_tap: TapRunner, month: MagniteSimulator) -> None:
     settings = {**month.settings(), "reports": [{**TOTALS, "window_days": 8}], "end_date": "2025-03-08"}
     state = run_tap(settings, "totals").states[-1]
-    run = run_tap({**settings, "reports": [{**TOTALS, "window_days": 7}]}, "totals", state=state, fails=True)
-    assert "its state was made with windows 8 days, counted from 1970-01-0" in run.error
+    later = {**settings, "start_date": "2025-03-02"}
+    assert "its state was made with window_days 8, " in run_tap(later, "totals", state=state, fails=True).error
+    # Eight days later, the windows are the same
+    same = run_tap({**settings, "start_date": "2025-03-09", "end_date": "2025-03-10"}, "totals", state=state)
+    assert {row["from_date"] for row in same.records("totals")} == {"2025-03-09"}
 
 
 @pytest.mark.parametrize(

@@ -40,8 +40,9 @@ if TYPE_CHECKING:
 SCHEMAS = SchemaDirectory(schemas)
 
 MOST_ROWS_V0 = 100
-"""Rows per page of v0. Assumed: the vendor documents only the default, 50. If fewer are allowed, pages are shorter,
-and a list still ends with an empty page; if the vendor refuses the number, the run ends with its message."""
+"""Rows per page of v0.
+Assumed: v0 allows 100 rows per page; only the default, 50, is documented. If wrong, pages are shorter, and a list still
+ends with an empty page, or the vendor refuses the number, and the run ends with its message."""
 
 DOMAIN_REPORT = "/v0/report#domain"
 """The name that budgets use for reports by domain or app bundle; their path is the same as for other reports."""
@@ -74,8 +75,8 @@ RETRY_POLICY = RetryPolicy(
 def request_limits(config: Mapping[str, Any]) -> tuple[Family, ...]:
     """Return the budgets. A report counts as a request too.
 
-    Assumed: so do its polls and pages, and the limits apply to one user's token. If polls do not count, reports are
-    slower than necessary; if more requests count, the log shows waits after 429.
+    Assumed: polls and pages of reports count as report requests, and the limits apply to one user's token. If wrong,
+    reports are slower than necessary, or the log shows waits after 429.
     """
     reports, by_domain = ("/v0/report", DOMAIN_REPORT), (DOMAIN_REPORT,)
     return tuple(
@@ -101,7 +102,7 @@ class SpringServeStream(AdTechStream[PartT]):
     def http_headers(self) -> dict[str, str]:
         account = self.config.get("account_id")
         # Not `POST /accounts/{id}/set_current`: it would also switch the user's own session.
-        # Assumed: the value is the id. If the vendor ignores it, rows of another account end the stream.
+        # Assumed: `x-auth-context` has the id of an account. If wrong, rows of another account end the stream.
         return {"x-auth-context": str(account)} if account is not None else {}
 
     @property
@@ -118,8 +119,8 @@ class SpringServeStream(AdTechStream[PartT]):
     def _to_rfc3339(self, value: Any) -> str | None:
         """Convert a timestamp to RFC 3339.
 
-        Assumed: it is in UTC if it has no offset (all documented ones end with `Z`). If it is in another zone, it is
-        wrong by that zone's offset: the first one causes a warning, and `timestamp_zone` corrects them.
+        Assumed: timestamps without an offset are in UTC (all documented ones end with `Z`). If wrong, they are off by
+        the offset of their zone: the first one causes a warning, and `timestamp_zone` corrects them.
         """
         text = to_text(value).strip()
         if not text:
@@ -232,9 +233,9 @@ class NumberedPages(BaseAPIPaginator[int]):
 
     v0 reports no count and may return fewer rows than requested, so a short page is not necessarily the last one.
 
-    Assumed: the order does not change while pages are read, although the vendor documents none. If rows move between
-    two pages, one comes twice and another is missing. A row that comes twice causes a warning, and a loader deletes no
-    rows. If a row is deleted meanwhile, another is missing without a warning until the next run.
+    Assumed: the order of v0 does not change while pages are read, although the vendor documents none. If wrong, one row
+    comes twice and another is missing: a row that comes twice causes a warning, and a loader deletes no rows. After a
+    row is deleted meanwhile, another is missing without a warning until the next run.
     """
 
     def __init__(self) -> None:
@@ -266,8 +267,8 @@ class ListStream(SpringServeStream[int | str]):
     shared: ClassVar[bool] = False
     """Whether the list may have rows of other accounts although the setting `account_id` selects one.
 
-    Assumed of connections between accounts and of users. Such rows cause a warning; in any other list, they end the
-    stream.
+    Assumed: only connections between accounts, and users, have rows of other accounts. If wrong, such rows end the
+    stream; in these lists, they cause a warning.
     """
 
     _warned_of_account = False
@@ -359,14 +360,14 @@ class ListStream(SpringServeStream[int | str]):
 class EntityStream(ListStream, KeysetStream):
     """A v1 list in the order of last changes, or a v0 list that is read in full (`resource_version`).
 
-    Assumed: v1 sorts by `updated_at,id`, and `updated_at::gte` includes its bound and takes a full timestamp. If not,
+    Assumed: v1 sorts by `updated_at,id`, and `updated_at::gte` includes its bound and takes a full timestamp. If wrong,
     rows are out of order, before the bound or missing from the totals, and the stream ends.
 
-    Assumed: a change becomes visible within `overlap_minutes`. If it takes longer, it is missing until the row changes
-    again: compare the list with the console, and raise the setting.
+    Assumed: a change becomes visible within `overlap_minutes`. If wrong, it is missing until the row changes again:
+    compare the list with the console, and raise the setting.
 
-    Assumed: every change of a row changes `updated_at`. If not, the change is missing until the list is read completely
-    (`resource_version: v0` or a cleared state); deletions are always missing.
+    Assumed: every change of a row changes `updated_at`. If wrong, the change is missing until the list is read
+    completely (`resource_version: v0` or a cleared state); deletions are always missing.
     """
 
     version = "v1"
@@ -429,7 +430,7 @@ class EntityStream(ListStream, KeysetStream):
 class MemberStream(ListStream, ChildStream):
     """A list for each row of a v0 list.
 
-    Assumed: v0 lists all parents, those created in v1 included. If not, the members of some are missing: compare the
+    Assumed: v0 lists all parents, those created in v1 included. If wrong, the members of some are missing: compare the
     parents' ids with those in the stream of their list.
     """
 
@@ -438,8 +439,8 @@ class MemberStream(ListStream, ChildStream):
     member: ClassVar[str | None] = None
     """The column of the member, if its field is not documented.
 
-    Assumed: it is the last part of the path in the singular, or `name`. If it is neither, the stream ends with an error
-    about its key.
+    Assumed: the field of a member is the last part of the path in the singular, or `name`. If wrong, the stream ends
+    with an error about its key.
     """
 
     @override

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 class ReportJob(Job["requests.Response"]):
     """A window of a report. The vendor documents no way to cancel it.
 
-    Assumed: a 404 means that the vendor has forgotten the report. If not, it is submitted twice more, and the run ends.
+    Assumed: a 404 means that the vendor has forgotten the report. If wrong, it is submitted twice more, and the run
+    ends.
 
     Args:
         request: Sends the request of the window; keyword arguments are added to its body.
@@ -58,8 +59,8 @@ class ReportJob(Job["requests.Response"]):
     def _synchronous(self, response: requests.Response) -> Iterator[requests.Response]:
         """Read on until a page is empty or repeats rows.
 
-        Assumed: `page` selects a page, as in asynchronous reports. If the vendor ignores it, the second page repeats
-        the first one, and rows are missing only if the first one was cut off: see `on_ignored_page`.
+        Assumed: `page` selects a page of a synchronous report, as in asynchronous ones. If wrong, the second page
+        repeats the first one, and rows are missing only if the first one was cut off: a warning has its length.
         """
         report = read_report(response)
         total, number = report.total_pages, 1

@@ -73,8 +73,9 @@ class BillItems(MemberStream):
 class DemandTagPriorities(MemberStream):
     """Positions of demand tags in the waterfalls of supply tags; one request per supply tag.
 
-    Assumed: a demand tag occurs once per tier. If not (in two slots of a pod), a warning names the key, and the stream
-    ends because fewer keys than reported rows were read. With `row_count_check: warn` all rows are emitted.
+    Assumed: a demand tag occurs once per tier of a supply tag, and not in two slots of a pod. If wrong, a warning names
+    the key, and the stream ends because fewer keys than reported rows were read; with `row_count_check: warn` all rows
+    are emitted.
     """
 
     name = "demand_tag_priorities"
@@ -213,8 +214,8 @@ class ParameterListValues(MemberStream):
 class DemandTagKeys(MemberStream):
     """Reporting keys that demand tags target; up to two requests per demand tag.
 
-    Assumed: `/demand_tags` lists the tags of all classes, connected and programmatic guaranteed ones included. If not,
-    their keys are missing: compare the ids of the parents with those in connected_demand and programmatic_guaranteed.
+    Assumed: `/demand_tags` lists the tags of all classes, connected and programmatic guaranteed ones included. If
+    wrong, their keys are missing: compare the parents' ids with those in connected_demand and programmatic_guaranteed.
     """
 
     name = "demand_tag_keys"

@@ -41,8 +41,9 @@ DOCUMENTED_FILTERS = (
     *("supply_tag_ids", "demand_tag_ids", "supply_partner_ids", "demand_partner_ids", "supply_group_ids"),
     *("detected_domains", "declared_domains", "supply_types", "demand_types"),
 )
-"""Filters that the official SDK documents. Assumed: the vendor silently ignores all other names. If it knows more of
-them, their filters work in spite of the warning."""
+"""Filters that the official SDK documents.
+Assumed: the vendor silently ignores filters other than the documented ones. If wrong, they work in spite of the
+warning."""
 
 _ADDED = ("date", "end_date", "_extra")
 """Columns that the tap adds to a report."""

@@ -56,17 +56,17 @@ class HourBookmark:
 class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
     """A report: one job per window. Rows are emitted after all rows of the window are read.
 
-    Assumed: `start_date` and `end_date` are both inclusive. If not, each window has no rows of its first or last day: a
-    warning names the second such window. Cumulative rows of several days are too low, and no check can show it.
+    Assumed: `start_date` and `end_date` are both inclusive. If wrong, each window has no rows of its first or last day:
+    a warning names the second such window. Cumulative rows of several days are too low, and no check can show it.
 
-    Assumed: `timezone` sets the zone of the days, and dates without a zone are in it. If the vendor ignores it, days
-    are those of New York, and the totals of days differ from those of the console; no check can show it.
+    Assumed: `timezone` sets the zone of the days, and dates without a zone are in it. If wrong, days are those of
+    New York, and the totals of days differ from those of the console; no check can show it.
 
-    Assumed: `currency` converts all amounts. If the vendor ignores it, they are in the account's currency, and no check
-    can show it: compare a day with the console.
+    Assumed: `currency` converts all amounts. If wrong, they are in the account's currency, and no check can show it:
+    compare a day with the console.
 
-    Assumed: null in a dimension is one group of rows, written as 0 or an empty text. If the vendor has a group with
-    such a value too, two rows have one key, and the run ends.
+    Assumed: null in a dimension is one group of rows, written as 0 or an empty text. If wrong, two rows have one key,
+    and the run ends.
 
     Args:
         tap: The tap.
@@ -145,12 +145,10 @@ class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
             **{name: options[name] for name in ("interval", "filters", "currency")},
             "account_id": self.config.get("account_id"),
         }
-        step = self.days_per_window
-        if self.interval == "cumulative" and step > 1:
+        if self.interval == "cumulative":
             # Each row covers a window: other windows would overlap with those already read.
-            epoch = dt.date(1970, 1, 1)
-            counted_from = epoch + (self.start - epoch).days % step * DAY
-            signature["windows"] = f"{step} days, counted from {counted_from}"
+            step, epoch = self.days_per_window, dt.date(1970, 1, 1)
+            signature["window_days"] = f"{step}, counted from {epoch + (self.start - epoch).days % step * DAY}"
         return signature
 
     @override

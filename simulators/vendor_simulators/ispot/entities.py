@@ -115,6 +115,11 @@ class Product:
     brand: Brand
     sku: str | None
 
+    @property
+    def type(self) -> str:
+        """Its type in filters."""
+        return ("primary", "secondary", "competitive")[self.id % 3]
+
 
 @dataclass(eq=False)
 class ProductCategory:

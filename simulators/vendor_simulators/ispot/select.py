@@ -116,6 +116,8 @@ def _fits(airing: Airing, query: Query) -> bool:
         and (not query.national_only or airing.spot.brand.national)
         # Assumed: the language of the network. The site has only the values.
         and (not query.languages or airing.network.language in query.languages)
+        # Assumed: each product has one type. The site has only the values.
+        and (not query.product_types or (airing.product is not None and airing.product.type in query.product_types))
         and _has_ids(airing, query, _AIRING_IDS)
     )
 

@@ -55,6 +55,7 @@ _PATHS = {
     "new_spots": "/spots/new",
     "active_spots": "/spots/actives",
     "network_families": "/networks/family",
+    "extended_network_families": "/networks/family/extended",
 }
 
 
@@ -138,6 +139,7 @@ class ISpotSimulator(Simulator):
         national_only: bool = True,
         accessible_only: bool = True,
         languages: Collection[str] = (),
+        product_types: Collection[str] = (),
         **ids: Collection[int],
     ) -> list[dict[str, Any]]:
         """Return the exact records that a correct tap emits for a stream, sorted by its primary key.
@@ -160,6 +162,7 @@ class ISpotSimulator(Simulator):
             national_only=national_only,
             accessible=accessible_only and stream in ("brands", "industries"),
             languages=frozenset(languages),
+            product_types=frozenset(product_types),
             ids=Ids({name.removesuffix("_ids").removesuffix("s"): frozenset(values) for name, values in ids.items()}),
         )
         if endpoint.metric:
@@ -173,7 +176,7 @@ class ISpotSimulator(Simulator):
             spots = (self._truth.spot_change(day, change) for day, change in self._selection.spot_changes(query))
             return truth.in_order(spots, "update_date", "update_key")
         things = self._selection.entities(endpoint.kind, query)
-        key = {"access": "access_key", "network_families": "family_key"}.get(stream, "id")
+        key = "family_key" if stream.endswith("network_families") else "access_key" if stream == "access" else "id"
         return truth.in_order((self._truth.entity(endpoint.kind, thing) for thing in things), key)
 
     @override
