@@ -56,7 +56,7 @@ class LogWindows:
                 f"may omit further rows: set `log_row_limit` to {most}, or compare windows with the funnel by "
                 "`log_count_check`, and read this range again"
             )
-        # Assumed: `date_from` or `date_to` is inclusive. If neither is, rows of the second between two windows are
+        # Assumed: `date_from` or `date_to` is inclusive. If wrong, rows of the second between two windows are
         # missing, in the funnel's counts too, and the user sees this warning.
         expected = sum(self._expected.values())
         if expected >= FEWEST_EXPECTED and not self._edge_seen:
