@@ -54,7 +54,7 @@ class AdspectStream(AdTechStream[PartT]):
     parallel_pages = 1
     """One request at a time, except for windows of reports: the vendor documents no request limits.
 
-    Assumed: one is within undocumented limits. If wrong, the vendor refuses requests (429), and waits are logged.
+    Assumed: one request at a time is always allowed. If wrong, the vendor refuses requests (429), and waits are logged.
     """
 
     def request(self, path: str, params: Mapping[str, Any] | None = None, method: str = "GET") -> HTTPRequest:
@@ -89,8 +89,8 @@ class AdspectStream(AdTechStream[PartT]):
     def check_complete(self, response: requests.Response, rows: int) -> None:
         """Refuse the first page of an endpoint that is documented without pages.
 
-        Assumed: such an endpoint returns all rows. If wrong, the stream ends if the vendor reports a total like those
-        of lists. Otherwise, rows are missing: see `warn_of_limit`.
+        Assumed: endpoints without pages return all rows. If wrong, the stream ends if the vendor reports a total like
+        those of lists. Otherwise, rows are missing: see `warn_of_limit`.
 
         Args:
             response: The response.
@@ -169,8 +169,8 @@ class ListPaginator(PageNumberPaginator):
     Assumed: the reported number of pages is right. If wrong, the ids read are fewer than the reported total,
     and `row_count_check` fails.
 
-    Assumed: without it, a page beyond the end is empty, repeats the page before, or is missing (404). If wrong,
-    pages without new rows end the stream with an error.
+    Assumed: if no total is reported, a page beyond the end is empty, repeats the page before, or is missing (404). If
+    wrong, pages without new rows end the stream with an error.
 
     Args:
         read_totals: Reads the totals from a response.
@@ -251,8 +251,8 @@ class ListStream(AdspectStream[Never]):
 
     def _read_totals(self, response: requests.Response) -> Totals | None:
         pages, rows = (_count(response, name) for name in (PAGE_COUNT, TOTAL_COUNT))
-        # Assumed: the vendor returns `page_size` rows per page. If wrong, and it reports no number of pages, the rows
-        # read are fewer than the reported total, and `row_count_check` fails.
+        # Assumed: the vendor returns `page_size` rows per page. If wrong, and if no number of pages is
+        # reported, the rows read are fewer than the reported total, and `row_count_check` fails.
         if pages is None and rows is not None:
             pages = math.ceil(rows / self.config["page_size"])
         return None if pages is None else Totals(pages, rows)
@@ -300,7 +300,7 @@ def read_list(response: requests.Response) -> list[Any]:
 def as_list(body: Any) -> list[Any]:
     """Return the array of a list, possibly wrapped in an object as `items`.
 
-    Assumed: there is no other form. If wrong, the stream ends with this error.
+    Assumed: lists have one of these two forms. If wrong, the stream ends with an error.
 
     Raises:
         DataError: The body contains no such array.

@@ -63,8 +63,8 @@ SECOND = dt.timedelta(seconds=1)
 BASIC_CHECK, CONVERSION = 0, 255
 """Values of `sequence` that the funnel counts as a click and as a conversion.
 
-Assumed: it counts no others. If wrong, `log_count_check` warns about every window although no row is missing, or misses
-rows of a cap that are of another stage.
+Assumed: the funnel counts no other rows. If wrong, `log_count_check` warns about every window although no row is
+missing, or misses rows of a cap that are of another stage.
 """
 
 _COUNTS = ("clicks", "conversions")
@@ -156,7 +156,7 @@ class ClickLog(RowsStream[InstantWindow], InstantWindowStream):
     def window_parameters(self, window: InstantWindow) -> dict[str, Any]:
         """Return the parameters of a window, always in UTC because a zone with summer time repeats an hour.
 
-        Assumed: the vendor returns times in this zone. If wrong, the first row that is shifted out of its window ends
+        Assumed: the vendor returns the log in UTC. If wrong, the first row that is shifted out of its window ends
         the stream.
         """
         return {

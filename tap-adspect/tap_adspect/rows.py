@@ -63,8 +63,8 @@ def stream_row(row: Mapping[str, Any]) -> dict[str, Any]:
         row: A stream as sent. The document gives two types for some properties, and an older spelling for others.
     """
     flat = dict(row)
-    # Assumed: these two spellings are the only ones. If wrong, `skip_clicks` is null, and the value is in `_extra` with
-    # a warning.
+    # Assumed: `skip_clicks` and `skipClicks` are the only spellings. If wrong, `skip_clicks` is null, and the
+    # value is in `_extra` with a warning.
     if "skipClicks" in flat and flat.get("skip_clicks") is None:
         flat["skip_clicks"] = flat.pop("skipClicks")
     level = flat.get("filter_level")
@@ -155,8 +155,8 @@ def _instant_of(text: str) -> str | None:
 def metric(value: Any) -> Any:
     """Return a metric as sent, or None if it is not a number, for example a division by zero.
 
-    Assumed: `NO_NUMBERS` are all such values. If wrong, the metric is null, and the value is in `_extra` with a
-    warning.
+    Assumed: a metric without a number is null, blank, NaN or infinite. If wrong, the metric is null, and the value
+    is in `_extra` with a warning.
     """
     return None if isinstance(value, str) and value.strip().lower() in NO_NUMBERS else value
 
