@@ -194,17 +194,24 @@ def test_filters_match_any_value_and_all_names(adspect: AdspectSimulator) -> Non
     assert count(("os[]", "Amiga")) == count()
 
 
-def test_the_end_is_exclusive_or_inclusive(simulate: Simulate) -> None:
+def test_both_ends_are_exclusive_or_inclusive(simulate: Simulate) -> None:
     # Each day has a click in its first second
     first = date(2025, 3, 28)
-    for option, more in (("exclusive", 0), ("inclusive", 1)):
-        simulator = simulate(AdspectSimulator(first_day=first, days=2, rows_per_day=10, date_to=option, streams=3))
-        assert len(rows(ask(simulator, "/reports/log", params=LOG))) == 10 + more
+    for start, end, count in (
+        ("inclusive", "exclusive", 10),
+        ("inclusive", "inclusive", 11),
+        ("exclusive", "exclusive", 9),
+        ("exclusive", "inclusive", 10),
+    ):
+        simulator = simulate(
+            AdspectSimulator(first_day=first, days=2, rows_per_day=10, date_from=start, date_to=end, streams=3)
+        )
+        assert len(rows(ask(simulator, "/reports/log", params=LOG))) == count
 
 
 @pytest.mark.parametrize("report", ["log", "funnel"])
 def test_a_cap_is_silent(simulate: Simulate, report: str) -> None:
-    cap = {f"{report}_cap": 7}
+    cap: dict[str, Any] = {f"{report}_cap": 7}
     simulator = simulate(AdspectSimulator(first_day=date(2025, 3, 28), days=1, rows_per_day=50, **cap))
     params = LOG if report == "log" else [*FUNNEL, ("group_by[]", "stream_id")]
     reply = ask(simulator, f"/reports/{report}", params=params)

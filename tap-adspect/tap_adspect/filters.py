@@ -48,8 +48,8 @@ def unmatched(name: str, wanted: Collection[Any], counts: Mapping[Any, int]) -> 
 
     Args:
         name: The filter.
-        wanted: Its values. Assumed: the vendor compares whole values. If it also accepts patterns, such as a network
-            for `ip_address`, their rows count as unmatched, and the user sees a warning.
+        wanted: Its values. Assumed: the vendor compares whole values. If wrong, for example if a network is allowed
+            for `ip_address`, its rows count as unmatched, and the user sees a warning.
         counts: The number of rows per value of the column.
     """
     accepted = {_comparable(name, value) for value in wanted}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tap_adspect.client import named_row, numbered
+from tap_adspect.row_streams import named_row, numbered
 from tap_adspect.rows import plain_address, to_instant
 
 if TYPE_CHECKING:
@@ -50,7 +50,13 @@ class KeyReader:
 
     A key is the SHA-256 (hex) of the compact JSON (UTF-8) of the key columns (null as `""`) and an ordinal. The ordinal
     distinguishes rows with equal key columns, in the order of their full JSON. Values are as sent, except for hashed IP
-    addresses.
+    addresses. Click ids may be blank or repeated.
+
+    Assumed: the vendor does not change the key columns of a row later, or their spelling (`0` and `"0"`). If wrong, the
+    look-back loads a changed row a second time, and the table has more clicks than the funnel.
+
+    Assumed: no row is added to or removed from rows with equal key columns later. If wrong, their ordinals move, and a
+    removed row stays in the table.
 
     Args:
         names: The requested columns, in order.

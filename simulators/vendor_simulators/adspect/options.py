@@ -16,6 +16,7 @@ class AdspectOptions:
             because HEAD returns 404 or 405.
         past_end: Response to a page number past the end: the last page again, an empty page, or 404.
         list_body: Body of a list: a bare array, or an object with `items`.
+        date_from: Whether `date_from` is inclusive or exclusive.
         date_to: Whether `date_to` is exclusive or inclusive.
         time_zone: Whether it defines the days and months of the funnel, or only the display of times ("Time zone for
             displaying date and time"): days are UTC days then.
@@ -49,6 +50,7 @@ class AdspectOptions:
     totals: Literal["get", "head", "none", "head_404", "head_405"] = "get"
     past_end: Literal["repeat", "empty", "not_found"] = "repeat"
     list_body: Literal["array", "items"] = "array"
+    date_from: Literal["inclusive", "exclusive"] = "inclusive"
     date_to: Literal["exclusive", "inclusive"] = "exclusive"
     time_zone: Literal["days", "display"] = "days"
     ignored_filters: tuple[str, ...] = ()

@@ -248,7 +248,8 @@ class AdspectSimulator(Simulator):
 
     def _between(self, query: Query) -> list[Click]:
         end = query.end + timedelta(seconds=1) if self.options.date_to == "inclusive" else query.end
-        start = max(query.start, datetime.combine(self.first_day, time(), UTC))
+        start = query.start + timedelta(seconds=1) if self.options.date_from == "exclusive" else query.start
+        start = max(start, datetime.combine(self.first_day, time(), UTC))
         end = min(end, datetime.combine(self.last_day, time(), UTC) + timedelta(days=1))
         filters = {name: values for name, values in query.filters.items() if name not in self.options.ignored_filters}
         return selected(self._clicks.between(start, end), filters)
