@@ -89,7 +89,7 @@ SELECTED: Mapping[str, tuple[str, ...]] = {
     "ispot": ("audience_airings", "airing_updates", "brands", "shows"),
     "spotwatch": ("ads", "blocks", "block_ads", "broadcasts", "channels", "broadcast_messages"),
     "adspect": ("streams", "stream_ip_lists", "account", "funnel_daily", "click_log"),
-    "springserve": ("supply_tags", "campaigns", "demand_tag_priorities", "supply_daily"),
+    "springserve": ("supply_tags", "campaigns", "demand_tag_priorities", "isp_lists", "supply_daily"),
     "magnite": ("seats", "supply", "query_metrics", "adstats_daily"),
 }
 

@@ -119,13 +119,18 @@ def test_without_a_catalog_the_streams_selected_by_default_are_read(
     assert spotwatch.violations == []
 
 
+@pytest.mark.parametrize("others", ["deselected", "omitted"])
 @pytest.mark.parametrize("selected", [("blocks",), ("block_ads",), ("blocks", "block_ads")])
-def test_blocks_and_block_ads_are_selected_by_themselves(
-    run_tap: TapRunner, spotwatch: SpotwatchSimulator, selected: tuple[str, ...]
+def test_blocks_and_block_ads_are_selected_separately(
+    run_tap: TapRunner, spotwatch: SpotwatchSimulator, selected: tuple[str, ...], others: str
 ) -> None:
+    # given
+    catalog = select(TapSpotwatch, *selected)
+    if others == "omitted":
+        catalog["streams"] = [one for one in catalog["streams"] if one["tap_stream_id"] in selected]
     # when
     settings = {**spotwatch.settings(), "end_date": "2024-06-12", "page_size": 20}
-    run = run_tap(settings, catalog=select(TapSpotwatch, *selected))
+    run = run_tap(settings, catalog=catalog)
     # then: the rows of those selected, each with one SCHEMA, and the requests of blocks in each case
     for stream, key in (("blocks", ("id",)), ("block_ads", ("block_id", "position"))):
         truth = spotwatch.truth(stream, last_day=spotwatch.last_day)

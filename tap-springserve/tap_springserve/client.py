@@ -342,7 +342,9 @@ class ListStream(SpringServeStream[int | str]):
 
     @override
     def get_http_request(self, *, page: PageContext[Any]) -> HTTPRequest:
-        return self.list_request(self.path, page.next_page_token or 1)
+        # v1 documents `sort` for all lists, v0 has none. Without it, rows may move while pages are read.
+        order = {"sort": "id"} if self.version == "v1" else {}
+        return self.list_request(self.path, page.next_page_token or 1, **order)
 
     def list_request(self, path: str, page: int, *, version: str | None = None, **params: Any) -> HTTPRequest:
         """Return the request for one page of a list."""
