@@ -89,7 +89,7 @@ format: environment ## format the sources
 	@$(RUN) ruff check --fix .
 	@$(RUN) ruff format .
 
-generate: environment ## the READMEs' tables, plugins/ and .env.example, from the taps
+generate: environment ## the READMEs' tables, plugins/, docs/assumptions.md and .env.example, from the taps
 	@$(RUN) python scripts/generate.py
 
 types: environment ## mypy, strict

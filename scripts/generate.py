@@ -1,10 +1,10 @@
-"""Generate README tables, plugin definitions and the credentials of .env.example from the taps' code.
+"""Generate README tables, plugin definitions, docs/assumptions.md and .env.example from the taps' code.
 
 `python scripts/generate.py` writes the files; with `--check` it writes nothing and exits with 1 if one is out of date.
 
 The generated parts are `plugins/extractors/*.lock` and `plugins/loaders/target-duckdb--*.lock` (in the format of
-`meltano lock`), the text between marks in each tap's README.md and in .env.example, and the streams' columns for
-`orchestration/`, whose environment contains no tap.
+`meltano lock`), docs/assumptions.md, the text between marks in each tap's README.md and in .env.example, and the
+streams' columns for `orchestration/`, whose environment contains no tap.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from assumptions import MarkError, page
 from singer_adtech.streams.derived import DerivedStream
 from singer_adtech.streams.windowed import WindowStream
 
@@ -231,6 +232,7 @@ def files() -> Iterator[tuple[Path, str]]:
         text = between_marks(path.read_text(encoding="utf-8"), "streams", f"\n{streams_table(name)}\n")
         text = between_marks(text, "select", f"\n{selection(name)}\n")
         yield path, between_marks(text, "about", f"\n{about_tables(name)}\n")
+    yield ROOT / "docs" / "assumptions.md", page({name: extractor(name)["label"] for name in TAPS})
     yield ROOT / "orchestration" / "adtech_orchestration" / "streams.json", streams_file()
     path = ROOT / ".env.example"
     yield path, between_marks(path.read_text(encoding="utf-8"), "generated", f"{credentials()}\n", "# {}")
@@ -241,7 +243,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Generate the files that repeat the taps' code, or check them.")
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a file is out of date")
     check = parser.parse_args().check
-    outdated = [(path, text) for path, text in files() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    try:
+        generated = [*files()]
+    except MarkError as error:
+        sys.exit(str(error))
+    outdated = [(path, text) for path, text in generated if not path.exists() or path.read_text("utf-8") != text]
     if not check:
         for path, text in outdated:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -47,10 +47,8 @@ def test_generated_files_are_current() -> None:
 def test_edited_files_are_reported_and_generated_again(tmp_path: Path) -> None:
     # given a copy of the generated files, with an edited description
     edited = ["plugins/extractors/tap-ispot--adtech.lock", "tap-ispot/README.md", ".env.example"]
-    (tmp_path / "scripts").mkdir()
-    (tmp_path / "scripts" / "generate.py").write_text((ROOT / "scripts" / "generate.py").read_text())
-    paths = [".env.example", "orchestration/adtech_orchestration/streams.json"]
-    paths += [*(f"{name}/README.md" for name in TAPS)]
+    paths = ["scripts/generate.py", "scripts/assumptions.py", "docs/assumptions.md", ".env.example"]
+    paths += ["orchestration/adtech_orchestration/streams.json", *(f"{name}/README.md" for name in TAPS)]
     paths += [str(path.relative_to(ROOT)) for path in ROOT.glob("plugins/*/*.lock")]
     for path in paths:
         text = (ROOT / path).read_text()
