@@ -11,9 +11,8 @@ export UV_PYTHON = $(PYTHON)
 TAPS = tap-adspect tap-ispot tap-magnite tap-spotwatch tap-springserve
 
 .DEFAULT_GOAL := help
-.PHONY: help setup env environment plugins loaders stand-ins demo sync-all backfill orchestration orchestrate sync \
-  backfill-months orchestration-test check test test-all lint format generate \
-  types unit meltano-test extended pythons reliability benchmarks pins clean
+.PHONY: help setup env environment plugins loaders stand-ins demo orchestration orchestrate sync backfill \
+  orchestration-test check test test-all lint format generate types unit meltano-test extended pythons reliability benchmarks pins clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,13 +44,6 @@ stand-ins: environment ## install servers for loader tests: PostgreSQL (Debian's
 demo: setup ## run all taps against simulated vendors, through Meltano, into DuckDB, twice
 	@$(RUN) python scripts/demo.py
 
-sync-all: setup ## read your accounts in parallel: make sync-all [LOADER=target-postgres] [ONLY="tap-ispot tap-magnite"]
-	@$(RUN) python scripts/sync_all.py $(if $(LOADER),--loader $(LOADER)) $(if $(ONLY),--only $(ONLY))
-
-backfill: setup ## read a range in parallel months: make backfill TAP=tap-ispot FROM=2022-01-01 TO=2024-12-31 [LOADER=...]
-	$(if $(and $(TAP),$(FROM),$(TO)),,$(error TAP, FROM and TO are needed: make backfill TAP=tap-ispot FROM=2022-01-01 TO=2024-12-31))
-	@$(RUN) python scripts/backfill.py $(TAP) --from $(FROM) --to $(TO) $(if $(LOADER),--loader $(LOADER))
-
 ORCHESTRATION = .venvs/orchestration/bin/python
 
 orchestration: setup ## install Dagster, in a separate environment
@@ -65,8 +57,8 @@ orchestrate: orchestration ## Dagster's page and daemon, for your accounts: make
 sync: orchestration ## new data of all accounts in parallel: make sync [LOADER=target-postgres] [ONLY="tap-ispot tap-magnite"]
 	@umask 077 && $(ORCHESTRATION) -m adtech_orchestration.headless sync $(if $(LOADER),--loader $(LOADER)) $(if $(ONLY),--only $(ONLY))
 
-backfill-months: orchestration ## past months: make backfill-months TAP=tap-ispot FROM=2022-01 TO=2024-12 [LOADER=...] [AGAIN=1]
-	$(if $(and $(TAP),$(FROM),$(TO)),,$(error TAP, FROM and TO are needed: make backfill-months TAP=tap-ispot FROM=2022-01 TO=2024-12))
+backfill: orchestration ## past months: make backfill TAP=tap-ispot FROM=2022-01 TO=2024-12 [LOADER=...] [AGAIN=1]
+	$(if $(and $(TAP),$(FROM),$(TO)),,$(error TAP, FROM and TO are needed: make backfill TAP=tap-ispot FROM=2022-01 TO=2024-12))
 	@umask 077 && $(ORCHESTRATION) -m adtech_orchestration.headless backfill $(TAP) --from $(FROM) --to $(TO) \
 	  $(if $(LOADER),--loader $(LOADER)) $(if $(AGAIN),--again)
 

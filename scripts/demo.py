@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+from demo_log import parse, readable
 from private_files import keep_private
-from run_logs import parse, readable
 from user_errors import Parser
 
 if TYPE_CHECKING:

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
-WRITERS = frozenset({"meltano", "backfill.py"})
-"""Programs that write plugin settings to `.meltano/run/`."""
-
 MARGIN = 2.0
 """Tolerance of a process's start time, in seconds."""
 
@@ -72,7 +69,7 @@ def _meltanos(root: Path) -> Iterator[float]:
     for process in psutil.process_iter(["cmdline", "create_time"]):
         # The program, or the script or module of an interpreter (`python -m meltano`).
         names = {Path(word).name for word in (process.info["cmdline"] or ())[:3]}
-        if process.pid == os.getpid() or not names & WRITERS:
+        if process.pid == os.getpid() or "meltano" not in names:
             continue
         folder = None
         with suppress(psutil.Error):

@@ -1,4 +1,4 @@
-"""`make sync` and `make backfill-months`: the jobs of the page, from the terminal, without a service.
+"""`make sync` and `make backfill`: the jobs of the page, from the terminal, without a service.
 
     python -m adtech_orchestration.headless sync [--only TAP ...] [--loader target-postgres]
     python -m adtech_orchestration.headless backfill TAP --from 2022-01 --to 2024-12
