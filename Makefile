@@ -11,8 +11,9 @@ export UV_PYTHON = $(PYTHON)
 TAPS = tap-adspect tap-ispot tap-magnite tap-spotwatch tap-springserve
 
 .DEFAULT_GOAL := help
-.PHONY: help setup env environment plugins loaders stand-ins demo orchestration orchestrate sync backfill \
-  orchestration-test check test test-all lint format generate types unit meltano-test extended pythons reliability benchmarks pins clean
+.PHONY: help setup env environment plugins loaders stand-ins demo orchestration orchestrate sync backfill chromium \
+  orchestration-test-environment orchestration-test screenshots check test test-all lint format generate types unit \
+  meltano-test extended pythons reliability benchmarks pins clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,9 +63,18 @@ backfill: orchestration ## past months: make backfill TAP=tap-ispot FROM=2022-01
 	@umask 077 && $(ORCHESTRATION) -m adtech_orchestration.headless backfill $(TAP) --from $(FROM) --to $(TO) \
 	  $(if $(LOADER),--loader $(LOADER)) $(if $(AGAIN),--again)
 
-orchestration-test: orchestration ## types and tests of the Dagster code location, against the simulators, into DuckDB
+chromium: ## Chromium for the screenshots, Debian's package unless installed
+	@command -v chromium google-chrome >/dev/null || { [ "$$(id -u)" = 0 ] || AS="sudo -n"; \
+	  $$AS apt-get update -qq && $$AS apt-get install -qq -y --no-install-recommends chromium; }
+
+orchestration-test-environment: orchestration chromium
 	@$(UV) --no-config pip install --quiet --compile-bytecode --python $(ORCHESTRATION) --requirements orchestration/requirements-test.txt
+
+orchestration-test: orchestration-test-environment ## types and tests of the Dagster code location, against the simulators, into DuckDB
 	@cd orchestration && ../$(ORCHESTRATION) -m mypy && umask 077 && ../$(ORCHESTRATION) -m pytest
+
+screenshots: orchestration-test-environment ## the pictures of docs/orchestration.md
+	@cd orchestration && SCREENSHOTS=$(CURDIR)/docs ../$(ORCHESTRATION) -m pytest -q tests/test_screenshots.py
 
 check: environment lint types ## for daily work: lint, types, and the tests of what changed since main
 	@$(RUN) python scripts/check_changes.py

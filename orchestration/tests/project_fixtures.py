@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -106,6 +107,16 @@ class Project:
         output, _ = process.communicate(timeout=200)
         return process.returncode, output
 
+    def serve(self) -> tuple[subprocess.Popen[str], str]:
+        """Start the page, the daemon and the code location; return the process and the page's address."""
+        command = [str(ROOT / ".venv/bin/python"), "scripts/orchestrate.py", "--port=0"]
+        service = subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=subprocess.PIPE, text=True)
+        self.started.append(service)
+        assert service.stdout is not None
+        ready = re.match(r"(http://127.0.0.1:\d+) is ready", service.stdout.readline())
+        assert ready, "the service did not start"
+        return service, ready[1]
+
     def rows(self, schema: str) -> dict[str, list[Row]]:
         """Return the sorted rows of each table of a schema."""
         with closing(duckdb.connect(str(self.warehouse), read_only=True)) as connection:
@@ -174,6 +185,21 @@ def project(tmp_path: Path, vendors: Vendors, monkeypatch: pytest.MonkeyPatch) -
         if process.poll() is None:
             process.terminate()
         process.communicate(timeout=60)
+
+
+def ask(url: str, query: str, **variables: Any) -> Any:
+    """Send a query to the page's API; return its data."""
+    body = json.dumps({"query": query, "variables": variables}).encode()
+    request = urllib.request.Request(f"{url}/graphql", body, {"Content-Type": "application/json"})  # noqa: S310 - local
+    with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310 - local
+        return json.load(response)["data"]
+
+
+BACKFILL = """mutation($account: String!, $months: [String!]!) {
+  launchPartitionBackfill(backfillParams: {assetSelection: [{path: ["history", $account]}], partitionNames: $months}) {
+    ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message }
+  }
+}"""
 
 
 def variables(vendors: Vendors, overrides: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
