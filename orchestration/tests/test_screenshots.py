@@ -62,12 +62,12 @@ def test_the_page_shows_tables_backfills_and_plots(
     for text in ("history / adspect", "Past months of tap-ispot", "The account: one row."):
         expect(page.get_by_text(text).filter(visible=True).first).to_be_visible()
     expect(page.get_by_text("Materialized").filter(visible=True).first).to_be_visible()
-    picture("tables", 800)
+    picture("tables", 779)
     # The backfills
     page.goto(f"{url}/runs?view=backfills")
     for text in ("history / adspect", "3 partitions", "Success", "history / spotwatch", "2 partitions", "Started"):
         expect(page.get_by_text(text, exact=True).filter(visible=True).first).to_be_visible()
-    picture("backfills", 330)
+    picture("backfills", 500)
     # The plots
     page.goto(f"{url}/assets/history/adspect")
     page.get_by_text("Plots", exact=True).click()
