@@ -63,9 +63,10 @@ backfill: orchestration ## past months: make backfill TAP=tap-ispot FROM=2022-01
 	@umask 077 && $(ORCHESTRATION) -m adtech_orchestration.headless backfill $(TAP) --from $(FROM) --to $(TO) \
 	  $(if $(LOADER),--loader $(LOADER)) $(if $(AGAIN),--again)
 
-chromium: ## Chromium for the screenshots, Debian's package unless installed
-	@command -v chromium google-chrome >/dev/null || { [ "$$(id -u)" = 0 ] || AS="sudo -n"; \
-	  $$AS apt-get update -qq && $$AS apt-get install -qq -y --no-install-recommends chromium; }
+chromium: ## Chromium for the screenshots: Debian's package, unless it is installed
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { \
+	  SUDO=; [ "$$(id -u)" = 0 ] || SUDO="sudo -n"; \
+	  $$SUDO apt-get update -qq && $$SUDO apt-get install -qq -y --no-install-recommends chromium; }
 
 orchestration-test-environment: orchestration chromium
 	@$(UV) --no-config pip install --quiet --compile-bytecode --python $(ORCHESTRATION) --requirements orchestration/requirements-test.txt

@@ -118,7 +118,9 @@ def accounts() -> list[Account]:
             if (tap := _origin(name, extractors)) in STREAMS
         ]
     except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
-        raise ProjectError(f"meltano.yml cannot be read: {type(error).__name__}") from error
+        mark = getattr(error, "problem_mark", None)  # of YAML
+        reason = f"{getattr(error, 'problem', None)} (line {mark.line + 1})" if mark else type(error).__name__
+        raise ProjectError(f"meltano.yml cannot be read: {reason}") from error
 
 
 def _words(task: str | list[str]) -> list[str]:

@@ -88,8 +88,8 @@ def test_accounts_follow_meltano_yml(tmp_path: Path, monkeypatch: pytest.MonkeyP
     # And the definitions load
     dg.Definitions.validate_loadable(definitions())
     # And a project file that is not one is an error in one line
-    (tmp_path / "meltano.yml").write_text("plugins: [")
-    with pytest.raises(project.ProjectError, match="cannot be read"):
+    (tmp_path / "meltano.yml").write_text("plugins: [\nenv: {SECRET: hidden}\n")
+    with pytest.raises(project.ProjectError, match=r"^meltano.yml cannot be read: expected [^\n]*\(line 3\)$"):
         project.accounts()
 
 
