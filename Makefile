@@ -12,7 +12,7 @@ TAPS = tap-adspect tap-ispot tap-magnite tap-spotwatch tap-springserve
 
 .DEFAULT_GOAL := help
 .PHONY: help setup env environment plugins loaders stand-ins demo sync-all backfill orchestration orchestrate sync \
-  backfill-months orchestration-test check test test-all lint format generate \
+  backfill-months orchestration-machines orchestration-test check test test-all lint format generate \
   types unit meltano-test extended pythons reliability benchmarks pins clean
 
 help: ## list these commands
@@ -59,6 +59,9 @@ orchestration: setup ## install Dagster, in a separate environment
 	@$(UV) --no-config pip install --quiet --compile-bytecode --python $(ORCHESTRATION) --requirements orchestration/requirements.txt
 	@$(UV) --no-config pip install --quiet --no-deps --python $(ORCHESTRATION) --editable orchestration
 
+orchestration-machines: orchestration ## also what workers on several machines need (Celery, PostgreSQL)
+	@$(UV) --no-config pip install --quiet --compile-bytecode --python $(ORCHESTRATION) --requirements orchestration/requirements-machines.txt
+
 orchestrate: orchestration ## Dagster's page and daemon, for your accounts: make orchestrate [DEMO=1: simulated vendors]
 	@$(RUN) python scripts/orchestrate.py $(if $(DEMO),--demo)
 
@@ -70,7 +73,8 @@ backfill-months: orchestration ## past months: make backfill-months TAP=tap-ispo
 	@umask 077 && $(ORCHESTRATION) -m adtech_orchestration.headless backfill $(TAP) --from $(FROM) --to $(TO) \
 	  $(if $(LOADER),--loader $(LOADER)) $(if $(AGAIN),--again)
 
-orchestration-test: orchestration ## types and tests of the Dagster code location, against the simulators, into DuckDB
+orchestration-test: orchestration loaders ## types and tests of the Dagster code location, against the simulators, into DuckDB; two Celery workers
+	@$(RUN) python -m stand_ins.postgres install && $(RUN) python -m stand_ins.redis install
 	@$(UV) --no-config pip install --quiet --compile-bytecode --python $(ORCHESTRATION) --requirements orchestration/requirements-test.txt
 	@cd orchestration && ../$(ORCHESTRATION) -m mypy && umask 077 && ../$(ORCHESTRATION) -m pytest
 

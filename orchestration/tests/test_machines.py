@@ -186,7 +186,7 @@ def test_a_worker_is_killed_and_the_tables_equal_those_of_one_run(machines: Mach
     workspace = service(machines)
 
     # When four months of three accounts are backfilled by two workers
-    machines.vendors.control("adspect", "faults", [{"action": "slow", "delay": 20.0, "nth": 12}])
+    machines.vendors.control("adspect", "faults", [{"action": "slow", "delay": 20.0, "nth": 7}])
     for machine in ("first", "second"):
         machines.worker(machine)
     for account, months in MONTHS.items():
@@ -197,7 +197,7 @@ def test_a_worker_is_killed_and_the_tables_equal_those_of_one_run(machines: Mach
             f"--partitions={','.join(months)}",
         ).wait()
     # And one of them is killed with all of its processes in the middle of a month of the slow vendor
-    wait_until(lambda: machines.vendors.requests("adspect") >= 12, 120)
+    wait_until(lambda: machines.vendors.requests("adspect") >= 6, 120)
     (victim,) = [name for name in machines.workers if _runs(machines, name, "tap-adspect")]
     for process in machines.processes(victim):
         process.kill()
