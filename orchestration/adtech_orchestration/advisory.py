@@ -1,7 +1,7 @@
 """Locks for several machines: advisory locks in the PostgreSQL database that holds Dagster's records.
 
-PostgreSQL frees a lock when its session ends: at once if the process dies, after about 25 seconds if the machine does. A
-process that loses its session kills itself before that, so two processes never believe that they hold the same lock.
+PostgreSQL frees a lock when its session ends: immediately if the process dies, after about 25 seconds if the machine
+does. A process that loses its session kills itself before that, so a lock never has two living holders.
 """
 
 from __future__ import annotations
@@ -90,8 +90,14 @@ def _lock(session: connection, name: str, *, wait: bool) -> bool:
 def _watch(session: connection, ended: threading.Event) -> None:
     """End this process when its session is lost; Linux then stops Meltano."""
     while not ended.wait(PING_SECONDS):
-        try:
-            with session.cursor() as cursor:
-                cursor.execute("select 1")
-        except Exception:  # noqa: BLE001 - whatever happened, the lock may be another process's
+        if not _answers(session):
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _answers(session: connection) -> bool:
+    try:
+        with session.cursor() as cursor:
+            cursor.execute("select 1")
+    except Exception:  # noqa: BLE001 - any error may mean that the lock is free
+        return False
+    return True

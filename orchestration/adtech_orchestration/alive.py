@@ -1,8 +1,8 @@
 """Runs whose process has died: their records are closed and their pool slots freed, without waiting for a timeout.
 
 A running load holds a lock that is named after its run. A run in progress whose lock is free is dead, for example after
-a power cut. On one machine the lock is on a file. If Dagster's storage is PostgreSQL, it is an advisory lock there, valid
-for all machines. `python -m adtech_orchestration.alive` closes such runs before the service starts.
+a power cut. On one machine the lock is on a file. If Dagster's storage is PostgreSQL, it is an advisory lock there, for
+all machines. `python -m adtech_orchestration.alive` closes such runs before the service starts.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from celery import Task
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
+from dagster._grpc.types import ExecuteRunArgs
 from dagster._serdes import unpack_value
 from dagster_celery.launcher import CeleryRunLauncher
 from dagster_celery.make_app import make_app
@@ -28,7 +29,7 @@ class _Run(Task):  # type: ignore[misc]  # Celery has no types
 
     @override
     def __call__(self, execute_job_args_packed: Any) -> Any:
-        run_id = unpack_value(execute_job_args_packed).run_id
+        run_id = unpack_value(execute_job_args_packed, as_type=ExecuteRunArgs).run_id
         with dg.DagsterInstance.get() as instance, alive.held(instance, run_id):
             return super().__call__(execute_job_args_packed)
 
@@ -48,7 +49,7 @@ class Launcher(CeleryRunLauncher):
 def make_worker() -> Celery:
     """Return the Celery app of a worker."""
     broker = os.environ.get("ORCHESTRATION_BROKER", "redis://127.0.0.1:6379/0")
-    made = make_app({"broker": broker, "backend": broker, "task_default_queue": "dagster"})
+    made: Celery = make_app({"broker": broker, "backend": broker, "task_default_queue": "dagster"})  # type: ignore[no-untyped-call]
     # A worker takes a run when it begins it, and confirms it then: what waits in the queue survives any worker, and a
     # long run is never delivered a second time.
     made.conf.update(
@@ -57,7 +58,7 @@ def make_worker() -> Celery:
         task_acks_late=False,
         broker_connection_retry_on_startup=True,
     )
-    create_execute_job_task(made, base=_Run)
+    create_execute_job_task(made, base=_Run)  # type: ignore[arg-type]  # its annotation is wrong
     return made
 
 

@@ -1,4 +1,4 @@
-"""Two Celery workers in separate folders, with Redis and PostgreSQL: one is killed, and the tables equal those of one run."""
+"""Two Celery workers in separate folders, with Redis and PostgreSQL: one is killed, and nothing is lost or doubled."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import socket
 import subprocess
 import sys
 from collections import Counter
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import psutil
@@ -63,10 +64,10 @@ class Machines:
             "ORCHESTRATION_DATABASE": self.url("dagster"),
             "ORCHESTRATION_BROKER": self.broker,
             "DAGSTER_HOME": str(folder / "dagster"),
-            **{
-                f"TARGET_POSTGRES_{k}": v
-                for k, v in zip(("HOST", "PORT", "USER", "PASSWORD"), (host, port, user, password))
-            },
+            "TARGET_POSTGRES_HOST": host,
+            "TARGET_POSTGRES_PORT": port,
+            "TARGET_POSTGRES_USER": user,
+            "TARGET_POSTGRES_PASSWORD": password,
             "TARGET_POSTGRES_DATABASE": warehouse,
             **{
                 f"TAP_{vendor}_{name}".upper(): str(value)
@@ -111,11 +112,9 @@ class Machines:
         """Return the living processes of a machine."""
         found = []
         for process in psutil.process_iter():
-            try:
+            with suppress(psutil.Error):
                 if process.environ().get("MELTANO_PROJECT_ROOT") == str(self.folder / machine):
                     found.append(process)
-            except psutil.Error:
-                continue
         return found
 
     def tables(self, warehouse: str) -> dict[str, list[str]]:
@@ -216,7 +215,7 @@ def test_a_worker_is_killed_and_the_tables_equal_those_of_one_run(machines: Mach
             if record.dagster_run.job_name == "history_adspect"
         )
         assert len(spans) == 3
-        assert all(before[1] <= after[0] for before, after in zip(spans, spans[1:], strict=False))
+        assert all(before[1] <= after[0] for before, after in pairwise(spans))
     # And nothing is lost or doubled
     expected = machines.tables("sequential")
     assert machines.tables("machines") == expected
@@ -303,11 +302,10 @@ def _runs(machines: Machines, machine: str, program: str) -> bool:
     return any(f"venv/bin/{program}" in " ".join(_words(process)) for process in machines.processes(machine))
 
 
-def _words(process: psutil.Process) -> list[Any]:
-    try:
-        return process.cmdline()
-    except psutil.Error:
-        return []
+def _words(process: psutil.Process) -> list[str]:
+    with suppress(psutil.Error):
+        return [*process.cmdline()]
+    return []
 
 
 def _done(instance: dg.DagsterInstance) -> int:
