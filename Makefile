@@ -73,8 +73,10 @@ backfill-months: orchestration ## past months: make backfill-months TAP=tap-ispo
 	@umask 077 && $(ORCHESTRATION) -m adtech_orchestration.headless backfill $(TAP) --from $(FROM) --to $(TO) \
 	  $(if $(LOADER),--loader $(LOADER)) $(if $(AGAIN),--again)
 
-orchestration-test: orchestration loaders ## types and tests of the Dagster code location, against the simulators, into DuckDB; two Celery workers
-	@$(RUN) python -m stand_ins.postgres install && $(RUN) python -m stand_ins.redis install
+orchestration-test: orchestration ## types and tests of the Dagster code location, with the simulators, DuckDB and two Celery workers
+	@$(RUN) python scripts/install_plugins.py target-postgres
+	@$(RUN) python -m stand_ins.postgres install
+	@$(RUN) python -m stand_ins.redis install
 	@$(UV) --no-config pip install --quiet --compile-bytecode --python $(ORCHESTRATION) --requirements orchestration/requirements-test.txt
 	@cd orchestration && ../$(ORCHESTRATION) -m mypy && umask 077 && ../$(ORCHESTRATION) -m pytest
 
