@@ -12,8 +12,8 @@ TAPS = tap-adspect tap-ispot tap-magnite tap-spotwatch tap-springserve
 
 .DEFAULT_GOAL := help
 .PHONY: help setup env environment plugins loaders stand-ins demo orchestration orchestrate sync backfill chromium \
-  orchestration-test-environment orchestration-test screenshots check test test-all lint format generate types unit \
-  meltano-test extended pythons reliability benchmarks pins clean
+  orchestration-machines orchestration-test-environment orchestration-test screenshots check test test-all lint format \
+  generate types unit meltano-test extended pythons reliability benchmarks pins clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ orchestration: setup ## install Dagster, in a separate environment
 	@$(UV) --no-config pip install --quiet --compile-bytecode --python $(ORCHESTRATION) --requirements orchestration/requirements.txt
 	@$(UV) --no-config pip install --quiet --no-deps --python $(ORCHESTRATION) --editable orchestration
 
+orchestration-machines: orchestration ## also what workers on several machines need (Celery, PostgreSQL)
+	@$(UV) --no-config pip install --quiet --compile-bytecode --python $(ORCHESTRATION) --requirements orchestration/requirements-machines.txt
+
 orchestrate: orchestration ## Dagster's page and daemon, for your accounts: make orchestrate [DEMO=1: simulated vendors]
 	@$(RUN) python scripts/orchestrate.py $(if $(DEMO),--demo)
 
@@ -69,9 +72,12 @@ chromium: ## Chromium for the screenshots: Debian's package, unless it is instal
 	  $$SUDO apt-get update -qq && $$SUDO apt-get install -qq -y --no-install-recommends chromium; }
 
 orchestration-test-environment: orchestration chromium
+	@$(RUN) python scripts/install_plugins.py target-postgres
+	@$(RUN) python -m stand_ins.postgres install
+	@$(RUN) python -m stand_ins.redis install
 	@$(UV) --no-config pip install --quiet --compile-bytecode --python $(ORCHESTRATION) --requirements orchestration/requirements-test.txt
 
-orchestration-test: orchestration-test-environment ## types and tests of the Dagster code location, against the simulators, into DuckDB
+orchestration-test: orchestration-test-environment ## types and tests of the Dagster code location, with two Celery workers
 	@cd orchestration && ../$(ORCHESTRATION) -m mypy && umask 077 && ../$(ORCHESTRATION) -m pytest
 
 screenshots: orchestration-test-environment ## the pictures of docs/orchestration.md

@@ -70,7 +70,7 @@ def load(
         command, variables = _command(account, settings, month, only, full_refresh=full_refresh)
         name = account.name if month is None else f"{account.name}-{month}"
         lock = Path(context.instance.root_directory) / "locks" / f"{_lock_name(account, command, month)}.lock"
-        with alive.held(context.instance, context.run.run_id):
+        with alive.held(context.instance, context.run.run_id), alive.only_one(context.instance, lock.stem):
             return _run(context, account, name, command, variables, lock)
     except project.ProjectError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
