@@ -7,6 +7,7 @@ bookmarks.
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,17 +18,18 @@ from singer_sdk import typing as th
 from typing_extensions import override
 
 from singer_adtech.errors import DataError, SettingError, shorten
+from singer_adtech.progress.windows import DAY, day_windows
 from singer_adtech.records.shapes import EXTRA
 from singer_adtech.settings import zone
 from singer_adtech.streams.windowed import DayWindowStream
 
 if TYPE_CHECKING:
-    import datetime as dt
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterator
     from zoneinfo import ZoneInfo
 
     from singer_sdk.helpers.types import Record
 
+    from singer_adtech.progress.bookmarks import Bookmark
     from singer_adtech.progress.windows import DayWindow
     from singer_adtech.tap import AdTechTap
 
@@ -354,7 +356,22 @@ class ReportStream(DayWindowStream):
     @property
     @override
     def signature(self) -> dict[str, Any]:
-        return {"time_zone": self.report.time_zone.key, "dimensions": list(self.report.dimensions)}
+        signature = {"time_zone": self.report.time_zone.key, "dimensions": [*self.report.dimensions]}
+        if self.rows_are_totals:
+            # Other windows would overlap with those already read.
+            step, epoch = self.days_per_window, dt.date(1970, 1, 1)
+            signature["window_days"] = f"{step}, counted from {epoch + (self.start - epoch).days % step * DAY}"
+        return signature
+
+    @override
+    def windows(self, bookmark: Bookmark) -> Iterator[DayWindow]:
+        windows = [*super().windows(bookmark)]
+        if windows and self.rows_are_totals:
+            # Counted from the first day, so that windows that are read again have the same keys.
+            start, last = self.day_range()
+            step = self.days_per_window
+            return day_windows(start + (windows[0].first - start).days // step * step * DAY, last, step)
+        return iter(windows)
 
     @property
     @override

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 from difflib import get_close_matches
 from functools import cached_property, partial
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from singer_adtech.errors import DataError, SettingError, error_context, shorten
 from singer_adtech.fetching.jobs import run_job
 from singer_adtech.progress.signatures import check_account
-from singer_adtech.progress.windows import DAY, DayWindow, day_windows
+from singer_adtech.progress.windows import DayWindow
 from singer_adtech.records.page import Page
 from singer_adtech.records.values import json_kind
 from singer_adtech.reports import ReportStream, read_reports
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     import requests
-    from singer_adtech.progress.bookmarks import Bookmark
     from singer_adtech.records.page import Row
     from singer_adtech.records.row_times import RowCheck
     from singer_adtech.reports import Report
@@ -96,7 +94,7 @@ class QueryReport(MagniteStream[DayWindow], ReportStream):
     @override
     def signature(self) -> dict[str, Any]:
         options = self.report.options
-        signature = {
+        return {
             **super().signature,
             # Sorted: keys and rows do not depend on the order.
             "dimensions": sorted(self.report.dimensions),
@@ -105,21 +103,6 @@ class QueryReport(MagniteStream[DayWindow], ReportStream):
                 for name in ("source", "filters", "constraints", "conversions", "parent", "definition")
             },
         }
-        if self._by_window:
-            # Other windows would overlap with those already read.
-            step, epoch = self.days_per_window, dt.date(1970, 1, 1)
-            signature["window_days"] = f"{step}, counted from {epoch + (self.start - epoch).days % step * DAY}"
-        return signature
-
-    @override
-    def windows(self, bookmark: Bookmark) -> Iterator[DayWindow]:
-        windows = [*super().windows(bookmark)]
-        if windows and self._by_window:
-            # Counted from the first day, so that windows that are read again have the same keys.
-            start, last = self.day_range()
-            step = self.days_per_window
-            return day_windows(start + (windows[0].first - start).days // step * step * DAY, last, step)
-        return iter(windows)
 
     @override
     def row_check(self, window: DayWindow) -> RowCheck | None:

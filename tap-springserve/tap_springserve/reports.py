@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 from singer_adtech.errors import DataError, shorten
 from singer_adtech.fetching.jobs import JobPolicy, run_job
-from singer_adtech.progress.windows import DAY, DayWindow, day_windows
+from singer_adtech.progress.windows import DAY, DayWindow
 from singer_adtech.records.values import json_kind
 from singer_adtech.reports import Report, ReportStream
 from singer_sdk.streams.rest import HTTPRequest
@@ -157,25 +157,15 @@ class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
     @override
     def signature(self) -> dict[str, Any]:
         options = self.report.options
-        signature = {
+        return {
             **super().signature,
             **{name: options[name] for name in ("interval", "filters", "currency")},
             "account_id": self.config.get("account_id"),
         }
-        if self.interval == "cumulative":
-            # Each row covers a window: other windows would overlap with those already read.
-            step, epoch = self.days_per_window, dt.date(1970, 1, 1)
-            signature["window_days"] = f"{step}, counted from {epoch + (self.start - epoch).days % step * DAY}"
-        return signature
 
     @override
     def windows(self, bookmark: Bookmark) -> Iterator[DayWindow]:
         windows = [*super().windows(bookmark)]
-        if windows and self.interval == "cumulative":
-            # Counted from the first day, so that windows that are read again have the same keys.
-            start, last = self.day_range()
-            step = self.days_per_window
-            windows = [*day_windows(start + (windows[0].first - start).days // step * step * DAY, last, step)]
         # Only once: this method is called for counting and for reading.
         if windows and not self._warned:
             self._warned = True
