@@ -33,9 +33,9 @@ environment: $(UV)
 	@$(UV) sync --quiet --all-packages
 
 plugins: environment
-	@$(RUN) python scripts/install_plugins.py $(TAPS) target-duckdb
+	@$(RUN) python scripts/install_plugins.py $(TAPS) target-duckdb dbt-duckdb
 
-loaders: environment ## install the other loaders (PostgreSQL, Snowflake, S3, JSON lines) and the mapper
+loaders: environment ## install the other loaders (PostgreSQL, Snowflake, S3, JSON lines) with their dbt, and the mapper
 	@$(RUN) python scripts/install_plugins.py
 
 stand-ins: environment ## install servers for loader tests: PostgreSQL (Debian's package), fakesnow, moto
@@ -77,7 +77,7 @@ unit: environment ## the tests of every package, without Meltano
 
 # One worker per test file: a file's tests share its database server.
 meltano-test: setup ## the tests that run Meltano into DuckDB and PostgreSQL, or install a package
-	@$(RUN) python scripts/install_plugins.py target-postgres meltano-map-transformer
+	@$(RUN) python scripts/install_plugins.py target-postgres dbt-postgres meltano-map-transformer
 	@$(RUN) python -m stand_ins.postgres install
 	@$(RUN) pytest -n auto --dist loadfile -m "meltano and not extended"
 
@@ -98,8 +98,8 @@ pins: $(UV) ## update and pin the dependencies
 	@$(UV) run python scripts/pins.py $(UV)
 
 clean: ## remove environments, plugins and the demo, but not your tables, logs and bookmarks
-	rm -rf .venv .venvs .uv uv.lock output/demo output/demo.duckdb*
-	cd .meltano 2>/dev/null && rm -rf extractors loaders mappers installed run || true
+	rm -rf .venv .venvs .uv uv.lock output/demo output/demo.duckdb* transform/target transform/logs
+	cd .meltano 2>/dev/null && rm -rf extractors loaders mappers utilities installed run || true
 
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Python 3.10 or newer is needed: make PYTHON=python3.12 ..." >&2; exit 1; }
