@@ -16,22 +16,22 @@
 cast('{{ run_started_at.strftime('%Y-%m-%d %H:%M:%S.%f') }}' as timestamp)
 {%- endmacro -%}
 
-{#- The WHERE clause of such a mart's SQL. -#}
-{%- macro where_changed() -%}
+{#- The WHERE clause of such a mart's SQL, with the same arguments: unit tests do not see its configuration. -#}
+{%- macro where_changed(fact, day) -%}
 {%- do ref('fact_days') -%}{# read in incremental builds only, but always built first -#}
 where {% if is_incremental() -%}
-{{ is_changed_day(this, config.get('meta')) }}
+{{ is_changed_day(this, fact, day) }}
 {%- else -%}
 1 = 1
 {%- endif -%}
 {%- endmacro -%}
 
-{%- macro is_changed_day(built, meta) -%}
-(vendor, {{ meta.day }}) in (
+{%- macro is_changed_day(built, fact, day) -%}
+(vendor, {{ day }}) in (
     select fact_days.vendor, fact_days.day
     from {{ ref('fact_days') }} as fact_days
     where
-        fact_days.fact = '{{ meta.fact }}'
+        fact_days.fact = '{{ fact }}'
         and fact_days.changed_at > (select coalesce(max(built_at), cast('1970-01-01' as timestamp)) from {{ built }})
 )
 {%- endmacro -%}
@@ -41,7 +41,7 @@ where {% if is_incremental() -%}
 {%- set columns = get_quoted_csv(arguments['dest_columns'] | map(attribute='name')) -%}
 {%- if target.type == 'snowflake' %}begin;{% endif %}
 delete from {{ arguments['target_relation'] }}
-where {{ is_changed_day(arguments['target_relation'], config.get('meta')) }};
+where {{ is_changed_day(arguments['target_relation'], config.get('meta').fact, config.get('meta').day) }};
 
 insert into {{ arguments['target_relation'] }} ({{ columns }})
 select {{ columns }} from {{ arguments['temp_relation'] }};

@@ -45,14 +45,15 @@ cast({{ sql }} as {{ type_of(kind) }})
 {%- endif -%}
 {%- endmacro -%}
 
-{#- PostgreSQL: columns without a zone are in UTC (docs/postgresql.md), and the loader writes JSON's null. -#}
+{#- PostgreSQL: columns without a zone are in UTC (docs/postgresql.md), the loader writes JSON's null, and arrays become
+    JSON. -#}
 {%- macro postgres__convert(sql, dtype, kind) -%}
 {%- if kind == 'instant' and dtype == 'timestamp with time zone' -%}
 {{ sql }} at time zone 'UTC'
 {%- elif kind == 'json' and dtype == 'jsonb' -%}
 nullif({{ sql }}, 'null'::jsonb)
 {%- elif kind in ('json', 'array') -%}
-{{ sql }}
+to_jsonb({{ sql }})
 {%- else -%}
 cast({{ sql }} as {{ type_of(kind) }})
 {%- endif -%}

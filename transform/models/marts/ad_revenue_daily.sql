@@ -16,5 +16,5 @@ select
     sum(net_revenue) as net_revenue,
     {{ this_build() }} as built_at
 from {{ ref('int_ad_revenue') }}
-{{ where_changed() }}
+{{ where_changed('ad_revenue', 'day') }}
 group by vendor, day, publisher_key, inventory_key, currency

@@ -3,4 +3,4 @@ select
     *,
     {{ this_build() }} as built_at
 from {{ ref('int_airings') }}
-{{ where_changed() }}
+{{ where_changed('airings', 'aired_on') }}

@@ -19,5 +19,5 @@ select
     sum(impressions) as impressions,
     {{ this_build() }} as built_at
 from {{ ref('airings') }}
-{{ where_changed() }}
+{{ where_changed('airings', 'aired_on') }}
 group by vendor, aired_on, channel_key, ad_key

@@ -20,5 +20,5 @@ select
     currency,
     {{ this_build() }} as built_at
 from {{ ref('int_traffic') }}
-{{ where_changed() }}
+{{ where_changed('traffic', 'day') }}
 and detail = 'stream'

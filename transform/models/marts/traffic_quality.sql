@@ -2,7 +2,7 @@
 with traffic as (
     select *
     from {{ ref('int_traffic') }}
-    {{ where_changed() }}
+    {{ where_changed('traffic', 'day') }}
 ),
 
 detailed as (
