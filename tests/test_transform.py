@@ -127,9 +127,7 @@ def in_postgres(meltano: Meltano) -> Iterator[Warehouse]:
     # In a zone with clock changes: the marts must not depend on the server's zone.
     with postgres.cluster(settings={"TimeZone": "America/New_York"}) as database:
         variables = {f"TARGET_POSTGRES_{name.upper()}": str(value) for name, value in database.settings().items()}
-        yield Warehouse(
-            "postgres", meltano.root, variables, lambda: psycopg.connect(database.uri(), autocommit=True)
-        )
+        yield Warehouse("postgres", meltano.root, variables, lambda: psycopg.connect(database.uri(), autocommit=True))
 
 
 def run(meltano: Meltano, warehouse: Warehouse, vendors: Mapping[str, Simulator]) -> None:
@@ -233,9 +231,7 @@ def differing(ours: Mapping[str, Mapping[Any, Any]], theirs: Mapping[str, Mappin
     """Return the first differing rows of each mart."""
     found = {}
     for mart in ours.keys() | theirs.keys():
-        keys = [
-            key for key in ours[mart].keys() | theirs[mart].keys() if ours[mart].get(key) != theirs[mart].get(key)
-        ]
+        keys = [key for key in ours[mart].keys() | theirs[mart].keys() if ours[mart].get(key) != theirs[mart].get(key)]
         if keys:
             found[mart] = [(key, ours[mart].get(key), theirs[mart].get(key)) for key in keys[:3]]
     return found
@@ -246,9 +242,7 @@ def test_marts_are_exact_after_restatements_and_without_some_vendors(
     kind: Callable[[Meltano], Any], meltano: Meltano, simulate: Callable[[Simulator], Simulator]
 ) -> None:
     # given five vendors, when they are loaded and the marts are built
-    vendors = {
-        name: simulate(make(first_day=FIRST, days=DAYS, rows_per_day=40)) for name, (make, _) in VENDORS.items()
-    }
+    vendors = {name: simulate(make(first_day=FIRST, days=DAYS, rows_per_day=40)) for name, (make, _) in VENDORS.items()}
     with kind(meltano) as warehouse:
         run(meltano, warehouse, vendors)
 
@@ -266,7 +260,9 @@ def test_marts_are_exact_after_restatements_and_without_some_vendors(
         second = truth(vendors)
         assert differing(second, first).keys() == second.keys()
         assert differing(answers(warehouse), second) == {}
-        rebuilt = warehouse.query("select vendor, count(distinct built_at), min(aired_on) from marts.airings group by 1")
+        rebuilt = warehouse.query(
+            "select vendor, count(distinct built_at), min(aired_on) from marts.airings group by 1"
+        )
         assert {(vendor, builds) for vendor, builds, _ in rebuilt} == {("ispot", 2), ("spotwatch", 2)}
 
         # given an airing that moved to another day, one that the vendor deleted, and a day that was deleted
@@ -284,7 +280,9 @@ def test_marts_are_exact_after_restatements_and_without_some_vendors(
         warehouse.dbt("build")
         incremental = warehouse.marts()
         assert f"ispot|{deleted}" not in incremental["airings"]
-        assert not [row for row in incremental["ad_revenue_daily"].values() if (row["vendor"], row["day"]) == ("magnite", FIRST)]
+        assert not [
+            row for row in incremental["ad_revenue_daily"].values() if (row["vendor"], row["day"]) == ("magnite", FIRST)
+        ]
         warehouse.dbt("build", "--full-refresh")
         assert differing(incremental, warehouse.marts()) == {}
 

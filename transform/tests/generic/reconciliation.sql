@@ -1,11 +1,11 @@
-{#- A staging model has as many rows as the vendor's table (without those marked as deleted), and equal sums.
+{#- A staging model has as many rows as the vendor's table (without those marked as deleted), and equal sums of decimals.
     sums: vendor's columns by staging column. A missing table or column has nothing to compare. -#}
 {% test equals_source(model, source, sums) %}
 {%- set relation = adapter.get_relation(source.database, source.schema, source.identifier) if execute else none %}
 {%- set present = {} %}
 {%- if relation is not none %}
   {%- for column in adapter.get_columns_in_relation(relation) %}
-    {%- do present.update({column.name | lower: adapter.quote(column.name)}) %}
+    {%- do present.update({column.name | lower: column}) %}
   {%- endfor %}
 {%- endif %}
 {%- if not present %}
@@ -19,10 +19,10 @@ with ours as (
 
 theirs as (
     select count(*) as n
-    {%- for name, vendor_name in sums.items() if vendor_name | lower in present %}, sum({{ present[vendor_name | lower] }}) as s{{ loop.index }}{% endfor %}
+    {%- for name, vendor_name in sums.items() if vendor_name | lower in present %}, sum({{ cast_as(present[vendor_name | lower], 'number') }}) as s{{ loop.index }}{% endfor %}
     from {{ relation }}
     {%- if '_sdc_deleted_at' in present %}
-    where {{ present['_sdc_deleted_at'] }} is null
+    where {{ adapter.quote(present['_sdc_deleted_at'].name) }} is null
     {%- endif %}
 )
 
