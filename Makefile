@@ -11,7 +11,7 @@ export UV_PYTHON = $(PYTHON)
 TAPS = tap-adspect tap-ispot tap-magnite tap-spotwatch tap-springserve
 
 .DEFAULT_GOAL := help
-.PHONY: help setup env environment plugins loaders stand-ins demo sync-all backfill check test test-all lint format generate \
+.PHONY: help setup env environment plugins loaders stand-ins demo transform dbt-docs sync-all backfill check test test-all lint format generate \
   types unit meltano-test extended pythons reliability benchmarks pins clean
 
 help: ## list these commands
@@ -44,6 +44,12 @@ stand-ins: environment ## install servers for loader tests: PostgreSQL (Debian's
 demo: setup ## run all taps against simulated vendors, through Meltano, into DuckDB, twice
 	@$(RUN) python scripts/demo.py
 
+transform: setup ## build the marts from the tables: make transform [WAREHOUSE=postgres]; see docs/transform.md
+	@$(RUN) meltano --environment=prod invoke dbt-$(or $(WAREHOUSE),duckdb):build
+
+dbt-docs: setup ## write the documentation of all models and columns to transform/target/static_index.html
+	@$(RUN) meltano --environment=prod invoke dbt-$(or $(WAREHOUSE),duckdb):docs
+
 sync-all: setup ## read your accounts in parallel: make sync-all [LOADER=target-postgres] [ONLY="tap-ispot tap-magnite"]
 	@$(RUN) python scripts/sync_all.py $(if $(LOADER),--loader $(LOADER)) $(if $(ONLY),--only $(ONLY))
 
@@ -66,7 +72,7 @@ format: environment ## format the sources
 	@$(RUN) ruff check --fix .
 	@$(RUN) ruff format .
 
-generate: environment ## the READMEs' tables, plugins/ and .env.example, from the taps
+generate: environment ## the READMEs' tables, plugins/, .env.example and dbt's staging models, from the taps
 	@$(RUN) python scripts/generate.py
 
 types: environment ## mypy, strict

@@ -3,8 +3,8 @@
 `python scripts/generate.py` writes the files; with `--check` it writes nothing and exits with 1 if one is out of date.
 
 The generated parts are `plugins/extractors/*.lock` and `plugins/loaders/target-duckdb--*.lock` (in the format of
-`meltano lock`), the staging models of `transform/`, and the text between marks in each tap's README.md and in
-.env.example.
+`meltano lock`), the staging models of `transform/`, docs/marts.md, and the text between marks in each tap's
+README.md and in .env.example.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from marts_page import marts_page
 from staging import staging_files
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from singer_sdk import Tap, Target
 
 ROOT = Path(__file__).resolve().parent.parent
-STAGING = ROOT / "transform" / "models" / "staging"
+MODELS = ROOT / "transform" / "models"
+STAGING = MODELS / "staging"
 VARIANT = "adtech"
 TAPS = {
     "tap-ispot": "TapISpot",
@@ -207,6 +209,7 @@ def files() -> Iterator[tuple[Path, str]]:
         tap = tap_class(name)(config=with_marts_reports(name), validate_config=False, setup_mapper=False)
         for path, text in staging_files(name.removeprefix("tap-"), tap):
             yield STAGING / path, text
+    yield ROOT / "docs" / "marts.md", marts_page(MODELS / "marts" / "marts.yml")
     path = ROOT / ".env.example"
     yield path, between_marks(path.read_text(encoding="utf-8"), "generated", f"{credentials()}\n", "# {}")
 

@@ -265,6 +265,9 @@ def test_marts_are_exact_after_restatements_and_without_some_vendors(
         )
         assert {(vendor, builds) for vendor, builds, _ in rebuilt} == {("ispot", 2), ("spotwatch", 2)}
 
+        # and the newest rows are as new as the vendors' refresh times allow
+        warehouse.dbt("source", "freshness")
+
         # given an airing that moved to another day, one that the vendor deleted, and a day that was deleted
         moved, deleted = (
             row[0]

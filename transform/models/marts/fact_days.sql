@@ -16,7 +16,7 @@
 
 with {% if is_incremental() -%}
 horizons as (
-    select fact, vendor, {{ days_before('max(day)', var('lookback_days')) }} as first_day
+    select fact, vendor, {{ days_before('least(max(day), cast(' ~ this_build() ~ ' as date))', var('lookback_days')) }} as first_day
     from {{ this }}
     where row_count > 0
     group by fact, vendor
