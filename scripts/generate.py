@@ -207,8 +207,8 @@ def files() -> Iterator[tuple[Path, str]]:
         yield path, between_marks(text, "about", f"\n{about_tables(name)}\n")
     for name in TAPS:
         tap = tap_class(name)(config=with_marts_reports(name), validate_config=False, setup_mapper=False)
-        for path, text in staging_files(name.removeprefix("tap-"), tap):
-            yield STAGING / path, text
+        for name_of_file, text in staging_files(name.removeprefix("tap-"), tap):
+            yield STAGING / name_of_file, text
     yield ROOT / "docs" / "marts.md", marts_page(MODELS / "marts" / "marts.yml")
     path = ROOT / ".env.example"
     yield path, between_marks(path.read_text(encoding="utf-8"), "generated", f"{credentials()}\n", "# {}")
