@@ -38,6 +38,7 @@ NAMES = {
 """Names of staging columns that differ from the vendor's, by the vendor's name in snake case."""
 
 MONEY = "Currency of the money in this row"
+ZONE = "Zone of the day: setting `time_zone`"
 ADSPECT_CURRENCY = (
     "currency",
     "text(var('adspect_currency'))",
@@ -51,17 +52,17 @@ DERIVED = {
         ("aired_on_utc", "day_in('aired_at_utc', 'UTC')", "Day of the airing in UTC, the vendor's day.")
     ],
     ("springserve", "supply_daily"): [
-        ("time_zone", "text(var('springserve_time_zone'))", "Zone of the day; var `springserve_time_zone`."),
+        ("time_zone", "text(tap_setting('springserve_time_zone', 'UTC'))", f"{ZONE} of tap-springserve."),
         ("currency", "text(var('springserve_currency'))", f"{MONEY}; var `springserve_currency`."),
     ],
     ("springserve", "demand_daily"): [
-        ("time_zone", "text(var('springserve_time_zone'))", "Zone of the day; var `springserve_time_zone`."),
+        ("time_zone", "text(tap_setting('springserve_time_zone', 'UTC'))", f"{ZONE} of tap-springserve."),
         ("currency", "text(var('springserve_currency'))", f"{MONEY}; var `springserve_currency`."),
     ],
     ("adspect", "funnel_daily"): [ADSPECT_CURRENCY],
     ("adspect", "funnel_by_country"): [ADSPECT_CURRENCY],
     ("magnite", "adstats_daily"): [
-        ("time_zone", "text(var('magnite_time_zone'))", "Zone of the day; var `magnite_time_zone`.")
+        ("time_zone", "text(tap_setting('magnite_time_zone', 'UTC'))", f"{ZONE} of tap-magnite.")
     ],
 }
 """Columns that are not in the vendor's data: name, macro, description."""

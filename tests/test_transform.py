@@ -289,15 +289,21 @@ def test_marts_are_exact_after_restatements_and_without_some_vendors(
         warehouse.dbt("build", "--full-refresh")
         assert differing(incremental, warehouse.marts()) == {}
 
-        # given only iSpot.tv, with a missing table and a missing column
+        # given only iSpot.tv, with a missing table, a missing column, and an airing that the loader marked as deleted
+        gone = min(row["airing_id"] for row in incremental["airings"].values() if row["vendor"] == "ispot")
         warehouse.change(
             *(f"drop schema tap_{name} cascade" for name in VENDORS if name != "ispot"),
             "drop table tap_ispot.networks cascade",
             "alter table tap_ispot.spots rename column title to other",
+            "alter table tap_ispot.audience_airings add column _sdc_deleted_at timestamp",
+            f"update tap_ispot.audience_airings set _sdc_deleted_at = '2026-01-01' where airing_id = '{gone}'",  # noqa: S608 - digits
         )
         # when the marts are built, then they have its rows
         warehouse.dbt("build", "--full-refresh")
         alone = warehouse.marts()
-        assert {row["vendor"] for row in alone["airings"].values()} == {"ispot"}
-        assert alone["airings"] == {key: row for key, row in incremental["airings"].items() if row["vendor"] == "ispot"}
+        assert alone["airings"] == {
+            key: row
+            for key, row in incremental["airings"].items()
+            if row["vendor"] == "ispot" and row["airing_id"] != gone
+        }
         assert alone["traffic_daily"] == alone["inventory"] == {}

@@ -77,6 +77,11 @@ cast({{ sql }} as {{ type_of(kind) }})
 cast({{ "null" if value is none else "'" ~ value ~ "'" }} as {{ type_of('text') }})
 {%- endmacro -%}
 
+{#- A tap's setting, such as `magnite_time_zone`: dbt's variable of that name, or else the tap's environment variable. -#}
+{%- macro tap_setting(name, default) -%}
+{{ return(var(name) or env_var('TAP_' ~ name | upper, '') or default) }}
+{%- endmacro -%}
+
 {#- Wall clock of an instant (UTC, without zone) in a zone: a timestamp without zone. -#}
 {%- macro local_time(instant, zone) -%}
 {%- if target.type == 'snowflake' -%}

@@ -18,5 +18,5 @@
     ('row_key', 'row_key', 'text'),
     ('_extra', 'extra', 'json'),
 ], [
-    ('time_zone', text(var('magnite_time_zone'))),
+    ('time_zone', text(tap_setting('magnite_time_zone', 'UTC'))),
 ]) }}

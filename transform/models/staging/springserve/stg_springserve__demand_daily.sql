@@ -12,6 +12,6 @@
     ('click_through_rate', 'click_through_rate', 'number'),
     ('_extra', 'extra', 'json'),
 ], [
-    ('time_zone', text(var('springserve_time_zone'))),
+    ('time_zone', text(tap_setting('springserve_time_zone', 'UTC'))),
     ('currency', text(var('springserve_currency'))),
 ]) }}

@@ -14,6 +14,6 @@
     ('fill_rate', 'fill_rate', 'number'),
     ('_extra', 'extra', 'json'),
 ], [
-    ('time_zone', text(var('springserve_time_zone'))),
+    ('time_zone', text(tap_setting('springserve_time_zone', 'UTC'))),
     ('currency', text(var('springserve_currency'))),
 ]) }}
