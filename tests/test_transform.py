@@ -286,7 +286,7 @@ def test_marts_are_exact_after_restatements_and_without_some_vendors(
         assert not [
             row for row in incremental["ad_revenue_daily"].values() if (row["vendor"], row["day"]) == ("magnite", FIRST)
         ]
-        warehouse.dbt("build", "--full-refresh")
+        warehouse.dbt("run", "--full-refresh")
         assert differing(incremental, warehouse.marts()) == {}
 
         # given only iSpot.tv, with a missing table, a missing column, and an airing that the loader marked as deleted
