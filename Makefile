@@ -72,7 +72,7 @@ format: environment ## format the sources
 	@$(RUN) ruff check --fix .
 	@$(RUN) ruff format .
 
-generate: environment ## the READMEs' tables, plugins/, .env.example and dbt's staging models, from the taps
+generate: environment ## READMEs' tables, plugins/, docs/assumptions.md, .env.example and dbt's staging models, from the taps
 	@$(RUN) python scripts/generate.py
 
 types: environment ## mypy, strict

@@ -135,7 +135,8 @@ VENDORS: dict[str, Vendor] = {
         (
             _rows("ads", "/*", "ads", "total", "apart"),
             _rows("broadcasts", "/*", "broadcasts", "total", "apart"),
-            _rows("blocks", "/*", "blocks", "total", "apart"),
+            # Not `apart`: blocks are requested twice per window, by two times.
+            _rows("blocks", "/*", "blocks", "total"),
             _rows("channels", "/get-all-channels", "channels", "map"),
         ),
     ),

@@ -1,10 +1,10 @@
-"""Generate README tables, plugin definitions and the credentials of .env.example from the taps' code.
+"""Generate README tables, plugin definitions, pages, dbt models and .env.example from the taps' code.
 
 `python scripts/generate.py` writes the files; with `--check` it writes nothing and exits with 1 if one is out of date.
 
 The generated parts are `plugins/extractors/*.lock` and `plugins/loaders/target-duckdb--*.lock` (in the format of
-`meltano lock`), the staging models of `transform/`, docs/marts.md, and the text between marks in each tap's
-README.md and in .env.example.
+`meltano lock`), the staging models of `transform/`, docs/marts.md, docs/assumptions.md, and the text between marks in
+each tap's README.md and in .env.example.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from assumptions import MarkError, page
 from marts_page import marts_page
 from staging import staging_files
 
@@ -210,6 +211,7 @@ def files() -> Iterator[tuple[Path, str]]:
         for name_of_file, text in staging_files(name.removeprefix("tap-"), tap):
             yield STAGING / name_of_file, text
     yield ROOT / "docs" / "marts.md", marts_page(MODELS / "marts" / "marts.yml")
+    yield ROOT / "docs" / "assumptions.md", page({name: extractor(name)["label"] for name in TAPS})
     path = ROOT / ".env.example"
     yield path, between_marks(path.read_text(encoding="utf-8"), "generated", f"{credentials()}\n", "# {}")
 
@@ -219,11 +221,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Generate the files that repeat the taps' code, or check them.")
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a file is out of date")
     check = parser.parse_args().check
-    generated = dict(files())
+    try:
+        generated = dict(files())
+    except MarkError as error:
+        sys.exit(str(error))
     outdated = [
-        (path, text)
-        for path, text in generated.items()
-        if not path.exists() or path.read_text(encoding="utf-8") != text
+        (path, text) for path, text in generated.items() if not path.exists() or path.read_text("utf-8") != text
     ]
     # Models of streams that no longer exist.
     left_over = [path for path in STAGING.rglob("*") if path.is_file() and path not in generated]

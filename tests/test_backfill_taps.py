@@ -49,7 +49,7 @@ def test_airings_are_cut_by_day_and_lists_are_left_out() -> None:
     midnights = ["2024-02-01T00:00:00-05:00", "2024-03-01T00:00:00-05:00", "2024-03-11T00:00:00-04:00"]
     days = ["2024-02-01", "2024-03-01", "2024-03-11"]
     airings = ("airings", "attention_airings", "audience_airings", "tv_airings")
-    assert ends == {"airing_updates": days, **dict.fromkeys(airings, midnights)}
+    assert ends == {"airing_updates": days, "spot_updates": days, **dict.fromkeys(airings, midnights)}
     assert set(answer["left_out"].values()) == {"read whole each time"}
     assert {"brands", "spots"} <= set(answer["left_out"])
     # No look-back: it would read again what the slice has just read.

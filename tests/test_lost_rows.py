@@ -103,7 +103,13 @@ QUERY = Case(
 COUNTED = [AIRINGS, MOVIES, BROADCASTS, BLOCKS, TAGS, PRIORITIES, SUPPLY, STREAMS]
 """Streams for which the vendor reports a total."""
 
-DATED = [AIRINGS, BROADCASTS, BLOCKS, SUPPLY, FUNNEL, CLICKS, QUERY]
+# With both times, the request before the last is for the same window, and its response has no row of another one.
+ONE_TIME = [
+    Case(TapSpotwatch, SpotwatchSimulator, "blocks", "/*", settings={**BLOCKS.settings, "blocks_by": by})
+    for by in ("updated", "start")
+]
+
+DATED = [AIRINGS, BROADCASTS, *ONE_TIME, SUPPLY, FUNNEL, CLICKS, QUERY]
 """Windowed streams with dated rows."""
 
 JSON = [*COUNTED, CAMPAIGNS, QUERY]

@@ -190,20 +190,59 @@ def test_filters_match_any_value_and_all_names(adspect: AdspectSimulator) -> Non
     assert 0 < count(("os[]", "iOS"), ("country_code[]", "AE")) < ios
     assert count(("os[]", "Amiga")) == 0
     assert adspect.violations == []
+    adspect.options = type(adspect.options)(ignored_filters=("os",))
+    assert count(("os[]", "Amiga")) == count()
 
 
-def test_the_end_is_exclusive_or_inclusive(simulate: Simulate) -> None:
+def test_both_ends_are_exclusive_or_inclusive(simulate: Simulate) -> None:
     # Each day has a click in its first second
     first = date(2025, 3, 28)
-    for option, more in (("exclusive", 0), ("inclusive", 1)):
-        simulator = simulate(AdspectSimulator(first_day=first, days=2, rows_per_day=10, date_to=option, streams=3))
-        assert len(rows(ask(simulator, "/reports/log", params=LOG))) == 10 + more
+    for start, end, count in (
+        ("inclusive", "exclusive", 10),
+        ("inclusive", "inclusive", 11),
+        ("exclusive", "exclusive", 9),
+        ("exclusive", "inclusive", 10),
+    ):
+        simulator = simulate(
+            AdspectSimulator(first_day=first, days=2, rows_per_day=10, date_from=start, date_to=end, streams=3)
+        )
+        assert len(rows(ask(simulator, "/reports/log", params=LOG))) == count
 
 
-def test_a_cap_is_silent(simulate: Simulate) -> None:
-    simulator = simulate(AdspectSimulator(first_day=date(2025, 3, 28), days=1, rows_per_day=50, log_cap=7))
-    reply = ask(simulator, "/reports/log", params=LOG)
+@pytest.mark.parametrize("report", ["log", "funnel"])
+def test_a_cap_is_silent(simulate: Simulate, report: str) -> None:
+    cap: dict[str, Any] = {f"{report}_cap": 7}
+    simulator = simulate(AdspectSimulator(first_day=date(2025, 3, 28), days=1, rows_per_day=50, **cap))
+    params = LOG if report == "log" else [*FUNNEL, ("group_by[]", "stream_id")]
+    reply = ask(simulator, f"/reports/{report}", params=params)
     assert (reply.status, len(rows(reply))) == (200, 7)
+
+
+def test_a_time_zone_that_only_displays(simulate: Simulate) -> None:
+    # Given New York's 28 March, which ends at 04:00 on 29 March in UTC
+    day = [("date_from", 1743134400), ("date_to", 1743220800), ("time_zone", "America/New_York")]
+    funnel = [*day, ("group_by[]", "date"), ("metrics[]", "clicks")]
+    for option, days in (("days", ["2025-03-28"]), ("display", ["2025-03-28", "2025-03-29"])):
+        simulator = simulate(AdspectSimulator(first_day=date(2025, 3, 28), days=2, time_zone=option))
+        replies = rows(ask(simulator, "/reports/funnel", params=funnel))
+        assert sorted(row[2:12] for row in replies) == days
+        # Times in the log are displayed in that zone
+        log = rows(ask(simulator, "/reports/log", params=[*day, ("columns[]", "timestamp")]))
+        assert {row[2:12] for row in log} == {"2025-03-28"}
+
+
+def test_a_size_of_pages_that_is_ignored(simulate: Simulate) -> None:
+    simulator = simulate(AdspectSimulator(days=1, streams=25, per_page="default"))
+    pages = [ask(simulator, "/streams", params=[("page", page), ("per-page", 100)]) for page in (1, 2)]
+    assert [len(reply.json()) for reply in pages] == [20, 5]
+    assert pages[0].headers["X-Pagination-Page-Count"] == "2"
+
+
+def test_addresses_of_both_protocols(simulate: Simulate) -> None:
+    simulator = simulate(AdspectSimulator(first_day=date(2025, 3, 28), days=1, addresses="mapped"))
+    replies = rows(ask(simulator, "/reports/log", params=[*DAY.items(), ("columns[]", "ip_address")]))
+    starts = {row[2:9] for row in replies}
+    assert {"192.0.2", "::ffff:"} <= starts
 
 
 @pytest.mark.parametrize(("option", "body"), [("html", b"<!DOCTYPE html>"), ("empty", b""), ("object", b'{"name"')])

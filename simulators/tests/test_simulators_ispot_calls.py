@@ -170,7 +170,7 @@ def test_secrets_in_a_url_are_violations(ispot: ISpotSimulator) -> None:
         (AIRINGS, {**DAY, "filter[end_date]": "2024-03-09"}, "filter[end_date] is before filter[start_date]"),
         (AIRINGS, {**DAY, "filter[end_date]": "2024-03-10T00:00:00"}, "is not a date (YYYY-MM-DD)"),
         (AIRINGS, {**DAY, "filter[end_date]": "20240310"}, "is not a date (YYYY-MM-DD)"),
-        (AIRINGS, {**DAY, "filter[airing_type]": "N,National"}, "filter[airing_type]: no type National"),
+        (AIRINGS, {**DAY, "filter[airing_type]": "N,National"}, "filter[airing_type]: no National"),
         (AIRINGS, {**DAY, "filter[national_only]": "true"}, "only 1 is documented"),
         (AIRINGS, {**DAY, "filter[brand]": "x"}, "filter[brand] takes ids"),
         ("/v4/airings/updates", {**DAY, "include": "spot"}, "no parameter include here"),

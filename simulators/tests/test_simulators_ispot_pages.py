@@ -36,6 +36,41 @@ def airing_ids(reply: Reply) -> list[int]:
     return [int(row["airing"]["data"]["id"]) for row in reply.json()["data"]]
 
 
+def test_faults_of_an_api(simulate: Simulate) -> None:
+    """Each option breaks one promise of a list, and nothing else."""
+    params = {**DAY, "sort": "airing_date_et,id", "page[size]": 10}
+
+    def pages(**options: Any) -> tuple[list[int], int]:
+        simulator = simulate(ISpotSimulator(first_day=date(2024, 3, 8), days=5, rows_per_day=40, **options))
+        found = [get(simulator, AIRINGS, {**params, "page[number]": number}) for number in (1, 2, 3, 4)]
+        return [one for page in found for one in airing_ids(page)], found[0].json()["meta"]["pagination"]["total"]
+
+    right, total = pages()
+    assert (len(right), total) == (40, 40)
+    assert pages(total_error=-3) == (right, 37)
+    assert pages(skipped_rows=2) == ([one for place, one in enumerate(right) if place % 10 > 1 or place < 2], 34)
+    shared, _ = pages(shared_ids=True)
+    assert (len(shared), len(set(shared)), shared[20]) == (40, 39, shared[19])
+    unsorted, _ = pages(sort="ignored")
+    assert unsorted != right
+    assert set(unsorted) < set(right)
+
+
+@pytest.mark.parametrize(
+    ("options", "days"),
+    [
+        ({}, ["2024-03-10", "2024-03-11"]),
+        ({"end_date": "exclusive"}, ["2024-03-10"]),
+        ({"day_zone": "utc"}, ["2024-03-09", "2024-03-10", "2024-03-11"]),
+    ],
+)
+def test_other_meanings_of_the_dates(simulate: Simulate, options: dict[str, Any], days: list[str]) -> None:
+    simulator = simulate(ISpotSimulator(first_day=date(2024, 3, 8), days=5, rows_per_day=40, **options))
+    params = {"filter[start_date]": "2024-03-10", "filter[end_date]": "2024-03-11", "sort": "id", "page[size]": 1000}
+    found = get(simulator, AIRINGS, params).json()["data"]
+    assert sorted({row["airing"]["data"]["aired_at_et"][:10] for row in found}) == days
+
+
 def test_pages_contain_all_rows_and_link_to_each_other(ispot: ISpotSimulator) -> None:
     # Given 40 airings of one day in pages of 15
     params = {**DAY, "sort": "airing_date_et,id", "page[size]": 15}
@@ -145,6 +180,14 @@ def test_filters_are_applied(simulate: Simulate) -> None:
         ({"filter[brand]": "2002,2100"}, {"brand_ids": (2002, 2100)}),
         ({"filter[industry]": 119}, {"industry_ids": (119,)}),
         ({"filter[network]": 305}, {"network_ids": (305,)}),
+        ({"filter[parent_brand]": 2001}, {"parent_brand_ids": (2001,)}),
+        ({"filter[show]": "40000,40001"}, {"show_ids": (40000, 40001)}),
+        ({"filter[spot]": "3000000,3000007"}, {"spot_ids": (3000000, 3000007)}),
+        ({"filter[creative]": 3000007}, {"creative_ids": (3000007,)}),
+        ({"filter[product]": 7002}, {"product_ids": (7002,)}),
+        ({"filter[product_type]": "primary"}, {"product_types": ("primary",)}),
+        ({"filter[spot_type]": "1,4"}, {"spot_types": (1, 4)}),
+        ({"filter[language]": "es"}, {"languages": ("es",)}),
     ):
         expected = ids(**settings)
         assert sorted(airing_ids(get(simulator, AIRINGS, {**query, **filters}))) == expected
@@ -159,6 +202,24 @@ def test_filters_are_applied(simulate: Simulate) -> None:
     by_industry = get(simulator, "/v4/spots", {"filter[industry]": 119, "include": "brand"}).json()["data"]
     assert {row["brand"]["data"]["id"] for row in by_industry} == online
     assert {2001, 2002} < online
+
+
+def test_subresources_of_spots_and_networks(ispot: ISpotSimulator) -> None:
+    # When the lists of new and active spots are read, then their rows are those of /spots
+    spots = {row["id"]: row for row in get(ispot, "/v4/spots", {"page[size]": 1000}).json()["data"]}
+    new = get(ispot, "/v4/spots/new", {"page[size]": 1000}).json()["data"]
+    active = get(ispot, "/v4/spots/actives", {"page[size]": 1000}).json()["data"]
+    assert (len(new), 0 < len(active) <= 40) == (30, True)
+    assert [row for row in [*new, *active] if row != spots[row["id"]]] == []
+    # And corrections have a status and the old title, unless the spot is new
+    updates = get(ispot, "/v4/spots/updates", DAY).json()["data"]
+    assert [(row["status"], "old" in row) for row in updates] == [("new", False), ("updated", True), ("deleted", True)]
+    # And each network is in one family
+    families = get(ispot, "/v4/networks/family").json()["data"]
+    members = [network["id"] for family in families for network in family["networks"]["data"]]
+    assert sorted(members) == [record["id"] for record in ispot.truth("networks")]
+    assert get(ispot, "/v4/networks/family/extended").json()["data"] == families
+    assert ispot.violations == []
 
 
 def test_rows_have_the_requested_includes(ispot: ISpotSimulator) -> None:

@@ -105,6 +105,25 @@ def test_metrics_are_text_or_numbers(option: str, kinds: set[type]) -> None:
     assert {type(row["requests"]) for row in sent(simulator(metrics=option))} == kinds
 
 
+def test_the_time_zone_defines_the_days() -> None:
+    # Given all facts by UTC day and hour
+    one, hours = simulator(), {"fields": ["day", "hour", "requests"]}
+    days = {"fromDate": "2025-03-02", "toDate": "2025-03-02"}
+    # When one day of Tokyo (UTC+9) is requested
+    tokyo = sent(one, **hours, range={**days, "timeZone": "Asia/Tokyo"})
+    # Then it has the facts from 15:00 of the day before to 14:00, with the hours of Tokyo
+    utc = sent(one, **hours, range={"fromDate": "2025-03-01", "toDate": "2025-03-02"})
+    expected = [
+        {"day": "2025-03-02", "hour": (row["hour"] + 9) % 24, "requests": int(row["requests"])}
+        for row in utc
+        if (row["day"] == "2025-03-01") == (row["hour"] >= 15)
+    ]
+    found = [{**row, "requests": int(row["requests"])} for row in tokyo]
+    assert [{name: row[name] for name in expected[0]} for row in sorted(found, key=lambda row: row["hour"])] == sorted(
+        expected, key=lambda row: row["hour"]
+    )
+
+
 def test_filters_and_constraints() -> None:
     one = simulator()
     everything = sent(one)
@@ -179,6 +198,33 @@ def test_metadata() -> None:
     assert {record["source"] for record in one.truth("query_metrics")} == {
         *("adstats-publisher", "deals-publisher", "platform-adsource-publisher", "platform-supply-publisher")
     }
+
+
+@pytest.mark.parametrize("source", ["adstats-publisher", "deals-publisher"])
+def test_all_fields_of_a_source_have_values(source: str) -> None:
+    # Given the fields of public clients
+    one = simulator()
+    fields = {
+        kind: [row["id"] for row in one.truth(f"query_{kind}") if row["source"] == source]
+        for kind in ("dimensions", "metrics")
+    }
+    known = {record["id"] for kind in fields for record in one.truth(f"query_{kind}")}
+    assert len(known & {record["id"] for record in one.truth("query_dimensions")}) > 40
+    assert len(known & {record["id"] for record in one.truth("query_metrics")}) > 40
+    # When all are requested at once
+    rows = sent(one, source=source, fields=[*fields["dimensions"], *fields["metrics"]])
+    # Then each has a value in some row
+    assert [name for names in fields.values() for name in names if not any(row[name] is not None for row in rows)] == []
+
+
+def test_conversions_and_a_parent() -> None:
+    one = simulator(extremes=False)
+    own = sent(one)
+    converted = sent(one, conversions=[{"field": "currency", "value": 1}])
+    assert {row["currency"] for row in own} == {"USD", "EUR"}
+    assert {row["currency"] for row in converted} == {"USD"}
+    seat = sent(one, fields=["seat", "requests"], parent={"field": "seat", "value": 5000}, conversions=None)
+    assert [row["seatIdLink"] for row in seat] == [5000]
 
 
 def test_an_unknown_stream() -> None:

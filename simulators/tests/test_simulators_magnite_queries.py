@@ -109,6 +109,8 @@ def test_the_documented_query_and_its_rows(simulate: Simulate) -> None:
         ({"range": {"range": "today", "fromDate": "2025-01-01"}}, "either a name or two dates"),
         ({"range": {"fromDate": "2025-01-01", "toDate": "2025-01-01", "timeZone": "Mars"}}, "no such timeZone"),
         ({"limit": 10}, "no such part"),
+        ({"conversions": [{"field": "currency", "value": 9}]}, "no conversion of currency to 9"),
+        ({"parent": {"field": "publisher", "value": 1}}, "no parent publisher 1"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -230,3 +232,28 @@ def test_polling_after_the_end_is_a_violation(simulate: Simulate) -> None:
     for _ in range(2):
         get(simulator, f"/queries/{code}", headers)
     assert simulator.violations == ["a poll of a query whose end has been reported"]
+
+
+@pytest.mark.parametrize(
+    ("options", "days", "publishers"),
+    [
+        ({}, {"2025-03-01", "2025-03-02"}, 1),
+        ({"to_date": "exclusive"}, {"2025-03-01"}, 1),
+        ({"filters": "ignored"}, {"2025-03-01", "2025-03-02"}, 4),
+        ({"row_limit": 1}, {"2025-03-01"}, 1),
+    ],
+)
+def test_parts_of_a_definition_may_be_ignored(
+    simulate: Simulate, options: dict[str, Any], days: set[str], publishers: int
+) -> None:
+    simulator = start(simulate, polls=0, order="requested", **options)
+    headers = login(simulator)
+    fields, filters = ["day", "publisher", "requests"], [{"field": "publisher", "negate": "false", "value": [4000]}]
+    order = [{"field": "day", "direction": "asc"}]
+    code = submit(simulator, headers, fields=fields, filters=filters, orderings=order).json()["code"]
+    get(simulator, f"/queries/{code}", headers)
+
+    rows = get(simulator, f"/queries/{code}/results", headers, fmt="json").json()
+
+    assert {row["day"] for row in rows} == days
+    assert len({row["publisherIdLink"] for row in rows}) == publishers

@@ -202,7 +202,8 @@ def test_the_documented_message_is_the_oldest(spotwatch: SpotwatchSimulator) -> 
 
 @pytest.mark.parametrize("stream", PAGED)
 @pytest.mark.parametrize(
-    ("bounds", "low", "high"), [("inclusive", 1, 1), ("upper_exclusive", 1, 0), ("lower_exclusive", 0, 1)]
+    ("bounds", "low", "high"),
+    [("inclusive", 1, 1), ("upper_exclusive", 1, 0), ("lower_exclusive", 0, 1), ("exclusive", 0, 0)],
 )
 def test_bounds(simulate: Simulate, stream: str, bounds: str, low: int, high: int) -> None:
     simulator = simulate(SpotwatchSimulator(days=3, rows_per_day=30, bounds=bounds))
@@ -211,6 +212,13 @@ def test_bounds(simulate: Simulate, stream: str, bounds: str, low: int, high: in
     times = [row[name] for row in found]
     assert (times.count("2024-03-02T00:00:00Z") > 0, times.count("2024-03-03T00:00:00Z") > 0) == (low == 1, high == 1)
     assert all("2024-03-02T00:00:00Z" <= time <= "2024-03-03T00:00:00Z" for time in times)
+
+
+def test_arguments_may_be_ignored(simulate: Simulate) -> None:
+    simulator = simulate(SpotwatchSimulator(days=3, rows_per_day=30, ignored_arguments="channel"))
+    everything = rows(simulator, "broadcasts")
+    found = rows(simulator, "broadcasts", channel=everything[0]["channel"])
+    assert len(found) == len(everything)
 
 
 @pytest.mark.parametrize(
@@ -224,10 +232,14 @@ def test_bounds(simulate: Simulate, stream: str, bounds: str, low: int, high: in
         ("ads", {"duration_from": 15, "duration_to": 20}, lambda row: row["duration"] in {15, 20}),
         ("ads", {"created_from": "2024-06-01"}, lambda row: row["created"] >= "2024-06-01"),
         ("ads", {"time_seen_to": "2024-06-09T00:00:00Z"}, lambda row: row["created"] <= "2024-06-09"),
+        ("ads", {"created_to": "2024-06-01"}, lambda row: row["created"] <= "2024-06-01"),
+        ("ads", {"time_seen_from": "2024-06-12"}, lambda row: row["lastseen"] >= "2024-06-12"),
+        ("ads", {"duration_to": 10}, lambda row: row["duration"] == 10),
         ("ads", {"ids": "3893859079416045"}, lambda row: row["id"] == 3893859079416045),
         ("broadcasts", {"channel": "vox"}, lambda row: row["channel"] == "vox"),
         ("broadcasts", {"region": "fr"}, lambda row: row["region"] == "fr"),
         ("broadcasts", {"ad_identified": "true"}, lambda row: row["ad_brand"] != ""),
+        ("broadcasts", {"ad_brand": "emma,sony"}, lambda row: row["ad_brand"] in {"emma", "sony"}),
         ("broadcasts", {"ad_id": "3893859079416045"}, lambda row: row["id"] == 39840),
         ("broadcasts", {"block_id": "1259"}, lambda row: row["id"] == 39840),
         ("broadcasts", {"ad_category": "food"}, lambda row: "food" in row["ad_categories"]),
@@ -246,8 +258,32 @@ def test_filters(spotwatch: SpotwatchSimulator, stream: str, params: dict[str, A
     assert found
     assert len(found) < len(everything)
     assert all(fits(row) for row in found)
-    if "time_seen_to" not in params and "keyword" not in params:
+    if params.keys().isdisjoint({"time_seen_from", "time_seen_to"}) and "keyword" not in params:
         assert [row["id"] for row in found] == [row["id"] for row in everything if fits(row)]
+
+
+def test_ads_are_selected_by_any_of_their_airings(spotwatch: SpotwatchSimulator) -> None:
+    # When the ads of one day in the middle are requested
+    day = {"time_seen_from": "2024-06-10T00:00:00Z", "time_seen_to": "2024-06-10T23:59:59Z"}
+    found = {row["id"] for row in rows(spotwatch, "ads", **day)}
+    # Then these are the ads of its airings, also if they aired again later
+    aired = rows(spotwatch, "broadcasts", time_from=day["time_seen_from"], time_to=day["time_seen_to"])
+    assert found == {row["ad"] for row in aired}
+    late = rows(spotwatch, "ads", lastseen_from="2024-06-11")
+    assert found & {row["id"] for row in late}
+
+
+def test_breaks_may_be_stamped_only_if_they_changed(simulate: Simulate) -> None:
+    simulator = simulate(SpotwatchSimulator(days=2, rows_per_day=60, updated="changed"))
+    everything = rows(simulator, "blocks")
+    stamped = [row for row in everything if "updated" in row]
+    # Then the arguments for `updated` select only these
+    assert 0 < len(stamped) < len(everything)
+    assert rows(simulator, "blocks", updated_from="2020-01-01") == stamped
+    assert rows(simulator, "blocks", start_from="2020-01-01") == everything
+    # and a restatement stamps the breaks that it changes
+    simulator.restate()
+    assert len(rows(simulator, "blocks", updated_from="2020-01-01")) > len(stamped)
 
 
 def test_default_fields_are_as_documented(spotwatch: SpotwatchSimulator) -> None:

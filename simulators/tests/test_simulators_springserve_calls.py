@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -58,6 +58,14 @@ def test_a_login_returns_a_token_for_both_versions(simulate: Simulate, expiratio
     assert simulator.violations == []
 
 
+def test_v1_has_a_login_too(springserve: SpringServeSimulator) -> None:
+    body = json.dumps(credentials(springserve)).encode()
+
+    token = call(springserve.url, "/api/v1/auth", "POST", body=body).json()["token"]
+
+    assert ask(springserve, "/v0/campaigns", Authorization=token).status == 200
+
+
 def test_a_login_may_be_a_form(springserve: SpringServeSimulator) -> None:
     body = f"email={springserve.email}&password={springserve.password}".encode()
 
@@ -95,6 +103,14 @@ def test_a_secret_in_a_url_is_a_violation(springserve: SpringServeSimulator) -> 
     ask(springserve, "/v0/campaigns", params=[("search", springserve.password)])
 
     assert "a secret in a URL" in springserve.violations
+
+
+def test_the_account_of_a_request_may_be_ignored(simulate: Simulate) -> None:
+    simulator = simulate(SpringServeSimulator(days=1, rows_per_day=5, context="ignored"))
+
+    rows = ask(simulator, "/v0/campaigns", x_auth_context="392").json()
+
+    assert {row["account_id"] for row in rows} == {391}
 
 
 def test_another_account_is_forbidden(springserve: SpringServeSimulator) -> None:
@@ -160,6 +176,21 @@ def test_v1_is_an_envelope_that_sorts_and_filters(springserve: SpringServeSimula
 )
 def test_filters(springserve: SpringServeSimulator, query: list[tuple[str, str]], found: int) -> None:
     assert ask(springserve, "/v1/supply_tags", params=query).json()["total_count"] == found
+
+
+def test_timestamps_without_a_zone_may_be_ahead_of_utc(simulate: Simulate) -> None:
+    utc, tokyo = (
+        simulate(SpringServeSimulator(days=1, rows_per_day=20, zones=hours is None, stamp_hours=hours or 0))
+        for hours in (None, 9)
+    )
+
+    rows = [ask(simulator, "/v1/supply_tags", params=[("sort", "updated_at,id")]).json() for simulator in (utc, tokyo)]
+    first, second = (datetime.fromisoformat(one["results"][-1]["updated_at"].rstrip("Z")) for one in rows)
+    assert second - first == timedelta(hours=9)
+    # Filters without a zone are too, others are not.
+    for bound, found in ((f"{second:%Y-%m-%dT%H:%M:%S}", 1), (f"{second:%Y-%m-%dT%H:%M:%S}Z", 0)):
+        reply = ask(tokyo, "/v1/supply_tags", params=[("updated_at::gte", bound)]).json()
+        assert (reply["total_count"] > 0) is bool(found)
 
 
 def test_rows_that_are_equal_in_the_sort_come_in_any_order(springserve: SpringServeSimulator) -> None:
@@ -325,6 +356,44 @@ def test_the_suffix_of_a_date_is_an_option(simulate: Simulate, dates: str, tails
     rows = ask(simulator, "/v0/report", "POST", body=BODY).json()
 
     assert {row["date"].partition("00:00:00")[2] for row in rows} == tails
+
+
+@pytest.mark.parametrize(
+    ("option", "sizes"), [("requested", [50, 10, 0]), ("ignored", [60, 60, 60]), ("cut", [50, 50, 50])]
+)
+def test_a_synchronous_report_has_pages(simulate: Simulate, option: str, sizes: list[int]) -> None:
+    simulator = simulate(SpringServeSimulator(first_day=date(2026, 2, 1), days=2, rows_per_day=30, sync_page=option))
+
+    pages = [ask(simulator, "/v0/report", "POST", body={**BODY, "page": page}).json() for page in (1, 2, 3)]
+
+    assert [len(page) for page in pages] == sizes
+    assert simulator.violations == []
+
+
+@pytest.mark.parametrize(("option", "tags"), [("applied", {25530}), ("ignored", {25530, 100003, 100006})])
+def test_reports_apply_filters_or_ignore_them(simulate: Simulate, option: str, tags: set[int]) -> None:
+    simulator = simulate(
+        SpringServeSimulator(first_day=date(2026, 2, 1), days=2, rows_per_day=3, report_filters=option)
+    )
+
+    rows = ask(simulator, "/v0/report", "POST", body={**BODY, "supply_tag_ids": [25530]}).json()
+
+    assert {row["supply_tag_id"] for row in rows} == tags
+
+
+def test_the_last_day_of_a_report_may_be_exclusive(simulate: Simulate) -> None:
+    simulator = simulate(SpringServeSimulator(first_day=date(2026, 2, 1), days=2, rows_per_day=5, last_day="exclusive"))
+
+    rows = ask(simulator, "/v0/report", "POST", body=BODY).json()
+
+    assert {row["date"][:10] for row in rows} == {"2026-02-01"}
+
+
+def test_a_filter_that_is_not_documented_is_ignored(springserve: SpringServeSimulator) -> None:
+    rows = ask(springserve, "/v0/report", "POST", body={**BODY, "supply_tag_id": [25530]}).json()
+
+    assert len({row["supply_tag_id"] for row in rows}) > 1
+    assert springserve.violations == ["a report with 'supply_tag_id' (ignored by the vendor, or overrides the days)"]
 
 
 # --------------------------------------------------------------------------------------------------------------- limits

@@ -60,6 +60,9 @@ class ConnectedTap(HookedTap):
     clock: ClassVar[Clock] = Clock()
     """The clock of the run."""
 
+    session_class: ClassVar[type[Session]] = Session
+    """The class of the connections."""
+
     dates_as_written: ClassVar[bool] = False
     """Whether an instant in `start_date` or `end_date` means its date as written, regardless of its offset."""
 
@@ -107,7 +110,7 @@ class ConnectedTap(HookedTap):
     @cached_property
     def session(self) -> Session:
         """The connections of this run."""
-        return Session(
+        return self.session_class(
             self.api_url,
             connections=self.config.get("parallel_requests", 1) + 1,
             timeout=self.config["request_timeout"],

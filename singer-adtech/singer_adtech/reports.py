@@ -283,7 +283,7 @@ class ReportStream(DayWindowStream):
         report: The report.
         columns: Its columns, in order.
         primary_keys: Columns that identify a row; never null.
-        replication_key: The column with the day.
+        replication_key: The column with the day; None for a report that is read completely in each run.
     """
 
     nested = False
@@ -305,9 +305,10 @@ class ReportStream(DayWindowStream):
         *,
         columns: Mapping[str, Column],
         primary_keys: tuple[str, ...],
-        replication_key: str,
+        replication_key: str | None,
     ) -> None:
-        schema = report_schema(columns, keys=list(dict.fromkeys((*primary_keys, replication_key))))
+        keys = dict.fromkeys((*primary_keys, *((replication_key,) if replication_key else ())))
+        schema = report_schema(columns, keys=list(keys))
         super().__init__(tap, name=report.name, schema=schema)
         self.report = report
         self.primary_keys = primary_keys
@@ -322,7 +323,7 @@ class ReportStream(DayWindowStream):
 
     @property
     @override
-    def time_column(self) -> str:
+    def time_column(self) -> str | None:
         # Not the replication key, because a catalog may remove it.
         return self._time_column
 
@@ -344,6 +345,11 @@ class ReportStream(DayWindowStream):
     @override
     def position_after(self, window: DayWindow) -> dt.date:
         return window.last
+
+    def with_filters(self, filters: Any) -> dict[str, Any]:
+        """Return the setting `reports` with only this report, and with these filters."""
+        (given,) = (one for one in self.config["reports"] if one["name"] == self.name)
+        return {"reports": [{**given, "filters": filters}]}
 
     @property
     @override

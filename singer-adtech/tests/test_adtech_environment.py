@@ -96,6 +96,13 @@ def test_a_text_that_is_not_of_the_settings_type_is_refused(name: str, text: str
     assert str(caught.value) == f"setting `{name}`: {shown} is not allowed: {allowed}"
 
 
+def test_a_setting_that_may_be_empty_is_not_unset_by_an_empty_text() -> None:
+    schema = {"properties": {"sort": {"type": ["string"], "minLength": 0}, "other": {"type": ["string"]}}}
+    assert read_environment(schema, "TAP_X_", {"TAP_X_SORT": "", "TAP_X_OTHER": ""}) == {"sort": ""}
+    config = {"sort": "", "other": ""}
+    assert (read_file_texts(config, schema), config) == ([], {"sort": ""})
+
+
 def test_a_secret_is_not_shown() -> None:
     with pytest.raises(SettingError, match="setting `pin`: the value is not allowed: an integer"):
         read_text("pin", "s3cret", {"type": ["integer"], "secret": True})

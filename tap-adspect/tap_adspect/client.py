@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from abc import abstractmethod
-from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -19,12 +17,10 @@ from singer_adtech.errors import (
     NotFoundError,
     VendorError,
 )
-from singer_adtech.http.bodies import InvalidBodyError
 from singer_adtech.http.responses import check_status
 from singer_adtech.http.retries import RateLimitedError, TransientError
-from singer_adtech.progress.windows import DayWindow, PartT, WindowT
+from singer_adtech.progress.windows import PartT
 from singer_adtech.records.exact_json import exact_json
-from singer_adtech.records.page import once_per_response
 from singer_adtech.streams.base import AdTechStream
 from singer_sdk import SchemaDirectory
 from singer_sdk.pagination import PageNumberPaginator, SinglePagePaginator
@@ -32,20 +28,19 @@ from singer_sdk.streams.rest import HTTPRequest, PageContext
 from typing_extensions import Never, override
 
 from tap_adspect import schemas
-from tap_adspect.rows import report_problem, report_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from singer_adtech.progress.windows import InstantWindow
-    from singer_adtech.records.page import Page, Row
-    from singer_adtech.records.row_times import RowCheck
     from singer_sdk.helpers.types import Context, Record
 
 SCHEMAS = SchemaDirectory(schemas)
 
 TOTAL_COUNT = "X-Pagination-Total-Count"
 PAGE_COUNT = "X-Pagination-Page-Count"
+
+LIKELY_LIMITS = frozenset({100, 500, *range(1_000, 10_000, 1_000), *range(10_000, 1_000_001, 10_000)})
+"""Numbers of rows that vendors use as limits, but that are rare otherwise."""
 
 _TAG = re.compile(r"<[^>]*>")
 
@@ -57,7 +52,10 @@ class AdspectStream(AdTechStream[PartT]):
     """The setting that shortens a window, for the error message if the vendor fails on one."""
 
     parallel_pages = 1
-    """One request at a time, except for windows of reports: the vendor documents no request limits."""
+    """One request at a time, except for windows of reports: the vendor documents no request limits.
+
+    Assumed: one request at a time is always allowed. If wrong, the vendor refuses requests (429), and waits are logged.
+    """
 
     def request(self, path: str, params: Mapping[str, Any] | None = None, method: str = "GET") -> HTTPRequest:
         """Build a request; each value of a list becomes a separate parameter."""
@@ -87,6 +85,44 @@ class AdspectStream(AdTechStream[PartT]):
             if self.smaller is None or not failed or isinstance(error, NoConnectionError):
                 raise
             raise VendorError(error.what, f"try a smaller `{self.smaller}`") from error
+
+    def check_complete(self, response: requests.Response, rows: int) -> None:
+        """Refuse the first page of an endpoint that is documented without pages.
+
+        Assumed: endpoints without pages return all rows. If wrong, the stream ends if the vendor reports a total like
+        those of lists. Otherwise, rows are missing: see `warn_of_limit`.
+
+        Args:
+            response: The response.
+            rows: The number of its rows.
+
+        Raises:
+            DataError: The reported total is higher.
+        """
+        pages, total = (_count(response, name) for name in (PAGE_COUNT, TOTAL_COUNT))
+        if (pages or 0) > 1 or (total or 0) > rows:
+            raise DataError(
+                f"the response has {rows} rows, but the vendor reports a total of {total} in {pages} pages, and "
+                "documents no pages here",
+                "report this to the tap's authors",
+            )
+
+    def warn_of_limit(self, label: str, rows: int) -> None:
+        """Warn of a number of rows that may be a limit.
+
+        Assumed: a response without a documented limit has all rows. If wrong, rows are missing, and only a limit in
+        `LIKELY_LIMITS` is reported.
+
+        Args:
+            label: The path or window.
+            rows: The number of rows of the response.
+        """
+        if rows in LIKELY_LIMITS:
+            self.log_lines.warning(
+                "%s has exactly %d rows, which may be an undocumented limit: compare them with the vendor's site",
+                label,
+                rows,
+            )
 
     @override
     def validate_response(self, response: requests.Response) -> None:
@@ -128,10 +164,15 @@ class Totals:
 
 
 class ListPaginator(PageNumberPaginator):
-    """Pages up to the last one and not beyond. Assumed: a page beyond the end repeats the last one.
+    """Pages up to the last one and not beyond.
+
+    Assumed: the reported number of pages is right. If wrong, the ids read are fewer than the reported total,
+    and `row_count_check` fails.
+
+    Assumed: if no total is reported, a page beyond the end is empty, repeats the page before, or is missing (404). If
+    wrong, pages without new rows end the stream with an error.
 
     Args:
-        page_size: Items per page.
         read_totals: Reads the totals from a response.
         request_totals: Requests the totals without rows (`HEAD`).
         key: The id column of the items.
@@ -139,13 +180,11 @@ class ListPaginator(PageNumberPaginator):
 
     def __init__(
         self,
-        page_size: int,
         read_totals: Callable[[requests.Response], Totals | None],
         request_totals: Callable[[], Totals | None],
         key: str,
     ) -> None:
         super().__init__(1)
-        self._page_size = page_size
         self._read_totals = read_totals
         self._request_totals = request_totals
         self._key = key
@@ -168,7 +207,8 @@ class ListPaginator(PageNumberPaginator):
             return self.current_value < self.reported.pages
         before, items = self._before, read_list(response)
         self._before = [item.get(self._key) if isinstance(item, dict) else None for item in items]
-        return len(items) >= self._page_size and self._before[0] not in before
+        # A short page is not the end, because the vendor may allow fewer items per page than requested.
+        return bool(items) and self._before[0] not in before
 
 
 class ListStream(AdspectStream[Never]):
@@ -182,9 +222,7 @@ class ListStream(AdspectStream[Never]):
 
     @override
     def get_new_paginator(self) -> ListPaginator:
-        self._paginator = ListPaginator(
-            self.config["page_size"], self._read_totals, self._request_totals, self.primary_keys[0]
-        )
+        self._paginator = ListPaginator(self._read_totals, self._request_totals, self.primary_keys[0])
         return self._paginator
 
     @override
@@ -192,7 +230,6 @@ class ListStream(AdspectStream[Never]):
         try:
             yield from super().pages(context, part)
         except NotFoundError:
-            # Assumed: a page beyond the end may return 404 if the number of pages is not reported.
             if not self._paginator.page_count_unknown:
                 raise
 
@@ -214,6 +251,8 @@ class ListStream(AdspectStream[Never]):
 
     def _read_totals(self, response: requests.Response) -> Totals | None:
         pages, rows = (_count(response, name) for name in (PAGE_COUNT, TOTAL_COUNT))
+        # Assumed: the vendor returns `page_size` rows per page. If wrong, and if no number of pages is
+        # reported, the rows read are fewer than the reported total, and `row_count_check` fails.
         if pages is None and rows is not None:
             pages = math.ceil(rows / self.config["page_size"])
         return None if pages is None else Totals(pages, rows)
@@ -236,7 +275,7 @@ class ListStream(AdspectStream[Never]):
 
 
 class PartsStream(AdspectStream[Never]):
-    """A stream that is read by several small requests without paging."""
+    """A stream that is read by several small requests without paging (see `AdspectStream.check_complete`)."""
 
     def read_part(self, path: str, rows: Callable[[Any], Iterable[dict[str, Any]]]) -> Iterator[Record]:
         """Read one response; each key once.
@@ -246,138 +285,22 @@ class PartsStream(AdspectStream[Never]):
             rows: Returns flat rows from the decoded body.
         """
         response = self.fetch(self.request(path), label=f", {path}")
-        records = (self.shape.record(row) for row in rows(exact_json(response.content)))
+        flat = [*rows(exact_json(response.content))]
+        self.check_complete(response, len(flat))
+        self.warn_of_limit(path, len(flat))
+        records = (self.shape.record(row) for row in flat)
         yield from self.row_counter(None).take(records, None)
 
 
-_EMPTY = re.compile(rb"\s*(?:\[\s*\]\s*)?")
-
-EMPTY_WAIT = 1.0
-"""Seconds before an empty response is requested once more."""
-
-
-class _RowFormError(Exception):
-    """A row is not an array of the requested columns.
-
-    Args:
-        row: The row.
-        problem: The problem.
-    """
-
-    def __init__(self, row: Row, problem: str) -> None:
-        super().__init__(problem)
-        self.row = row
-
-
-def named_row(row: Row, names: Sequence[str]) -> dict[str, Any]:
-    """Decode a row.
-
-    Args:
-        row: The row.
-        names: The requested columns, in order.
-
-    Raises:
-        _RowFormError: It is not an array, or has a different number of items.
-    """
-    items = exact_json(bytes(row))
-    if not isinstance(items, list):
-        raise _RowFormError(row, "is not an array")
-    if len(items) != len(names):
-        raise _RowFormError(row, f"has {len(items)} items instead of {len(names)} ({', '.join(names)})")
-    return dict(zip(names, items, strict=True))
-
-
-@contextmanager
-def numbered(rows: Iterable[Any]) -> Iterator[None]:
-    """Name the number of a row of the wrong form.
-
-    Raises:
-        DataError: A row is not an array, or has a different number of items.
-    """
-    try:
-        yield
-    except _RowFormError as error:
-        number = next(number for number, row in enumerate(rows, start=1) if row is error.row)
-        raise DataError(f"row {number} of the report {error}", "report this with the request's time") from None
-
-
-@once_per_response
-def read_rows(response: requests.Response) -> Sequence[Row]:
-    """Split a report into rows, once."""
-    return report_rows(response.content)
-
-
-class RowsStream(AdspectStream[WindowT]):
-    """A report: rows are arrays in the order of the requested columns."""
-
-    nested = False
-
-    @property
-    @abstractmethod
-    def item_names(self) -> tuple[str, ...]:
-        """The requested columns, in order."""
-
-    @override
-    def fetch(self, request: HTTPRequest, *, label: str = "", counted_as: str | None = None) -> requests.Response:
-        response = super().fetch(request, label=label, counted_as=counted_as)
-        if _EMPTY.fullmatch(response.content):
-            # A failing gateway looks the same. The format has no other way to express "no rows", so a second empty
-            # response counts.
-            self.tap.clock.sleep(EMPTY_WAIT)
-            response = super().fetch(request, label=label, counted_as=counted_as)
-        return response
-
-    def check_empty(self, window: DayWindow | InstantWindow, position: Any) -> None:
-        """Warn about an empty window that an earlier run has read, because it may have had rows then.
-
-        Args:
-            window: The window.
-            position: The bookmark before this window; None on the first run.
-        """
-        start = window.first if isinstance(window, DayWindow) else window.start
-        if position is not None and start < position:
-            self.log_lines.warning(
-                "window %s: two responses without rows, and an earlier run has read this window: if it had rows then, "
-                "run again, and report this to the vendor if it is still empty",
-                window,
-            )
-
-    @override
-    def check_body(self, response: requests.Response) -> None:
-        # A report that is cut off also has status 200: every line is checked before a row counts.
-        try:
-            read_rows(response)
-        except (ValueError, RecursionError):
-            problem = report_problem(response.content)
-            if problem is not None:
-                raise InvalidBodyError(problem, response, columns=self.item_names) from None
-            raise
-
-    @override
-    def response_rows(self, response: requests.Response) -> Sequence[Row]:
-        return read_rows(response)
-
-    @override
-    def decode_row(self, row: Row | dict[str, Any]) -> dict[str, Any]:
-        return named_row(cast("Row", row), self.item_names)
-
-    @override
-    def page_records(self, page: Page, window: WindowT | None, check: RowCheck | None = None) -> Iterable[Record]:
-        with numbered(page.rows):
-            yield from super().page_records(page, window, check)
-
-
 def read_list(response: requests.Response) -> list[Any]:
-    """Decode a list: an array, or (Assumed) an object with `items`.
-
-    Raises:
-        DataError: The body is neither.
-    """
+    """Decode a list; see `as_list`."""
     return as_list(exact_json(response.content))
 
 
 def as_list(body: Any) -> list[Any]:
     """Return the array of a list, possibly wrapped in an object as `items`.
+
+    Assumed: lists have one of these two forms. If wrong, the stream ends with an error.
 
     Raises:
         DataError: The body contains no such array.
@@ -394,7 +317,8 @@ def error_words(response: requests.Response) -> str:
     """Find the vendor's message in an error body.
 
     Returns:
-        `message` of an object, (Assumed) the fields and messages of a list, or the first line without tags.
+        `message` of an object, the fields and messages of a list, or the first line without tags. Assumed: other JSON
+        has no message. If wrong, the error has the status but not the vendor's reason.
     """
     text = response.content[:10_000].decode("utf-8", "replace")
     try:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from functools import lru_cache
+from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from singer_adtech.errors import DataError
@@ -15,11 +16,13 @@ from singer_adtech.records.values import converter
 from singer_adtech.reports import Column, Report, ReportRules, ReportStream, filter_lists
 from typing_extensions import override
 
-from tap_adspect.client import RowsStream
-from tap_adspect.rows import metric_converter, to_asn
+from tap_adspect.checks import outside_text
+from tap_adspect.filters import FILTERS, all_filters, parameters, unmatched
+from tap_adspect.row_streams import RowsStream
+from tap_adspect.rows import is_something, metric_converter, to_asn, to_count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import requests
     from singer_adtech.progress.bookmarks import BookmarkKind
@@ -90,23 +93,10 @@ BASE_METRICS = (
 )
 """The default metrics of a report; the others can be computed from them."""
 
-FILTERS = (
-    "stream_id",
-    "ip_address",
-    "asn",
-    "country_code",
-    "os",
-    "browser",
-    "engine",
-    "sub_id",
-    "click_id",
-    "mode",
-    "target",
-)
-"""REST API, "Reporting Filters", without `query_id`: guest access to reports of other accounts is not supported."""
-
 DEFAULT_REPORTS = [{"name": "funnel_daily", "dimensions": ["date", "stream_id"], "metrics": list(BASE_METRICS)}]
 
+# Assumed: the funnel no longer changes a day after `lookback_days`, 7 by default. If wrong, later conversions are
+# missing, and the totals of older days are lower than on the vendor's site.
 MOST_LOOKBACK_DAYS = 90
 MOST_WINDOW_DAYS = 31
 
@@ -144,11 +134,30 @@ class MonthBookmark:
         return position.isoformat()[:7]
 
 
+@dataclass(frozen=True)
+class _Outside:
+    """Rows outside of a window.
+
+    Args:
+        rows: Their number.
+        clicks: Their clicks; None if unknown.
+        holds: Whether a metric is not zero.
+    """
+
+    rows: int
+    clicks: int | None
+    holds: bool
+
+
 class FunnelReport(RowsStream[DayWindow], ReportStream):
     """A report by day. A group without data after a restatement is missing; its old row stays in the target."""
 
     path = "/reports/funnel"
     smaller = "window_days"
+    foreign_remedy = (
+        "the response may come from a cache or gateway: run again later; if it happens again, the vendor may cut days "
+        "in another zone than `time_zone`: set it to UTC, or to the time zone of the Adspect account"
+    )
     day = "date"
     """The dimension that is the replication key."""
 
@@ -165,9 +174,8 @@ class FunnelReport(RowsStream[DayWindow], ReportStream):
         }
         keys = report.primary_keys or report.dimensions
         super().__init__(tap, report, columns=columns, primary_keys=keys, replication_key=self.day)
-        # A report's own filter by stream replaces the setting `stream_ids`.
-        given = {"stream_id": sorted(set(self.config.get("stream_ids") or ())), **report.options["filters"]}
-        self.filters = {name: values for name, values in sorted(given.items()) if values}
+        self.filters = all_filters(self.config, report.options["filters"])
+        self._unmatched: set[str] = set()
 
     @property
     @override
@@ -182,6 +190,15 @@ class FunnelReport(RowsStream[DayWindow], ReportStream):
 
     @property
     @override
+    def row_filters(self) -> Mapping[str, tuple[str, ...]]:
+        return {name: (name,) for name in FILTERS if name in self.report.dimensions}
+
+    @override
+    def filter_settings(self, name: str, value: Any) -> dict[str, Any]:
+        return self.with_filters({**self.report.options["filters"], name: [value]})
+
+    @property
+    @override
     def signature(self) -> dict[str, Any]:
         return {**super().signature, "filters": self.filters}
 
@@ -189,6 +206,8 @@ class FunnelReport(RowsStream[DayWindow], ReportStream):
     def get_http_request(self, *, page: PageContext[None]) -> HTTPRequest:
         window = self.window_of(page)
         zone = self.report.time_zone
+        # Assumed: `date_from` is inclusive. If wrong, clicks of the first second of each window are missing; the click
+        # log warns about it.
         params = {
             # Unix seconds: the vendor reads text dates in another zone.
             "date_from": int(midnight(window.first, zone).timestamp()),
@@ -196,7 +215,7 @@ class FunnelReport(RowsStream[DayWindow], ReportStream):
             "time_zone": zone.key,
             "group_by[]": self.report.dimensions,
             "metrics[]": self.report.metrics,
-            **{f"{name}[]": values for name, values in self.filters.items()},
+            **parameters(self.filters),
         }
         return self.request(self.path, params)
 
@@ -211,32 +230,116 @@ class FunnelReport(RowsStream[DayWindow], ReportStream):
         return {"time_zone": self.report.time_zone.key}
 
     @override
-    def row_check(self, window: DayWindow) -> RowCheck | None:
-        first, last = self.ends(window)
-        _, sliver = self.ends(DayWindow(window.first, window.next_day))
-
-        @lru_cache
-        def check_day(text: str) -> str | None:
-            if not self._form.fullmatch(text):
-                raise DataError(f"a row has an invalid {self.day}", "report this to the tap's authors")
-            return None if first <= text <= last or text == sliver else text
-
-        return lambda record: check_day(record[self.day])
+    def row_check(self, window: DayWindow) -> None:
+        """Return nothing, because `page_records` checks the days."""
 
     @override
     def page_records(self, page: Page, window: DayWindow | None, check: RowCheck | None = None) -> list[Record]:
-        # Assumed: `date_to` may be inclusive. Then a sliver of the next day is returned and would replace that day.
-        records = [*super().page_records(page, window, check)]
-        _, last = self.ends(cast("DayWindow", window))
-        within = [record for record in records if record[self.day] <= last]
-        if records and not within:
-            # This looks like the response for the next window.
-            day = records[0][self.day]
-            raise ForeignRowError(
-                f"the response has only rows of {day}, outside of the requested window",
-                f"{self.foreign_remedy}; a window of more days (`window_days`) may help to find out why",
+        days = cast("DayWindow", window)
+        records = [*super().page_records(page, days)]
+        self.warn_of_limit(f"window {days}", len(records))
+        self._check_days(days, [record[self.day] for record in records], page.rows)
+        self._check_filters(days, records)
+        _, last = self.ends(days)
+        return [record for record in records if record[self.day] <= last]
+
+    def _check_days(self, window: DayWindow, days: Sequence[str], rows: Iterable[Any]) -> None:
+        """Refuse rows of other windows, and count those to drop.
+
+        Assumed: `time_zone` defines the days, and is not only the zone for display. If wrong, totals of days are wrong.
+        East of UTC, rows of the day before the window end the stream. West of UTC, clicks of the day after it are
+        dropped, and the user sees their number in a warning.
+
+        Assumed: `date_to` is exclusive. If wrong, the clicks of the next day's first second are returned too. They are
+        dropped, because they would replace that day, and the user sees the same warning.
+
+        Args:
+            window: The window.
+            days: The day or month of each row.
+            rows: The rows.
+
+        Raises:
+            ForeignRowError: A row belongs to another window.
+        """
+        first, last = self.ends(window)
+        _, following = self.ends(DayWindow(window.first, window.next_day))
+        different = dict.fromkeys(days)
+        if not all(map(self._form.fullmatch, different)):
+            raise DataError(f"a row has an invalid {self.day}", "report this to the tap's authors")
+        foreign = [day for day in different if not first <= day <= last and day != following]
+        none_within = bool(different) and not any(first <= day <= last for day in different)
+        if not (foreign or none_within or (following > last and following in different)):
+            return
+        before = self._outside([row for row, day in zip(rows, days, strict=True) if day < first])
+        after = self._outside([row for row, day in zip(rows, days, strict=True) if day > last])
+        if foreign or none_within:
+            counted = (
+                outside_text(outside.rows, outside.clicks, direction)
+                for outside, direction in ((before, "before it"), (after, "after it"))
+                if outside.rows
             )
-        return within
+            day = foreign[0] if foreign else days[0]
+            hint = "" if foreign else "; a window of more days (`window_days`) may help to find out why"
+            raise ForeignRowError(
+                f"the response has {'a row' if foreign else 'only rows'} of {day}, outside of the requested window",
+                f"{' and '.join(counted)}: {self.foreign_remedy}{hint}",
+            )
+        if after.holds:
+            self._dropped[window] = after
+
+    def _outside(self, rows: Sequence[Any]) -> _Outside:
+        """Count the clicks of rows, from the response because the column may be deselected."""
+        values = [self.decode_row(row) for row in rows]
+        clicks = [to_count(row["clicks"]) for row in values] if "clicks" in self.report.metrics else [None]
+        known = [count for count in clicks if count is not None]
+        return _Outside(
+            len(rows),
+            sum(known) if len(known) == len(clicks) else None,
+            holds=any(is_something(row[name]) for row in values for name in self.report.metrics),
+        )
+
+    @override
+    def get_records(self, context: Context | None) -> Iterable[Record]:
+        self._dropped: dict[DayWindow, _Outside] = {}
+        try:
+            yield from super().get_records(context)
+        finally:
+            if self._dropped:
+                self._warn_of_dropped()
+
+    def _warn_of_dropped(self) -> None:
+        clicks = [outside.clicks for outside in self._dropped.values()]
+        known = [count for count in clicks if count is not None]
+        zone = self.report.time_zone.key
+        self.log_lines.warning(
+            "%s of days after their windows were dropped (first: window %s): harmless if they are of the first second "
+            "after a window, because `date_to` may be inclusive; otherwise the vendor cuts days in another zone than "
+            "`time_zone` (%s), and totals are wrong: %s",
+            outside_text(
+                sum(outside.rows for outside in self._dropped.values()),
+                sum(known) if len(known) == len(clicks) else None,
+            ),
+            next(iter(self._dropped)),
+            zone,
+            "set it to the time zone of the Adspect account" if zone == "UTC" else "set it to UTC",
+        )
+
+    def _check_filters(self, window: DayWindow, records: list[Record]) -> None:
+        """Warn once per filter about rows that it should have excluded."""
+        # Assumed: the vendor obeys every documented filter. If wrong, the totals are too high; this warning
+        # names the filter if it is a dimension of the report too.
+        for name in sorted(self.filters.keys() & set(self.report.dimensions) - self._unmatched):
+            wrong = unmatched(name, self.filters[name], Counter(record[name] for record in records))
+            if wrong:
+                self._unmatched.add(name)
+                self.log_lines.warning(
+                    "window %s: %d of %d rows do not match the filter `%s`: the vendor may have ignored it, or may "
+                    "write its values differently: compare `filters` and `stream_ids` with the rows",
+                    window,
+                    wrong,
+                    len(records),
+                    name,
+                )
 
     @override
     def read_records(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import ipaddress
 import re
 from decimal import Decimal
 from functools import lru_cache
@@ -19,6 +20,7 @@ from singer_adtech.records.values import (
     to_array,
     to_boolean,
     to_integer,
+    to_number,
     to_text,
 )
 
@@ -61,6 +63,8 @@ def stream_row(row: Mapping[str, Any]) -> dict[str, Any]:
         row: A stream as sent. The document gives two types for some properties, and an older spelling for others.
     """
     flat = dict(row)
+    # Assumed: `skip_clicks` and `skipClicks` are the only spellings. If wrong, `skip_clicks` is null, and the
+    # value is in `_extra` with a warning.
     if "skipClicks" in flat and flat.get("skip_clicks") is None:
         flat["skip_clicks"] = flat.pop("skipClicks")
     level = flat.get("filter_level")
@@ -149,8 +153,28 @@ def _instant_of(text: str) -> str | None:
 
 
 def metric(value: Any) -> Any:
-    """Return a metric as sent, or None if it is not a number, for example a division by zero."""
+    """Return a metric as sent, or None if it is not a number, for example a division by zero.
+
+    Assumed: a metric without a number is null, blank, NaN or infinite. If wrong, the metric is null, and the value
+    is in `_extra` with a warning.
+    """
     return None if isinstance(value, str) and value.strip().lower() in NO_NUMBERS else value
+
+
+def to_count(value: Any) -> int | None:
+    """Return a count of the funnel: 0 without a number (null, blank, `nan`), None if it is something else."""
+    try:
+        return to_integer(metric(value)) or 0 if metric(value) is not None else 0
+    except ConversionError:
+        return None
+
+
+def is_something(value: Any) -> bool:
+    """Return whether a metric is neither zero nor without a number."""
+    try:
+        return metric(value) is not None and to_number(metric(value)) not in {0, None}
+    except ConversionError:
+        return True
 
 
 def asn(value: Any) -> Any:
@@ -171,11 +195,27 @@ def asn(value: Any) -> Any:
     return int(first) if second is None else int(first) * _HIGH_HALF + int(second)
 
 
+def plain_address(address: str) -> str:
+    """Return an IP address as sent, but the IPv4 address of an IPv4-mapped IPv6 address (`::ffff:192.0.2.1`).
+
+    Args:
+        address: An address in any spelling, or any other text, returned unchanged.
+    """
+    if ":" not in address or "ffff" not in address.lower():
+        return address
+    try:
+        mapped = ipaddress.IPv6Address(address).ipv4_mapped
+    except ValueError:
+        return address
+    return address if mapped is None else str(mapped)
+
+
 def text_list(value: Any) -> Any:
     """Return a list of strings.
 
     Args:
-        value: A list, or (Assumed) a string with a JSON array or comma-separated items.
+        value: A list, or a string. Assumed: a string is a JSON array or has comma-separated items. If wrong, a text
+            with another separator becomes one item, which the user sees in the column.
 
     Returns:
         The list, empty for a blank string; any other value unchanged, to be checked by its column.
@@ -196,7 +236,8 @@ def collection_rows(body: Any) -> list[dict[str, Any]] | None:
     """Read a collection. Its format is not documented.
 
     Args:
-        body: Assumed: a list of scalars, a list of objects, or an object of codes to labels.
+        body: Assumed: a list of scalars, a list of objects, or an object of codes to labels. If wrong, the collection
+            is skipped, and the user sees a warning.
 
     Returns:
         Rows with `value`, `label` and the other fields of an object; None for another format. A field with the name
@@ -247,8 +288,9 @@ def report_rows(body: bytes) -> Sequence[Row]:
     """Split the body of a report: one JSON array per line.
 
     Args:
-        body: Empty or blank for no rows. Assumed: an array of arrays is also possible. A single row is an array whose
-            first item is not an array.
+        body: Empty or blank for no rows. Assumed: a body that is one array of arrays is all rows. If wrong, for example
+            if it is one row with an array as its first item, its number of items is wrong, and the stream ends with an
+            error.
 
     Returns:
         Rows as sent. A body of one JSON value that is not an array is one row.

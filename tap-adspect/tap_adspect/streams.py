@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
-from singer_adtech.errors import NotFoundError, error_context
+from singer_adtech.errors import NotFoundError, error_context, shorten
 from singer_adtech.streams.derived import DerivedStream, DerivingStream
 from singer_adtech.streams.not_found import read_not_found
 from singer_sdk import StreamSchema
@@ -60,9 +60,18 @@ class Streams(DerivingStream[Never], ListStream):
     ) -> Iterator[Record]:
         # The vendor can filter this list only by name. All streams are read and compared with the reported total.
         wanted = self.config.get("stream_ids")
+        missing = set(wanted or ())
         for record in super().read_records(context, part, pages):
+            missing.discard(record["stream_id"])
             if not wanted or record["stream_id"] in wanted:
                 yield record
+        if missing:
+            # Assumed: ids in `stream_ids` are spelled like those of the list. If wrong, their rows are missing here,
+            # reports and the log may be empty, and the user sees this warning.
+            self.log_lines.warning(
+                "setting `stream_ids`: not in the account: %s: compare their spelling with the vendor's site",
+                shorten(", ".join(sorted(missing))),
+            )
 
 
 class Account(ObjectStream):

@@ -13,7 +13,8 @@ from singer_sdk import typing as th
 from typing_extensions import override
 
 from tap_adspect.auth import AdspectAuthenticator, check_api_key
-from tap_adspect.log import ClickLog
+from tap_adspect.filters import FILTERS
+from tap_adspect.log import ClickLog, log_filters
 from tap_adspect.reports import DEFAULT_REPORTS, MOST_LOOKBACK_DAYS, MOST_WINDOW_DAYS, RULES, report_stream
 from tap_adspect.streams import LISTS
 
@@ -85,6 +86,13 @@ class TapAdspect(AdTechTap):
             title="Stream ids",
             description="Only these traffic streams, at most 100, in reports, the click log, streams and their address "
             "lists. Default: all.",
+        ),
+        th.Property(
+            "log_filters",
+            th.CustomType({"type": ["object"]}),
+            title="Log filters",
+            description="Only these rows of the click log: filter names to a value or a list, as in a report's "
+            f"`filters` ({', '.join(FILTERS)}). Default: all rows.",
         ),
         th.Property(
             "log_window_minutes",
@@ -161,6 +169,7 @@ class TapAdspect(AdTechTap):
             raise SettingError("setting `ip_salt`: the value is not allowed: at least 16 characters")
         if salt is None and self.config["ip_addresses"] == "hash":
             raise SettingError("setting `ip_salt` is missing", "`ip_addresses: hash` needs it")
+        log_filters(self.config)
         for report in read_reports(self.config, RULES, taken=_FIXED_NAMES):
             self.day_range(report.time_zone)
 

@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 import yaml
-from tap_adspect.reports import DIMENSIONS, FILTERS, METRICS
+from tap_adspect.filters import FILTERS
+from tap_adspect.reports import DIMENSIONS, METRICS
 from tap_adspect.tap import TapAdspect
 
 HERE = Path(__file__).resolve().parent.parent

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from singer_adtech.progress.signatures import UNDO
 from singer_adtech.testing import FakeClock, select
+from tap_adspect.filters import FILTERS
 from tap_adspect.keys import KeyReader
 from tap_adspect.tap import TapAdspect
 from vendor_simulators.adspect import AdspectSimulator
@@ -270,9 +271,80 @@ def test_only_selected_columns_and_those_of_the_key_are_asked_for(run_tap: TapRu
     assert run.by_key("click_log", "_row_key") == truth
 
 
+def test_filters_of_the_log(run_tap: TapRunner, simulate: Simulate) -> None:
+    # Given one value of each documented filter, from the rows
+    simulator = simulate(AdspectSimulator(first_day=dt.date(2025, 3, 28), days=1, rows_per_day=200, streams=3))
+    everything = simulator.truth("click_log")
+    for name in FILTERS:
+        value = next(row[name] for row in everything if row[name])
+        given = {**simulator.settings(), "end_date": "2025-03-28", "log_window_minutes": 1440}
+        simulator.journal.clear()
+        # When
+        run = run_tap({**given, "log_filters": {name: value}}, "click_log")
+        # Then log and funnel are requested with it, and the rows match
+        assert run.by_key("click_log", "_row_key") == simulator.truth("click_log", filters={name: [value]})
+        assert 0 < len(run.records("click_log")) < len(everything)
+        assert [request.param(f"{name}[]") for request in simulator.journal] == [str(value)] * 2
+        assert run.warnings() == []
+    # When several have several values, and one of them replaces `stream_ids`
+    ids = sorted({row["stream_id"] for row in everything})
+    filters = {"os": ["iOS", "macOS"], "country_code": ["AE", "US"], "stream_id": ids[1:]}
+    run = run_tap({**given, "stream_ids": ids[:1], "log_filters": filters}, "click_log")
+    assert run.by_key("click_log", "_row_key") == simulator.truth("click_log", filters=filters)
+    assert run.warnings() == []
+    assert simulator.violations == []
+
+
+@pytest.mark.parametrize("treatment", ["raw", "hash"])
+def test_a_filter_without_effect_is_a_warning(run_tap: TapRunner, simulate: Simulate, treatment: str) -> None:
+    simulator = simulate(
+        AdspectSimulator(
+            first_day=dt.date(2025, 3, 28),
+            days=1,
+            rows_per_day=40,
+            streams=3,
+            ignored_filters=("os", "ip_address", "asn"),
+        )
+    )
+    address = simulator.truth("click_log")[0]["ip_address"]
+    given = {
+        **simulator.settings(),
+        "end_date": "2025-03-28",
+        "log_window_minutes": 720,
+        "log_filters": {"os": "iOS", "ip_address": address, "mode": "Filter"},
+        "ip_addresses": treatment,
+        "ip_salt": SALT,
+        "reports": [{"name": "by_asn", "dimensions": ["date", "asn"], "filters": {"asn": ["AS65536", "AS1.10"]}}],
+    }
+    run = run_tap(given, "click_log", "by_asn")
+    # Then once each, although both windows have such rows
+    half = [
+        one for one in simulator.truth("click_log", filters={"mode": ["Filter"]}) if one["timestamp"] < "2025-03-28T12"
+    ]
+    wrong = {
+        "ip_address": sum(one["ip_address"] != address for one in half),
+        "os": sum(one["os"] != "iOS" for one in half),
+    }
+    assert [one for one in run.warnings() if "the log has" not in one] == [
+        (
+            "stream by_asn: window 2025-03-28..2025-03-28: 3 of 5 rows do not match the filter `asn`: the vendor may "
+            "have ignored it, or may write its values differently: compare `filters` and `stream_ids` with the rows"
+        ),
+        *(
+            f"stream click_log: window 2025-03-28T00:00:00+00:00..2025-03-28T12:00:00+00:00: {count} of {len(half)} "
+            f"rows do not match the filter `{name}`: the vendor may have ignored it, or may write its values "
+            "differently: compare `log_filters` and `stream_ids` with the rows"
+            for name, count in wrong.items()
+        ),
+    ]
+
+
+@pytest.mark.parametrize("addresses", ["plain", "mapped"])
 @pytest.mark.parametrize("treatment", ["raw", "hash", "omit"])
-def test_addresses(run_tap: TapRunner, simulate: Simulate, treatment: str) -> None:
-    simulator = simulate(AdspectSimulator(first_day=dt.date(2025, 3, 28), days=1, rows_per_day=40, streams=3))
+def test_addresses(run_tap: TapRunner, simulate: Simulate, treatment: str, addresses: str) -> None:
+    simulator = simulate(
+        AdspectSimulator(first_day=dt.date(2025, 3, 28), days=1, rows_per_day=40, streams=3, addresses=addresses)
+    )
     given = {**simulator.settings(), "end_date": "2025-03-28", "ip_addresses": treatment, "ip_salt": SALT}
     run = run_tap(given, "click_log")
     truth = simulator.truth("click_log", ip_addresses=treatment, ip_salt=SALT)
@@ -283,11 +355,26 @@ def test_addresses(run_tap: TapRunner, simulate: Simulate, treatment: str) -> No
     assert SALT not in run.output
 
 
-def test_a_hash_is_that_of_the_specification(run_tap: TapRunner, script: Script) -> None:
-    vendor = script(lambda request: lines([click(request, timestamp=text(0), ip_address="192.0.2.7", sequence=0)]))
+@pytest.mark.parametrize(
+    ("address", "hashed_as"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("::FFFF:192.0.2.7", "192.0.2.7"),
+        ("::ffff:c000:207", "192.0.2.7"),
+        ("0:0:0:0:0:ffff:192.0.2.7", "192.0.2.7"),
+        # Not mapped, or not an address
+        ("2a03:2880:30ff:8::33", "2a03:2880:30ff:8::33"),
+        ("::192.0.2.7", "::192.0.2.7"),
+        ("::ffff:unknown", "::ffff:unknown"),
+        ("", ""),
+    ],
+)
+def test_a_hash_is_that_of_the_plain_address(run_tap: TapRunner, script: Script, address: str, hashed_as: str) -> None:
+    vendor = script(lambda request: lines([click(request, timestamp=text(0), ip_address=address, sequence=0)]))
     given = {"end_date": "2025-03-28", "log_window_minutes": 1440, "ip_addresses": "hash", "ip_salt": SALT}
     [record] = run_tap({**vendor.settings(), **given}, "click_log").records("click_log")
-    hashed = hmac.new(SALT.encode(), b"192.0.2.7", hashlib.sha256).hexdigest()
+    hashed = hmac.new(SALT.encode(), hashed_as.encode(), hashlib.sha256).hexdigest()
     assert record["ip_address"] == hashed
     assert record["_row_key"] == key("2025-03-28 00:00:00", "", "", 0, hashed, 0)
 
@@ -357,7 +444,8 @@ def test_another_timestamp_fails_the_run(run_tap: TapRunner, script: Script, mom
     ("setting", "said"),
     [
         ({"ip_addresses": "omit"}, f"its state was made with ip_addresses raw, now omit: {UNDO}"),
-        ({"stream_ids": ["b", "a"]}, f"its state was made with stream_ids none, now a, b: {UNDO}"),
+        ({"stream_ids": ["b", "a"]}, f'its state was made with filters none, now {{"stream_id":["a","b"]}}: {UNDO}'),
+        ({"log_filters": {"os": "iOS"}}, f'its state was made with filters none, now {{"os":["iOS"]}}: {UNDO}'),
     ],
 )
 def test_a_state_of_another_meaning_is_refused(
@@ -369,7 +457,7 @@ def test_a_state_of_another_meaning_is_refused(
     assert first.states[-1]["bookmarks"]["click_log"] == {
         "replication_key": "timestamp",
         "replication_key_value": "2025-04-01T20:15:00Z",
-        "stream_ids": [],
+        "filters": {},
         "ip_addresses": "raw",
         "read_from": "2025-04-01T00:00:00+00:00",
     }

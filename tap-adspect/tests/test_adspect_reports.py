@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tap_adspect.reports import BASE_METRICS, DIMENSIONS, FILTERS, METRICS
+from tap_adspect.filters import FILTERS
+from tap_adspect.reports import BASE_METRICS, DIMENSIONS, METRICS
 from tap_adspect.tap import TapAdspect
 from vendor_simulators.messages import Response
 

@@ -6,6 +6,7 @@ import base64
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tap_adspect.filters import FILTERS
 
 if TYPE_CHECKING:
     from singer_adtech.testing import TapRunner
@@ -20,6 +21,16 @@ GOOD: dict[str, Any] = {"api_key": "SEbMw152aoe2ArffS7yjEJzJ_MFnd33e", "start_da
     [
         ("ip_addresses", "hash", "setting `ip_salt` is missing: `ip_addresses: hash` needs it"),
         ("ip_salt", "fifteen letters", "setting `ip_salt`: the value is not allowed: at least 16 characters"),
+        (
+            "log_filters",
+            {"query_id": "x"},
+            "setting `log_filters` has 'query_id': allowed are " + ", ".join(FILTERS),
+        ),
+        (
+            "log_filters",
+            {"os": [True]},
+            "setting `log_filters`: the filter `os` [True] is not allowed: give a text, an integer or a list",
+        ),
         ("stream_ids", ["a", ""], "setting `stream_ids[1]`: '' is not allowed: a string that is not empty"),
     ],
 )

@@ -32,7 +32,8 @@ class _TokenResponse(msgspec.Struct):
     """The response of the token endpoint; other members are ignored."""
 
     access_token: str
-    # Assumed: OAuth servers return it; the Quickstart does not show it.
+    # Assumed: a token may come with `expires_in`, as in OAuth 2.0; the Quickstart does not show it. If wrong, the
+    # documented 24 hours apply.
     expires_in: float | str | None = None
 
 

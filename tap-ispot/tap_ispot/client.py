@@ -13,9 +13,7 @@ from singer_adtech.fetching.pages import CountedPagesPaginator
 from singer_adtech.http.budgets import Family, Limit
 from singer_adtech.http.responses import check_status
 from singer_adtech.http.retries import TransientError
-from singer_adtech.progress.bookmarks import InstantBookmark
-from singer_adtech.progress.windows import DayWindow, midnight
-from singer_adtech.records.row_times import outside_days
+from singer_adtech.progress.windows import DayWindow
 from singer_adtech.streams.base import AdTechStream
 from singer_adtech.streams.windowed import DayWindowStream
 from singer_sdk import SchemaDirectory, StreamSchema
@@ -23,7 +21,13 @@ from singer_sdk.streams.rest import HTTPRequest, PageContext
 from typing_extensions import override
 
 from tap_ispot import schemas
-from tap_ispot.rows import read_envelope, read_extent, read_rows, with_airing_prefix, without_own_name
+from tap_ispot.rows import (
+    read_envelope,
+    read_extent,
+    read_rows,
+    with_own_prefix,
+    without_own_name,
+)
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -31,12 +35,14 @@ if TYPE_CHECKING:
 
     import requests
     from singer_adtech.records.page import Row
-    from singer_adtech.records.row_times import RowCheck
+    from singer_adtech.tap import AdTechTap
+    from singer_sdk.helpers.types import Context, Record
 
     from tap_ispot.rows import Extent
 
 EASTERN = ZoneInfo("America/New_York")
-"""Assumed: the vendor's days are Eastern; the day in the Quickstart's sample begins at 00:04 Eastern."""
+"""Assumed: the vendor's days are Eastern, because the day in the Quickstart's sample begins at 00:04 Eastern. If wrong,
+a window contains airings of another day, and the stream fails with `outside of the requested window`."""
 
 SCHEMAS = SchemaDirectory(schemas)
 
@@ -49,7 +55,9 @@ FAMILIES = (
     Family("metrics/tv", ("/metrics/tv/*",), (Limit(25, 10), Limit(50, 60))),
     Family("metrics/attention", ("/metrics/attention/*",), (Limit(10, 10),)),
     Family("industries", ("/industries",), (Limit(50, 300),)),
+    Family("networks", ("/networks", "/networks/*"), (Limit(50, 60),)),
     Family("notifications", ("/notifications",), (Limit(100, 60),)),
+    Family("spots", ("/spots", "/spots/*"), (Limit(50, 60),)),
 )
 """The endpoints with particular limits."""
 
@@ -57,11 +65,16 @@ FAMILIES = (
 def families(paths: Iterable[str]) -> tuple[Family, ...]:
     """Return the request limits of all paths.
 
-    Other lists have 50 requests per minute each (Quickstart, "Rate limiting"). Assumed for episodes, which the vendor's
-    table does not name.
+    Other lists have 50 requests per minute each (Quickstart, "Rate limiting").
+    Assumed: `/episodes` has the limit of other lists, although the vendor's table does not name it. If wrong, the
+    vendor refuses requests with 429, and the log shows the waits.
     """
     lists = [path for path in paths if not any(family.covers(path) for family in FAMILIES)]
     return (*FAMILIES, *(Family(path.removeprefix("/"), (path,), (Limit(50, 60),)) for path in lists))
+
+
+ENOUGH_ROWS = 100
+"""Minimum number of rows for a warning about a requested entity without any value."""
 
 
 class ISpotStream(AdTechStream[DayWindow]):
@@ -70,8 +83,19 @@ class ISpotStream(AdTechStream[DayWindow]):
     payload_as_json = False
     schema = StreamSchema(SCHEMAS)
 
-    sort: str | None = "id"
-    """Order of rows; None if the endpoint has no such parameter."""
+    def __init__(self, tap: AdTechTap, **kwargs: Any) -> None:
+        super().__init__(tap, **kwargs)
+        self._missing: dict[str, list[str]] | None = None
+
+    @property
+    def sort(self) -> str | None:
+        """Order of rows; None to send no such parameter."""
+        return None
+
+    @property
+    def requested_entities(self) -> Sequence[str]:
+        """Values of the parameter `include`."""
+        return ()
 
     @property
     def rows_per_page(self) -> int:
@@ -148,6 +172,39 @@ class ISpotStream(AdTechStream[DayWindow]):
     instead: str = ""
     """The end of the error message: a stream to select without access to this one."""
 
+    @override
+    def digest(self, record: Record) -> object:
+        if self._missing is None:
+            self._missing = self._columns_of_entities()
+        if self._missing:
+            self._look_for_entities(record)
+        return None
+
+    def _look_for_entities(self, record: Record) -> None:
+        missing = self._missing or {}
+        self._missing = {name: columns for name, columns in missing.items() if not any(map(record.get, columns))}
+
+    def _columns_of_entities(self) -> dict[str, list[str]]:
+        columns = [name for name in self.shape.columns if self.is_written(name)]
+        found = {
+            name: [one for one in columns if one == name or one.startswith(f"{name.replace('.', '_')}_")]
+            for name in self.requested_entities
+        }
+        return {name: own for name, own in found.items() if own}
+
+    @override
+    def get_records(self, context: Context | None) -> Iterable[Record]:
+        yield from super().get_records(context)
+        # Assumed: the vendor knows all names in `include`; the lists in its documents are partial. If wrong, their
+        # columns are null, and a warning names them.
+        if self._missing and self.counts.rows >= ENOUGH_ROWS:
+            self.log_lines.warning(
+                "none of %s rows has a value for %s, requested by `include`: the vendor may not know the name, or the "
+                "account may have no access",
+                f"{self.counts.rows:,}",
+                ", ".join(self._missing),
+            )
+
 
 class CatalogStream(ISpotStream):
     """A full-table list, read completely in each run."""
@@ -156,14 +213,38 @@ class CatalogStream(ISpotStream):
     """The vendor's name of a row; a row may be wrapped in an object of this name."""
 
     include: str = ""
-    """Comma-separated entities to add to each row."""
+    """Comma-separated entities to add to each row, unless the setting `catalog_includes` has others."""
 
     only_accessible: bool = False
     """Whether the list can be filtered by the account's access."""
 
+    sortable: bool = True
+    """Whether the setting `catalog_sort` applies."""
+
+    @property
+    @override
+    def sort(self) -> str | None:
+        # Assumed: all lists can be sorted by `id`, like brands and spots in samples of the developer site. If wrong,
+        # the vendor refuses the request (400): set `catalog_sort`. Or it ignores the parameter: rows that move between
+        # pages are then missing in the row count.
+        return self.config["catalog_sort"] or None if self.sortable else None
+
+    @property
+    @override
+    def requested_order(self) -> tuple[str, ...]:
+        return ("id",) if self.sort == "id" else ()
+
+    @property
+    @override
+    def requested_entities(self) -> Sequence[str]:
+        default = [name for name in self.include.split(",") if name]
+        chosen: Sequence[str] = (self.config.get("catalog_includes") or {}).get(self.name, default)
+        return chosen
+
     @override
     def filters(self, window: DayWindow | None) -> dict[str, str]:
-        params = {"include": self.include} if self.include else {}
+        params = {"include": ",".join(self.requested_entities)} if self.requested_entities else {}
+        # Assumed: brands and industries honour `filter[access]`. If wrong, they also have rows without access.
         if self.only_accessible and self.config["accessible_only"]:
             params["filter[access]"] = "1"
         return params
@@ -175,6 +256,9 @@ class CatalogStream(ISpotStream):
 
 class DatedStream(ISpotStream, DayWindowStream):
     """Rows of Eastern days, requested by an inclusive first and last date."""
+
+    own_name: ClassVar[str] = "airing"
+    """The vendor's name of a row; columns of its own fields begin with it."""
 
     @property
     @override
@@ -198,59 +282,7 @@ class DatedStream(ISpotStream, DayWindowStream):
 
     @override
     def row_fields(self, row: dict[str, Any]) -> Iterable[tuple[str, Any]]:
-        return with_airing_prefix(row, self.shape.columns)
-
-
-class AiringStream(DatedStream):
-    """Airings, with the entities of the setting `airing_includes`."""
-
-    primary_keys = ("airing_id",)
-    replication_key = "airing_aired_at_et"
-    filters_of_rows = frozenset({"airing_types", "national_only", "brand_ids", "industry_ids", "network_ids"})
-
-    @property
-    @override
-    def sort(self) -> str:  # type: ignore[override]  # an attribute in the base class, here from a setting
-        order: str = self.config["airing_sort"]
-        return order
-
-    @property
-    @override
-    def signature(self) -> dict[str, Any]:
-        # The settings used in `filters` below. Lists are sorted because the order of ids has no meaning.
-        given = {name: self.config[name] for name in self.filters_of_rows}
-        return {name: sorted(set(value)) if isinstance(value, list) else value for name, value in sorted(given.items())}
-
-    @property
-    @override
-    def bookmark_kind(self) -> InstantBookmark:
-        return InstantBookmark(EASTERN)
-
-    @override
-    def bookmark_day(self, position: dt.datetime) -> dt.date:
-        return position.astimezone(EASTERN).date()
-
-    @override
-    def position_after(self, window: DayWindow) -> dt.datetime:
-        return midnight(super().position_after(window), EASTERN)
-
-    @override
-    def row_check(self, window: DayWindow) -> RowCheck | None:
-        # In the Quickstart the first row of a day is at 00:04 Eastern and both filters are inclusive: no tolerance.
-        # Assumed: airings of local markets belong to the day of their market, some hours behind Eastern.
-        types = self.config["airing_types"]
-        return outside_days(AiringStream.replication_key, window, zone=EASTERN, later=int(not types or "L" in types))
-
-    @override
-    def filters(self, window: DayWindow | None) -> dict[str, str]:
-        params = super().filters(window)
-        if self.config["airing_types"]:
-            params["filter[airing_type]"] = ",".join(self.config["airing_types"])
-        if self.config["national_only"]:
-            params["filter[national_only]"] = "1"
-        params.update(id_filters(self.config, "brand", "industry", "network"))
-        params["include"] = ",".join(self.config["airing_includes"])
-        return params
+        return with_own_prefix(row, self.shape.columns, self.own_name)
 
 
 def date_filters(window: DayWindow | None) -> dict[str, str]:
@@ -258,12 +290,3 @@ def date_filters(window: DayWindow | None) -> dict[str, str]:
     if window is None:
         return {}
     return {"filter[start_date]": window.first.isoformat(), "filter[end_date]": window.last.isoformat()}
-
-
-def id_filters(config: Any, *entities: str) -> dict[str, str]:
-    """Return the filters by id from the settings; entities without ids are not filtered."""
-    return {
-        f"filter[{entity}]": ",".join(str(number) for number in config[f"{entity}_ids"])
-        for entity in entities
-        if config[f"{entity}_ids"]
-    }

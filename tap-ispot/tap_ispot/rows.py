@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from itertools import chain
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from singer_adtech.records.compiled import CompiledRecord
 from singer_adtech.records.page import once_per_response
 from singer_adtech.records.shapes import unwrap
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Sequence
+    from collections.abc import Callable, Container, Iterable, Sequence
 
     import requests
     from singer_adtech.records.page import Row
@@ -32,13 +34,13 @@ class Pagination(msgspec.Struct):
 
 
 class _Meta(msgspec.Struct):
-    # Assumed: it may be an empty array, like an empty entity.
+    # Assumed: `meta` and its `pagination` may be empty arrays for a list of one page, like empty entities. If wrong,
+    # they are always objects, which are read too.
     pagination: Pagination | list[Any] | None = None
 
 
 class _Envelope(msgspec.Struct):
     data: list[msgspec.Raw] | dict[str, msgspec.Raw]
-    # Assumed: it may be an empty array for a list of one page, like an empty entity.
     meta: _Meta | list[Any] | None = None
 
 
@@ -73,6 +75,9 @@ class Extent:
 
 def read_extent(response: requests.Response, page: int, page_size: int) -> Extent:
     """Return the length of the list from one of its pages.
+
+    Assumed: `total` counts all rows of a query. If wrong, fewer rows than reported fail the stream; more rows are
+    accepted.
 
     The reported number of pages decides, because the vendor may return fewer rows per page than requested. If it is
     missing or too small for the total, it is computed from the total. Without a total, the link `next` decides.
@@ -110,6 +115,9 @@ def read_rows(response: requests.Response) -> Sequence[Row]:
 def without_own_name(row: dict[str, Any], own_name: str) -> Iterable[tuple[str, Any]]:
     """Unwrap a catalogue row that is wrapped in an object of the entity's name.
 
+    Assumed: a row of a list is an entity, wrapped in its name or not; the Quickstart shows airings only. If wrong, a
+    row has no `id`, and the stream fails.
+
     Args:
         row: `{"brand": {"data": {"id": 1}}, "industry": ...}`, or the entity's fields at the top.
         own_name: Name of the entity, in the singular.
@@ -123,29 +131,48 @@ def without_own_name(row: dict[str, Any], own_name: str) -> Iterable[tuple[str, 
     return chain(entity.items(), ((name, value) for name, value in row.items() if name != own_name))
 
 
-def with_airing_prefix(row: dict[str, Any], columns: Container[str]) -> Iterable[tuple[str, Any]]:
-    """Add the prefix `airing_` to an airing's own fields if the row does not wrap them in `airing`.
+def with_own_prefix(row: dict[str, Any], columns: Container[str], own_name: str) -> Iterable[tuple[str, Any]]:
+    """Prefix an entity's own fields with its name, such as `airing_`, if the row does not wrap them in it.
+
+    Assumed: in rows of airings and corrections, fields next to the wrapped entities belong to the airing or ad itself.
+    If wrong, they are in columns or `_extra` with its prefix, and unknown ones are named in a warning.
 
     Args:
-        row: A row of `/airings` (its format is not documented) or of a metric endpoint.
+        row: A row of `/airings` (its format is not documented), of a metric endpoint, or a correction.
         columns: The stream's columns.
+        own_name: Name of the entity.
 
     Returns:
         The fields. The prefix is added if a column of the prefixed name exists, or if the field is a scalar without a
         column.
     """
-    if "airing" in row:
+    if own_name in row:
         return row.items()
     return (
-        (f"airing_{name}", value) if _is_bare(name, unwrap(value), columns) else (name, value)
+        (f"{own_name}_{name}", value) if _is_bare(name, unwrap(value), columns, own_name) else (name, value)
         for name, value in row.items()
     )
 
 
-def _is_bare(name: str, value: Any, columns: Container[str]) -> bool:
-    if f"airing_{name}" in columns or f"airing_{name}_id" in columns:
+def _is_bare(name: str, value: Any, columns: Container[str], own_name: str) -> bool:
+    if f"{own_name}_{name}" in columns or f"{own_name}_{name}_id" in columns:
         return True
     return name not in columns and not isinstance(value, (dict, list)) and value is not None
+
+
+def identity_getter(record: Any, names: Iterable[str]) -> tuple[list[str], Callable[[Any], Any]]:
+    """Return the columns that records like this one have, and a function that returns their values.
+
+    Args:
+        record: A record, compiled or a dictionary.
+        names: At least two columns of all records, and others.
+    """
+    if isinstance(record, CompiledRecord):
+        attributes = record.attributes
+        found = [name for name in names if name in attributes]
+        return found, attrgetter(*(attributes[name] for name in found))
+    found = [name for name in names if name in record]
+    return found, itemgetter(*found)
 
 
 def row_hash(row: dict[str, Any]) -> str:

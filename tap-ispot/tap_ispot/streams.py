@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from singer_adtech.progress.signatures import SEVERAL
 from singer_adtech.progress.windows import DayWindow
+from singer_sdk import StreamSchema
 from typing_extensions import override
 
-from tap_ispot.client import AiringStream, CatalogStream, DatedStream, date_filters, id_filters
+from tap_ispot.airings import AiringStream, UpdatesStream, list_filters
+from tap_ispot.client import SCHEMAS, CatalogStream, date_filters
 from tap_ispot.rows import row_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import requests
     from singer_sdk.helpers.types import Context
@@ -50,7 +52,7 @@ class Airings(AiringStream):
     selected_by_default = False
 
 
-class AiringUpdates(DatedStream):
+class AiringUpdates(UpdatesStream):
     """Corrections to airings, requested day by day, including deletions that a look-back does not show."""
 
     name = "airing_updates"
@@ -58,15 +60,6 @@ class AiringUpdates(DatedStream):
     primary_keys = ("update_date", "update_key")
     replication_key = "update_date"
     selected_by_default = False
-    sort = None
-    days_per_window = 1
-    equal_rows_are_one = True
-
-    @override
-    def flat_row(self, row: dict[str, Any], window: DayWindow | None) -> dict[str, Any]:
-        # Rows have neither a day nor an id.
-        day = window.first.isoformat() if window else None
-        return {**super().flat_row(row, window), "update_date": day, "update_key": row_hash(row)}
 
 
 class Brands(CatalogStream):
@@ -140,27 +133,62 @@ class ProductCategories(CatalogStream):
     include = "brand,industry,product"
 
 
-class Spots(CatalogStream):
-    """Ads that aired between `start_date` and `end_date` (Assumed: the date filters of /spots select by airing)."""
+class NetworkFamilies(CatalogStream):
+    """Families of networks; the format is not documented."""
 
+    name = "network_families"
+    path = "/networks/family"
+    primary_keys = ("family_key",)
+    selected_by_default = False
+    entity = "family"
+    sortable = False
+    equal_rows_are_one = True
+
+    @override
+    def flat_row(self, row: dict[str, Any], window: DayWindow | None) -> dict[str, Any]:
+        # Assumed: rows have no id, so the key is made from the row. If wrong, a family that changes becomes a second
+        # row: use `id`.
+        return {**super().flat_row(row, window), "family_key": row_hash(row)}
+
+
+class ExtendedNetworkFamilies(NetworkFamilies):
+    """Families of networks with the fields of the vendor's extended list; the format is not documented."""
+
+    name = "extended_network_families"
+    path = "/networks/family/extended"
+    schema = StreamSchema(SCHEMAS, key="network_families")
+
+
+class Spots(CatalogStream):
+    """Ads that aired between `start_date` and `end_date`."""
+
+    # Assumed: the date filters of /spots select ads that aired in the range, not by first airing. If wrong, ads of
+    # airings are missing in this stream: compare `spot_id` of airings with it, and set an earlier `start_date`.
     name = "spots"
     path = "/spots"
     primary_keys = ("id",)
     entity = "spot"
+
+    @property
+    @override
+    def requested_entities(self) -> Sequence[str]:
+        chosen: Sequence[str] = self.config["spot_includes"]
+        return chosen
 
     @override
     def filters(self, window: DayWindow | None) -> dict[str, str]:
         days = DayWindow(*self.tap.day_range())
         return {
             **date_filters(days),
-            **id_filters(self.config, "brand", "industry"),
-            "include": ",".join(self.config["spot_includes"]),
+            **list_filters(self.config, "brand_ids", "industry_ids"),
+            "include": ",".join(self.requested_entities),
         }
 
     @override
     def flat_row(self, row: dict[str, Any], window: DayWindow | None) -> dict[str, Any]:
         flat = super().flat_row(row, window)
-        # A requested entity that is missing in the row is an empty list; one that was not requested is unknown.
+        # Assumed: a list in `spot_includes` that is missing in a row is empty. If wrong, a list that never comes is
+        # named in a warning about `include`.
         asked = self.shape.arrays.intersection(self.config["spot_includes"])
         return {**flat, **{name: [] for name in asked if flat.get(name) is None}}
 
@@ -169,6 +197,43 @@ class Spots(CatalogStream):
         first, last = self.tap.day_range()
         # A range in the future is empty; a request for it would have its dates in reverse order.
         return super().pages(context, window) if first <= last else iter(())
+
+
+class NewSpots(CatalogStream):
+    """Ads that the vendor lists as new; its parameters are not documented."""
+
+    # Assumed: the rows of `new_spots` and `active_spots` have the fields of /spots. If wrong, other fields are kept in
+    # `_extra` with a warning, and a row without an `id` fails the stream.
+    name = "new_spots"
+    path = "/spots/new"
+    primary_keys = ("id",)
+    schema = StreamSchema(SCHEMAS, key="spots")
+    selected_by_default = False
+    entity = "spot"
+    sortable = False
+
+
+class ActiveSpots(CatalogStream):
+    """Ads that the vendor lists as active; its parameters are not documented."""
+
+    name = "active_spots"
+    path = "/spots/actives"
+    primary_keys = ("id",)
+    schema = StreamSchema(SCHEMAS, key="spots")
+    selected_by_default = False
+    entity = "spot"
+    sortable = False
+
+
+class SpotUpdates(UpdatesStream):
+    """Corrections to ads, requested day by day; the format is not documented."""
+
+    name = "spot_updates"
+    path = "/spots/updates"
+    primary_keys = ("update_date", "update_key")
+    replication_key = "update_date"
+    selected_by_default = False
+    own_name = "spot"
 
 
 class Celebrities(CatalogStream):
@@ -206,7 +271,7 @@ class Account(CatalogStream):
     primary_keys = ("id",)
     selected_by_default = False
     entity = "account"
-    sort = None
+    sortable = False
 
     @override
     def flat_row(self, row: dict[str, Any], window: DayWindow | None) -> dict[str, Any]:
@@ -235,7 +300,7 @@ class Access(CatalogStream):
     primary_keys = ("access_key",)
     selected_by_default = False
     entity = "access"
-    sort = None
+    sortable = False
     equal_rows_are_one = True
 
     @override
@@ -263,11 +328,16 @@ STREAMS = (
     Brands,
     Industries,
     Networks,
+    NetworkFamilies,
+    ExtendedNetworkFamilies,
     Shows,
     Episodes,
     Products,
     ProductCategories,
     Spots,
+    NewSpots,
+    ActiveSpots,
+    SpotUpdates,
     Celebrities,
     Movies,
     Events,

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from singer_adtech import settings
+from singer_adtech.errors import SettingError, shorten
 from singer_adtech.tap import AdTechTap
 from singer_sdk import typing as th
 from typing_extensions import override
 
 from tap_ispot.auth import ISpotAuthenticator
-from tap_ispot.client import EASTERN, families
-from tap_ispot.streams import STREAMS
+from tap_ispot.client import EASTERN, CatalogStream, families
+from tap_ispot.streams import STREAMS, Spots
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from zoneinfo import ZoneInfo
 
     from singer_sdk.streams import Stream
@@ -38,13 +39,13 @@ _AIRING_INCLUDES = [
 _SPOT_INCLUDES = ["brand", "parent", "type", "children", "products", "events"]
 
 
-def _ids(name: str, of: str) -> th.Property[list[int]]:
+def _ids(name: str, of: str, rows: str = "airings") -> th.Property[list[int]]:
     return th.Property(
         name,
         th.ArrayType(th.IntegerType(minimum=1)),
         default=[],
-        title=f"{of.capitalize()} ids",
-        description=f"Only airings with these {of} ids. Empty means all.",
+        title=f"{of[0].upper()}{of[1:]} ids",
+        description=f"Only {rows} with these {of} ids. Empty means all.",
     )
 
 
@@ -93,9 +94,45 @@ class TapISpot(AdTechTap):
             title="National only",
             description="Only airings of national advertisers. This is the reach of the advertiser, not of the airing.",
         ),
-        _ids("brand_ids", "brand"),
-        _ids("industry_ids", "industry"),
+        _ids("brand_ids", "brand", "airings, and ads of the stream spots,"),
+        _ids("industry_ids", "industry", "airings, and ads of the stream spots,"),
         _ids("network_ids", "network"),
+        _ids("parent_brand_ids", "parent brand"),
+        _ids("spot_ids", "ad"),
+        _ids("creative_ids", "creative (version of an ad)"),
+        _ids("show_ids", "show"),
+        _ids("product_ids", "product"),
+        th.Property(
+            "product_types",
+            th.ArrayType(th.StringType(allowed_values=["primary", "secondary", "competitive"])),
+            default=[],
+            title="Types of products",
+            description="Only airings with products of these types: primary, secondary, competitive. Empty means all.",
+        ),
+        th.Property(
+            "spot_types",
+            th.ArrayType(th.IntegerType(minimum=1)),
+            default=[],
+            title="Types of ads",
+            description="Only airings of ads of these types: 1 commercial, 2 show promo, 3 movie trailer, 4 "
+            "infomercial, 5 public service announcement, 6 network movie promo. Empty means all.",
+        ),
+        th.Property(
+            "languages",
+            th.ArrayType(th.StringType(min_length=1)),
+            default=[],
+            title="Languages",
+            description="Only airings in these languages: `en`, `es`. Empty means all.",
+        ),
+        th.Property(
+            "dma_in_key",
+            th.BooleanType,
+            default=False,
+            title="Market in the key",
+            description="Whether the market (`airing_dma` and `airing_dma_id`) is a part of the key of airings, for "
+            "accounts in which a regional airing has one id in several markets. Without a market, the two are then an "
+            "empty text and 0.",
+        ),
         th.Property(
             "airing_includes",
             settings.non_empty_list(th.StringType(min_length=1)),
@@ -117,6 +154,21 @@ class TapISpot(AdTechTap):
             default="airing_date_et,id",
             title="Airing sort",
             description="Order of airings, to change only if the vendor refuses the default. It must be a total order.",
+        ),
+        th.Property(
+            "catalog_sort",
+            th.StringType(min_length=0),
+            default="id",
+            title="Sort of lists",
+            description="Order of lists, to change only if the vendor refuses the default. If empty, none is sent, and "
+            "rows that move between pages fail the row count.",
+        ),
+        th.Property(
+            "catalog_includes",
+            th.CustomType({"type": ["object"]}),
+            title="Includes of lists",
+            description="Entities added to the rows of lists in place of the defaults: an object of stream names and "
+            'lists, such as `{"shows": ["genre"], "episodes": []}`.',
         ),
         th.Property(
             "accessible_only",
@@ -155,6 +207,22 @@ class TapISpot(AdTechTap):
     @override
     def day_zone(self) -> ZoneInfo:
         return EASTERN
+
+    @override
+    def check_settings(self) -> None:
+        lists = [one.name for one in STREAMS if issubclass(one, CatalogStream) and one is not Spots]
+        chosen: Mapping[str, Any] = self.config.get("catalog_includes") or {}
+        for stream, names in chosen.items():
+            if stream not in lists:
+                raise SettingError(
+                    f"setting `catalog_includes`: {shorten(repr(stream), 80)} is not allowed",
+                    f"give lists for {', '.join(lists)}; for spots, set `spot_includes`",
+                )
+            if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+                raise SettingError(
+                    f"setting `catalog_includes.{stream}`: {shorten(repr(names), 80)} is not allowed",
+                    "give a list of names such as `genre`; an empty list adds none",
+                )
 
     @override
     def make_authenticator(self) -> ISpotAuthenticator:

@@ -36,10 +36,15 @@ REQUESTS = {
     "brands": ("/v4/brands", {**LIST, "include": "industry,parent", "filter[access]": "1"}),
     "industries": ("/v4/industries", {**LIST, "include": "parent", "filter[access]": "1"}),
     "networks": ("/v4/networks", LIST),
+    "network_families": ("/v4/networks/family", UNSORTED),
+    "extended_network_families": ("/v4/networks/family/extended", UNSORTED),
     "shows": ("/v4/shows", {**LIST, "include": "genre,sub_genre"}),
     "products": ("/v4/products", LIST),
     "product_categories": ("/v4/product-categories", {**LIST, "include": "brand,industry,product"}),
     "spots": ("/v4/spots", {**LIST, **DAY, "include": "brand,parent,type,children,products,events"}),
+    "new_spots": ("/v4/spots/new", UNSORTED),
+    "active_spots": ("/v4/spots/actives", UNSORTED),
+    "spot_updates": ("/v4/spots/updates", {**DAY, "page[size]": "10000", "page[number]": "1"}),
     "celebrities": ("/v4/celebrities", LIST),
     "movies": ("/v4/movies", LIST),
     "events": ("/v4/events", LIST),
@@ -109,6 +114,16 @@ def test_filters_follow_the_settings(run_tap: RunTap, ispot: ISpotSimulator) -> 
         "brand_ids": [2100, 2103],
         "industry_ids": [119],
         "network_ids": [300, 301, 302],
+        "parent_brand_ids": [2100],
+        "spot_ids": [3000000],
+        "creative_ids": [3000000, 4000000],
+        "show_ids": [40000],
+        "product_ids": [7000],
+        "product_types": ["primary", "secondary"],
+        "spot_types": [1, 3],
+        "languages": ["en", "es"],
+        "catalog_sort": "-id",
+        "catalog_includes": {"brands": ["parent"], "product_categories": []},
         "airing_includes": ["brand.parent", "industry.parent"],
         "spot_includes": ["brand", "airing_summary"],
         "airing_sort": "date,id",
@@ -116,7 +131,7 @@ def test_filters_follow_the_settings(run_tap: RunTap, ispot: ISpotSimulator) -> 
         "catalog_page_size": 70,
     }
     # When
-    run_tap(settings, "tv_airings", "airing_updates", "brands", "spots")
+    run_tap(settings, "tv_airings", "airing_updates", "brands", "spots", "product_categories")
     # Then
     by_path = {request.path: dict(request.params) for request in ispot.journal if request.method == "GET"}
     assert by_path["/v4/metrics/tv/airings"] == {
@@ -124,6 +139,14 @@ def test_filters_follow_the_settings(run_tap: RunTap, ispot: ISpotSimulator) -> 
         "filter[brand]": "2100,2103",
         "filter[industry]": "119",
         "filter[network]": "300,301,302",
+        "filter[parent_brand]": "2100",
+        "filter[spot]": "3000000",
+        "filter[creative]": "3000000,4000000",
+        "filter[show]": "40000",
+        "filter[product]": "7000",
+        "filter[product_type]": "primary,secondary",
+        "filter[spot_type]": "1,3",
+        "filter[language]": "en,es",
         "include": "brand.parent,industry.parent",
         "sort": "date,id",
         "page[size]": "50",
@@ -131,20 +154,28 @@ def test_filters_follow_the_settings(run_tap: RunTap, ispot: ISpotSimulator) -> 
     }
     assert by_path["/v4/airings/updates"] == {**DAY, "page[size]": "50", "page[number]": "1"}
     assert by_path["/v4/brands"] == {
-        "include": "industry,parent",
-        "sort": "id",
+        "include": "parent",
+        "sort": "-id",
         "page[size]": "70",
         "page[number]": "1",
     }
+    assert by_path["/v4/product-categories"] == {"sort": "-id", "page[size]": "70", "page[number]": "1"}
     assert by_path["/v4/spots"] == {
         **DAY,
         "filter[brand]": "2100,2103",
         "filter[industry]": "119",
         "include": "brand,airing_summary",
-        "sort": "id",
+        "sort": "-id",
         "page[size]": "70",
         "page[number]": "1",
     }
+    assert ispot.violations == []
+
+
+def test_a_list_can_be_read_without_a_sort(run_tap: RunTap, ispot: ISpotSimulator) -> None:
+    run = run_tap({**ispot.settings(), "catalog_sort": ""}, "movies")
+    assert dict(ispot.journal[1].params) == UNSORTED
+    assert run.by_key("movies") == ispot.truth("movies")
 
 
 def test_a_slash_at_the_end_of_the_address_is_no_harm(run_tap: RunTap, ispot: ISpotSimulator) -> None:

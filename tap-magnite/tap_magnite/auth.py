@@ -86,7 +86,8 @@ class SessionAuthenticator(TokenAuthenticator):
 
     @override
     def refused(self, response: requests.Response) -> bool:
-        # Assumed: 401 means the same as 419. The guide does not document it for an expired session.
+        # Assumed: 401 during a run means that the session has expired, like 419; the guide does not document it. If
+        # wrong, there is one more login, and the second refusal fails the run.
         return response.status_code in {HTTPStatus.UNAUTHORIZED, SESSION_TIMEOUT}
 
     @override
@@ -116,6 +117,8 @@ class SessionAuthenticator(TokenAuthenticator):
         company = user.get("company") if isinstance(user, dict) else None
         if isinstance(company, str) and company:
             self._identify(company)
+        # Assumed: the session cookie is read as `ApiSession` (text of the guide) or under the name that was set (its
+        # example), so both are sent. If wrong, the first request after the login is refused, and the run fails.
         values = {**cookies, API_SESSION: code}
         # Valid until refused: the guide mentions an idle timeout without its length.
         return Token("; ".join(f"{name}={values[name]}" for name in (API_SESSION, *_others(cookies))), math.inf)

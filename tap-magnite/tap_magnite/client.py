@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 SCHEMAS = SchemaDirectory(schemas)
 
+SMALL_ROUND_COUNTS = frozenset({100, 200, 250, 500})
+"""Usual limits of rows below 1,000."""
+
 
 class MagniteStream(AdTechStream[PartT]):
     """An endpoint that returns an array."""
@@ -34,6 +37,7 @@ class MagniteStream(AdTechStream[PartT]):
     def __init__(self, tap: AdTechTap, api: MagniteApi, **kwargs: Any) -> None:
         super().__init__(tap, **kwargs)
         self.api = api
+        self._warned_of_count = False
 
     @property
     def resource(self) -> str:
@@ -66,7 +70,23 @@ class MagniteStream(AdTechStream[PartT]):
 
     @override
     def response_rows(self, response: requests.Response) -> Iterable[Row | dict[str, Any]]:
-        return read_rows(response)
+        rows = read_rows(response)
+        self.note_count(len(rows))
+        return rows
+
+    def note_count(self, rows: int) -> None:
+        """Warn, once, if an array has a round number of rows.
+
+        Assumed: lists and results are complete, because the guide describes no pages and no limit of rows. If wrong,
+        rows are missing, and arrays of one round length are the only sign.
+        """
+        if rows and (rows in SMALL_ROUND_COUNTS or not rows % 1000) and not self._warned_of_count:
+            self._warned_of_count = True
+            self.log_lines.warning(
+                "the response has exactly %s rows, a round number: the vendor may have an undocumented limit; compare "
+                "the number of rows with the Console",
+                f"{rows:,}",
+            )
 
     @override
     def validate_response(self, response: requests.Response) -> None:

@@ -24,8 +24,12 @@ if TYPE_CHECKING:
 PATH = "/queries"
 
 MOST_ERRORS = 3
-"""Consecutive polls in which a running query may report an error; a single error was seen to disappear."""
+"""Consecutive polls in which a running query may report an error.
+Assumed: a query that reports an error while it runs may still complete, as seen by client code. If wrong, the stream
+fails three polls later."""
 
+# Assumed: the status of a query is a number, 1 to 5, with the meanings of client code; the guide has the names only. If
+# wrong, an unknown number fails the stream, and the vendor refuses the results of a query that is not complete.
 _PHASES: Mapping[int, Phase] = {
     1: Phase.WAITING,
     2: Phase.WAITING,
@@ -116,7 +120,8 @@ class QueryJob(Job[requests.Response]):
         if not isinstance(code, (str, int)) or not str(code):
             raise DataError("the response to a submitted query has no code", "report this to the tap's authors")
         try:
-            # Assumed: a query without a status is running. The guide documents only the code.
+            # Assumed: a query without a status is running. The guide documents only the code. If wrong, polls have no
+            # status either, and the stream fails with `unknown query status`.
             return self._status(str(code), {"status": 1, **_given(ticket)})
         except VendorError:
             self.try_to_cancel(str(code))

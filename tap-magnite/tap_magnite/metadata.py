@@ -2,6 +2,9 @@
 
 The guide has `/query/sources` with the id of a source in the path; public client code has `/queries/sources` with its
 name. A run tries both and keeps the one that works.
+
+Assumed: query sources are at `/query/sources` or `/queries/sources`, and their fields below it, with the name or the id
+of the source. If wrong, the stream fails with status 404, and the message names the setting `query_sources_path`.
 """
 
 from __future__ import annotations

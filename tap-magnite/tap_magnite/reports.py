@@ -2,182 +2,48 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
-from decimal import Decimal
 from difflib import get_close_matches
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, cast
 
-from singer_adtech.errors import DataError, SettingError, shorten
+from singer_adtech.errors import DataError, SettingError, error_context, shorten
 from singer_adtech.fetching.jobs import run_job
 from singer_adtech.progress.signatures import check_account
-from singer_adtech.progress.windows import DayWindow
+from singer_adtech.progress.windows import DAY, DayWindow, day_windows
 from singer_adtech.records.page import Page
 from singer_adtech.records.values import json_kind
-from singer_adtech.reports import Column, Report, ReportRules, ReportStream, read_reports
+from singer_adtech.reports import ReportStream, read_reports
 from typing_extensions import override
 
 from tap_magnite.client import MagniteStream
+from tap_magnite.definitions import RULES, by_window, exact, report_columns
 from tap_magnite.jobs import PATH, QueryJob, policy
-from tap_magnite.rows import (
-    INTEGER_DIMENSIONS,
-    INTEGER_IDS,
-    WITHOUT_ID,
-    RowError,
-    RowKeys,
-    id_column,
-    text,
-    with_numbers,
-)
+from tap_magnite.rows import WITHOUT_ID, RowError, RowKeys, text, with_numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     import requests
+    from singer_adtech.progress.bookmarks import Bookmark
     from singer_adtech.records.page import Row
     from singer_adtech.records.row_times import RowCheck
+    from singer_adtech.reports import Report
     from singer_adtech.tap import AdTechTap
     from singer_sdk.helpers.types import Context, Record
 
     from tap_magnite.api import MagniteApi
     from tap_magnite.metadata import Kind
 
-MOST_DAYS = 45
-"""Maximum number of days in a range, both ends included (Public API Guide, "Query Range")."""
-
-MAIN_SOURCE = "adstats-publisher"
-DEFAULT_REPORTS: list[dict[str, Any]] = [
-    {
-        "name": "adstats_daily",
-        # Assumed: without `currency`, amounts of several currencies might be summed.
-        "dimensions": ["day", "publisher", "supply", "adUnit", "currency"],
-        "metrics": ["requests", "impressions", "fillRate", "useRate", "netRevenue", "grossRevenue"],
-    }
-]
-OPERATORS = ("<", "<=", "=", ">=", ">")
-_INTEGER_METRICS = frozenset({"requests", "impressions"})
-_OWN_TEXTS = frozenset({"day", "row_key"})
+_OWN_TEXTS = frozenset({"day", "row_key", "from_date", "to_date"})
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
-_KINDS: Mapping[str, Any] = {
-    **dict.fromkeys(("integer", "long", "int"), "integer"),
-    **dict.fromkeys(("number", "double", "float", "decimal", "percent", "currency"), "number"),
-    "boolean": "boolean",
-}
-"""JSON types of metrics, by their type in `query_metrics`."""
-
-
-def _source(given: Any) -> str:
-    if given is None:
-        return MAIN_SOURCE
-    if not isinstance(given, str) or not given:
-        raise ValueError(f"`source` {shorten(repr(given), 80)} is not allowed: give the name of a query source")
-    return given
-
-
-def _objects(given: Any, member: str, *names: str) -> list[dict[str, Any]]:
-    items = [] if given is None else given
-    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise ValueError(f"`{member}` {shorten(repr(given), 80)} is not allowed: give objects with {', '.join(names)}")
-    for item in items:
-        for name in item:
-            if name not in names:
-                raise ValueError(f"`{member}` has {name!r}: allowed are {', '.join(names)}")
-        if not isinstance(item.get("field"), str) or not item["field"]:
-            raise ValueError(
-                f"`{member}`: `field` {shorten(repr(item.get('field')), 80)} is not allowed: give a field id"
-            )
-    return items
-
-
-def _plain(value: Any) -> Any:
-    """Convert a decimal from a settings file to a float for the request body."""
-    return float(value) if isinstance(value, Decimal) else value
-
-
-def _exact(value: Any) -> Any:
-    """Convert a float to a string for the state: state files are read as decimals, and Decimal('0.1') != 0.1."""
-    return str(value) if isinstance(value, float) else value
-
-
-def _filters(given: Any) -> list[dict[str, Any]]:
-    filters = []
-    for item in _objects(given, "filters", "field", "negate", "value"):
-        value = item.get("value")
-        values = [_plain(one) for one in value] if isinstance(value, list) else [_plain(value)]
-        if not values or not all(isinstance(one, (str, int, float)) for one in values):
-            raise ValueError(f"`filters`: `value` {shorten(repr(value), 80)} is not allowed: give a value or a list")
-        negate = item.get("negate", False)
-        if not isinstance(negate, bool) and negate not in {"true", "false"}:
-            raise ValueError(f"`filters`: `negate` {shorten(repr(negate), 80)} is not allowed: true or false")
-        filters.append({"field": item["field"], "negate": negate in {True, "true"}, "value": values})
-    return filters
-
-
-def _constraints(given: Any) -> list[dict[str, Any]]:
-    constraints = []
-    for item in _objects(given, "constraints", "field", "operator", "value"):
-        if item.get("operator") not in OPERATORS:
-            raise ValueError(
-                f"`constraints`: `operator` {shorten(repr(item.get('operator')), 80)} is not allowed: one of "
-                f"{' '.join(OPERATORS)}"
-            )
-        value = _plain(item.get("value"))
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise ValueError(  # noqa: TRY004 - one type of error for all invalid values
-                f"`constraints`: `value` {shorten(repr(item.get('value')), 80)} is not allowed: give a number"
-            )
-        constraints.append({"field": item["field"], "operator": item["operator"], "value": value})
-    return constraints
-
-
-def _check_keys(report: Report) -> None:
-    columns = report_columns(report, {})
-    for name in report.primary_keys:
-        if name not in columns:
-            raise ValueError(f"`primary_keys` has {name!r}: the columns of the report are {', '.join(columns)}")
-
-
-RULES = ReportRules(
-    dimensions=None,
-    metrics=None,
-    days=("day",),
-    days_reason="otherwise rows of different windows would have the same key",
-    most_lookback_days=MOST_DAYS,
-    most_window_days=MOST_DAYS,
-    check_keys=_check_keys,
-    options={"source": _source, "filters": _filters, "constraints": _constraints},
-)
-
-
-def report_columns(report: Report, types: Mapping[str, str]) -> dict[str, Column]:
-    """Return the columns of a report, in order.
-
-    Args:
-        report: The report.
-        types: Types of metrics from the vendor; empty without `discover_fields`.
-    """
-    columns: dict[str, Column] = {}
-    for name in report.dimensions:
-        if name == "day":
-            columns[name] = Column("string", f"Day in the zone {report.time_zone.key}, `YYYY-MM-DD`.", "date")
-        elif name in INTEGER_DIMENSIONS:
-            columns[name] = Column("integer", f"Dimension `{name}`, as the vendor sends it.")
-        else:
-            columns[name] = Column("string", f"Dimension `{name}`: mostly the readable name.")
-        if name not in WITHOUT_ID and id_column(name) not in report.dimensions:
-            kind: Any = "integer" if name in INTEGER_IDS else "string"
-            columns[id_column(name)] = Column(kind, f"Identifier of `{name}`; null where the vendor sends none.")
-    for name in report.metrics:
-        kind = _KINDS.get(types.get(name, "").lower(), "integer" if name in _INTEGER_METRICS else "number")
-        columns[name] = Column(kind, f"Metric `{name}`; rates are fractions.")
-    columns["row_key"] = Column(
-        "string", "SHA-256 (hex) of the row's dimensions, each by its identifier where there is one."
-    )
-    return columns
 
 
 class QueryReport(MagniteStream[DayWindow], ReportStream):
-    """A report: one query per window of days.
+    """A report: one query per window of days, or one query of a predefined range in each run.
+
+    Without the dimension `day`, rows are totals of a window, with its days in their key.
 
     A row without data after a restatement, or that no longer meets a constraint, is missing; its old row stays in the
     target.
@@ -190,57 +56,159 @@ class QueryReport(MagniteStream[DayWindow], ReportStream):
     """
 
     path = PATH
+    # Assumed: the dimensions of a row, with identifiers, are unique in a window. If wrong, the stream fails with the
+    # dimensions of the two rows.
     key_column = "row_key"
     # A dimension without a value cannot be a key.
     dimensions_without_null = ()
 
     def __init__(self, tap: AdTechTap, api: MagniteApi, report: Report, types: Mapping[str, str]) -> None:
         columns = report_columns(report, types)
-        keys = report.primary_keys or ("row_key",)
-        super().__init__(tap, api, report=report, columns=columns, primary_keys=keys, replication_key="day")
+        self._by_window = by_window(report)
+        keys = report.primary_keys or (("from_date", "row_key") if self._by_window else ("row_key",))
+        # The rows of a predefined range depend on the day of the run, so they replace those of the previous run.
+        time = None if report.options["range"] else "from_date" if self._by_window else "day"
+        super().__init__(tap, api, report=report, columns=columns, primary_keys=keys, replication_key=time)
+        self.selected_by_default = report.options["selected"]
         self._numeric = [name for name in report.metrics if columns[name].kind != "boolean"]
         self._texts = [name for name, column in columns.items() if column.kind == "string" and name not in _OWN_TEXTS]
         self._keys = RowKeys(report.dimensions)
+        self._fields_seen: set[str] = set()
+        self._fields_missed: set[str] = set()
+        self._days_seen: set[str] = set()
+        self._empty_ends: list[str] = []
+
+    @property
+    @override
+    def rows_are_totals(self) -> bool:
+        return self._by_window
+
+    @property
+    @override
+    def row_filters(self) -> Mapping[str, tuple[str, ...]]:
+        return {name: (name,) for name in self.report.dimensions if name not in WITHOUT_ID}
+
+    @override
+    def filter_settings(self, name: str, value: Any) -> dict[str, Any]:
+        return self.with_filters([*self.report.options["filters"], {"field": name, "value": [value]}])
 
     @property
     @override
     def signature(self) -> dict[str, Any]:
         options = self.report.options
-        # Sorted: keys and rows do not depend on the order.
-        return {
+        signature = {
             **super().signature,
+            # Sorted: keys and rows do not depend on the order.
             "dimensions": sorted(self.report.dimensions),
-            "source": options["source"],
-            "filters": [{**item, "value": [_exact(one) for one in item["value"]]} for item in options["filters"]],
-            "constraints": [{**item, "value": _exact(item["value"])} for item in options["constraints"]],
+            **{
+                name: exact(options[name])
+                for name in ("source", "filters", "constraints", "conversions", "parent", "definition")
+            },
         }
+        if self._by_window:
+            # Other windows would overlap with those already read.
+            step, epoch = self.days_per_window, dt.date(1970, 1, 1)
+            signature["window_days"] = f"{step}, counted from {epoch + (self.start - epoch).days % step * DAY}"
+        return signature
 
-    def definition(self, window: DayWindow) -> dict[str, Any]:
-        """Return the query of a window, with both of its days included."""
+    @override
+    def windows(self, bookmark: Bookmark) -> Iterator[DayWindow]:
+        windows = [*super().windows(bookmark)]
+        if windows and self._by_window:
+            # Counted from the first day, so that windows that are read again have the same keys.
+            start, last = self.day_range()
+            step = self.days_per_window
+            return day_windows(start + (windows[0].first - start).days // step * step * DAY, last, step)
+        return iter(windows)
+
+    @override
+    def row_check(self, window: DayWindow) -> RowCheck | None:
+        return None if self._by_window else super().row_check(window)
+
+    @override
+    def added(self, window: DayWindow | None) -> Mapping[str, Any]:
+        if window is None or not self._by_window:
+            return {}
+        return {"from_date": window.first.isoformat(), "to_date": window.last.isoformat()}
+
+    def definition(self, window: DayWindow | None) -> dict[str, Any]:
+        """Return the query of a window, with both of its days included, or of the report's predefined range."""
         options = self.report.options
-        lists = {name: options[name] for name in ("filters", "constraints") if options[name]}
+        orderings = options["orderings"]
+        if orderings is None:
+            orderings = [{"field": "day", "direction": "asc"}] if "day" in self.report.dimensions else []
+        # Assumed: `toDate` is included, as in client code. If wrong, the last day of each window is empty, and two such
+        # windows in a row cause a warning.
+        days = (
+            {"range": options["range"]}
+            if window is None
+            else {"fromDate": window.first.isoformat(), "toDate": window.last.isoformat()}
+        )
+        given = {**options, "orderings": orderings}
         return {
             "source": options["source"],
             "fields": [*self.report.dimensions, *self.report.metrics],
-            **lists,
-            "orderings": [{"field": "day", "direction": "asc"}],
-            "range": {
-                "fromDate": window.first.isoformat(),
-                "toDate": window.last.isoformat(),
-                "timeZone": self.report.time_zone.key,
-            },
+            **{name: given[name] for name in ("filters", "constraints", "orderings", "conversions") if given[name]},
+            # Assumed: `timeZone` sets the zone of the days. If wrong, rows of another day fail the stream.
+            "range": {**days, "timeZone": self.report.time_zone.key},
+            **({} if options["parent"] is None else {"parent": options["parent"]}),
+            **options["definition"],
         }
 
     @override
+    def get_records(self, context: Context | None) -> Iterable[Record]:
+        if self.report.options["range"] is None:
+            yield from super().get_records(context)
+            return
+        with error_context(stream=self.name):
+            yield from self.read_records(context)
+
+    @override
+    def read_records(
+        self, context: Context | None, part: DayWindow | None = None, pages: Iterable[requests.Response] | None = None
+    ) -> Iterator[Record]:
+        self._days_seen.clear()
+        yield from super().read_records(context, part, pages)
+        self._warn_of_fields(part)
+        if part is not None:
+            self._warn_of_last_day(part)
+
+    @override
+    def note_fields(self, names: Collection[str]) -> None:
+        # Called for the first row, and for each row with a field that no earlier one had.
+        self._fields_seen.update(names)
+
+    def _warn_of_fields(self, part: DayWindow | None) -> None:
+        kinds = (("dimension", self.report.dimensions), ("metric", self.report.metrics))
+        for kind, name in ((kind, name) for kind, names in kinds for name in names):
+            if self._fields_seen and name not in self._fields_seen and name not in self._fields_missed:
+                self._fields_missed.add(name)
+                where = f"window {part}: " if part is not None else ""
+                self.log_lines.warning("%sno row has the requested %s `%s`", where, kind, name)
+
+    def _warn_of_last_day(self, window: DayWindow) -> None:
+        """Warn if `toDate` may be excluded: two past windows in a row have no row of their last day."""
+        last, days = window.last.isoformat(), self._days_seen
+        today = self.tap.run_start.astimezone(self.report.time_zone).date()
+        # A longer window without any row proves nothing.
+        if self._by_window or window.last >= today or (not days and window.first < window.last):
+            return
+        self._empty_ends = [] if last in days else [*self._empty_ends, last]
+        if len(self._empty_ends) == 2:  # noqa: PLR2004 - in a row
+            self.log_lines.warning(
+                "no row of %s, the last days of two windows in a row: the vendor may not include `toDate`; compare "
+                "these days with the Console",
+                " and ".join(self._empty_ends),
+            )
+
+    @override
     def pages(self, context: Context | None, window: DayWindow | None = None) -> Iterator[requests.Response]:
-        if window is None:
-            raise TypeError("a report is read by windows")
         source = self.report.options["source"]
         job = QueryJob(
             self.api,
             self.definition(window),
             bad_request=f"report {self.name} of source {source}: check dimensions, metrics, filters",
-            label=f"stream {self.name}, window {window}",
+            label=f"stream {self.name}{self.request_label(window)}",
             logger=self.log_lines,
             counts=self.counts,
         )
@@ -249,7 +217,8 @@ class QueryReport(MagniteStream[DayWindow], ReportStream):
             policy(self.config),
             clock=self.tap.clock,
             logger=self.log_lines,
-            # A user can run one query at a time, across all runs.
+            # Assumed: the limit of one query counts per user, across all runs; the guide does not describe its scope.
+            # If wrong, a query of another user is refused with 412, and the wait for it is logged.
             alone=self.tap.exclusive("query", self.log_lines),
             on_wait=self.counts.waited,
         )
@@ -283,13 +252,13 @@ class QueryReport(MagniteStream[DayWindow], ReportStream):
             error.what = f"report {self.name}: {error.what}"
             raise
 
-    @staticmethod
-    def _check_day(day: Any, window: DayWindow | None) -> None:
+    def _check_day(self, day: Any, window: DayWindow | None) -> None:
         if day is None:
-            what = f"a row has no day (window {window})"
+            what = f"a row has no day (window {window})" if window is not None else "a row has no day"
         elif not isinstance(day, str) or not _DAY.fullmatch(day):
             what = f"a row has a day that is not a date such as 2025-03-01 (a JSON {json_kind(day)})"
         else:
+            self._days_seen.add(day)
             return
         raise RowError(what, "check `time_zone`, and report this to the tap's authors")
 

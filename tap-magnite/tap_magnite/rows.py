@@ -19,13 +19,17 @@ if TYPE_CHECKING:
     from singer_adtech.records.page import Row
 
 INTEGER_DIMENSIONS = frozenset({"hour", "year"})
-"""Dimensions with integer values."""
+"""Dimensions with integer values (guide, "JSON Results").
+Assumed: `year` has integer values, like `hour`. If wrong, the value is kept in `_extra`, and a warning names it."""
 
 WITHOUT_ID = frozenset({"day", "hour", "year"})
-"""Dimensions without an identifier. Assumed for `year`."""
+"""Dimensions without an identifier (guide, "JSON Results").
+Assumed: `year` has no identifier, like `day` and `hour`. If wrong, it is kept in `_extra`, and a warning names it."""
 
 INTEGER_IDS = frozenset({"seat", "publisher", "brand", "supply", "adUnit", "network", "currency"})
-"""Dimensions with integer identifiers; other identifiers are strings."""
+"""Dimensions with integer identifiers; other identifiers are strings.
+Assumed: identifiers of seat, publisher, brand, supply, network and currency are integers, like those of adUnit (the
+guide's only example), and others are strings. If wrong, the identifier is kept in `_extra`, and a warning names it."""
 
 
 class RowError(DataError):
@@ -84,7 +88,7 @@ class RowKeys:
     for each dimension, sorted by dimension. A dimension is represented by its identifier if the row has one.
 
     Args:
-        dimensions: The report's dimensions, in any order; one is `day`.
+        dimensions: The report's dimensions, in any order.
     """
 
     def __init__(self, dimensions: Collection[str]) -> None:
@@ -99,7 +103,7 @@ class RowKeys:
         Args:
             rows: The rows as sent.
             decode_row: Decodes a row.
-            check_day: Raises for a day that is not valid.
+            check_day: Raises for a day that is not valid; called once per day, if the report has days.
 
         Raises:
             RowError: The value of a dimension is an array or an object.
@@ -114,7 +118,7 @@ class RowKeys:
                     values = get(decode(row))
                 except msgspec.DecodeError:
                     continue
-                if values[day] not in checked:
+                if day is not None and values[day] not in checked:
                     check_day(values[day])
                     checked.add(values[day])
                 text = template % values
@@ -127,7 +131,8 @@ class RowKeys:
                 break
             else:
                 decoded = decode_row(row)
-                check_day(decoded.get("day"))
+                if "day" in self._sources:
+                    check_day(decoded.get("day"))
                 yield self._key(decoded)
                 if len(forms) < MOST_FORMS:
                     self._add_form(decoded)
@@ -159,6 +164,8 @@ class RowKeys:
                 quoted = quoted or (type(value) is str and name != "day")
                 break
             parts.append(part)
+        if not found:
+            return
         attributes = {field: f"f{place}" for place, (field, _) in enumerate(types)}
         template = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
         with suppress(ValueError):  # msgspec refuses names with a quotation mark
@@ -175,16 +182,17 @@ class RowKeys:
                 (
                     msgspec.json.Decoder(row_type).decode,
                     get if len(found) > 1 else lambda decoded: (get(decoded),),
-                    found.index("day"),
+                    found.index("day") if "day" in found else None,
                     template,
                     template.count('"') if quoted else 0,
                 )
             )
 
 
-_Form: TypeAlias = "tuple[Callable[[Row], Any], Callable[[Any], tuple[Any, ...]], int, str, int]"
-"""A decoder of rows with equal identifiers, a function that gets their values, the index of the day in them, and a
-template of the JSON. The last number counts its quotation marks, to find strings with escapes; 0 without strings."""
+_Form: TypeAlias = "tuple[Callable[[Row], Any], Callable[[Any], tuple[Any, ...]], int | None, str, int]"
+"""A decoder of rows with equal identifiers, a function that gets their values, the index of the day in them, if any,
+and a template of the JSON. The last number counts its quotation marks, to find strings with escapes; 0 without
+strings."""
 
 MOST_FORMS = 4
 """Maximum forms per report; a row that has none of them is decoded completely."""

@@ -49,6 +49,7 @@ class InventoryStream(ListStream):
     def response_rows(self, response: requests.Response) -> Iterator[dict[str, Any]]:
         # Decoded: a row is merged with its details, and has the ids of its ancestors.
         rows = list(read_array(response))
+        self.note_count(len(rows))
         # A connection test requests the list only.
         if not self.config["include_details"] or self.ABORT_AT_RECORD_COUNT:
             yield from (_with_ids(row, self.ancestors) for row in rows)
@@ -70,7 +71,11 @@ class InventoryStream(ListStream):
         return {**row, **dates}
 
     def _details(self, row: dict[str, Any]) -> dict[str, Any] | None:
-        """Return all fields of an entity; None after two responses with status 404."""
+        """Return all fields of an entity; None after two responses with status 404.
+
+        Assumed: an entity was deleted if a request for its details returns 404 twice. If wrong, its details are
+        missing, and a warning counts such rows.
+        """
         if row.get("id") is None:
             return {}
         with suppress(NotFoundError):
@@ -116,7 +121,9 @@ class Seats(InventoryStream):
     """Seats: the root of the hierarchy."""
 
     name = "seats"
-    path = "/seats"  # Assumed, like the next four paths: the reference is open to partners only.
+    # Assumed: the inventory is at `/seats`, `/publishers`, `/brands`, `/supply` and `/adUnits`; the reference is open
+    # to partners only. If wrong, the stream fails with status 404, and the message names the setting `resource_paths`.
+    path = "/seats"
     primary_keys = ("id",)
 
 

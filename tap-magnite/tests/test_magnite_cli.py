@@ -44,11 +44,11 @@ def test_test_is_a_login_a_list_and_a_logout(cli: Cli, magnite: MagniteSimulator
 
 @pytest.mark.parametrize("arguments", [["--discover"], []], ids=["discover", "sync"])
 def test_a_bad_report_gets_one_clear_line(cli: Cli, magnite: MagniteSimulator, arguments: list[str]) -> None:
-    config = {**magnite.settings(), "reports": [{"name": "own", "dimensions": ["adUnit"], "metrics": ["requests"]}]}
+    config = {**magnite.settings(), "reports": [{"name": "own", "dimensions": ["day"], "metrics": []}]}
     finished = cli(*arguments, config=config)
     assert finished.returncode == 1
     assert finished.stdout == ""
-    assert "setting `reports`, report own: `dimensions` ['adUnit'] is not allowed" in last_line(finished.stderr)
+    assert "setting `reports`, report own: `metrics` is empty" in last_line(finished.stderr)
     assert "Traceback" not in finished.stderr
     assert len(magnite.journal) == 0
 

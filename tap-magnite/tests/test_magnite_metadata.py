@@ -144,7 +144,7 @@ def test_discovery_alone_asks_for_nothing(cli: Cli) -> None:
     assert finished.returncode == 0
     names = [stream["tap_stream_id"] for stream in json.loads(finished.stdout)["streams"]]
     assert names == [
-        *("ad_units", "adstats_daily", "brands", "publishers"),
+        *("ad_units", "adstats_daily", "brands", "deals_daily", "publishers"),
         *("query_dimensions", "query_metrics", "query_sources", "seats", "supply"),
     ]
 

@@ -17,12 +17,15 @@ if TYPE_CHECKING:
 
 BASE = "/v1/resources"
 QUERIES = f"{BASE}/queries"
-SIGNATURE = {
+SIGNATURE: dict[str, Any] = {
     "time_zone": "UTC",
     "dimensions": ["adUnit", "currency", "day", "publisher", "supply"],
     "source": "adstats-publisher",
     "filters": [],
     "constraints": [],
+    "conversions": [],
+    "parent": None,
+    "definition": {},
 }
 
 

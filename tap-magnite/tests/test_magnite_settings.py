@@ -58,10 +58,18 @@ OWN: dict[str, Any] = {"name": "own", "dimensions": ["day", "adUnit"], "metrics"
         ({"name": "seats"}, "report seats: `name` 'seats' is the name of another stream of this tap"),
         ({"name": "other"}, "report other: `name` 'other' is the name of another stream of this tap"),
         (
-            {"dimensions": ["adUnit"]},
-            "report own: `dimensions` ['adUnit'] is not allowed: day must be among them, because otherwise rows of",
+            {"range": "nextWeek"},
+            "report own: `range` 'nextWeek' is not allowed: one of today, yesterday, thisWeek, lastWeek, thisMonth,",
         ),
-        ({"dimensions": []}, "report own: `dimensions` [] is not allowed: day must be among them"),
+        (
+            {"orderings": [{"field": "day", "direction": "up"}]},
+            "report own: `orderings`: `direction` 'up' is not allowed: asc or desc",
+        ),
+        ({"conversions": [{"field": "currency"}]}, "report own: `conversions`: `value` None is not allowed"),
+        ({"parent": {"value": 1}}, "report own: `parent`: `field` None is not allowed: give a field id"),
+        ({"definition": {"range": {}}}, "report own: `definition` has 'range': the report has its own members for it"),
+        ({"definition": [1]}, "report own: `definition` [1] is not allowed: give an object of members of a query"),
+        ({"selected": "no"}, "report own: `selected` 'no' is not allowed: true or false"),
         ({"metrics": []}, "report own: `metrics` is empty"),
         ({"dimensions": ["day", "day"]}, "report own: `dimensions` has 'day' twice"),
         ({"metrics": ["requests", "requests"]}, "report own: `metrics` has 'requests' twice"),
@@ -69,6 +77,14 @@ OWN: dict[str, Any] = {"name": "own", "dimensions": ["day", "adUnit"], "metrics"
         ({"time_zone": "Nowhere/City"}, "report own: `time_zone`: 'Nowhere/City' is not a time zone"),
         ({"window_days": 46}, "report own: `window_days` 46 is not allowed: an integer from 1 to 45"),
         ({"lookback_days": 46}, "report own: `lookback_days` 46 is not allowed: an integer from 0 to 45"),
+        (
+            {"primary_keys": ["adUnit"]},
+            "report own: `primary_keys` ['adUnit'] is not allowed: day or row_key must be among them",
+        ),
+        (
+            {"dimensions": ["adUnit"], "primary_keys": ["row_key"]},
+            "report own: `primary_keys` ['row_key'] is not allowed: from_date must be among them",
+        ),
         (
             {"primary_keys": ["day", "adunit"]},
             "report own: `primary_keys` has 'adunit': the columns of the report are day",

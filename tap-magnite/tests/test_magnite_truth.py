@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 STREAMS = TapMagnite(validate_config=False).streams
 METADATA = tuple(name for name in STREAMS if name.startswith("query_"))
-INVENTORY = tuple(name for name in STREAMS if name not in {*METADATA, "adstats_daily"})
+INVENTORY = tuple(name for name in STREAMS if name not in {*METADATA, "adstats_daily", "deals_daily"})
 BASE = "/v1/resources"
 
 

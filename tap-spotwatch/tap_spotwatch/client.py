@@ -1,52 +1,43 @@
-"""The base streams: calls, paging by links, windows and errors (https://api.spotwatch.io: "Schema", "Pagination")."""
+"""The base stream: calls and errors (https://api.spotwatch.io: "Schema")."""
 
 from __future__ import annotations
 
-import datetime as dt
 import re
-from functools import cached_property
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import msgspec
-from singer_adtech.errors import AuthError, DataError, ForbiddenError, ReadAgainError, VendorError
+from singer_adtech.errors import AuthError, ForbiddenError, ReadAgainError, VendorError
 from singer_adtech.http.responses import check_status, describe
 from singer_adtech.http.retries import TransientError
-from singer_adtech.progress.windows import DAY, InstantWindow
-from singer_adtech.records.row_times import outside_instants
-from singer_adtech.records.totals import RowCounter
+from singer_adtech.progress.windows import InstantWindow
 from singer_adtech.streams.base import AdTechStream
-from singer_adtech.streams.instants import UTC, InstantRange, InstantWindowStream, UTCBookmark, instant_range, utc_text
 from singer_sdk import SchemaDirectory, StreamSchema
 from singer_sdk.pagination import BaseAPIPaginator
 from singer_sdk.streams.rest import HTTPRequest, PageContext
 from typing_extensions import override
 
 from tap_spotwatch import schemas
-from tap_spotwatch.responses import LINK, link_path, read_envelope, read_page
+from tap_spotwatch.responses import LINK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping
 
     import requests
-    from singer_adtech.http.links import HiddenLinks
-    from singer_adtech.records.page import Row
-    from singer_adtech.records.row_times import RowCheck
-    from singer_sdk.helpers.types import Context, Record
     from singer_sdk.streams import Stream
 
 SCHEMAS = SchemaDirectory(schemas)
 
 LONGEST_QUERY = 4000
-"""Characters of a query; longer arguments are sent as JSON. Assumed: proxies may refuse longer addresses."""
+"""Characters of a query; longer arguments are sent as JSON, because proxies may refuse longer addresses."""
 
-SECOND = dt.timedelta(seconds=1)
-LATE_CHANGES = dt.timedelta(hours=1)
-"""Assumed: the vendor records a change within an hour. A row that changes during a run may move to an instant up to an
-hour before the run."""
+_AD_FIELDS = ("ad_brand", "ad_categories", "ad_description", "ad_duration", "ad_nbroadcasts", "ad_user_payload")
 
-OPTIONAL_COLUMNS = {"media": "include_media", "user_payload": "include_user_payload"}
+OPTIONAL_COLUMNS = {
+    "media": "include_media",
+    "user_payload": "include_user_payload",
+    **dict.fromkeys(_AD_FIELDS, "include_ad_fields"),
+}
 """Columns that exist only if a setting is true."""
 
 _KEY = re.compile(r"\bkey\b", re.IGNORECASE)
@@ -61,20 +52,26 @@ class ExpiredLinkError(VendorError, ReadAgainError):
 
 
 class OptionalColumns(StreamSchema[str]):
-    """A schema file without the columns of settings that are false."""
+    """A schema file without the columns of settings that are false, and with keys that are never null."""
 
     def __init__(self) -> None:
         super().__init__(SCHEMAS)
-        self._cut: dict[tuple[str, frozenset[str]], dict[str, Any]] = {}
+        self._cut: dict[tuple[str, frozenset[str], tuple[str, ...]], dict[str, Any]] = {}
 
     @override
     def get_stream_schema(self, stream: Any, stream_class: type[Stream]) -> dict[str, Any]:
         off = frozenset(name for name, setting in OPTIONAL_COLUMNS.items() if not stream.config.get(setting))
-        key = stream.name, off
+        keys = tuple(stream.primary_keys)
+        key = stream.name, off, keys
         if key not in self._cut:
             whole = super().get_stream_schema(stream, stream_class)
             columns = {name: declared for name, declared in whole["properties"].items() if name not in off}
-            self._cut[key] = {**whole, "properties": columns}
+            for name in keys:
+                kinds = columns[name]["type"]
+                if isinstance(kinds, list):
+                    columns[name] = {**columns[name], "type": [kind for kind in kinds if kind != "null"]}
+            required = [*dict.fromkeys((*whole.get("required", ()), *keys))]
+            self._cut[key] = {**whole, "properties": columns, "required": required}
         return self._cut[key]
 
 
@@ -83,16 +80,24 @@ def make_call(url: str, arguments: Mapping[str, Any]) -> HTTPRequest:
 
     Args:
         url: The address of the call.
-        arguments: Strings, numbers and lists of strings. Lists are comma-separated in a query and arrays in a body.
+        arguments: Strings, numbers, booleans, and lists of strings or numbers. Lists are comma-separated in a query and
+            arrays in a body.
 
     Returns:
         A GET, or a POST with the arguments as JSON if the query would be too long.
     """
-    joined = {name: ",".join(value) if isinstance(value, list) else value for name, value in arguments.items()}
-    request = HTTPRequest(url=url, params=joined, safe_query_chars=",:")
+    request = HTTPRequest(
+        url=url, params={name: _query_value(value) for name, value in arguments.items()}, safe_query_chars=",:"
+    )
     if len(request.encode_params()) > LONGEST_QUERY:
         return HTTPRequest(url=url, method="POST", data=dict(arguments))
     return request
+
+
+def _query_value(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return ",".join(map(str, value)) if isinstance(value, list) else value
 
 
 class SpotwatchStream(AdTechStream[InstantWindow]):
@@ -120,7 +125,8 @@ class SpotwatchStream(AdTechStream[InstantWindow]):
         # The body of an error is a line of text; it is read as JSON only if its content type is JSON.
         if response.status_code < HTTPStatus.MULTIPLE_CHOICES:
             return
-        # An invalid key and a missing right have the same status. A key that was accepted before is valid.
+        # Assumed: once the key was accepted, 403 is a missing right. If wrong, the key was revoked during the run, and
+        # the remaining streams are skipped with a warning, unless `on_forbidden` is `fail`.
         errors: dict[int, type[VendorError]] = {
             HTTPStatus.FORBIDDEN: ForbiddenError if self.tap.requester.answered else AuthError
         }
@@ -163,221 +169,3 @@ class CallsPaginator(BaseAPIPaginator[str]):
     @override
     def get_next(self, response: requests.Response) -> str | None:
         return next(self._following, None)
-
-
-class LinksPaginator(BaseAPIPaginator[str]):
-    """Pages that each contain the link to the next one.
-
-    Args:
-        api_url: The base address; a link to another host is refused.
-        links: Hides the links in logs.
-    """
-
-    def __init__(self, api_url: str, links: HiddenLinks) -> None:
-        super().__init__("")
-        self._api_url = api_url
-        self._links = links
-        self._followed: set[str] = set()
-
-    @override
-    def get_next(self, response: requests.Response) -> str | None:
-        page = read_page(response).page
-        if page.next is None:
-            return None
-        path = link_path(page.next, self._api_url)
-        self._links.hide(path)
-        if path in self._followed:
-            raise DataError("the page links form a circle (link not shown)", "report this to Spotwatch, then run again")
-        self._followed.add(path)
-        return path
-
-
-class PagedStream(InstantWindowStream, SpotwatchStream):
-    """Rows of a range of instants, read in windows with pages connected by links.
-
-    The vendor documents neither the order of rows nor whether bounds are inclusive. A row on the border of two windows
-    may be in either or both. Rows are therefore not filtered by time, and a row that was in the previous window with
-    the same content is not emitted again.
-    """
-
-    bounds: ClassVar[tuple[str, str]]
-    """The arguments of the start (inclusive) and the end (exclusive)."""
-
-    filters: ClassVar[tuple[tuple[str, str], ...]] = (("region", "regions"), ("channel", "channels"))
-    """Filter arguments and their settings."""
-    filters_of_rows = frozenset({"regions", "channels"})
-
-    fields_argument: ClassVar[str | None] = None
-    """The argument with the names of requested fields."""
-
-    times_move: ClassVar[bool] = False
-    """Whether a row's time changes with an update."""
-
-    lookback_setting: ClassVar[str]
-    lookback_unit: ClassVar[dt.timedelta] = DAY
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._window_before: RowCounter[InstantWindow] | None = None
-        """The rows of the window before the current one."""
-
-    @cached_property
-    def range(self) -> InstantRange:
-        """The range of the settings."""
-        return instant_range(self.config, self.tap.run_start)
-
-    @override
-    def instant_range(self) -> tuple[dt.datetime, dt.datetime]:
-        return self.range.start, self.range.end
-
-    @property
-    @override
-    def signature(self) -> dict[str, Any]:
-        return {setting: sorted(set(self.config[setting])) for _, setting in self.filters}
-
-    @property
-    @override
-    def bookmark_kind(self) -> UTCBookmark:
-        return UTCBookmark()
-
-    @property
-    @override
-    def window_length(self) -> dt.timedelta:
-        return cast("int", self.config["window_days"]) * DAY
-
-    @property
-    @override
-    def lookback(self) -> dt.timedelta:
-        return cast("int", self.config[self.lookback_setting]) * self.lookback_unit
-
-    @property
-    @override
-    def parallel_windows(self) -> int:
-        return cast("int", self.config["parallel_requests"])
-
-    @property
-    def fields(self) -> list[str]:
-        """The selected fields, always with the keys and the replication key."""
-        always = {*self.primary_keys, self.replication_key}
-        # An older catalog may not have the columns that a setting adds.
-        listed = self.effective_schema["properties"]
-        return [
-            name
-            for name in self.schema["properties"]
-            if name != "_extra" and (name in always or (name in listed and self.mask.get(("properties", name), True)))
-        ]
-
-    def is_open(self, window: InstantWindow) -> bool:  # noqa: ARG002 - for streams with an open last window
-        """Return whether a window is requested without an end."""
-        return False
-
-    @override
-    def arguments(self, window: InstantWindow | None) -> dict[str, Any]:
-        arguments: dict[str, Any] = {}
-        if window is not None:
-            arguments[self.bounds[0]] = utc_text(window.start)
-            if not self.is_open(window):
-                arguments[self.bounds[1]] = utc_text(window.end)
-        for argument, setting in self.filters:
-            if self.config[setting]:
-                arguments[argument] = list(self.config[setting])
-        if self.fields_argument:
-            arguments[self.fields_argument] = self.fields
-        return {**arguments, "time_fmt": "iso8601", "page_lim": self.config["page_size"]}
-
-    @override
-    def get_http_request(self, *, page: PageContext[str]) -> HTTPRequest:
-        if page.next_page_token:
-            # Without arguments: the vendor keeps filters, page size and time format (the example in "Pagination").
-            return HTTPRequest(url=f"{self.url_base}{page.next_page_token}")
-        window = self.part_of(page)
-        return make_call(f"{self.url_base}{self.path}", self.arguments(window))
-
-    @override
-    def get_new_paginator(self) -> LinksPaginator:  # type: ignore[override]  # pages are connected by links here
-        return LinksPaginator(self.url_base, self.links)
-
-    @property
-    def links(self) -> HiddenLinks:
-        """The links to hide in logs."""
-        return cast("HiddenLinks", self.tap.links)  # type: ignore[attr-defined]  # TapSpotwatch has it
-
-    @override
-    def get_records(self, context: Context | None) -> Iterable[Record]:
-        filtered = " and ".join(f"`{setting}`" for _, setting in self.filters if self.config[setting])
-        rows = False
-        for record in super().get_records(context):
-            rows = True
-            yield record
-        if filtered and not rows:
-            self.log_lines.warning("no rows: check the names in %s; the vendor accepts unknown names", filtered)
-
-    not_an_object = "`results` in the response contains one of {}s instead of objects"
-
-    @override
-    def envelope(self, response: requests.Response) -> object:
-        return read_envelope(response)
-
-    @override
-    def response_rows(self, response: requests.Response) -> Sequence[Row]:
-        return read_page(response).results
-
-    @override
-    def total_rows(self, response: requests.Response) -> int | None:
-        return read_page(response).page.total
-
-    @override
-    def digest(self, record: Record) -> int:
-        return hash(_ENCODE(record))
-
-    @override
-    def on_duplicate(self, record: Record, *, same: bool) -> bool:
-        # A row may change while its window is read.
-        return not same
-
-    @override
-    def row_counter(self, window: InstantWindow | None) -> RowCounter[InstantWindow]:
-        before = self._window_before
-        self._window_before = RowCounter(self, window, known=None if before is None else before.rows)
-        return self._window_before
-
-    @override
-    def row_check(self, window: InstantWindow) -> RowCheck | None:
-        if self.time_column is None:
-            return None
-        # Assumed: the vendor may round fractions of a second.
-        open_from = self.tap.run_start - LATE_CHANGES if self.times_move else None
-        if self.is_open(window):
-            open_from = window.start - SECOND
-        return outside_instants(self.time_column, window, slack=SECOND, open_from=open_from)
-
-    @override
-    def read_records(
-        self,
-        context: Context | None,
-        window: InstantWindow | None = None,
-        pages: Iterable[requests.Response] | None = None,
-    ) -> Iterator[Record]:
-        records = super().read_records(context, window, pages)
-        return records if self.range.limit is None else (one for one in records if not self._is_late(one))
-
-    @cached_property
-    def _limit(self) -> str:
-        """`end_date` in the vendor's format, to compare timestamps as strings."""
-        return "" if self.range.limit is None else utc_text(self.range.limit)
-
-    def _is_late(self, record: Record) -> bool:
-        """Return whether a record is at or after `end_date`."""
-        at = record.get(self.replication_key or "")
-        if self.range.limit is None or at is None:
-            return False
-        if len(at) == len(self._limit) and at[10] == "T" and at[-1] == "Z" and at < self._limit:
-            return False
-        try:
-            moment = dt.datetime.fromisoformat(at.replace("Z", "+00:00"))
-        except ValueError:
-            return False
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) >= self.range.limit
-
-
-_ENCODE = msgspec.json.Encoder(decimal_format="number").encode

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
 
 BATCH = 100
-"""Messages per request, and the most that are lost if a read fails."""
+"""Messages per request, and the most that are lost if a read fails.
+
+Assumed: the vendor obeys `num_messages`. If wrong, more messages are lost if a read fails, and a warning is logged.
+"""
 
 MOST_BATCHES = 1000
 """Maximum batches per run, because messages may arrive faster than they are read. The next run continues."""
@@ -31,12 +34,19 @@ COUNT = "messages_read"
 
 
 class BroadcastMessages(SpotwatchStream):
-    """Messages about detected airings. Reading removes them, so each is returned at most once."""
+    """Messages about detected airings. Reading removes them, so each is returned at most once.
+
+    Assumed: ids of airings are unique among all channels. If wrong, one message replaces another; `broadcasts` fails.
+
+    Assumed: a response without messages means that the queue is empty. If wrong, the next run reads the others, unless
+    the vendor has dropped them; `broadcasts` has the same airings.
+    """
 
     name = "broadcast_messages"
     path = "/get-message-queue"
     primary_keys = ("broadcast_id",)
     selected_by_default = False
+    repeatable = False
 
     @property
     @override
@@ -99,6 +109,10 @@ class BroadcastMessages(SpotwatchStream):
             raise DataError(
                 f"{self.path} did not return a list of messages",
                 f"up to {BATCH} messages may be lost; report this to the tap's authors",
+            )
+        if len(messages) > BATCH:
+            self.log_lines.warning(
+                "%d messages were requested, and %d returned: that many are lost if a read fails", BATCH, len(messages)
             )
         return messages
 

@@ -23,15 +23,33 @@ LINK = re.compile(r"/[A-Za-z0-9_]{8,128}")
 
 
 class Page(msgspec.Struct):
-    """The page object ("Pagination"); `prev`, `index` and `pages_total` are not needed."""
+    """The page object ("Pagination"); `prev`, `index` and `pages_total` are not needed.
 
-    next: Any = None
+    Assumed: a page without `next` is the last one. If wrong, the following rows are missing, and the row count fails;
+    without `results_total`, the stream fails.
+    """
+
+    next: Any = msgspec.UNSET
     results_total: Any = None
 
     @property
     def total(self) -> int | None:
         """Rows of all pages; None if not reported."""
         return self.results_total if type(self.results_total) is int else None
+
+    @property
+    def is_last(self) -> bool:
+        """Whether no page follows.
+
+        Raises:
+            DataError: The page object has neither a link nor a total.
+        """
+        if self.next is msgspec.UNSET and self.total is None:
+            raise DataError(
+                "the page object has neither `next` nor `results_total`, so it may be one of several",
+                "report this to the tap's authors",
+            )
+        return self.next in (None, msgspec.UNSET)
 
 
 class Envelope(msgspec.Struct):
@@ -116,7 +134,7 @@ def names(value: Any, key: str, call: str) -> Iterator[dict[str, Any]]:
     """Read a list of names.
 
     Args:
-        value: A list of strings (Assumed from the word "list"), or of objects with the name in `key` or `name`.
+        value: A list of strings, or of objects with the name in `key` or `name`.
         key: The column of the name.
         call: The path of the call, for the message.
 
@@ -155,8 +173,10 @@ def channels(value: Any, call: str) -> Iterator[dict[str, Any]]:
 def genres(value: Any, call: str) -> Iterator[dict[str, Any]]:
     """Read the genres by region; rows have `region`, `genre` and `subgenre`.
 
-    Assumed: a region has a map of subgenres by genre. Also read: a list of genres, and a map of two separate lists
-    `genres` and `subgenres`. An unknown genre or subgenre is `""`.
+    An unknown genre or subgenre is `""`.
+
+    Assumed: a region has a map of subgenres by genre, a list of genres, or two lists `genres` and `subgenres`. If
+    wrong, the stream fails, or genre and subgenre are exchanged in all rows.
 
     Raises:
         DataError: The value has another format.

@@ -2,45 +2,80 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from difflib import get_close_matches
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlsplit
 
 from singer_adtech.errors import VendorError
 from singer_adtech.http.responses import describe
-from singer_adtech.progress.windows import InstantWindow
 from singer_adtech.records.exact_json import exact_json
-from singer_adtech.streams.derived import DerivedStream, DerivingStream
+from singer_adtech.records.page import Page
 from singer_adtech.streams.instants import instant_range, utc_text
 from typing_extensions import override
 
-from tap_spotwatch.client import CallsPaginator, OptionalColumns, PagedStream, SpotwatchStream, make_call
+from tap_spotwatch.blocks import BlockAds, Blocks
+from tap_spotwatch.client import CallsPaginator, SpotwatchStream, make_call
+from tap_spotwatch.paged import PagedStream
 from tap_spotwatch.queue import BroadcastMessages
+from tap_spotwatch.references import References
 from tap_spotwatch.responses import channels, genres, names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     import requests
+    from singer_adtech.progress.windows import InstantWindow
     from singer_sdk.helpers.types import Context, Record
 
 
 class Ads(PagedStream):
-    """Distinct commercials. An ad that airs again moves to a later window; the last window has no end."""
+    """Distinct commercials. An ad that airs again moves to a later window; the last window has no end.
+
+    Assumed: ids of ads are unique among all regions (`cross_region_ads` has another id per country). If wrong, one ad
+    replaces another, and `created` and `duration` of an id change between runs.
+
+    Assumed: `lastseen` never decreases. If wrong, an ad may move into a window before the look-back, and is outdated in
+    the warehouse until it airs again; `broadcasts` has all airings.
+
+    Assumed: `time_seen_from` and `time_seen_to` select ads with any airing in between. If wrong, ads of a past range
+    are missing, and a warning counts those that airings refer to.
+    """
 
     name = "ads"
     path = "/get-ads"
     primary_keys = ("id",)
     replication_key = "lastseen"
     is_sorted = False
-    bounds = ("lastseen_from", "lastseen_to")
     filters = (("region", "regions"),)
     # Always sent: the default is all fields, including all airings of each ad.
     fields_argument = "ad_fields"
     times_move = True
     lookback_setting = "ads_lookback_days"
+    referred_by = "ad"
+
+    @property
+    def _ended(self) -> bool:
+        """Whether the range ended before this run: ads may have aired again since, so `lastseen` does not find them."""
+        return self.range.limit is not None and self.range.limit <= self.tap.run_start
+
+    @property
+    @override
+    def selects_by_time(self) -> bool:
+        return not self._ended
+
+    @override
+    def selected_by(self, window: InstantWindow) -> str:
+        return "time_seen" if self._ended else super().selected_by(window)
+
+    @override
+    def limited_column(self, window: InstantWindow) -> str | None:
+        return None if self._ended else super().limited_column(window)
+
+    @override
+    def may_be_later(self, window: InstantWindow) -> bool:
+        return self._ended or self.is_open(window)
 
     @override
     def is_open(self, window: InstantWindow) -> bool:
@@ -67,53 +102,69 @@ class Broadcasts(PagedStream):
 
     name = "broadcasts"
     path = "/get-broadcasts"
-    primary_keys = ("id",)
+    primary_keys: tuple[str, ...] = ("id",)
     replication_key = "time"
     is_sorted = False
-    bounds = ("time_from", "time_to")
+    daily = True
+    places = ("region", "channel")
     fields_argument = "broadcast_fields"
+    references = MappingProxyType({"ad": "ads", "block": "blocks"})
     lookback_setting = "broadcasts_lookback_days"
 
+    @property
+    def _referred(self) -> dict[str, References]:
+        """The streams of this run that airings refer to, by column."""
+        streams = (stream for stream in self.tap.streams.values() if isinstance(stream, PagedStream))
+        return {
+            stream.referred_by: References(stream)
+            for stream in streams
+            if stream.referred_by is not None and stream.ids is not None and self.is_written(stream.referred_by)
+        }
 
-class Blocks(DerivingStream[InstantWindow], PagedStream):
-    """Ad breaks. The vendor filters by `updated`, but may omit it from responses."""
-
-    name = "blocks"
-    path = "/get-blocks"
-    primary_keys = ("id",)
-    replication_key = "updated"
-    is_sorted = False
-    bounds = ("updated_from", "updated_to")
-    times_move = True
-    lookback_setting = "blocks_lookback_minutes"
-    lookback_unit = dt.timedelta(minutes=1)
+    @property
+    @override
+    def used_columns(self) -> Collection[str]:
+        return (*super().used_columns, *(name for name in ("ad", "block") if self.is_written(name)))
 
     @override
-    def arguments(self, window: InstantWindow | None) -> dict[str, Any]:
-        # These are the fields of a block's ads and airings (`id` is their default). A block's own fields have no list.
-        return {**super().arguments(window), "ad_fields": ["id"], "broadcast_fields": ["id"]}
+    def get_records(self, context: Context | None) -> Iterable[Record]:
+        referred = self._referred
+        if not referred:
+            yield from super().get_records(context)
+            return
+        for record in super().get_records(context):
+            for column, references in referred.items():
+                references.check(record.get(column), record["time"])
+            yield record
+        for references in referred.values():
+            references.warn(self.log_lines)
 
 
-class BlockAds(DerivedStream):
-    """The ads of each break in order. If a break shrinks, the rows with its newest `updated` are current."""
+SMALL_ROUND_COUNTS = frozenset({100, 200, 250, 500})
 
-    name = "block_ads"
-    path = "/get-blocks"
-    parent_stream_type = Blocks
-    primary_keys = ("block_id", "position")
-    selected_by_default = False
-    schema = OptionalColumns()
+
+class ListStream(SpotwatchStream):
+    """A list without pages, which replaces the earlier one.
+
+    Assumed: each response is the complete list. If wrong, missing names may be deleted from the warehouse. An empty
+    response, and one with a round number of rows, cause a warning and delete nothing.
+    """
 
     @override
-    def rows(self, record: Record) -> Iterator[dict[str, Any]]:
-        of_block = {name: record[name] for name in ("region", "channel", "start", "updated")}
-        for position, ad in enumerate(record["ads"] or ()):
-            members = ad if isinstance(ad, dict) else {"id": ad}
-            others = {name: value for name, value in members.items() if name not in {"id", "block_id", "position"}}
-            yield {**others, **of_block, "block_id": record["id"], "position": position, "ad_id": members.get("id")}
+    def page(self, response: requests.Response) -> Page:
+        page = super().page(response)
+        rows = [*page.rows]
+        if not rows or len(rows) in SMALL_ROUND_COUNTS or not len(rows) % 1000:
+            self.counts.read_whole = False
+            self.log_lines.warning(
+                "%s has %s rows: the list may be incomplete, so no rows are deleted",
+                urlsplit(response.url).path.rpartition("/")[2],
+                f"exactly {len(rows)}" if rows else "no",
+            )
+        return Page(rows, page.total)
 
 
-class NamesStream(SpotwatchStream):
+class NamesStream(ListStream):
     """A list of names that a setting filters by; a warning lists unknown names in the setting."""
 
     names_of: ClassVar[str]
@@ -146,7 +197,7 @@ class Channels(NamesStream):
 
     @override
     def get_new_paginator(self) -> CallsPaginator:
-        # Tracked channels first: the first row of a channel counts, and the second list contains them again.
+        # Tracked channels first: the first row of a channel counts, and the second list may contain them again.
         return CallsPaginator("/get-tracked-channels", self.path)
 
     @override
@@ -170,7 +221,7 @@ class Regions(NamesStream):
         return names(exact_json(response.content), "region", self.path)
 
 
-class Categories(SpotwatchStream):
+class Categories(ListStream):
     """Categories of ads."""
 
     name = "categories"
@@ -186,11 +237,13 @@ class MissingArgumentsError(VendorError):
     """The call requires arguments."""
 
 
-class Brands(SpotwatchStream):
+class Brands(ListStream):
     """Advertised brands.
 
     The vendor's page calls the four filters of the call "required", probably a mistake for "optional". They are sent
     only if the vendor requires them, and then include everything.
+
+    Assumed: without filters, the list has all brands. If wrong, `brand` of ads has names that are not in it.
     """
 
     name = "brands"
@@ -239,7 +292,7 @@ class Brands(SpotwatchStream):
         return names(exact_json(response.content), "brand", self.path)
 
 
-class TVGenres(SpotwatchStream):
+class TVGenres(ListStream):
     """Genres and subgenres of TV programmes by region; an unknown one is `""`."""
 
     name = "tv_genres"

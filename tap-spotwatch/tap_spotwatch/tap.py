@@ -15,6 +15,7 @@ from singer_adtech.tap import AdTechTap
 from singer_sdk import typing as th
 from typing_extensions import override
 
+from tap_spotwatch import filters
 from tap_spotwatch.responses import LINK
 from tap_spotwatch.streams import STREAMS
 
@@ -99,10 +100,34 @@ class TapSpotwatch(AdTechTap):
             description="End of the range, ISO 8601: a UTC day (inclusive) or an instant (exclusive). Default: "
             "now, also if it is in the future.",
         ),
+        th.Property(
+            "blocks_by",
+            th.StringType(allowed_values=["updated", "start", "both"]),
+            default="both",
+            title="Blocks by",
+            description="The time by which blocks are requested: `updated` (their last change), `start`, or `both`, "
+            "with two requests per window. The vendor may omit `updated` from blocks that never changed, and `updated` "
+            "alone does not return these.",
+        ),
         _names("regions", "these countries", "ads, broadcasts and blocks"),
         _names("channels", "these TV channels", "broadcasts and blocks"),
+        *filters.properties(),
+        _switch(
+            "channel_in_key",
+            "Channel in the key",
+            "Whether `region` and `channel` are parts of the keys of broadcasts, blocks and block_ads, for accounts in "
+            "which channels use the same ids.",
+        ),
         settings.page_size(10_000, 100_000, "ads, broadcasts and blocks"),
         settings.window_days(1, 366),
+        th.Property(
+            "window_overlap_seconds",
+            th.IntegerType(minimum=0, maximum=3600),
+            default=0,
+            title="Window overlap in seconds",
+            description="Seconds before each window that are requested too, in case the vendor excludes both bounds (0 "
+            "to 3600). Rows up to that long before `start_date` are then included.",
+        ),
         _lookback("ads_lookback_days", 7, 366, "days", "because ads are identified late"),
         _lookback("broadcasts_lookback_days", 3, 366, "days", "because programmes and ads are assigned late"),
         _lookback("blocks_lookback_minutes", 60, 44_640, "minutes", "because changes may be recorded late"),
@@ -112,6 +137,13 @@ class TapSpotwatch(AdTechTap):
         settings.max_response_mb(),
         _switch("include_media", "Include media", "Whether ads have `media`: links to video and images of each ad."),
         _switch("include_user_payload", "Include user payload", "Whether ads have `user_payload`: your own text."),
+        _switch(
+            "include_ad_fields",
+            "Include ad fields",
+            "Whether broadcasts have `ad_brand`, `ad_categories`, `ad_description`, `ad_duration`, `ad_nbroadcasts` "
+            "and `ad_user_payload`: copies of the ad at the time of reading. They age, because they stay as they are "
+            "when the ad airs again or is identified later. A join with ads is current.",
+        ),
         _switch(
             "message_queue",
             "Message queue",
@@ -136,12 +168,7 @@ class TapSpotwatch(AdTechTap):
                 "use the key as issued: printable ASCII without leading or trailing spaces",
             )
         instant_range(self.config, self.run_start)
-        for name in ("regions", "channels"):
-            for entry in self.config[name]:
-                if "," in entry or not entry.strip():
-                    raise SettingError(
-                        f"setting `{name}`: {entry!r} is not allowed", "use one name per entry, without commas"
-                    )
+        filters.check(self.config, self.run_start)
 
     @override
     def make_authenticator(self) -> HeaderAuthenticator:

@@ -32,10 +32,16 @@ def test_lists_of_names(run_tap: TapRunner, script: Script, stream: str, column:
     assert rows(run, stream) == expected
 
 
-def test_an_empty_list_is_no_error(run_tap: TapRunner, script: Script) -> None:
-    vendor = script.pages(Response.json([]))
-    run = run_tap(vendor.settings(), "regions", "categories", "brands")
-    assert [one["type"] for one in run.messages if one["type"] == "RECORD"] == []
+@pytest.mark.parametrize("rows", [0, 2, 99, 100, 3000])
+def test_a_list_that_may_be_incomplete_deletes_nothing(run_tap: TapRunner, script: Script, rows: int) -> None:
+    vendor = script.pages(Response.json([f"name {number}" for number in range(rows)]))
+    run = run_tap({**vendor.settings(), "emit_activate_version_messages": True}, "brands")
+    whole = rows in {2, 99}
+    number = f"exactly {rows}" if rows else "no"
+    warning = f"stream brands: get-all-brands has {number} rows: the list may be incomplete, so no rows are deleted"
+    assert [one for one in run.warnings() if "brands" in one] == ([] if whole else [warning])
+    assert len(run.records("brands")) == rows
+    assert ("ACTIVATE_VERSION" in {one["type"] for one in run.messages}) is whole
 
 
 @pytest.mark.parametrize(

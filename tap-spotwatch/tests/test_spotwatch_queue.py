@@ -84,6 +84,16 @@ def test_the_count_goes_on_from_the_state(run_tap: TapRunner, script: Script) ->
     assert counts(run)[-1] == 1252
 
 
+def test_a_larger_batch_than_requested_is_warned_of(run_tap: TapRunner, script: Script) -> None:
+    # given a vendor that ignores `num_messages`
+    vendor = script.pages(Response.json([message(number) for number in range(101)]), Response.json([]))
+    run = run_tap(queue(vendor), STREAM)
+    assert len(run.records(STREAM)) == 101
+    assert run.warnings() == [
+        f"stream {STREAM}: 100 messages were requested, and 101 returned: that many are lost if a read fails"
+    ]
+
+
 def test_an_empty_queue_is_asked_once(run_tap: TapRunner, script: Script) -> None:
     vendor = script.pages(Response.json({"messages": []}))
     run = run_tap(queue(vendor), STREAM)

@@ -52,8 +52,14 @@ def test_each_call_has_the_arguments_of_the_specification_and_no_others(
     assert {request.method for request in spotwatch.journal} == {"GET"}
     assert {request.body for request in spotwatch.journal} == {b""}
     fields = {name: sent[f"/get-{stream}"].pop(name) for stream, name in FIELDS}
-    assert sent == {
-        "/get-ads": {"lastseen_from": bounds[0], "lastseen_to": bounds[1], "region": "de,at", **common},
+    # blocks are requested twice, the second time by their start
+    by_updated = next(dict(one.params) for one in spotwatch.journal if one.path == "/get-blocks")
+    start = {"start_from": bounds[0], "start_to": bounds[1]}
+    assert sent.pop("/get-blocks") == start | {
+        name: value for name, value in by_updated.items() if not name.startswith("updated_")
+    }
+    assert {**sent, "/get-blocks": by_updated} == {
+        "/get-ads": {"time_seen_from": bounds[0], "time_seen_to": bounds[1], "region": "de,at", **common},
         "/get-broadcasts": {
             "time_from": bounds[0],
             "time_to": bounds[1],

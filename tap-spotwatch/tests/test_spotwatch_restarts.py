@@ -182,7 +182,34 @@ def test_links_with_more_rows_than_the_total_end(run_tap: TapRunner, script: Scr
     assert len(vendor.journal) == 11
 
 
-def test_a_page_without_a_total_is_not_counted(run_tap: TapRunner, script: Script) -> None:
-    vendor = script.pages(Response.json({"page": {"next": None}, "results": [script.airing(1)]}))
-    run = run_tap({**vendor.settings(), "row_count_check": "fail"}, "broadcasts")
-    assert len(run.records("broadcasts")) == 1
+@pytest.mark.parametrize(("check", "warned"), [("fail", True), ("off", False)])
+def test_pages_without_a_total_are_not_counted(run_tap: TapRunner, script: Script, check: str, *, warned: bool) -> None:
+    rows = [[script.airing(1)], [script.airing(2, "2024-06-02T12:00:00Z")]]
+    pages = [{"page": {"next": None, "results_total": "1"}, "results": of_window} for of_window in rows]
+    vendor = script.pages(*map(Response.json, pages))
+    run = run_tap(
+        {**vendor.settings(), "end_date": "2024-06-02", "row_count_check": check, "parallel_requests": 1}, "broadcasts"
+    )
+    assert len(run.records("broadcasts")) == 2
+    warning = "stream broadcasts: the response has no `results_total`: missing rows would not be noticed"
+    assert run.warnings() == ([warning] if warned else [])
+
+
+@pytest.mark.parametrize(
+    ("page", "error"),
+    [
+        ({"results_total": 1}, None),
+        (
+            {"results_total": 3},
+            "1 rows read, and the reported total is 3 (read 2 times): ",
+        ),
+        ({}, "the page object has neither `next` nor `results_total`, so it may be one of several: "),
+    ],
+)
+def test_a_page_without_a_link_is_the_last_only_if_the_total_shows_it(
+    run_tap: TapRunner, script: Script, page: dict[str, int], error: str | None
+) -> None:
+    vendor = script.pages(Response.json({"page": page, "results": [script.airing(1)]}))
+    run = run_tap(vendor.settings(), "broadcasts", fails=error is not None)
+    assert error is None or run.error.startswith(f"{WHERE}{error}")
+    assert run.bookmarks("broadcasts") == ([] if error else ["2024-06-02T00:00:00Z"])

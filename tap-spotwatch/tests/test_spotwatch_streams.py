@@ -48,6 +48,25 @@ def test_optional_columns_are_in_the_schema_and_asked_for_only_if_wanted(
     assert any(record.get("media") for record in truth) is media
 
 
+@pytest.mark.parametrize("wanted", [False, True])
+def test_the_fields_of_an_ad_in_its_airings_are_optional(
+    run_tap: TapRunner, spotwatch: SpotwatchSimulator, *, wanted: bool
+) -> None:
+    # given
+    of_ad = ["ad_brand", "ad_categories", "ad_description", "ad_duration", "ad_nbroadcasts", "ad_user_payload"]
+    without = fields("broadcasts")
+    expected = [*without, *of_ad] if wanted else without
+    # when
+    run = run_tap({**spotwatch.settings(), "end_date": "2024-06-12", "include_ad_fields": wanted}, "broadcasts")
+    # then
+    schema = next(one["schema"] for one in run.messages if one["type"] == "SCHEMA")
+    assert list(schema["properties"]) == [*expected, "_extra"]
+    assert {one.param("broadcast_fields") for one in spotwatch.journal} == {",".join(expected)}
+    truth = spotwatch.truth("broadcasts", last_day=spotwatch.last_day, include_ad_fields=wanted)
+    assert run.by_key("broadcasts", "id") == truth
+    assert any(row.get("ad_brand") for row in truth) is wanted
+
+
 @pytest.mark.parametrize(
     ("stream", "argument", "without", "expected"),
     [
@@ -100,20 +119,25 @@ def test_without_a_catalog_the_streams_selected_by_default_are_read(
     assert spotwatch.violations == []
 
 
+@pytest.mark.parametrize("others", ["deselected", "omitted"])
 @pytest.mark.parametrize("selected", [("blocks",), ("block_ads",), ("blocks", "block_ads")])
-def test_blocks_and_block_ads_are_selected_by_themselves(
-    run_tap: TapRunner, spotwatch: SpotwatchSimulator, selected: tuple[str, ...]
+def test_blocks_and_block_ads_are_selected_separately(
+    run_tap: TapRunner, spotwatch: SpotwatchSimulator, selected: tuple[str, ...], others: str
 ) -> None:
+    # given
+    catalog = select(TapSpotwatch, *selected)
+    if others == "omitted":
+        catalog["streams"] = [one for one in catalog["streams"] if one["tap_stream_id"] in selected]
     # when
     settings = {**spotwatch.settings(), "end_date": "2024-06-12", "page_size": 20}
-    run = run_tap(settings, catalog=select(TapSpotwatch, *selected))
+    run = run_tap(settings, catalog=catalog)
     # then: the rows of those selected, each with one SCHEMA, and the requests of blocks in each case
     for stream, key in (("blocks", ("id",)), ("block_ads", ("block_id", "position"))):
         truth = spotwatch.truth(stream, last_day=spotwatch.last_day)
         assert run.by_key(stream, *key) == (truth if stream in selected else [])
     assert [one["stream"] for one in run.messages if one["type"] == "SCHEMA"] == list(selected)
     firsts = [one for one in spotwatch.journal if one.path == "/get-blocks"]
-    assert len(firsts) == 5
+    assert len(firsts) == 2 * 5
     assert run.bookmarks("blocks")[-1] == "2024-06-13T00:00:00Z"
     assert run.states[-1]["bookmarks"].get("block_ads", {}) == {}
     counts = [one for one in run.log if '"record_count"' in one and '"stream":"block_ads"' in one.replace(" ", "")]

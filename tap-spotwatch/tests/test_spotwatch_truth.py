@@ -52,6 +52,7 @@ def test_with_an_end_the_rows_after_it_are_left_out(run_tap: TapRunner, spotwatc
         {"lost_link_status": 403, "links": "once"},
         {"updated": "absent"},
         {"updated": "absent", "bounds": "upper_exclusive"},
+        {"updated": "changed"},
         {"block_broadcasts": "block"},
         {"block_broadcasts": "ads"},
         {"empty_pages_total": 1},

@@ -172,10 +172,11 @@ def test_days_and_instants_of_the_settings(  # noqa: PLR0913, PLR0917 - a case a
 ) -> None:
     # given that it is 2024-06-15T10:00:00Z
     run = run_tap(settings(empty, start_date=start, end_date=end), "broadcasts", "ads")
-    # then: with an end that is given, `ads` has one too
+    # then: with an end in the past, the ads that aired in the range are asked for, whenever they aired last
     assert asked(empty.journal, "time") == expected
-    last = [(expected[-1][0], None)] if expected and end is None else expected[-1:]
-    assert asked(empty.journal, "lastseen") == [*expected[:-1], *last]
+    past = end is not None and end < "2024-06-15"
+    assert asked(empty.journal, "time_seen" if past else "lastseen") == expected
+    assert asked(empty.journal, "lastseen" if past else "time_seen") == []
     assert run.bookmarks("broadcasts")[-1:] == [one for _, one in expected[-1:]]
 
 
@@ -297,6 +298,35 @@ def test_a_row_of_another_window_is_not_taken(  # noqa: PLR0913 - a case and its
             f"stream {stream}, window 2024-06-01T00:00:00+00:00..2024-06-02T00:00:00+00:00: the response has a row of "
             f"{at[:10]}, outside of the requested window: "
         )
+
+
+def test_ads_of_a_past_range_include_those_that_aired_again_later(
+    run_tap: TapRunner, simulate: Simulate, asked: Asked
+) -> None:
+    # given ads of a day in the middle, some of which aired on later days
+    vendor = simulate(SpotwatchSimulator(days=5, rows_per_day=60))
+    day = dt.date(2024, 3, 2)
+    given = {**vendor.settings(), "start_date": day.isoformat(), "end_date": day.isoformat()}
+    # when
+    run = run_tap(given, "ads", "broadcasts")
+    # then all ads of its airings are there
+    bounds = ("2024-03-02T00:00:00Z", "2024-03-03T00:00:00Z")
+    assert asked(vendor.journal, "time_seen") == [bounds]
+    assert run.by_key("ads", "id") == vendor.truth("ads", first_day=day, last_day=day)
+    assert {row["ad"] for row in run.records("broadcasts")} <= {row["id"] for row in run.records("ads")}
+    assert any(row["lastseen"] >= "2024-03-03T00:00:01Z" for row in run.records("ads"))
+    assert run.bookmarks("ads")[-1] == bounds[1]
+    assert run.warnings() == []
+
+
+def test_an_ad_that_airs_each_day_of_a_past_range_is_written_once(run_tap: TapRunner, script: Script) -> None:
+    # given an ad that every window has, and one of an instant before the window
+    vendor = script.pages(script.page({"id": 1, "lastseen": "2024-06-14T12:00:00Z"}))
+    run = run_tap({**vendor.settings(), "end_date": "2024-06-03"}, "ads")
+    assert [row["id"] for row in run.records("ads")] == [1]
+    vendor = script.pages(script.page({"id": 1, "lastseen": "2024-05-31T23:59:58Z"}))
+    run = run_tap(vendor.settings(), "ads", fails=True)
+    assert "the response has a row of 2024-05-31, outside of the requested window: " in run.error
 
 
 def test_without_an_end_nothing_is_dropped(run_tap: TapRunner, script: Script) -> None:

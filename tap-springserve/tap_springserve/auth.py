@@ -30,7 +30,8 @@ LEEWAY = 5 * 60
 """Seconds before its expiry at which a token is replaced."""
 
 _LOGIN_REMEDIES: Mapping[int, str] = dict.fromkeys(
-    # Wrong credentials are 400 (official SDK). Assumed: the other statuses mean the same.
+    # Wrong credentials are 400 (official SDK). Assumed: wrong credentials may also get 401, 403 or 422. If
+    # wrong, the run ends with the wrong advice, next to the vendor's message.
     (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY),
     "SpringServe refused the login: check `email` and `password`",
 )
@@ -86,7 +87,8 @@ class SpringServeAuthenticator(TokenAuthenticator):
 def _lifetime(expiration: Any, now: dt.datetime) -> float:
     """Return the seconds until the expiry in the login response; `TOKEN_LIFETIME` if it is invalid.
 
-    Assumed: a timestamp like the others, or seconds since 1970 (milliseconds if the number is large).
+    Assumed: `expiration` is a timestamp like the others, or seconds since 1970 (milliseconds if the number is large).
+    If wrong, the token is replaced too early or after the first 401: more logins, and no rows are lost.
     """
     try:
         if isinstance(expiration, str):

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Mapping
+from difflib import get_close_matches
 from functools import lru_cache, partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
-from singer_adtech.errors import DataError, SettingError, shorten
+import msgspec
+from singer_adtech.errors import DataError, shorten
 from singer_adtech.fetching.jobs import JobPolicy, run_job
 from singer_adtech.progress.windows import DAY, DayWindow, day_windows
 from singer_adtech.records.values import json_kind
-from singer_adtech.reports import Column, Report, ReportRules, ReportStream, read_reports
+from singer_adtech.reports import Report, ReportStream
 from singer_sdk.streams.rest import HTTPRequest
 from typing_extensions import override
 
 from tap_springserve.client import DOMAIN_REPORT, SpringServeStream
 from tap_springserve.jobs import ReportJob
+from tap_springserve.report_settings import DOCUMENTED_FILTERS, report_columns
 from tap_springserve.responses import decode_report, read_report
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 
     import requests
     from singer_adtech.progress.bookmarks import Bookmark, BookmarkKind
@@ -29,163 +32,14 @@ if TYPE_CHECKING:
     from singer_adtech.tap import AdTechTap
     from singer_sdk.helpers.types import Context, Record
 
-DEFAULT_REPORTS: list[dict[str, Any]] = [
-    {
-        "name": "supply_daily",
-        "dimensions": ["supply_tag_id"],
-        "metrics": [
-            "total_requests",
-            "usable_requests",
-            "blocked_requests",
-            "impressions",
-            "clicks",
-            "revenue",
-            "cost",
-            "profit",
-            "fill_rate",
-        ],
-    },
-    {
-        "name": "demand_daily",
-        "dimensions": ["demand_tag_id"],
-        "metrics": ["impressions", "clicks", "revenue", "cost", "profit", "fill_rate", "click_through_rate"],
-    },
-]
-
-INTERVALS = ("hour", "day", "cumulative")
-
 DOMAIN_DAYS = 7
 """Past days for which the official SDK documents the dimensions by domain."""
 
-_ADDED = ("date", "end_date", "_extra")
-"""Columns that the tap adds to a report."""
+ROUND_ROWS = 50
+"""The default page size of the API. A first page of a multiple of it may have been cut off."""
 
-_RESERVED = (
-    *("start_date", "end_date", "date_range", "interval", "timezone", "dimensions", "metrics", "filters", "currency"),
-    *("account_id", "report_service", "async", "report_id", "page"),
-)
-"""Members of the request body that are not filters."""
-
+_FIELDS: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _DATE = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}:\d{2})(?:\.\d+)?(Z|[+-]\d{2}:?\d{2})?)?")
-_UTC = ("UTC", "Etc/UTC")
-
-
-def _interval(given: Any) -> str:
-    if given is None:
-        return "day"
-    if given not in INTERVALS:
-        raise ValueError(f"`interval` {shorten(repr(given), 80)} is not allowed: one of {', '.join(INTERVALS)}")
-    return str(given)
-
-
-def _filters(given: Any) -> dict[str, list[Any]]:
-    if given is None:
-        return {}
-    if not isinstance(given, Mapping):
-        raise ValueError(  # noqa: TRY004 - one type of error for all invalid values
-            f"`filters` {shorten(repr(given), 80)} is not allowed: give an object of names to lists of values"
-        )
-    for name, values in given.items():
-        if not name or name in _RESERVED:
-            raise ValueError(f"`filters` has {name!r}: the request itself uses this name")
-        if not isinstance(values, list) or not all(type(one) in {int, str} for one in values):
-            raise ValueError(
-                f"`filters` has {name!r} with {shorten(repr(values), 80)}: give a list of integers or strings"
-            )
-    return {name: list(values) for name, values in given.items()}
-
-
-def _currency(given: Any) -> str | None:
-    if given is None:
-        return None
-    if not isinstance(given, str) or not re.fullmatch(r"[A-Za-z]{3}", given):
-        raise ValueError(f"`currency` {shorten(repr(given), 80)} is not allowed: three letters, such as USD")
-    return given
-
-
-def _asynchronous(given: Any) -> bool:
-    if given is None:
-        return True
-    if not isinstance(given, bool):
-        raise ValueError(f"`async` {shorten(repr(given), 80)} is not allowed: true or false")  # noqa: TRY004 - as above
-    return given
-
-
-def _check_keys(report: Report) -> None:
-    columns = [*report_columns(report)]
-    for name in report.primary_keys:
-        if name not in columns:
-            raise ValueError(f"`primary_keys` has {name!r}: allowed are {', '.join(columns)}")
-    if "date" not in report.primary_keys:
-        raise ValueError(f"`primary_keys` {list(report.primary_keys)} is not allowed: date must be among them")
-
-
-# Any names are allowed: the vendor does not publish complete lists.
-RULES = ReportRules(
-    dimensions=None,
-    metrics=None,
-    metrics_required=False,
-    check_keys=_check_keys,
-    options={"interval": _interval, "filters": _filters, "currency": _currency, "async": _asynchronous},
-)
-
-
-def reports_of(config: Mapping[str, Any], *, taken: Collection[str]) -> list[Report]:
-    """Read the setting `reports`.
-
-    Args:
-        config: All settings.
-        taken: Names of the other streams.
-
-    Raises:
-        SettingError: A report is invalid. The message names the report, the field and the allowed values.
-    """
-    given = config.get("reports", DEFAULT_REPORTS)
-    if isinstance(given, list):
-        given = [_with_own_window(one) for one in given]
-    reports = read_reports({**config, "reports": given}, RULES, taken=taken)
-    for report in reports:
-        where = f"setting `reports`, report {report.name}"
-        for name in (*report.dimensions, *report.metrics):
-            if name in _ADDED:
-                raise SettingError(where, f"{name!r} is a column that the tap adds to each report: remove it")
-        if report.options["interval"] == "hour" and report.time_zone.key not in _UTC:
-            raise SettingError(
-                where,
-                f"`time_zone` {report.time_zone.key!r} is not allowed with the interval hour: it must be UTC, "
-                "because two hours would have the same name when clocks are set back",
-            )
-    return reports
-
-
-def _with_own_window(one: Any) -> Any:
-    """Set the default window of an hourly report: one day."""
-    hourly = isinstance(one, Mapping) and one.get("interval") == "hour" and one.get("window_days") is None
-    return {**one, "window_days": 1} if hourly else one
-
-
-def report_columns(report: Report) -> dict[str, Column]:
-    """Return the columns of a report; other fields go to `_extra`."""
-    interval = report.options["interval"]
-    zone_name = report.time_zone.key
-    if interval == "hour":
-        columns = {"date": Column("string", "Hour, UTC.", "date-time")}
-    elif interval == "day":
-        columns = {"date": Column("string", f"Day, {zone_name}.", "date")}
-    else:
-        columns = {
-            "date": Column("string", f"First day of the window, {zone_name}.", "date"),
-            "end_date": Column("string", f"Last day of the window, {zone_name}.", "date"),
-        }
-    for name in report.dimensions:
-        columns[name] = Column("integer" if name.endswith("_id") else "string", f"Dimension {name}.")
-    for name in report.dimensions:
-        if name.endswith("_id"):
-            name_column = f"{name.removesuffix('_id')}_name"
-            columns.setdefault(name_column, Column("string", f"Name beside {name}."))
-    for name in report.metrics:
-        columns[name] = Column("number", f"Metric {name}, as the vendor counts it.")
-    return columns
 
 
 class HourBookmark:
@@ -203,6 +57,18 @@ class HourBookmark:
 class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
     """A report: one job per window. Rows are emitted after all rows of the window are read.
 
+    Assumed: `start_date` and `end_date` are both inclusive. If wrong, each window has no rows of its first or last day:
+    a warning names the second such window. Cumulative rows of several days are too low, and no check can show it.
+
+    Assumed: `timezone` sets the zone of the days, and dates without a zone are in it. If wrong, days are those of
+    New York, and the totals of days differ from those of the console; no check can show it.
+
+    Assumed: `currency` converts all amounts. If wrong, they are in the account's currency, and no check can show it:
+    compare a day with the console.
+
+    Assumed: null in a dimension is one group of rows, written as 0 or an empty text. If wrong, two rows have one key,
+    and the run ends.
+
     Args:
         tap: The tap.
         report: The report.
@@ -212,6 +78,7 @@ class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
     payload_as_json = True
     null_keys: Mapping[str, str | int] = {"string": "", "integer": 0}
     refused_remedy = "check the report's dimensions, metrics and filters"
+    references = MappingProxyType({"supply_tag_id": "supply_tags", "demand_tag_id": "demand_tags"})
     # The vendor's total includes equal rows.
     equal_rows_are_one = True
 
@@ -226,7 +93,41 @@ class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
         )
         self._metrics_seen: set[str] = set()
         self._metrics_missed: set[str] = set()
-        self._warned_of_domains = False
+        self._warned = False
+        self._windows_without = {"first": 0, "last": 0}
+        self._requested_ids = self._find_requested_ids()
+
+    def _find_requested_ids(self) -> dict[str, set[str]]:
+        """Return the requested ids by dimension. Domains and types may be matched loosely, but ids are exact."""
+        filters = self.report.options["filters"]
+        ids = {name.removesuffix("s"): filters[name] for name in DOCUMENTED_FILTERS if filters.get(name)}
+        if self.config.get("account_id") is not None:
+            ids["account_id"] = [self.config["account_id"]]
+        return {
+            name: set(map(str, values))
+            for name, values in ids.items()
+            if name.endswith("_id") and name in self.report.dimensions
+        }
+
+    @property
+    @override
+    def rows_are_totals(self) -> bool:
+        return self.interval == "cumulative"
+
+    @property
+    @override
+    def row_filters(self) -> Mapping[str, tuple[str, ...]]:
+        columns = {name: name.removesuffix("s") for name in DOCUMENTED_FILTERS}
+        return {name: (column,) for name, column in columns.items() if column in self.report.dimensions}
+
+    @override
+    def filter_settings(self, name: str, value: Any) -> dict[str, Any]:
+        return self.with_filters({**self.report.options["filters"], name: [value]})
+
+    @property
+    @override
+    def used_columns(self) -> Collection[str]:
+        return [*super().used_columns, *self._requested_ids]
 
     @property
     @override
@@ -261,12 +162,10 @@ class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
             **{name: options[name] for name in ("interval", "filters", "currency")},
             "account_id": self.config.get("account_id"),
         }
-        step = self.days_per_window
-        if self.interval == "cumulative" and step > 1:
+        if self.interval == "cumulative":
             # Each row covers a window: other windows would overlap with those already read.
-            epoch = dt.date(1970, 1, 1)
-            counted_from = epoch + (self.start - epoch).days % step * DAY
-            signature["windows"] = f"{step} days, counted from {counted_from}"
+            step, epoch = self.days_per_window, dt.date(1970, 1, 1)
+            signature["window_days"] = f"{step}, counted from {epoch + (self.start - epoch).days % step * DAY}"
         return signature
 
     @override
@@ -277,17 +176,27 @@ class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
             start, last = self.day_range()
             step = self.days_per_window
             windows = [*day_windows(start + (windows[0].first - start).days // step * step * DAY, last, step)]
-        if windows and self.by_domain:
-            today = self.tap.run_start.astimezone(self.report.time_zone).date()
-            # Only once: this method is called for counting and for reading.
-            if windows[0].first < today - DOMAIN_DAYS * DAY and not self._warned_of_domains:
-                self._warned_of_domains = True
-                self.log_lines.warning(
-                    "domains are requested from %s on, but the vendor documents only the last %d days",
-                    windows[0].first,
-                    DOMAIN_DAYS,
-                )
+        # Only once: this method is called for counting and for reading.
+        if windows and not self._warned:
+            self._warned = True
+            self._warn(windows[0].first)
         return iter(windows)
+
+    def _warn(self, first: dt.date) -> None:
+        """Warn of requests that the vendor may answer with other rows than the user expects."""
+        today = self.tap.run_start.astimezone(self.report.time_zone).date()
+        if self.by_domain and first < today - DOMAIN_DAYS * DAY:
+            self.log_lines.warning(
+                "domains are requested from %s on, but the vendor documents only the last %d days", first, DOMAIN_DAYS
+            )
+        for name in self.report.options["filters"]:
+            if name not in DOCUMENTED_FILTERS:
+                self.log_lines.warning(
+                    "the filter `%s` is not documented, and the vendor ignores unknown filters: the rows may not be "
+                    "filtered. The nearest documented name is `%s`",
+                    shorten(name, 80),
+                    get_close_matches(name, DOCUMENTED_FILTERS, n=1, cutoff=0.0)[0],
+                )
 
     # One window
 
@@ -346,7 +255,7 @@ class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
             resubmits=2,
         )
         yield from run_job(
-            ReportJob(partial(self.request_window, cast("DayWindow", window))),
+            ReportJob(partial(self.request_window, cast("DayWindow", window)), self._identity, self._ignored_page),
             policy,
             clock=self.tap.clock,
             logger=self.log_lines,
@@ -354,6 +263,21 @@ class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
             alone=self.tap.exclusive("report", self.log_lines),
             on_wait=self.counts.waited,
         )
+
+    def _identity(self, row: Row) -> Hashable:
+        try:
+            fields = _FIELDS.decode(row)
+        except msgspec.DecodeError:
+            return bytes(row)
+        return tuple(bytes(fields.get(name, b"")) for name in ("date", *self.report.dimensions))
+
+    def _ignored_page(self, rows: int) -> None:
+        if rows % ROUND_ROWS == 0:
+            self.log_lines.warning(
+                "the vendor ignored the page number of a report with %s rows: rows may be missing. Remove "
+                "`async: false` from the report, or lower its `window_days`",
+                f"{rows:,}",
+            )
 
     @override
     def total_rows(self, response: requests.Response) -> int | None:
@@ -374,12 +298,44 @@ class SpringServeReport(SpringServeStream[DayWindow], ReportStream):
         self._metrics_seen.clear()
         # Emitted after all rows are counted: half a window would look complete.
         records = [*super().read_records(context, window, pages)]
+        for name, ids in self._requested_ids.items():
+            if any(str(record[name]) not in ids for record in records):
+                raise DataError(
+                    f"a row has a `{name}` that was not requested: the vendor ignored the report's filter",
+                    "check the filters and `account_id`, and report this to the vendor",
+                )
+        if window is not None:
+            self._check_days(window, {str(record["date"])[:10] for record in records})
         missed = [name for name in self.report.metrics if name not in self._metrics_seen] if records else []
         for name in missed:
             if name not in self._metrics_missed:
                 self._metrics_missed.add(name)
                 self.log_lines.warning("window %s: no row has the requested metric `%s`", window, name)
         yield from records
+
+    def _check_days(self, window: DayWindow, days: Collection[str]) -> None:
+        """Warn of two past windows in a row without rows of their first or last day, if no window before had any.
+
+        Of windows without rows, only those of one day count.
+        """
+        today = self.tap.run_start.astimezone(self.report.time_zone).date()
+        one_day = window.first == window.last
+        if window.last >= today or not (one_day or (days and self.interval != "cumulative")):
+            return
+        for end in [*self._windows_without]:
+            if getattr(window, end).isoformat() in days:
+                # The vendor includes this day.
+                del self._windows_without[end]
+            else:
+                self._windows_without[end] += 1
+        ends = [end for end, windows in self._windows_without.items() if windows == 2]  # noqa: PLR2004 - once may be chance
+        if ends:
+            self.log_lines.warning(
+                "window %s: no rows of its %s day, as in the window before: if the vendor excludes that day, rows are "
+                "missing. Compare the report with the console",
+                window,
+                " or ".join(ends),
+            )
 
     # Rows
 

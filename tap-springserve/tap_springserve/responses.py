@@ -49,11 +49,16 @@ class _Row(msgspec.Struct):
     id: msgspec.Raw = msgspec.Raw(b"")
 
 
+class _Owned(msgspec.Struct):
+    account_id: int | str | None = None
+
+
 _PAGES: msgspec.json.Decoder[list[msgspec.Raw] | Page] = msgspec.json.Decoder(list[msgspec.Raw] | Page, strict=False)
 _REPORTS: msgspec.json.Decoder[list[msgspec.Raw] | ReportResponse] = msgspec.json.Decoder(
     list[msgspec.Raw] | ReportResponse, strict=False
 )
 _IDS: msgspec.json.Decoder[_Row] = msgspec.json.Decoder(_Row)
+_OWNERS: msgspec.json.Decoder[_Owned] = msgspec.json.Decoder(_Owned)
 
 
 @once_per_response
@@ -117,6 +122,19 @@ def _id(row: msgspec.Raw) -> bytes:
         return bytes(_IDS.decode(row).id)
     except msgspec.DecodeError:
         return b""
+
+
+def accounts(page: Page) -> set[str]:
+    """Return the accounts of a page's rows; rows without a valid one are ignored."""
+    found: set[str] = set()
+    for row in page.results:
+        try:
+            account = _OWNERS.decode(row).account_id
+        except msgspec.DecodeError:
+            continue
+        if account is not None:
+            found.add(str(account))
+    return found
 
 
 def words(response: requests.Response) -> str:

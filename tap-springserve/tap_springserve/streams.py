@@ -1,8 +1,17 @@
-"""The streams, except reports. To add a list, add a class here, in `STREAMS`, and its schema to `schemas/`."""
+"""The lists. To add one, add a class here, in `STREAMS`, and its schema to `schemas/`."""
 
 from __future__ import annotations
 
-from tap_springserve.client import EntityStream, ListStream, MemberStream
+from typing import TYPE_CHECKING, Any
+
+from singer_adtech.records.values import to_text
+from typing_extensions import override
+
+from tap_springserve.client import EntityStream, ListStream
+from tap_springserve.members import MEMBERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 
 class SupplyTags(EntityStream):
@@ -111,7 +120,7 @@ class AppNameLists(EntityStream):
 
 
 class DealLists(EntityStream):
-    """Lists of deals, for targeting."""
+    """Lists of deals, for targeting; their members are deal_list_deals."""
 
     name = "deal_lists"
     path = "/deal_lists"
@@ -155,7 +164,7 @@ class GeoLists(EntityStream):
 
 
 class AdvertiserDomainLists(ListStream):
-    """Lists of advertisers' domains, for targeting."""
+    """Lists of advertisers' domains, for targeting; their members are advertiser_domain_list_advertiser_domains."""
 
     name = "advertiser_domain_lists"
     path = "/advertiser_domain_lists"
@@ -164,7 +173,7 @@ class AdvertiserDomainLists(ListStream):
 
 
 class IpLists(ListStream):
-    """Lists of IP addresses, for targeting."""
+    """Lists of IP addresses, for targeting; their members are ip_list_ips."""
 
     name = "ip_lists"
     path = "/ip_lists"
@@ -182,7 +191,7 @@ class Keys(ListStream):
 
 
 class Segments(ListStream):
-    """Audience segments of the account."""
+    """Audience segments of the account; their members are segment_items."""
 
     name = "segments"
     path = "/segments"
@@ -190,71 +199,171 @@ class Segments(ListStream):
     selected_by_default = False
 
 
-class DomainListDomains(MemberStream):
-    """Members of domain lists: may be millions of rows."""
+class ChannelIdLists(ListStream):
+    """Lists of channel ids, for targeting; their members are channel_id_list_channel_ids."""
 
-    name = "domain_list_domains"
-    path = "/domain_lists/{}/domains"
-    parent_path = "/domain_lists"
-    parent_key = "domain_list_id"
-    primary_keys = ("domain_list_id", "name")
+    name = "channel_id_lists"
+    path = "/channel_id_lists"
+    primary_keys = ("id",)
     selected_by_default = False
 
 
-class AppBundleListAppBundles(MemberStream):
-    """Members of app bundle lists: may be millions of rows."""
+class DealIdLists(ListStream):
+    """Lists of deal ids, for targeting; their members are deal_id_list_deal_ids."""
 
-    name = "app_bundle_list_app_bundles"
-    path = "/app_bundle_lists/{}/app_bundles"
-    parent_path = "/app_bundle_lists"
-    parent_key = "app_bundle_list_id"
-    primary_keys = ("app_bundle_list_id", "app_bundle")
+    name = "deal_id_lists"
+    path = "/deal_id_lists"
+    primary_keys = ("id",)
     selected_by_default = False
 
 
-class AppNameListAppNames(MemberStream):
-    """Members of app name lists: may be millions of rows."""
+class PlacementIdLists(ListStream):
+    """Lists of placement ids, for targeting; their members are placement_id_list_placement_ids."""
 
-    name = "app_name_list_app_names"
-    path = "/app_name_lists/{}/app_names"
-    parent_path = "/app_name_lists"
-    parent_key = "app_name_list_id"
-    primary_keys = ("app_name_list_id", "app_name")
+    name = "placement_id_lists"
+    path = "/placement_id_lists"
+    primary_keys = ("id",)
     selected_by_default = False
 
 
-class KeyValues(MemberStream):
-    """Values of reporting keys."""
+class PublisherIdLists(ListStream):
+    """Lists of publisher ids, for targeting; their members are publisher_id_list_publisher_ids."""
 
-    name = "key_values"
-    path = "/keys/{}/values"
-    parent_path = "/keys"
-    parent_key = "key_id"
-    primary_keys = ("key_id", "id")
+    name = "publisher_id_lists"
+    path = "/publisher_id_lists"
+    primary_keys = ("id",)
     selected_by_default = False
 
 
-class BillItems(MemberStream):
-    """Items of bills."""
+class ParameterLists(ListStream):
+    """Lists of values of a macro, for targeting; their members are parameter_list_values."""
 
-    name = "bill_items"
-    path = "/bills/{}/bill_items"
-    parent_path = "/bills"
-    parent_key = "bill_id"
-    primary_keys = ("bill_id", "id")
+    name = "parameter_lists"
+    path = "/parameter_lists"
+    primary_keys = ("id",)
     selected_by_default = False
 
 
-class DemandTagPriorities(MemberStream):
-    """Positions of demand tags in the waterfalls of supply tags; one request per supply tag."""
+class ValueLists(ListStream):
+    """Lists of values of reporting keys, for targeting."""
 
-    name = "demand_tag_priorities"
-    path = "/supply_tags/{}/demand_tag_priorities"
-    parent_path = "/supply_tags"
-    parent_key = "supply_tag_id"
-    primary_keys = ("supply_tag_id", "demand_tag_id", "tier")
+    name = "value_lists"
+    path = "/value_lists"
+    primary_keys = ("id",)
+    selected_by_default = False
+
+
+class IspLists(ListStream):
+    """Lists of internet providers, for targeting."""
+
+    name = "isp_lists"
+    path = "/isp_lists"
+    primary_keys = ("id",)
     selected_by_default = False
     version = "v1"
+
+
+class ScannedCreativeLists(ListStream):
+    """Lists of scanned creatives, for targeting."""
+
+    name = "scanned_creative_lists"
+    path = "/scanned_creative_lists"
+    primary_keys = ("id",)
+    selected_by_default = False
+    version = "v1"
+
+
+class ConnectedStream(ListStream):
+    """Tags of connected accounts.
+
+    Their columns `*_targeting` are texts, but booleans in the vendor's examples of requests: `true` becomes a text.
+    """
+
+    selected_by_default = False
+    shared = True
+
+    @property
+    @override
+    def converters(self) -> Mapping[str, Callable[[Any], Any]]:
+        texts = (name for name, declared in self.schema["properties"].items() if "string" in declared["type"])
+        return {**super().converters, **dict.fromkeys((one for one in texts if one.endswith("_targeting")), _word)}
+
+
+def _word(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else to_text(value)
+
+
+class ConnectedDemand(ConnectedStream):
+    """Demand of other accounts that is connected to this one."""
+
+    name = "connected_demand"
+    path = "/connected_demand"
+    primary_keys = ("id",)
+
+
+class ConnectedSupply(ConnectedStream):
+    """Supply of other accounts that is connected to this one."""
+
+    name = "connected_supply"
+    path = "/connected_supply"
+    primary_keys = ("id",)
+
+
+class DirectConnections(ListStream):
+    """Direct connections between accounts."""
+
+    name = "direct_connections"
+    path = "/direct_connections"
+    primary_keys = ("id",)
+    selected_by_default = False
+    shared = True
+
+
+class ProgrammaticGuaranteed(ListStream):
+    """Programmatic guaranteed deals."""
+
+    name = "programmatic_guaranteed"
+    path = "/programmatic_guaranteed"
+    primary_keys = ("id",)
+    selected_by_default = False
+
+
+class ClearlineDeals(ListStream):
+    """Deals of ClearLine accounts."""
+
+    name = "clearline_deals"
+    path = "/clearline_deals"
+    primary_keys = ("id",)
+    selected_by_default = False
+    version = "v1"
+
+
+class SpotxConnects(ListStream):
+    """Demand tags of SpotX."""
+
+    name = "spotx_connects"
+    path = "/spotx_connects"
+    primary_keys = ("id",)
+    selected_by_default = False
+
+
+class Accounts(ListStream):
+    """Accounts that the user may read."""
+
+    name = "accounts"
+    path = "/accounts"
+    primary_keys = ("id",)
+    selected_by_default = False
+
+
+class Users(ListStream):
+    """Users of the console: personal data."""
+
+    name = "users"
+    path = "/users"
+    primary_keys = ("id",)
+    selected_by_default = False
+    shared = True
 
 
 STREAMS = (
@@ -278,11 +387,22 @@ STREAMS = (
     IpLists,
     Keys,
     Segments,
-    DomainListDomains,
-    AppBundleListAppBundles,
-    AppNameListAppNames,
-    KeyValues,
-    BillItems,
-    DemandTagPriorities,
+    ChannelIdLists,
+    DealIdLists,
+    PlacementIdLists,
+    PublisherIdLists,
+    ParameterLists,
+    ValueLists,
+    IspLists,
+    ScannedCreativeLists,
+    ConnectedDemand,
+    ConnectedSupply,
+    DirectConnections,
+    ProgrammaticGuaranteed,
+    ClearlineDeals,
+    SpotxConnects,
+    Accounts,
+    Users,
+    *MEMBERS,
 )
 """All streams except reports."""

@@ -14,7 +14,8 @@ from typing_extensions import override
 
 from tap_springserve.auth import SpringServeAuthenticator
 from tap_springserve.client import RETRY_POLICY, VENDOR_LIMITS, request_limits
-from tap_springserve.reports import DEFAULT_REPORTS, SpringServeReport, reports_of
+from tap_springserve.report_settings import DEFAULT_REPORTS, reports_of
+from tap_springserve.reports import SpringServeReport
 from tap_springserve.streams import STREAMS
 
 if TYPE_CHECKING:
@@ -75,7 +76,8 @@ class TapSpringServe(AdTechTap):
             "account_id",
             th.IntegerType(minimum=1),
             title="Account id",
-            description="The account to read, for users of several accounts (at least 1).",
+            description="The account to read, for users of several accounts (at least 1). Rows of another account end "
+            "the stream.",
         ),
         settings.start_date(_DAY),
         settings.end_date(_DAY),
@@ -100,6 +102,21 @@ class TapSpringServe(AdTechTap):
             default="v1",
             title="Version of lists",
             description="API version of lists that both versions have: `v1` reads changes, `v0` reads everything.",
+        ),
+        th.Property(
+            "overlap_minutes",
+            th.IntegerType(minimum=0, maximum=10_080),
+            default=10,
+            title="Overlap",
+            description="Minutes before the bookmark from which v1 lists are read again, because a change may become "
+            "visible late (0 to 10080).",
+        ),
+        th.Property(
+            "timestamp_zone",
+            th.StringType(min_length=1),
+            title="Zone of timestamps",
+            description="IANA time zone of timestamps in lists that have no offset. UTC if omitted; a warning then "
+            "names the streams with such timestamps.",
         ),
         settings.on_forbidden(),
         settings.page_size(1000, 1000, "v1 lists; v0 lists have at most 100"),
@@ -134,6 +151,8 @@ class TapSpringServe(AdTechTap):
     @override
     def check_settings(self) -> None:
         self._check_credentials()
+        if self.config.get("timestamp_zone"):
+            settings.zone(self.config["timestamp_zone"], "timestamp_zone")
         self._reports()
 
     def _check_credentials(self) -> None:

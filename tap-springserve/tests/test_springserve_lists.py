@@ -1,4 +1,4 @@
-"""What lists ask for: pages of v0 and v1, the keyset, child lists."""
+"""Requests for lists: pages of v0 and v1, the keyset, accounts."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from vendor_simulators.messages import Response
 from vendor_simulators.springserve import SpringServeSimulator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from singer_adtech.testing import TapRunner
     from springserve_fixtures import Script, Scripted
     from vendor_simulators.messages import Request
@@ -66,6 +64,45 @@ def test_a_second_run_asks_from_ten_minutes_before_the_bookmark(run_tap: TapRunn
     ]
     assert [record["id"] for record in run.records("supply_tags")] == [3, 4]
     assert run.bookmarks("supply_tags")[-1] == D
+
+
+def test_the_overlap_is_a_setting(run_tap: TapRunner, script: Script) -> None:
+    for minutes, bound in ((0, C), (1440, B)):
+        vendor = script.answers(script.page(tag(3, C)))
+
+        run_tap({**vendor.settings(), "overlap_minutes": minutes}, "supply_tags", state=STATE)
+
+        assert asked(vendor)[0][1]["updated_at::gte"] == bound
+
+
+def test_changes_are_found_if_timestamps_are_in_a_zone_that_they_do_not_name(
+    run_tap: TapRunner, simulate: Simulate
+) -> None:
+    # Given timestamps of Tokyo without an offset, and a first run
+    vendor = simulate(SpringServeSimulator(days=1, rows_per_day=30, zones=False, stamp_hours=9))
+    settings = {**vendor.settings(), "timestamp_zone": "Asia/Tokyo", "page_size": 10}
+    first = run_tap(settings, "supply_tags")
+    # When a tag is changed and the list is read again
+    edited = vendor.inventory.entities["supply_tags"][3]
+    vendor.inventory.edit(edited)
+    second = run_tap(settings, "supply_tags", state=first.states[-1])
+    # Then the change comes, at its instant
+    assert [record["id"] for record in second.records("supply_tags")][-1] == edited.id
+    both = {record["id"]: record["updated_at"] for run in (first, second) for record in run.records("supply_tags")}
+    assert both == {record["id"]: record["updated_at"] for record in vendor.truth("supply_tags")}
+    assert all(text.endswith("+09:00") for text in both.values())
+    # And the vendor need not guess the zone of filters
+    bounds = [one.param("updated_at::gte") for one in vendor.journal.matching("/api/v1/supply_tags")]
+    assert {str(bound)[-6:] for bound in bounds if bound} == {"+09:00"}
+
+
+def test_a_state_of_another_zone_of_timestamps_is_refused(run_tap: TapRunner, script: Script) -> None:
+    vendor = script.answers(script.page(tag(3, C)))
+    state = run_tap(vendor.settings(), "supply_tags").states[-1]
+
+    run = run_tap({**vendor.settings(), "timestamp_zone": "Asia/Tokyo"}, "supply_tags", state=state, fails=True)
+
+    assert run.error.startswith("stream supply_tags: its state was made with timestamp_zone UTC, now Asia/Tokyo: undo")
 
 
 def test_the_bookmark_is_written_after_each_page_and_never_goes_back(run_tap: TapRunner, script: Script) -> None:
@@ -328,89 +365,6 @@ def test_start_and_end_date_do_not_cut_entities(run_tap: TapRunner, script: Scri
     assert "updated_at::gte" not in dict(vendor.data_requests[0].params)
 
 
-# ---------------------------------------------------------------------------------------------------- child lists
-
-
-def test_a_child_reads_all_its_parents_from_v0_once(run_tap: TapRunner, simulate: Simulate) -> None:
-    # Given three lists of pages of one parent, and a state of the parents' own stream
-    vendor = simulate(SpringServeSimulator(days=1, rows_per_day=10))
-    state = {"bookmarks": {"domain_lists": {"replication_key": "updated_at", "replication_key_value": D}}}
-    # When members are read
-    run_tap({**vendor.settings(), "page_size": 4}, "domain_list_domains", state=state)
-    # Then the parents' list is read whole, page by page, and each parent's list until it is empty
-    parents = [one.param("page") for one in vendor.journal.matching("/api/v0/domain_lists")]
-    assert parents == ["1", "2", "3"]
-    ids = [entity.id for entity in vendor.inventory.entities["domain_lists"]]
-    paths = {request.path for request in vendor.journal.matching("/api/v0/domain_lists/*")}
-    assert paths == {f"/api/v0/domain_lists/{number}/domains" for number in ids}
-
-
-def test_priorities_are_one_call_of_v1_for_each_supply_tag(run_tap: TapRunner, simulate: Simulate) -> None:
-    vendor = simulate(SpringServeSimulator(days=1, rows_per_day=10))
-
-    run_tap(vendor.settings(), "demand_tag_priorities")
-
-    calls = vendor.journal.matching("/api/v1/supply_tags/*")
-    assert sorted(request.path for request in calls) == sorted(
-        f"/api/v1/supply_tags/{entity.id}/demand_tag_priorities" for entity in vendor.inventory.entities["supply_tags"]
-    )
-    assert {tuple(request.params) for request in calls} == {(("per", "1000"), ("page", "1"))}
-
-
-def test_children_are_read_side_by_side_up_to_the_setting(run_tap: TapRunner, simulate: Simulate) -> None:
-    # Given a vendor that takes a while for each list
-    vendor = simulate(SpringServeSimulator(days=1, rows_per_day=30))
-    slow = vendor.handle
-
-    def handle(request: Any) -> Response:
-        vendor.stopping.wait(0.02)
-        return slow(request)
-
-    vendor.handle = handle  # type: ignore[method-assign]  # slower, and nothing else
-    # When lists of many parents are read
-    run_tap({**vendor.settings(), "parallel_requests": 3}, "demand_tag_priorities")
-    # Then so many are in flight at once
-    assert vendor.journal.concurrency("/api/v1/*") == 3
-
-
-def members_of_keys(*, deleted: bool) -> Callable[[Any], Response]:
-    """Response for two keys, the values of the first of which are not found."""
-    lists = iter(([{"id": 1}, {"id": 2}], [{"id": 2}] if deleted else [{"id": 1}, {"id": 2}]))
-
-    def answer(request: Any) -> Response:
-        if request.path == "/api/v0/keys":
-            return Response.json(next(lists) if request.param("page") == "1" else [])
-        if request.path == "/api/v0/keys/1/values":
-            return Response.json({"error": "Not Found"}, 404)
-        return Response.json([{"id": 5, "value": "x"}] if request.param("page") == "1" else [])
-
-    return answer
-
-
-def test_a_parent_that_is_gone_is_skipped_with_a_warning(run_tap: TapRunner, script: Script) -> None:
-    run = run_tap(script(members_of_keys(deleted=True)).settings(), "key_values")
-
-    assert [(record["key_id"], record["id"]) for record in run.records("key_values")] == [(2, 5)]
-    assert [one for one in run.warnings() if "gone" in one] == ["stream key_values: key_id 1 is gone: skipped"]
-
-
-def test_members_that_are_not_found_although_their_list_is_there_are_skipped_with_a_warning(
-    run_tap: TapRunner, script: Script
-) -> None:
-    run = run_tap(script(members_of_keys(deleted=False)).settings(), "key_values")
-
-    assert [(record["key_id"], record["id"]) for record in run.records("key_values")] == [(2, 5)]
-    assert [one for one in run.warnings() if "key_id" in one] == [
-        "stream key_values: key_id 1 was not found twice, although it is still listed: skipped"
-    ]
-
-
-def test_children_leave_nothing_in_the_state(run_tap: TapRunner, springserve: SpringServeSimulator) -> None:
-    run = run_tap(springserve.settings(), "key_values")
-
-    assert run.states[-1]["bookmarks"].get("key_values", {}) == {}
-
-
 def test_streams_that_are_not_selected_cost_nothing(run_tap: TapRunner, springserve: SpringServeSimulator) -> None:
     run_tap(springserve.settings(), "segments")
 
@@ -458,3 +412,55 @@ def test_a_state_of_another_account_id_is_refused(
     # Then
     assert run.error.startswith(f"stream supply_tags: its state was made with account_id {said}: undo the change, or")
     assert len(again.journal) == 0
+
+
+@pytest.mark.parametrize(
+    ("stream", "path"),
+    [
+        ("supply_tags", "/api/v1/supply_tags"),
+        ("campaigns", "/api/v0/campaigns"),
+        ("key_values", "/api/v0/keys"),
+        ("domain_list_domains", "/api/v0/domain_lists"),
+    ],
+)
+def test_rows_of_another_account_than_the_requested_one_end_the_stream(
+    run_tap: TapRunner, simulate: Simulate, stream: str, path: str
+) -> None:
+    # Given a vendor that ignores the requested account, and returns rows of the active one
+    vendor = simulate(SpringServeSimulator(days=1, rows_per_day=10, context="ignored"))
+    # When another account is read
+    run = run_tap({**vendor.settings(), "account_id": 392}, stream, fails=True)
+    # Then
+    assert run.error == (
+        f"stream {stream}: a row of {path} belongs to account 391, and `account_id` is 392: check that the user may "
+        "read that account; if the account shares this list, deselect the stream or remove `account_id`"
+    )
+    assert (run.records(stream), run.bookmarks(stream)) == ([], [])
+    # And its own account is read
+    assert run_tap({**vendor.settings(), "account_id": 391}, stream).records(stream)
+
+
+@pytest.mark.parametrize("stream", ["connected_demand", "connected_supply", "direct_connections", "users"])
+def test_lists_between_accounts_may_have_rows_of_others(run_tap: TapRunner, simulate: Simulate, stream: str) -> None:
+    vendor = simulate(SpringServeSimulator(days=1, rows_per_day=10, context="ignored", undeclared=False))
+
+    run = run_tap({**vendor.settings(), "account_id": 392}, stream)
+
+    assert len(run.records(stream)) == len(vendor.truth(stream))
+    (warning,) = run.warnings()
+    assert warning == (
+        f"stream {stream}: a row of /api/v0/{stream} belongs to account 391, and `account_id` is 392: accounts share "
+        "this list, but if all rows do, the vendor ignored `account_id`"
+    )
+
+
+def test_a_row_of_v0_that_comes_twice_warns_once_and_deletes_nothing(run_tap: TapRunner, script: Script) -> None:
+    vendor = script.answers([{"id": 1}, {"id": 2}], [{"id": 2}, {"id": 1}, {"id": 3}], [])
+
+    run = run_tap({**vendor.settings(), "emit_activate_version_messages": True}, "campaigns")
+
+    assert [record["id"] for record in run.records("campaigns")] == [1, 2, 3]
+    (warning,) = [one for one in run.warnings() if "emit_activate" not in one]
+    assert warning.startswith("stream campaigns: a row was returned twice: the list may have changed between two pages")
+    # A loader would delete the row that may be missing.
+    assert "ACTIVATE_VERSION" not in {one["type"] for one in run.messages}

@@ -1,4 +1,4 @@
-"""The vendor's own client reads the same from the simulator: it speaks as that client expects."""
+"""The vendor's client, run against the simulator, reads the same rows as the tap."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vendor_simulators.springserve import SpringServeSimulator
+from vendor_simulators.springserve.data import MEMBERS
 
 if TYPE_CHECKING:
     from singer_adtech.testing import TapRunner
     from vendor_simulators.pytest_plugin import Simulate
 
 PROGRAM = Path(__file__).with_name("official_client.py")
+RENAMED = {"app_bundles": "app_bundle_lists", "app_names": "app_name_lists", "segment_lists": "segments"}
+"""Streams of the client's collections with other names."""
 REPORT = {
     "start_date": "2026-02-01",
     "end_date": "2026-02-03",
@@ -29,10 +32,10 @@ REPORT = {
 
 
 def official(simulator: SpringServeSimulator, home: Path) -> dict[str, Any]:
-    """Read with the vendor's client, in a process of its own and a home of its own."""
+    """Read with the vendor's client, in a separate process with an empty home folder."""
     (home / ".link").mkdir()
-    # Its helper wants a file of settings, though all of them are given to it.
-    (home / ".link" / "link.config").write_text("{}", encoding="utf-8")
+    # Its helper requires a settings file, although the program sets all of them.
+    (home / ".link" / "link.config").write_text('{"springserve_v1": {}}', encoding="utf-8")
     command = [sys.executable, str(PROGRAM), f"{simulator.api_url}/v0", simulator.email, simulator.password]
     finished = subprocess.run(
         [*command, json.dumps(REPORT)],
@@ -81,4 +84,12 @@ def test_the_vendors_client_reads_the_same_tags_and_report_rows(
     ]
     assert sorted(emitted) == sorted(expected)
     assert len(expected) == len(simulator.truth("mine", report=report))
+    # And the same lists and members
+    for name, ids in {**theirs["lists"], "clearline_deals": theirs["deals"]}.items():
+        stream = RENAMED.get(name, name)
+        assert sorted(ids) == [record["id"] for record in simulator.truth(stream)], name
+    for name, rows in theirs["members"].items():
+        stream = next(one for one in MEMBERS if one == name or MEMBERS[one][0] == RENAMED.get(name, name))
+        column = "id" if "id" in rows[0] else next(iter(rows[0]))
+        assert sorted(row[column] for row in rows) == sorted(one[column] for one in simulator.truth(stream)), name
     assert simulator.violations == []

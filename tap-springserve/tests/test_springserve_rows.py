@@ -50,8 +50,7 @@ CASES: list[tuple[str, Any, Any]] = [
     ("segment_groups", SAMPLE["segment_groups"], SAMPLE["segment_groups"]),
     ("optimization", SAMPLE["optimization"], SAMPLE["optimization"]),
     ("created_at", "2021-03-19T14:30:06.675Z", "2021-03-19T14:30:06.675Z"),
-    ("created_at", "2021-03-19T14:30:06.675", "2021-03-19T14:30:06.675Z"),
-    ("created_at", "2021-03-19 14:30:06", "2021-03-19T14:30:06Z"),
+    ("created_at", "2021-03-19 14:30:06 UTC", "2021-03-19T14:30:06Z"),
     ("created_at", "", None),
     ("app_name__targeting", "All", None),
 ]
@@ -182,3 +181,28 @@ def test_undeclared_fields_may_end_the_run(run_tap: TapRunner, script: Script) -
     run = run_tap({**vendor.settings(), "extra_fields": "fail"}, "campaigns", fails=True)
 
     assert "the vendor sent the field `new`, which the schema does not declare" in run.error
+
+
+@pytest.mark.parametrize(
+    ("zone", "sent", "emitted"),
+    [
+        (None, "2021-03-19T14:30:06.675", "2021-03-19T14:30:06.675Z"),
+        ("UTC", "2021-03-19 14:30:06", "2021-03-19T14:30:06+00:00"),
+        ("America/New_York", "2021-03-19T14:30:06.675", "2021-03-19T14:30:06.675-04:00"),
+        ("America/New_York", "2021-12-19 14:30", "2021-12-19T14:30:00-05:00"),
+        ("America/New_York", "2021-12-19", "2021-12-19T00:00:00-05:00"),
+        ("America/New_York", "2021-11-07T01:30:00", "2021-11-07T01:30:00-04:00"),
+        ("America/New_York", "2021-03-19T14:30:06.675Z", "2021-03-19T14:30:06.675Z"),
+    ],
+)
+def test_a_timestamp_without_an_offset_is_in_a_zone_of_the_settings(
+    run_tap: TapRunner, script: Script, zone: str | None, sent: str, emitted: str
+) -> None:
+    # Given two such timestamps
+    vendor = script.answers(script.page(*({"id": number, "updated_at": A, "created_at": sent} for number in (1, 2))))
+    # When they are read
+    run = run_tap({**vendor.settings(), "timestamp_zone": zone}, "supply_tags")
+    # Then they have the zone's offset, and there is one warning if the zone is not known
+    assert [record["created_at"] for record in run.records("supply_tags")] == [emitted, emitted]
+    unknown = ["stream supply_tags: timestamps have no offset: read as UTC. Set `timestamp_zone` to their zone"]
+    assert run.warnings() == ([] if zone else unknown)

@@ -34,6 +34,11 @@ def complaint(**changed: Any) -> str:
         ({"password": None}, "setting `password` is missing: give `email` and `password`, or `auth_token`"),
         ({"password": ""}, "setting `password` is missing: give `email` and `password`, or `auth_token`"),
         ({"auth_token": "two\nlines"}, "setting `auth_token`: the value is not allowed"),
+        (
+            {"timestamp_zone": "Mars/Base"},
+            "setting `timestamp_zone`: 'Mars/Base' is not a time zone: give an IANA name",
+        ),
+        ({"overlap_minutes": -1}, "setting `overlap_minutes`: -1 is not allowed: an integer from 0 to 10080"),
         ({"account_id": 0}, "setting `account_id`: 0 is not allowed: an integer of at least 1"),
         ({"account_id": "mine"}, "setting `account_id`: 'mine' is not allowed: an integer of at least 1"),
     ],

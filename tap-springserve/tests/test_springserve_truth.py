@@ -7,12 +7,15 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tap_springserve.members import MEMBERS
 from tap_springserve.streams import STREAMS
 from vendor_simulators.faults import Fault
+from vendor_simulators.messages import Response
 from vendor_simulators.springserve import SpringServeSimulator
 
 if TYPE_CHECKING:
     from singer_adtech.testing import Run, TapRunner
+    from springserve_fixtures import Script
     from vendor_simulators.pytest_plugin import Simulate
 
 FIRST = dt.date(2026, 2, 1)
@@ -38,7 +41,8 @@ def newest(run: Run, stream: str) -> list[dict[str, Any]]:
 
 def test_rows_of_v0_are_the_truth(run_tap: TapRunner, springserve: SpringServeSimulator) -> None:
     # When the lists of both versions are read from v0
-    streams = [name for name in ENTITIES if name not in {"geo_lists", "demand_tag_priorities"}]
+    of_v1 = {"geo_lists", "demand_tag_priorities", "isp_lists", "scanned_creative_lists", "clearline_deals"}
+    streams = [name for name in ENTITIES if name not in of_v1]
     run = run_tap({**springserve.settings(), "resource_version": "v0"}, *streams)
     # Then the rows are the same, but for the word for what is switched on, and there is no bookmark
     for stream in streams:
@@ -80,6 +84,19 @@ def test_each_variant_of_the_vendor_gives_the_same_rows(run_tap: TapRunner, simu
     assert vendor.violations == []
 
 
+@pytest.mark.parametrize("names", ["name", "both"])
+def test_members_may_be_called_name(run_tap: TapRunner, simulate: Simulate, names: str) -> None:
+    # Given a vendor that calls members whose field is not documented `name`, or gives them a name too
+    vendor = simulate(SpringServeSimulator(first_day=FIRST, days=1, rows_per_day=10, member_names=names))
+    streams = [str(vars(one)["name"]) for one in MEMBERS if one.member]
+    # When they are read
+    run = run_tap(vendor.settings(), *streams)
+    # Then the rows are the truth
+    assert len(streams) == 5
+    for stream in streams:
+        assert run.by_key(stream) == exact(vendor.truth(stream)), stream
+
+
 @pytest.mark.parametrize("shape", ["array", "data", "status"])
 def test_a_report_that_is_not_asynchronous_has_the_same_rows(
     run_tap: TapRunner, simulate: Simulate, shape: str
@@ -92,7 +109,88 @@ def test_a_report_that_is_not_asynchronous_has_the_same_rows(
     assert run.by_key("now", "date", "supply_partner_id") == exact(vendor.truth("now", report=report))
     first = vendor.journal.matching("/api/v0/report")[0].json()
     assert (first["async"], "report_service" in first) == (False, False)
-    assert len(vendor.journal.matching("/api/v0/report")) == (3 if shape == "status" else 1)
+    # 21 rows: a synchronous report ends with an empty page.
+    assert len(vendor.journal.matching("/api/v0/report")) == (3 if shape == "status" else 2)
+
+
+@pytest.mark.parametrize(("page", "shape"), [("requested", "array"), ("requested", "data"), ("ignored", "array")])
+def test_a_synchronous_report_is_read_until_a_page_is_empty_or_repeats(
+    run_tap: TapRunner, simulate: Simulate, page: str, shape: str
+) -> None:
+    # Given a report of more than two pages of 50 rows, or of one page for any number
+    vendor = simulate(
+        SpringServeSimulator(first_day=FIRST, days=3, rows_per_day=70, sync_response=shape, sync_page=page)
+    )
+    report = {"name": "now", "dimensions": ["supply_tag_id"], "metrics": ["revenue"], "async": False}
+    # When it is read
+    run = run_tap({**vendor.settings(), "end_date": "2026-02-03", "reports": [report]}, "now")
+    # Then no row is missing or repeated
+    truth = exact(vendor.truth("now", report=report))
+    assert len(truth) > 120
+    assert run.by_key("now", "date", "supply_tag_id") == truth
+    assert len(run.records("now")) == len(truth)
+    numbers = [one.json().get("page") for one in vendor.journal.matching("/api/v0/report")]
+    assert numbers == ([None, 2] if page == "ignored" else [None, 2, 3, 4, 5, 6])
+    assert vendor.violations == run.warnings() == []
+
+
+def test_a_synchronous_report_that_may_be_cut_off_warns(run_tap: TapRunner, simulate: Simulate) -> None:
+    vendor = simulate(SpringServeSimulator(first_day=FIRST, days=3, rows_per_day=70, sync_page="cut"))
+    report = {"name": "now", "dimensions": ["supply_tag_id"], "metrics": ["revenue"], "async": False}
+
+    run = run_tap({**vendor.settings(), "end_date": "2026-02-03", "reports": [report]}, "now")
+
+    assert len(run.records("now")) == 50
+    (warning,) = run.warnings()
+    assert warning == (
+        "stream now: the vendor ignored the page number of a report with 50 rows: rows may be missing. Remove "
+        "`async: false` from the report, or lower its `window_days`"
+    )
+
+
+def test_a_filter_that_is_not_documented_warns_with_the_nearest_name(
+    run_tap: TapRunner, springserve: SpringServeSimulator
+) -> None:
+    # Given a report with a misspelt filter, which the vendor ignores
+    report = {"name": "mine", "dimensions": ["supply_tag_id"], "metrics": ["revenue"]}
+    filters = {"supply_tag_id": [25530], "supply_partner_ids": [1], "detected_domain": ["a.example"]}
+    settings = {**springserve.settings(), "end_date": "2026-02-01"}
+    # When it is read
+    run = run_tap({**settings, "reports": [{**report, "filters": filters}]}, "mine")
+    # Then each undocumented name is in a warning
+    assert [one for one in run.warnings() if "nearest" in one] == [
+        f"stream mine: the filter `{name}` is not documented, and the vendor ignores unknown filters: the rows may not "
+        f"be filtered. The nearest documented name is `{nearest}`"
+        for name, nearest in (("supply_tag_id", "supply_tag_ids"), ("detected_domain", "detected_domains"))
+    ]
+    # And all tags come
+    del filters["supply_partner_ids"]
+    run = run_tap({**settings, "reports": [{**report, "filters": filters}]}, "mine")
+    assert len(run.records("mine")) == len(springserve.truth("mine", report=report, last_day=FIRST)) > 1
+
+
+@pytest.mark.parametrize("applied", ["applied", "ignored"])
+def test_rows_of_ids_that_were_not_requested_end_the_run(run_tap: TapRunner, simulate: Simulate, applied: str) -> None:
+    # Given a vendor that applies the documented filters, or ignores them
+    vendor = simulate(SpringServeSimulator(first_day=FIRST, days=1, rows_per_day=40, report_filters=applied))
+    report = {
+        "name": "mine",
+        "dimensions": ["supply_tag_id", "demand_tag_id"],
+        "metrics": ["revenue"],
+        "filters": {"supply_tag_ids": [25530, "100003"]},
+    }
+    settings = {**vendor.settings(), "end_date": "2026-02-01", "reports": [report]}
+    # When a report with a filter of ids is read
+    run = run_tap(settings, "mine", fails=applied == "ignored")
+    # Then
+    if applied == "applied":
+        assert {record["supply_tag_id"] for record in run.records("mine")} == {25530, 100003}
+    else:
+        assert run.records("mine") == []
+        assert run.error == (
+            "stream mine, window 2026-02-01..2026-02-01: a row has a `supply_tag_id` that was not requested: the "
+            "vendor ignored the report's filter: check the filters and `account_id`, and report this to the vendor"
+        )
 
 
 OPEN: dict[str, dict[str, Any]] = {
@@ -185,3 +283,47 @@ def test_a_run_with_every_fault_gives_the_same_rows(run_tap: TapRunner, springse
     for stream in SOME:
         assert newest(run, stream) == exact(springserve.truth(stream)), stream
     assert springserve.violations == []
+
+
+@pytest.mark.parametrize(
+    ("last_day", "window_days", "warned"),
+    [
+        ("inclusive", 3, None),
+        ("inclusive", 1, None),
+        ("exclusive", 3, "window 2026-02-04..2026-02-06: no rows of its last day"),
+        ("exclusive", 1, "window 2026-02-02..2026-02-02: no rows of its first or last day"),
+    ],
+)
+def test_windows_without_their_last_day_warn(
+    run_tap: TapRunner, simulate: Simulate, last_day: str, window_days: int, warned: str | None
+) -> None:
+    # Given a vendor whose `end_date` is inclusive, or not
+    vendor = simulate(SpringServeSimulator(first_day=FIRST, days=9, rows_per_day=10, last_day=last_day))
+    # When past windows are read
+    run = run_tap({**vendor.settings(), "end_date": "2026-02-09", "window_days": window_days}, "supply_daily")
+    # Then one warning names the second one without its last day
+    ending = ", as in the window before: if the vendor excludes that day, rows are missing. Compare the report with "
+    found = [one for one in run.warnings() if "as in the window before" in one]
+    assert found == ([f"stream supply_daily: {warned}{ending}the console"] if warned else [])
+
+
+def test_a_window_with_its_last_day_shows_that_the_vendor_includes_it(run_tap: TapRunner, script: Script) -> None:
+    # Given rows of a whole window, and of two windows that end with days without traffic
+    sent = ["01", "02", "03", "05"]
+    days = iter([sent[:2], sent[2:3], sent[3:]])
+    vendor = script(
+        lambda _: Response.json(
+            {
+                "status": "COMPLETE",
+                "report_id": "r",
+                "total_pages": 1,
+                "data": [{"date": f"2026-02-{day}", "supply_tag_id": 1} for day in next(days)],
+            }
+        )
+    )
+    report = {"name": "mine", "dimensions": ["supply_tag_id"], "window_days": 2}
+
+    run = run_tap({**vendor.settings(), "end_date": "2026-02-06", "reports": [report]}, "mine")
+
+    assert len(run.records("mine")) == 4
+    assert run.warnings() == []

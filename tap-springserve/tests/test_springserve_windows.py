@@ -162,7 +162,14 @@ def test_windows_that_are_counted_from_another_day_are_refused(run_tap: TapRunne
     # When they would begin on another day
     moved = run_tap({**given, "start_date": "2026-02-02"}, "mine", state=state, fails=True)
     # Then
-    assert "its state was made with windows 7 days, counted from 1970-01-04, now 7 days, counted from" in moved.error
+    assert "its state was made with window_days 7, counted from 1970-01-04, now 7, counted from" in moved.error
     assert len(empty.journal) == 0
+    # And neither may they become longer or shorter, down to single days
+    daily = {**given, "reports": [{**report, "window_days": 1}], "start_date": "2026-02-01"}
+    shorter = run_tap(daily, "mine", state=state, fails=True)
+    assert "its state was made with window_days 7, counted from 1970-01-04, now 1, counted from" in shorter.error
+    state_of_days = run_tap(daily, "mine").states[-1]
+    longer = run_tap({**given, "start_date": "2026-02-01"}, "mine", state=state_of_days, fails=True)
+    assert "its state was made with window_days 1, counted from 1970-01-01, now 7, counted from" in longer.error
     # And a start that is earlier by whole windows has the same
     run_tap({**given, "start_date": "2026-01-25"}, "mine", state=state)

@@ -43,6 +43,8 @@ def render_value(click: Click, column: str, zone: tzinfo, options: AdspectOption
     value = getattr(click, column)
     if value is None:
         return "" if column in ("sub_id", "click_id") and options.blank_id == "empty" else None
+    if column == "ip_address" and options.addresses == "mapped" and click.at.second % 2 and ":" not in value:
+        return f"::ffff:{value}"
     if column in ("languages", "tags"):
         texts = {"array": list(value), "json": json.dumps(value), "commas": ", ".join(value)}
         return texts[options.lists]

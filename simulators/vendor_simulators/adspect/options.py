@@ -16,7 +16,14 @@ class AdspectOptions:
             because HEAD returns 404 or 405.
         past_end: Response to a page number past the end: the last page again, an empty page, or 404.
         list_body: Body of a list: a bare array, or an object with `items`.
+        date_from: Whether `date_from` is inclusive or exclusive.
         date_to: Whether `date_to` is exclusive or inclusive.
+        time_zone: Whether it defines the days and months of the funnel, or only the display of times ("Time zone for
+            displaying date and time"): days are UTC days then.
+        ignored_filters: Filters without effect.
+        per_page: Whether the size of a page is the requested one, or always the documented default, 20.
+        addresses: IPv4 addresses in the log as such, or every other one as an IPv4-mapped IPv6 address, as a server
+            with one socket for both protocols records them.
         report_body: One array per line, or one array of arrays.
         counts: Whole numbers of the funnel as strings or as numbers.
         money: Sums of costs and payouts, and costs in the log, as numbers or as strings.
@@ -31,6 +38,7 @@ class AdspectOptions:
         collections: Their shape: a list of texts, a list of objects, an object of codes to labels, or a shape that no
             document and no client has.
         log_cap: Maximum rows in a response of the log; further rows are silently omitted. None = no cap.
+        funnel_cap: The same for the funnel.
         streams: Number of traffic streams.
         queries: Number of saved queries.
         printed: Whether to serve the clicks behind the documented examples (1 to 4 April 2024).
@@ -42,7 +50,12 @@ class AdspectOptions:
     totals: Literal["get", "head", "none", "head_404", "head_405"] = "get"
     past_end: Literal["repeat", "empty", "not_found"] = "repeat"
     list_body: Literal["array", "items"] = "array"
+    date_from: Literal["inclusive", "exclusive"] = "inclusive"
     date_to: Literal["exclusive", "inclusive"] = "exclusive"
+    time_zone: Literal["days", "display"] = "days"
+    ignored_filters: tuple[str, ...] = ()
+    per_page: Literal["requested", "default"] = "requested"
+    addresses: Literal["plain", "mapped"] = "plain"
     report_body: Literal["lines", "array"] = "lines"
     counts: Literal["string", "number"] = "string"
     money: Literal["number", "string"] = "number"
@@ -56,6 +69,7 @@ class AdspectOptions:
     error_body: Literal["object", "html", "empty"] = "object"
     collections: Literal["scalars", "objects", "codes", "unknown"] = "scalars"
     log_cap: int | None = None
+    funnel_cap: int | None = None
     streams: int = 200
     queries: int = 3
     printed: bool = False

@@ -25,7 +25,7 @@ from vendor_simulators.adspect.entities import (
 from vendor_simulators.adspect.funnel import BASE_METRICS, RATIOS, groups, selected
 from vendor_simulators.adspect.log import COLUMNS, render_asn, render_value
 from vendor_simulators.adspect.options import AdspectOptions
-from vendor_simulators.adspect.rules import BadQueryError, Query, check_none, read_paging, read_query
+from vendor_simulators.adspect.rules import DEFAULT_PER_PAGE, BadQueryError, Query, check_none, read_paging, read_query
 from vendor_simulators.messages import Refused, Response
 from vendor_simulators.options import build
 from vendor_simulators.seeded import generator
@@ -228,7 +228,8 @@ class AdspectSimulator(Simulator):
         )
         name = (request.param("name") or "").lower()
         rows = [row for row in rows if name in str(row.get("name", "")).lower()]
-        pages = math.ceil(len(rows) / paging.per_page)
+        size = paging.per_page if self.options.per_page == "requested" else DEFAULT_PER_PAGE
+        pages = math.ceil(len(rows) / size)
         page = paging.page
         if page > max(1, pages):
             if self.options.totals in ("get", "head"):
@@ -236,7 +237,7 @@ class AdspectSimulator(Simulator):
             if self.options.past_end == "not_found":
                 return self._error(404, "Page not found.")
             page = page if self.options.past_end == "empty" else pages
-        items = rows[(page - 1) * paging.per_page : page * paging.per_page]
+        items = rows[(page - 1) * size : page * size]
         response = wire.response({"items": items} if self.options.list_body == "items" else items)
         if self.options.totals == "get" or (self.options.totals == "head" and request.method == "HEAD"):
             response.headers += [
@@ -247,17 +248,20 @@ class AdspectSimulator(Simulator):
 
     def _between(self, query: Query) -> list[Click]:
         end = query.end + timedelta(seconds=1) if self.options.date_to == "inclusive" else query.end
-        start = max(query.start, datetime.combine(self.first_day, time(), UTC))
+        start = query.start + timedelta(seconds=1) if self.options.date_from == "exclusive" else query.start
+        start = max(start, datetime.combine(self.first_day, time(), UTC))
         end = min(end, datetime.combine(self.last_day, time(), UTC) + timedelta(days=1))
-        return selected(self._clicks.between(start, end), query.filters)
+        filters = {name: values for name, values in query.filters.items() if name not in self.options.ignored_filters}
+        return selected(self._clicks.between(start, end), filters)
 
     def _funnel(self, query: Query) -> list[list[Any]]:
         rows: list[list[Any]] = []
-        for group in groups(self._between(query), query.dimensions, query.zone):
+        zone = query.zone if self.options.time_zone == "days" else ZoneInfo("UTC")
+        for group in groups(self._between(query), query.dimensions, zone):
             row = [self._dimension(name, value) for name, value in zip(query.dimensions, group.dimensions, strict=True)]
             names = query.names[len(query.dimensions) :]
             rows.append(row + [self._metric(name, group.metrics[name]) for name in names])
-        return self._shuffled(rows)
+        return self._shuffled(rows)[: self.options.funnel_cap]
 
     def _dimension(self, name: str, value: Any) -> Any:
         if value is None:

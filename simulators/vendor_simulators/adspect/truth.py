@@ -101,7 +101,9 @@ def clicks(
         row = {name: render_value(click, name, UTC, options) for name in requested}
         address = row.get("ip_address")
         if ip_addresses == "hash" and address is not None:
-            row["ip_address"] = hmac.new(ip_salt.encode(), address.encode(), hashlib.sha256).hexdigest()
+            # A visitor has one hash, whichever protocol the server recorded.
+            plain = address.removeprefix("::ffff:")
+            row["ip_address"] = hmac.new(ip_salt.encode(), plain.encode(), hashlib.sha256).hexdigest()
         identity = ["" if row.get(name) is None else row[name] for name in KEY]
         duplicates[json.dumps(identity)].append((wire.text(list(row.values())), click, identity))
     records: list[Entity] = []

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from vendor_simulators.ispot import data
-from vendor_simulators.ispot.entities import Airing, Attention, Audience, Change, Named
+from vendor_simulators.ispot.entities import Airing, Attention, Audience, Change, Named, SpotChange
 from vendor_simulators.seeded import generator
 from vendor_simulators.simulator import Restated
 
@@ -89,6 +89,22 @@ class Airings:
                 self._day(day)
                 found += [(day, change) for change in self._changes[day]]
             return found
+
+    def spot_changes(self, first: date, last: date) -> list[tuple[date, SpotChange]]:
+        """Return the corrections of spots made on these Eastern days, both inclusive: three per day with airings."""
+        found: list[tuple[date, SpotChange]] = []
+        with self._lock:
+            for day in self._range(first, last):
+                spots = list(dict.fromkeys(airing.spot for airing in self._day(day)))[:3]
+                for spot, status in zip(spots, ("new", "updated", "deleted"), strict=False):
+                    old = None if status == "new" else f"{spot.title_short} (draft)"
+                    found.append((day, SpotChange(spot, status, old)))
+        return found
+
+    def active_spots(self) -> list[Spot]:
+        """Return the spots that aired on the last day with data, ordered by id."""
+        aired = {airing.spot.id for airing in self.between(self._last_day, self._last_day)}
+        return [spot for spot in self.catalogue.spots if spot.id in aired]
 
     def restate(self, seed: int, days: int) -> Restated:
         """Change figures of about one row in twenty of the last days and add a late row to each day with rows.

@@ -18,6 +18,7 @@ from vendor_simulators.ispot.entities import (
     Member,
     Named,
     Network,
+    NetworkFamily,
     Notification,
     Product,
     ProductCategory,
@@ -70,7 +71,11 @@ _SPOT_ENDINGS = (
     "", "Song by A. Tester", 'Say "Hello"', "It's Here", "Ahora en Español", "50 % off \\ today", "Привет",
     "東京", "Party 🎉", "e\u0301lan", "<b>New</b> & improved", "=1+1", "two\tcolumns", "line\nbreak", "sep\u2028arator",
 )  # fmt: skip
-_SPOT_TYPES = (Named(1, "Product"), Named(2, "Promotion"), Named(3, "Brand"))
+# Site, "API filters & includes".
+_SPOT_TYPES = (
+    *(Named(1, "Commercial"), Named(2, "Show Promo"), Named(3, "Movie Trailer"), Named(4, "Infomercial")),
+    *(Named(5, "Public Service Announcement"), Named(6, "Network Movie Promo")),
+)
 _GOOGLE_TITLE = "Google TV Spot, 'Year in Search 2020' Song by Peter CottonTale"
 
 
@@ -81,11 +86,13 @@ class Catalogue:
     industries: list[Industry] = field(default_factory=list)
     brands: list[Brand] = field(default_factory=list)
     networks: list[Network] = field(default_factory=list)
+    network_families: list[NetworkFamily] = field(default_factory=list)
     shows: list[Show] = field(default_factory=list)
     episodes: list[Episode] = field(default_factory=list)
     products: list[Product] = field(default_factory=list)
     product_categories: list[ProductCategory] = field(default_factory=list)
     spots: list[Spot] = field(default_factory=list)
+    new_spots: list[Spot] = field(default_factory=list)
     celebrities: list[Celebrity] = field(default_factory=list)
     movies: list[Titled] = field(default_factory=list)
     events: list[Titled] = field(default_factory=list)
@@ -212,6 +219,7 @@ def _small_lists(made: Catalogue) -> None:
     made.movies = [Titled(9200 + i, f"Movie No. {i + 1}", f"movie-no-{i + 1}") for i in range(25)]
     made.events = [Titled(9300 + i, f"Event No. {i + 1}", f"event-no-{i + 1}") for i in range(12)]
     made.users = [Member(9400 + i, name, f"user{i}@example.com") for i, name in enumerate(names)]
+    made.network_families = [NetworkFamily(9700 + i, f"Family {i + 1}", made.networks[i::4]) for i in range(4)]
     made.account = [Named(9500, "Example Account")]
     made.access = [
         Grant(1, "TV Ad Airings", "2019-01-01"),
@@ -255,6 +263,8 @@ def _spots(made: Catalogue, rng: Random) -> None:
     made.spots.append(_printed_spot(made))
     made.spots.sort(key=lambda spot: spot.id)
     made.spots_by_id = {spot.id: spot for spot in made.spots}
+    # The latest ids; any choice would do.
+    made.new_spots = made.spots[-30:]
 
 
 def _printed_spot(made: Catalogue) -> Spot:
@@ -270,7 +280,7 @@ def _printed_spot(made: Catalogue) -> Spot:
         hash=None,
         brand=google,
         parent=None,
-        type=_SPOT_TYPES[2],
+        type=_SPOT_TYPES[0],
         products=[product for product in made.products if product.brand is google][:1],
         events=[],
         # The sample record has a comma after `hash`, so at least one more field follows. This one is made up.

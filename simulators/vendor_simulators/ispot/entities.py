@@ -115,6 +115,11 @@ class Product:
     brand: Brand
     sku: str | None
 
+    @property
+    def type(self) -> str:
+        """Its type in filters."""
+        return ("primary", "secondary", "competitive")[self.id % 3]
+
 
 @dataclass(eq=False)
 class ProductCategory:
@@ -178,6 +183,23 @@ class Spot:
     children: list[Spot] = field(default_factory=list)
     creatives: list[Creative] = field(default_factory=list)
     duration: int | None = None
+
+
+class SpotChange(NamedTuple):
+    """A correction in `/spots/updates`; a new spot has no old title. Its fields are made up."""
+
+    spot: Spot
+    status: str
+    old_title: str | None
+
+
+@dataclass(eq=False)
+class NetworkFamily:
+    """A group of networks. Its fields are made up."""
+
+    id: int
+    name: str
+    networks: list[Network]
 
 
 @dataclass(eq=False)

@@ -35,6 +35,15 @@ class ISpotOptions:
         pagination: Whether responses have `meta`.
         rights: The account's subscription. Without spend the field is missing; without impressions or attention the
             endpoint returns 403.
+        sort: Whether rows have the requested order, or a new random one at each call.
+        ignored_filters: Filters of airings by id (`brand`) without effect.
+        end_date: Whether the last day of a range is inclusive or exclusive.
+        spot_dates: Whether the dates of a query for spots select those that aired in the range, or those that first
+            aired in it.
+        day_zone: Whether days are Eastern or UTC days.
+        total_error: Number added to the total.
+        skipped_rows: Rows that are missing at the beginning of each page but the first, and in the total.
+        shared_ids: Whether a few airings have the id of another one.
         undeclared: Whether a few rows have undocumented fields.
         extremes: Whether the first day has a spend of 20 digits and an airing id above 64 bits.
         empty_days: Days without rows.
@@ -59,6 +68,14 @@ class ISpotOptions:
     airings_row: Literal["wrapped", "bare"] = "wrapped"
     pagination: Literal["present", "absent"] = "present"
     rights: tuple[Literal["spend", "impressions", "attention"], ...] = ("spend", "impressions", "attention")
+    sort: Literal["requested", "ignored"] = "requested"
+    ignored_filters: tuple[str, ...] = ()
+    end_date: Literal["inclusive", "exclusive"] = "inclusive"
+    spot_dates: Literal["aired", "first_aired"] = "aired"
+    day_zone: Literal["eastern", "utc"] = "eastern"
+    total_error: int = 0
+    skipped_rows: int = 0
+    shared_ids: bool = False
     undeclared: bool = True
     extremes: bool = True
     empty_days: tuple[date, ...] = ()

@@ -16,6 +16,7 @@ from vendor_simulators.ispot.entities import (
     Member,
     Named,
     Network,
+    NetworkFamily,
     Notification,
     Product,
     ProductCategory,
@@ -27,7 +28,7 @@ from vendor_simulators.ispot.entities import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from vendor_simulators.ispot.entities import Change
+    from vendor_simulators.ispot.entities import Change, SpotChange
     from vendor_simulators.ispot.options import ISpotOptions
 
 Row = dict[str, Any]
@@ -43,6 +44,7 @@ _FIELDS: Mapping[type, tuple[str, ...]] = {
     Member: ("name", "email"),
     Named: ("name",),
     Network: ("name", "call_sign", "language", "brand_id"),
+    NetworkFamily: ("name",),
     Notification: ("subject", "read"),
     Product: ("name", "slug"),
     ProductCategory: ("name", "slug"),
@@ -151,6 +153,8 @@ class Wire:
             if name in include:
                 # Ids inside lists are always numbers, because no column names them.
                 row[name] = {"data": [_listed(item) for item in getattr(thing, name)]}
+        if isinstance(thing, NetworkFamily):
+            row["networks"] = {"data": [_listed(item) for item in thing.networks]}
         return _encode(row)
 
     def change(self, change: Change) -> str:
@@ -163,6 +167,14 @@ class Wire:
         }
         if change.new_spend is not None:
             row["new"] = {"spend_estimated": change.new_spend}
+        return _encode(row)
+
+    @staticmethod
+    def spot_change(change: SpotChange) -> str:
+        """Return the row of a correction of a spot. Its shape is a guess, like that of an airing's correction."""
+        row: Row = {"id": change.spot.id, "status": change.status, "title": change.spot.title}
+        if change.old_title is not None:
+            row["old"] = {"title": change.old_title}
         return _encode(row)
 
     def _airing_fields(self, airing: Airing) -> Row:
@@ -239,8 +251,8 @@ class Wire:
         if extra is not None and self._options.undeclared and getattr(thing, extra) is not None:
             names.append(extra)
         row = {name: getattr(thing, name) for name in names}
-        # Except in /access: its key is computed from the row as sent and must not depend on the options.
-        if self._options.ids == "digits" and not isinstance(thing, Grant):
+        # Except where keys are computed from the row as sent: they must not depend on the options.
+        if self._options.ids == "digits" and not isinstance(thing, (Grant, NetworkFamily)):
             row |= {name: str(value) for name, value in row.items() if name in _ID_FIELDS}
         return row
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
+from typing_extensions import override
+
 from vendor_simulators.limits import Rule
 
 if TYPE_CHECKING:
@@ -16,10 +18,17 @@ if TYPE_CHECKING:
 BASE = "/v4"
 DEFAULT_PAGE_SIZE = 100
 LARGEST_PAGE_SIZE = 10_000
-AIRING_TYPES = ("N", "R", "L", "SC", "NS")
 
 _DATES = frozenset({"start_date", "end_date"})
-_AIRING_FILTERS = _DATES | {"airing_type", "national_only", "brand", "industry", "network"}
+# Site, "API filters & includes", except parent_brand, creative and show: the index of the site's pages.
+ID_FILTERS = ("brand", "parent_brand", "industry", "network", "show", "spot", "creative", "product", "spot_type")
+_AIRING_FILTERS = _DATES | {"airing_type", "national_only", "language", "product_type", *ID_FILTERS}
+WORDS: Mapping[str, frozenset[str]] = {
+    "airing_type": frozenset({"N", "R", "L", "SC", "NS"}),
+    "language": frozenset({"en", "es"}),
+    "product_type": frozenset({"primary", "secondary", "competitive"}),
+}
+"""Filters with a list of words, and the documented words."""
 _AIRING_INCLUDES = frozenset(
     (
         "brand", "brand.parent", "parent_brand", "airing", "spot", "creative", "day_of_week", "day_part", "episode",
@@ -76,6 +85,13 @@ ENDPOINTS: Mapping[str, Endpoint] = {
     "/airings": _airings("airings", "plain"),
     # Assumed: takes the filters of airings. The vendor documents no parameter.
     "/airings/updates": Endpoint("airings", _AIRING_FILTERS, required=_DATES),
+    # Assumed: the first takes the dates of airings, the others no parameter but paging. The site names only the paths.
+    "/spots/updates": Endpoint("spots", _DATES, required=_DATES, kind="spot_updates"),
+    "/spots/new": Endpoint("spots", kind="new_spots", wrapper="spot"),
+    "/spots/actives": Endpoint("spots", kind="active_spots", wrapper="spot"),
+    "/networks/family": Endpoint("networks", kind="network_families"),
+    # Assumed: rows like those of the shorter path. Release notes, 4.25.7: it also has filters, not imitated here.
+    "/networks/family/extended": Endpoint("networks", kind="network_families"),
     "/brands": _list("brands", "brand", "industry parent", _ACCESS),
     "/industries": _list("industries", "industry", "parent", _ACCESS),
     "/networks": _list("networks", "network"),
@@ -121,6 +137,14 @@ class BadQueryError(ValueError):
     """A query that breaks a rule, with the rule in the message."""
 
 
+class Ids(dict[str, frozenset[int]]):
+    """Accepted ids by filter; hashable, because queries are keys of caches. Never changed."""
+
+    @override
+    def __hash__(self) -> int:  # type: ignore[override]  # a dict has none
+        return hash(frozenset(self.items()))
+
+
 @dataclass(frozen=True)
 class Query:
     """A valid query. `sort` holds (name, descending); dates that were not sent are None."""
@@ -134,9 +158,10 @@ class Query:
     airing_types: frozenset[str]
     national_only: bool
     accessible: bool
-    brands: frozenset[int]
-    industries: frozenset[int]
-    networks: frozenset[int]
+    languages: frozenset[str]
+    product_types: frozenset[str]
+    ids: Ids
+    """Accepted ids by filter."""
 
 
 def read(request: Request, endpoint: Endpoint) -> Query:
@@ -160,9 +185,10 @@ def read(request: Request, endpoint: Endpoint) -> Query:
     first_day, last_day = _day(sent, "start_date"), _day(sent, "end_date")
     if first_day is not None and last_day is not None and last_day < first_day:
         raise BadQueryError("filter[end_date] is before filter[start_date]")
-    types = _words(sent, "filter[airing_type]")
-    if wrong := sorted(types - set(AIRING_TYPES)):
-        raise BadQueryError(f"filter[airing_type]: no type {', '.join(wrong)}")
+    words = {name: _words(sent, f"filter[{name}]") for name in WORDS}
+    for name, known in WORDS.items():
+        if wrong := sorted(words[name] - known):
+            raise BadQueryError(f"filter[{name}]: no {', '.join(wrong)}")
     include = _words(sent, "include")
     if wrong := sorted(include - endpoint.include):
         raise BadQueryError(f"include: no {', '.join(wrong)} here")
@@ -173,12 +199,12 @@ def read(request: Request, endpoint: Endpoint) -> Query:
         include=include,
         first_day=first_day,
         last_day=last_day,
-        airing_types=types,
+        airing_types=words["airing_type"],
         national_only=_switch(sent, "national_only"),
         accessible=_switch(sent, "access"),
-        brands=_ids(sent, "brand"),
-        industries=_ids(sent, "industry"),
-        networks=_ids(sent, "network"),
+        languages=words["language"],
+        product_types=words["product_type"],
+        ids=Ids({name: _ids(sent, name) for name in ID_FILTERS if f"filter[{name}]" in sent}),
     )
 
 

@@ -16,7 +16,7 @@ from vendor_simulators.ispot import truth
 from vendor_simulators.ispot.airings import Airings
 from vendor_simulators.ispot.options import ISpotOptions
 from vendor_simulators.ispot.rows import Wire
-from vendor_simulators.ispot.rules import BASE, ENDPOINTS, LIMITS, BadQueryError, Endpoint, Query, read
+from vendor_simulators.ispot.rules import BASE, ENDPOINTS, LIMITS, BadQueryError, Endpoint, Ids, Query, read
 from vendor_simulators.ispot.select import Selection
 from vendor_simulators.limits import Limiter
 from vendor_simulators.messages import Content, Refused, Response
@@ -51,6 +51,11 @@ _PATHS = {
     "attention_airings": "/metrics/attention/airings",
     "airing_updates": "/airings/updates",
     "product_categories": "/product-categories",
+    "spot_updates": "/spots/updates",
+    "new_spots": "/spots/new",
+    "active_spots": "/spots/actives",
+    "network_families": "/networks/family",
+    "extended_network_families": "/networks/family/extended",
 }
 
 
@@ -99,7 +104,7 @@ class ISpotSimulator(Simulator):
             empty_days=self.options.empty_days,
             extremes=self.options.extremes,
         )
-        self._selection = Selection(self._airings, seed, ties_move=self.options.ties == "move")
+        self._selection = Selection(self._airings, seed, self.options)
         self._wire = Wire(self.options)
         self._truth = truth.Truth(self.options)
         self._pages: Cache[Content] = Cache(_CACHED_BYTES, lambda content: len(content.plain))
@@ -133,13 +138,14 @@ class ISpotSimulator(Simulator):
         airing_types: Collection[str] = ("N", "R"),
         national_only: bool = True,
         accessible_only: bool = True,
-        brand_ids: Collection[int] = (),
-        industry_ids: Collection[int] = (),
-        network_ids: Collection[int] = (),
+        languages: Collection[str] = (),
+        product_types: Collection[str] = (),
+        **ids: Collection[int],
     ) -> list[dict[str, Any]]:
         """Return the exact records that a correct tap emits for a stream, sorted by its primary key.
 
-        The arguments other than the days are the tap's settings, with the same defaults. Days are Eastern.
+        The arguments other than the days are the tap's settings, with the same defaults. Days are Eastern. `ids` are
+        `brand_ids` and the like, and `spot_types`.
         """
         path = _PATHS.get(stream, f"/{stream}")
         endpoint = ENDPOINTS.get(path)
@@ -155,9 +161,9 @@ class ISpotSimulator(Simulator):
             airing_types=frozenset(airing_types),
             national_only=national_only,
             accessible=accessible_only and stream in ("brands", "industries"),
-            brands=frozenset(brand_ids),
-            industries=frozenset(industry_ids),
-            networks=frozenset(network_ids),
+            languages=frozenset(languages),
+            product_types=frozenset(product_types),
+            ids=Ids({name.removesuffix("_ids").removesuffix("s"): frozenset(values) for name, values in ids.items()}),
         )
         if endpoint.metric:
             rows = self._selection.airings(query)
@@ -166,8 +172,11 @@ class ISpotSimulator(Simulator):
             changes = self._selection.changes(query)
             records = (self._truth.change(day, change) for day, change in changes)
             return truth.in_order(records, "update_date", "update_key")
+        if endpoint.kind == "spot_updates":
+            spots = (self._truth.spot_change(day, change) for day, change in self._selection.spot_changes(query))
+            return truth.in_order(spots, "update_date", "update_key")
         things = self._selection.entities(endpoint.kind, query)
-        key = "access_key" if stream == "access" else "id"
+        key = "family_key" if stream.endswith("network_families") else "access_key" if stream == "access" else "id"
         return truth.in_order((self._truth.entity(endpoint.kind, thing) for thing in things), key)
 
     @override
@@ -287,7 +296,8 @@ class ISpotSimulator(Simulator):
         pages = math.ceil(len(rows) / size) if rows else self.options.empty_total_pages
         if query.number > max(1, pages):
             raise Refused(self._violation(request, f"page[number]={query.number} of {pages} pages"))
-        page = rows[(query.number - 1) * size : query.number * size]
+        skipped = self.options.skipped_rows
+        page = rows[(query.number - 1) * size + (skipped if query.number > 1 else 0) : query.number * size]
         texts = self._texts(page, endpoint, query)
         if endpoint.kind == "account" and self.options.account == "object" and len(texts) == 1:
             body = texts[0]
@@ -296,7 +306,7 @@ class ISpotSimulator(Simulator):
         if self.options.pagination == "absent":
             return Content(f'{{"data":{body}}}'.encode())
         pagination: dict[str, object] = {
-            "total": len(rows),
+            "total": len(rows) - skipped * max(0, pages - 1) + self.options.total_error,
             "count": len(page),
             "per_page": size,
             "current_page": query.number,
@@ -312,6 +322,8 @@ class ISpotSimulator(Simulator):
             return [self._wire.airing(row, endpoint.metric, query.include) for row in page]
         if not endpoint.kind:
             return [self._wire.change(change) for _, change in page]
+        if endpoint.kind == "spot_updates":
+            return [self._wire.spot_change(change) for _, change in page]
         return [self._wire.entity(thing, endpoint.wrapper, query.include) for thing in page]
 
     def _links(self, request: Request, number: int, pages: int) -> object:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
     from datetime import date
 
-    from vendor_simulators.ispot.entities import Airing, Change, Named
+    from vendor_simulators.ispot.entities import Airing, Change, Named, SpotChange
     from vendor_simulators.ispot.options import ISpotOptions
 
 Record = dict[str, Any]
@@ -128,10 +128,34 @@ class Truth:
             "_extra": extra,
         }
 
+    @staticmethod
+    def spot_change(day: date, change: SpotChange) -> Record:
+        """Return the record of a correction of a spot."""
+        sent: Record = {"id": change.spot.id, "status": change.status, "title": change.spot.title}
+        extra: Record = {}
+        if change.old_title is not None:
+            sent["old"] = {"title": change.old_title}
+            extra["old_title"] = change.old_title
+        return {
+            "update_date": day.isoformat(),
+            "update_key": digest(sent),
+            "spot_id": change.spot.id,
+            "status": change.status,
+            "spot_title": change.spot.title,
+            "_extra": extra or None,
+        }
+
     def entity(self, kind: str, thing: Any) -> Record:
         """Return the record of a catalogue entity; `kind` is a field of `Catalogue`."""
         record: Record = {column: _follow(thing, path) for column, path in _PATHS[kind].items()}
-        extra = None
+        extra: Record | None = None
+        if kind in ("new_spots", "active_spots"):
+            # Nothing is included.
+            return {**self.entity("spots", thing), **dict.fromkeys(_SPOT_INCLUDED)}
+        if kind == "network_families":
+            networks = [{"id": network.id, "name": network.name} for network in thing.networks]
+            row = {"id": thing.id, "name": thing.name, "networks": {"data": networks}}
+            return {**record, "family_key": digest(row), "_extra": {"networks": networks}}
         if kind == "spots":
             record["children"] = [
                 {"id": child.id, "title": child.title, "type_id": child.type.id, "type_name": child.type.name}
@@ -186,8 +210,9 @@ _CREATIVE = ("id", "spot_id", "title", "title_short", "slug", "airing_date_first
 
 
 def digest(row: Record) -> str:
-    """Return the SHA-256 of a row's JSON with sorted keys and no spaces, in hexadecimal; rows here are ASCII only."""
-    return hashlib.sha256(json.dumps(row, sort_keys=True, separators=(",", ":")).encode("ascii")).hexdigest()
+    """Return the SHA-256 of a row's JSON with sorted keys and no spaces, in hexadecimal."""
+    text = json.dumps(row, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
 def in_order(records: Iterable[Record], *key: str) -> list[Record]:
@@ -213,6 +238,9 @@ def _nested(*names: str) -> dict[str, str]:
     return {f"{name}_{field}": f"{name}.{field}" for name in names for field in ("id", "name")}
 
 
+_SPOT_INCLUDED = (
+    *("brand_id", "brand_name", "parent_id", "parent_title", "type_id", "type_name", "children", "products", "events"),
+)
 # The columns of each list and the paths to their values; an empty path marks a column that the vendor never fills.
 _PATHS = {
     "brands": _columns("name", "slug", **_nested("industry", "parent")),
@@ -235,4 +263,7 @@ _PATHS = {
     "account": _columns("name"),
     "notifications": _columns(),
     "access": _columns("name"),
+    "network_families": _columns("name"),
+    "new_spots": {},
+    "active_spots": {},
 }

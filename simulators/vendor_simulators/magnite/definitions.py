@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from vendor_simulators.magnite.warehouse import METRICS, SOURCES
+from vendor_simulators.magnite.warehouse import CURRENCY_IDS, METRICS, SOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,7 +24,8 @@ OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     ">=": operator.ge,
     ">": operator.gt,
 }
-_PARTS = {"source", "fields", "filters", "constraints", "orderings", "range"}
+# The six of the guide, and two that public clients send.
+_PARTS = {"source", "fields", "filters", "constraints", "orderings", "range", "conversions", "parent"}
 
 
 class BadDefinitionError(Exception):
@@ -48,6 +49,12 @@ class Query:
     constraints: tuple[tuple[str, str, Decimal], ...] = ()
     orderings: tuple[tuple[str, bool], ...] = ()
     fields: tuple[str, ...] = field(default=())
+    currency: int | None = None
+    """Id of the currency of all amounts; None for their own."""
+    seat: int | None = None
+    """Id of the only seat; None for all."""
+    zone: ZoneInfo | None = None
+    """Zone of the days; None for UTC."""
 
     def keeps(self, read: Callable[[str], Pair]) -> bool:
         """Return whether the filters keep an entry; `read` returns its value and identifier for a dimension."""
@@ -98,7 +105,32 @@ def read_definition(definition: Any, *, today: date) -> Query:
         constraints=tuple(_constraint(item, source) for item in _list(definition, "constraints")),
         orderings=tuple(_ordering(item, source) for item in _list(definition, "orderings")),
         fields=tuple(fields),
+        currency=_conversion(definition),
+        seat=_parent(definition.get("parent")),
+        zone=ZoneInfo(definition["range"]["timeZone"]) if "timeZone" in definition["range"] else None,
     )
+
+
+def _conversion(definition: Mapping[str, Any]) -> int | None:
+    """Return the currency of a client's `conversions`: null, or a list with a currency's id."""
+    items = [] if definition.get("conversions") is None else _list(definition, "conversions")
+    for item in items:
+        _members(item, "conversions", "field", "value")
+        if item["field"] != "currency" or item["value"] not in CURRENCY_IDS:
+            raise BadDefinitionError(f"no conversion of {item['field']} to {item['value']}")
+    return items[0]["value"] if items else None
+
+
+def _parent(given: Any) -> int | None:
+    """Return the seat of a client's `parent`: null, or an object with a seat's id."""
+    if given is None:
+        return None
+    if not isinstance(given, dict):
+        raise BadDefinitionError("parent is not an object")
+    _members(given, "parent", "field", "value")
+    if given["field"] != "seat" or not isinstance(given["value"], int):
+        raise BadDefinitionError(f"no parent {given['field']} {given['value']}")
+    return given["value"]
 
 
 def _list(definition: Mapping[str, Any], part: str) -> list[dict[str, Any]]:

@@ -13,7 +13,9 @@ class MagniteOptions:
 
     Args:
         login_cookies: Cookies that a login sets: VhfpSession and a load balancer's cookie, ApiSession only, or none.
-        reads_cookie: The cookie from which the session code is read.
+        cookie_domain: Attribute `Domain` of the session cookie, such as `.tremorhub.com`; empty for none.
+        reads_cookie: The cookie from which the session code is read: the one that a login sets or ApiSession, or only
+            one of them.
         session_code: Whether a login returns the code in the body and a cookie, or in the cookie only.
         session_seconds: Session timeout: seconds without a request.
         wrong_keys: Status for wrong credentials.
@@ -35,13 +37,18 @@ class MagniteOptions:
         updated_name: Field name of the last change of seats, publishers and brands.
         supply_path: Path of the supply.
         ad_units_path: Path of the ad units.
+        time_zones: Whether `timeZone` defines the days, or is ignored: then they are UTC days.
+        to_date: Whether `toDate` is inclusive or exclusive.
+        filters: Whether filters are applied.
+        row_limit: Maximum rows of a result; further rows are silently omitted. None = no limit.
         undeclared: Whether a few rows have undocumented fields.
         extremes: Whether there are ids above 2^53, and an amount of 24 digits on the first day.
         empty_days: Days without rows.
     """
 
     login_cookies: Literal["VhfpSession", "ApiSession", "none"] = "VhfpSession"
-    reads_cookie: Literal["ApiSession", "VhfpSession"] = "ApiSession"
+    cookie_domain: str = ""
+    reads_cookie: Literal["either", "ApiSession", "VhfpSession"] = "either"
     session_code: Literal["body", "cookie"] = "body"
     session_seconds: int = 1800
     wrong_keys: Literal[401, 403, 400] = 401
@@ -62,6 +69,10 @@ class MagniteOptions:
     updated_name: Literal["updateDate", "lastUpdated", "both"] = "updateDate"
     supply_path: Literal["supply", "supplies"] = "supply"
     ad_units_path: Literal["adUnits", "adunits"] = "adUnits"
+    time_zones: Literal["applied", "ignored"] = "applied"
+    to_date: Literal["inclusive", "exclusive"] = "inclusive"
+    filters: Literal["applied", "ignored"] = "applied"
+    row_limit: int | None = None
     undeclared: bool = True
     extremes: bool = True
     empty_days: tuple[date, ...] = ()

@@ -45,12 +45,12 @@ def session(number: int, code: str, *, with_code: bool) -> dict[str, Any]:
     }
 
 
-def login_cookies(name: str, code: str) -> Sequence[str]:
+def login_cookies(name: str, code: str, domain: str) -> Sequence[str]:
     """Return the cookies that a login sets: the session cookie, and with VhfpSession also a load balancer's cookie."""
     if name == "none":
         return []
     # `Version=1` is from the guide; the attributes of the load balancer's cookie are different.
-    cookies = [f"{name}={code};Version=1;Path=/"]
+    cookies = [f"{name}={code};Version=1;Path=/" + (f";Domain={domain}" if domain else "")]
     if name == "VhfpSession":
         node = f"{generator('node', code).getrandbits(64):016x}"
         cookies.append(f"AWSALB={node}; Expires=Thu, 01 Jan 2099 00:00:00 GMT; Path=/")

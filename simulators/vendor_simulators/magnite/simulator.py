@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,7 +17,7 @@ from vendor_simulators.magnite.queries import NUMBERS, SHORT_WORDS, Queries, Tic
 from vendor_simulators.magnite.responses import login_cookies, problem, session
 from vendor_simulators.magnite.results import Results, reorder
 from vendor_simulators.magnite.sessions import Sessions
-from vendor_simulators.magnite.truth import Truth
+from vendor_simulators.magnite.truth import DEAL_DIMENSIONS, DEAL_METRICS, Truth
 from vendor_simulators.magnite.warehouse import DIMENSIONS, METRICS, SOURCES, Source, Warehouse
 from vendor_simulators.messages import Content, Refused, Response
 from vendor_simulators.options import build
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
+    from vendor_simulators.magnite.definitions import Query
     from vendor_simulators.messages import Request
 
 BASE = "/v1/resources"
@@ -120,6 +122,8 @@ class MagniteSimulator(Simulator):
         metrics: Sequence[str] | None = None,
         filters: Sequence[dict[str, Any]] = (),
         constraints: Sequence[dict[str, Any]] = (),
+        conversions: Sequence[dict[str, Any]] = (),
+        parent: dict[str, Any] | None = None,
         details: bool = False,
     ) -> list[dict[str, Any]]:
         """Return the exact records that a correct tap emits for a stream, sorted by its primary key.
@@ -133,12 +137,17 @@ class MagniteSimulator(Simulator):
             metrics: Metrics of a report; by default those of `adstats_daily`.
             filters: As in a query definition.
             constraints: As in a query definition.
+            conversions: As in a query definition.
+            parent: As in a query definition.
             details: The tap's `include_details`.
         """
+        if stream == "deals_daily" and dimensions is None:
+            source, dimensions, metrics = "deals-publisher", DEAL_DIMENSIONS, DEAL_METRICS
         if dimensions is None and stream != "adstats_daily":
             return self._truth.plain(stream, details=details)
+        lists = {"filters": list(filters), "constraints": list(constraints), "conversions": list(conversions)}
         return self._truth.report(
-            {"source": source, "filters": list(filters), "constraints": list(constraints)},
+            {"source": source, **lists, "parent": parent},
             first_day or self.first_day,
             last_day or self.last_day,
             dimensions,
@@ -196,7 +205,6 @@ class MagniteSimulator(Simulator):
         wrong = (
             (request.method != "POST" and "is not a POST")
             or (kind != _JSON and f"has the Content-Type {kind}")
-            or (request.headers.get("Accept") != _JSON and "does not accept JSON")
             or ((not isinstance(body, dict) or body.keys() != {"accessKey", "secretKey"}) and "has another body")
         )
         if wrong:
@@ -206,7 +214,7 @@ class MagniteSimulator(Simulator):
             return problem(self.options.wrong_keys, "invalid-credentials", "The supplied credentials are not valid.")
         number, code = self.sessions.open()
         body = session(number, code, with_code=self.options.session_code == "body")
-        cookies = login_cookies(self.options.login_cookies, code)
+        cookies = login_cookies(self.options.login_cookies, code, self.options.cookie_domain)
         return Response.json(body, 201, [("Set-Cookie", cookie) for cookie in cookies])
 
     def _session(self, request: Request) -> str:
@@ -220,11 +228,14 @@ class MagniteSimulator(Simulator):
         if len(request.headers.all("Cookie")) > 1 or len(set(names)) < len(names):
             self.flag(f"{request.method} {request.path}: a cookie is sent twice")
         values = dict(cookies)
-        if "ApiSession" not in values:
+        read = self.options.reads_cookie
+        if "ApiSession" not in values and (read != "either" or self.options.login_cookies not in values):
             self.flag(f"{request.method} {request.path} without ApiSession")
-        elif values.get("VhfpSession", values["ApiSession"]) != values["ApiSession"]:
+        elif "ApiSession" in values and values.get("VhfpSession", values["ApiSession"]) != values["ApiSession"]:
             self.flag(f"{request.method} {request.path}: ApiSession and VhfpSession differ")
-        code = values.get(self.options.reads_cookie, "")
+        # A client may send ApiSession, as in the guide's text, or replay the cookie that it was given.
+        own = values.get(self.options.login_cookies, "")
+        code = values.get("ApiSession", own) if read == "either" else values.get(read, "")
         state = self.sessions.use(code)
         if state == "timed out":
             raise Refused(problem(419, "session-timeout", "The session has timed out."))
@@ -330,13 +341,22 @@ class MagniteSimulator(Simulator):
         if ticket.outcome == "results lost" or (self.options.results_once and ticket.fetched > 1):
             raise Refused(problem(404, "not-found", "The results are gone."))
         form = request.param("fmt") or "json"
-        rows = self.warehouse.rows(ticket.query)
+        rows = self.warehouse.rows(self._obeyed(ticket.query))[: self.options.row_limit]
         reorder(rows, ticket.query, self.seed, ticket.fetched, requested=self.options.order == "requested")
         if form == "csv":
             return Response.text(self.results.csv(rows, ticket.query.fields), content_type="text/csv; charset=utf-8")
         if form != "json":
             raise Refused(problem(400, "bad-request", f"fmt={form} is not imitated."))
         return Response(body=Content(self.results.json(rows)))
+
+    def _obeyed(self, query: Query) -> Query:
+        """Return the query without the parts that the vendor ignores."""
+        return replace(
+            query,
+            zone=query.zone if self.options.time_zones == "applied" else None,
+            last_day=query.last_day - timedelta(days=self.options.to_date == "exclusive"),
+            filters=query.filters if self.options.filters == "applied" else (),
+        )
 
     def _ticket(self, ticket: Ticket) -> dict[str, Any]:
         number, word = NUMBERS[ticket.status], ticket.status

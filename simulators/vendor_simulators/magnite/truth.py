@@ -21,6 +21,9 @@ Record = dict[str, Any]
 # The built-in report of the specification.
 DIMENSIONS = ("day", "publisher", "supply", "adUnit", "currency")
 METRICS = ("requests", "impressions", "fillRate", "useRate", "netRevenue", "grossRevenue")
+# Its report of deals, with fields that public clients use.
+DEAL_DIMENSIONS = ("day", "publisher", "supply", "dealCode", "dealName", "buyerName", "currency")
+DEAL_METRICS = ("eligibleBids", "validBids", "impressions", "completions", "clicks", "netRevenue", "grossRevenue")
 _COMMON = ("id", "name", "code", "description", "creationDate", "updateDate", "lastUpdated")
 _COLUMNS: Mapping[str, tuple[str, ...]] = {
     "seats": (),
@@ -77,7 +80,7 @@ class Truth:
         metrics: Sequence[str] | None,
     ) -> list[Record]:
         """Return the records of a report over any number of days, sorted by `row_key`."""
-        names = tuple(dimensions or DIMENSIONS)
+        names = tuple(DIMENSIONS if dimensions is None else dimensions)
         fields = [*names, *(metrics or METRICS)]
         # A query is limited to 45 days, the expected records are not.
         query = read_definition({**definition, "fields": fields, "range": {"range": "today"}}, today=first_day)

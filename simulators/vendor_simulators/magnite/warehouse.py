@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # The day of the sample rows in the Public API Guide.
 PRINTED_DAY = date(2016, 4, 25)
 _CURRENCIES = (("USD", 1), ("EUR", 2))
+CURRENCY_IDS = frozenset(number for _, number in _CURRENCIES)
 _PLATFORMS = (("iOS", 11), ("Android", 12), ("Roku", 13), ("Fire TV", 14))
 _NETWORKS = (("Open Market", 71), ("Acme Demand", 72), ("Nordic Buyers", 73))
 _DEALS = (None, None, "D-100", "D-200")
@@ -84,6 +85,54 @@ def _supply_type(fact: Fact) -> Pair:
     return kind["name"], kind["id"]
 
 
+def _by_unit(name: str, kinds: int) -> Dimension:
+    """Return a dimension with one of a few texts per ad unit."""
+    return Dimension(name, "string", lambda fact: (f"{name} {fact.unit.id % kinds + 1}", None))
+
+
+def _by_deal(name: str) -> Dimension:
+    """Return a dimension with one text per deal; none without a deal."""
+    return Dimension(name, "string", lambda fact: (None if fact.deal is None else f"{name} {fact.deal}", None))
+
+
+# Further ids in public client code; their values are made up.
+_OF_CLIENTS: Mapping[str, Dimension] = {
+    "date": Dimension("Date", "date", lambda fact: (fact.day.isoformat(), None)),
+    "platformFamily": _by_unit("Platform Family", 2),
+    "parentAdvertiser": _by_unit("Parent Advertiser", 3),
+    "channel": _by_unit("Channel", 3),
+    "supplyDomain": _by_unit("Supply Domain", 5),
+    "adSourceId": Dimension("Ad Source Id", "integer", lambda fact: (fact.network[1] * 10, None)),
+    "adSourceLabel": _by_unit("Ad Source Label", 2),
+    "adSourceEndDate": Dimension("Ad Source End Date", "date", lambda _: ("2030-12-31", None)),
+    "adSourceMinDuration": Dimension("Ad Source Min Duration", "integer", lambda fact: (fact.unit.id % 2 * 15, None)),
+    "orderId": Dimension("Order Id", "integer", lambda fact: (fact.network[1] * 100, None)),
+    "inventoryLabel": _by_unit("Inventory Label", 2),
+    "industryCode": _by_unit("Industry Code", 3),
+    "industryId": Dimension("Industry Id", "integer", lambda fact: (fact.unit.id % 3 + 1, None)),
+    "appBundleId": _by_unit("App Bundle Id", 4),
+    "buyerSeatName": _by_unit("Buyer Seat Name", 2),
+    "nameInAppStore": _by_unit("Name In App Store", 4),
+    "holdingCompany": _by_unit("Holding Company", 2),
+    "dealDateCreated": _by_deal("Deal Date Created"),
+    "adSourceStatus": _by_unit("Ad Source Status", 2),
+    "buyerSeatCode": _by_unit("Buyer Seat Code", 2),
+    "adSource": Dimension(
+        "Ad Source", "string", lambda fact: (fact.network[0], fact.network[1] * 10), "adSourceIdLink"
+    ),
+    "dealStatus": _by_deal("Deal Status"),
+    "dealType": _by_deal("Deal Type"),
+    "mktStartDate": _by_deal("Market Start Date"),
+    "mktEndDate": _by_deal("Market End Date"),
+    "dealOrigin": _by_deal("Deal Origin"),
+    "advertiser": _by_unit("Advertiser", 4),
+    "buyerName": Dimension("Buyer Name", "string", lambda fact: (fact.network[0], None)),
+    "buyerCode": _by_unit("Buyer Code", 2),
+    "pacingType": _by_deal("Pacing Type"),
+    "dealName": _by_deal("Deal"),
+    "calculatedMinDuration": Dimension("Calculated Min Duration", "integer", lambda _: (15, None)),
+    "advertiserDomain": _by_unit("Advertiser Domain", 4),
+}
 DIMENSIONS: Mapping[str, Dimension] = {
     "day": Dimension("Day", "date", lambda fact: (fact.day.isoformat(), None)),
     "hour": Dimension("Hour", "integer", lambda fact: (fact.hour, None)),
@@ -102,7 +151,21 @@ DIMENSIONS: Mapping[str, Dimension] = {
     "supplySeatId": Dimension("Supply Seat Id", "integer", lambda fact: (_entity("seat")(fact)[1], None)),
     "season": Dimension("Season", "integer", lambda fact: (fact.unit.id % 4 + 1, None)),
     "isLive": Dimension("Live", "boolean", lambda fact: (fact.unit.id % 2 == 0, None)),
+    **_OF_CLIENTS,
 }
+_MAIN_DIMENSIONS = (
+    *("day", "hour", "year", "seat", "publisher", "brand", "supply", "adUnit", "supplyType", "platform", "network"),
+    *("currency", "dealCode", "supplySeat", "supplySeatId", "season", "isLive", "date", "platformFamily"),
+    *("parentAdvertiser", "channel", "supplyDomain", "adSourceId", "adSourceLabel", "adSourceEndDate"),
+    *("adSourceMinDuration", "orderId", "inventoryLabel", "industryCode", "industryId", "appBundleId", "buyerSeatName"),
+)
+_DEAL_DIMENSIONS = (
+    *("day", "publisher", "dealCode", "currency", "supply", "brand", "supplySeat", "supplySeatId", "nameInAppStore"),
+    *("parentAdvertiser", "channel", "holdingCompany", "dealDateCreated", "adSourceStatus", "appBundleId"),
+    *("supplyDomain", "buyerSeatCode", "adSource", "dealStatus", "dealType", "mktStartDate", "dealOrigin"),
+    *("advertiser", "buyerName", "buyerCode", "pacingType", "dealName", "calculatedMinDuration", "advertiserDomain"),
+    "mktEndDate",
+)
 
 
 def _rate(over: Decimal | int, under: Decimal | int) -> Decimal | None:
@@ -127,6 +190,25 @@ _net = _sum(lambda fact: fact.net)
 _completions = _sum(lambda fact: fact.completions)
 _clicks = _sum(lambda fact: fact.clicks)
 
+
+def _share(percent: int) -> Callable[[Sequence[Fact]], int | Decimal | None]:
+    """Return a sum of a share of each fact's impressions."""
+    return _sum(lambda fact: fact.impressions * percent // 100)
+
+
+def _money(percent: int) -> Callable[[Sequence[Fact]], int | Decimal | None]:
+    """Return a sum of a share of each fact's net revenue."""
+    return _sum(lambda fact: (fact.net * percent / 100).quantize(Decimal("0.000001")))
+
+
+def _per(
+    over: Callable[[Sequence[Fact]], int | Decimal | None],
+    under: Callable[[Sequence[Fact]], int | Decimal | None],
+    times: int = 1,
+) -> Callable[[Sequence[Fact]], Decimal | None]:
+    return lambda facts: _rate((over(facts) or 0) * times, under(facts) or 0)
+
+
 METRICS: Mapping[str, Metric] = {
     "requests": Metric("Requests", "integer", _requests),
     "impressions": Metric("Impressions", "integer", _impressions),
@@ -141,9 +223,59 @@ METRICS: Mapping[str, Metric] = {
         "Completion Rate", "percent", lambda facts: _rate(_completions(facts) or 0, _impressions(facts) or 0)
     ),
     "netCpm": Metric("Net CPM", "number", lambda facts: _rate((_net(facts) or 0) * 1000, _impressions(facts) or 0)),
+    # Further ids in public client code; their values are made up.
+    "testImpressions": Metric("Test Impressions", "integer", _share(1)),
+    "impsRemaining": Metric("Imps Remaining", "integer", _share(50)),
+    "starts": Metric("Starts", "integer", _share(99)),
+    "firstQuartiles": Metric("Q1s", "integer", _share(95)),
+    "secondQuartiles": Metric("Mids", "integer", _share(90)),
+    "thirdQuartiles": Metric("Q3s", "integer", _share(85)),
+    "ctr": Metric("Click Thru Rate", "percent", _per(_clicks, _impressions)),
+    "avgCompletionRate": Metric("Avg Completion Rate", "percent", _per(_completions, _impressions)),
+    "impressionRate": Metric("Impression Rate", "percent", _per(_impressions, _requests)),
+    "tagUseRate": Metric("Tag Use Rate", "percent", _per(_uses, _requests)),
+    "tagFillRate": Metric("Tag Fill Rate", "percent", _per(_impressions, _uses)),
+    "sspNetRevenue": Metric("SSP Net Revenue", "currency", _money(80)),
+    "sspGrossRevenue": Metric("SSP Gross Revenue", "currency", _money(100)),
+    "grossCpm": Metric("SSP Gross CPM", "currency", _per(_money(100), _impressions, 1000)),
+    "netProgCpm": Metric("Net Programmatic CPM", "currency", _per(_money(80), _impressions, 1000)),
+    "grossProgCpm": Metric("Gross Programmatic CPM", "currency", _per(_money(100), _impressions, 1000)),
+    "grossProgCpmInclDemandFee": Metric(
+        "Gross Programmatic CPM (incl. Demand Fee)", "currency", _per(_money(105), _impressions, 1000)
+    ),
+    "operatorCpm": Metric("Operator CPM", "currency", _per(_money(10), _impressions, 1000)),
+    "adsrvFee": Metric("Ad Serving Fee", "currency", _money(2)),
+    "fee": Metric("Fee", "currency", _money(3)),
+    "tagFee": Metric("Tag Fee", "currency", _money(1)),
+    "grossTagRevenue": Metric("Gross Tag Revenue", "currency", _money(20)),
+    "netTagRevenue": Metric("Net Tag Revenue", "currency", _money(18)),
+    "discountGrossRevenue": Metric("Discount Gross Revenue", "currency", _money(5)),
+    "avgFloorPricesPlusDemandFee": Metric(
+        "Avg Floor Prices (plus Demand Fee)", "currency", _per(_money(50), _impressions, 1000)
+    ),
+    "firstQuartilesRate": Metric("Q1 Rate", "percent", _per(_share(95), _impressions)),
+    "secondQuartilesRate": Metric("Mid Rate", "percent", _per(_share(90), _impressions)),
+    "bidsLoss": Metric("Bids Lost", "long", _share(30)),
+    "validBids": Metric("Valid Bids", "long", _share(150)),
+    "eligibleBids": Metric("Eligible Bids", "long", _share(180)),
+    "operatorCost": Metric("Operator Cost", "currency", _money(10)),
+    "revenueInclDemandFee": Metric("Revenue (incl. Demand Fee)", "currency", _money(105)),
+    "demandAcquisitionCost": Metric("Demand Acquisition Cost", "currency", _money(4)),
 }
 
-_EVERY_METRIC = tuple(METRICS)
+_PLATFORM_METRICS = tuple(METRICS)[:10]
+_DEAL_METRICS = (
+    *("requests", "impressions", "fillRate", "useRate", "netRevenue", "grossRevenue", "ctr", "completions", "clicks"),
+    *("avgFloorPricesPlusDemandFee", "firstQuartiles", "firstQuartilesRate", "secondQuartilesRate", "bidsLoss"),
+    *("validBids", "eligibleBids", "operatorCost", "netCpm", "revenueInclDemandFee", "demandAcquisitionCost"),
+)
+_OF_DEALS_ONLY = frozenset(
+    (
+        *("avgFloorPricesPlusDemandFee", "firstQuartilesRate", "secondQuartilesRate", "bidsLoss", "validBids"),
+        *("eligibleBids", "operatorCost", "revenueInclDemandFee", "demandAcquisitionCost"),
+    )
+)
+_MAIN_METRICS = tuple(name for name in METRICS if name not in _OF_DEALS_ONLY)
 
 
 @dataclass(frozen=True)
@@ -159,10 +291,10 @@ class Source:
 SOURCES: Mapping[str, Source] = {
     source.name: source
     for source in (
-        Source("adstats-publisher", 17, tuple(DIMENSIONS), _EVERY_METRIC),
-        Source("deals-publisher", 18, ("day", "publisher", "dealCode", "currency"), _EVERY_METRIC[:6]),
-        Source("platform-adsource-publisher", 19, ("day", "network", "platform", "currency"), _EVERY_METRIC),
-        Source("platform-supply-publisher", 20, ("day", "supply", "supplyType", "platform"), _EVERY_METRIC[:4]),
+        Source("adstats-publisher", 17, _MAIN_DIMENSIONS, _MAIN_METRICS),
+        Source("deals-publisher", 18, _DEAL_DIMENSIONS, _DEAL_METRICS),
+        Source("platform-adsource-publisher", 19, ("day", "network", "platform", "currency"), _PLATFORM_METRICS),
+        Source("platform-supply-publisher", 20, ("day", "supply", "supplyType", "platform"), _PLATFORM_METRICS[:4]),
     )
 }
 
@@ -173,6 +305,15 @@ class Row:
 
     dimensions: Mapping[str, Pair]
     metrics: Mapping[str, int | Decimal | None]
+
+
+def _converted(fact: Fact, currency: int) -> Fact:
+    """Return a fact with its amounts in another currency; a euro is 1.25 dollars."""
+    name, target = next(one for one in _CURRENCIES if one[1] == currency)
+    rates = {("EUR", "USD"): Decimal("1.25"), ("USD", "EUR"): Decimal("0.8")}
+    rate = rates.get((fact.currency[0], name), Decimal(1))
+    gross = None if fact.gross is None else fact.gross * rate
+    return replace(fact, currency=(name, target), net=fact.net * rate, gross=gross)
 
 
 class Warehouse:
@@ -225,7 +366,10 @@ class Warehouse:
         """Return the rows of a query in no particular order."""
         groups: dict[tuple[Pair, ...], list[Fact]] = {}
         reads = [DIMENSIONS[name].read for name in query.dimensions]
-        for fact in self._facts(query.first_day, query.last_day):
+        for sent in self._facts_in(query):
+            fact = sent if query.currency is None else _converted(sent, query.currency)
+            if query.seat is not None and fact.unit.ancestors["seat"].id != query.seat:
+                continue
             if query.keeps(lambda name, fact=fact: DIMENSIONS[name].read(fact)):  # type: ignore[misc]  # a default binds it
                 groups.setdefault(tuple(read(fact) for read in reads), []).append(fact)
         rows = []
@@ -234,6 +378,16 @@ class Warehouse:
             if query.satisfied(lambda name, facts=facts: METRICS[name].read(facts)):  # type: ignore[misc]  # a default binds it
                 rows.append(Row(dict(zip(query.dimensions, pairs, strict=True)), metrics))
         return rows
+
+    def _facts_in(self, query: Query) -> Iterator[Fact]:
+        """Return the facts of the days in the zone of a query, with the hour in that zone."""
+        if query.zone is None or query.zone.key in {"UTC", "Etc/UTC"}:
+            yield from self._facts(query.first_day, query.last_day)
+            return
+        for fact in self._facts(query.first_day - timedelta(days=1), query.last_day + timedelta(days=1)):
+            at = datetime.combine(fact.day, time(fact.hour), timezone.utc).astimezone(query.zone)
+            if query.first_day <= at.date() <= query.last_day:
+                yield replace(fact, day=at.date(), hour=at.hour)
 
     def _facts(self, first: date, last: date) -> Iterator[Fact]:
         day = max(first, self._first_day)

@@ -160,6 +160,7 @@ class Data:
             subgenre=rng.choice(GENRES[genre] or ("",)) if known else "",
         )
         block.updated = updated or block.finish + rng.randint(0, 90)
+        block.changed = not block.id % 4
         at = start
         for index, ad in enumerate(ads):
             number = next(ids)
@@ -250,7 +251,7 @@ class Data:
                 recent = [block for block in self.blocks if since <= block.start < since + DAY and block.airings]
                 for block in rng.sample(recent, max(1, len(recent) // 10)) if recent else ():
                     block.program, block.genre, block.subgenre = f"identified {seed}", "report", "dokumentation"
-                    block.updated = at
+                    block.updated, block.changed = at, True
                     changed += [airing.id for airing in block.airings]
                 if recent:
                     added.append(self._late_airing(rng, rng.choice(recent), at))
@@ -268,6 +269,6 @@ class Data:
         airing = Broadcast(
             number, last.at, rng.choice(block.ads), block.region, block.channel, block, last.blockindex + 1
         )
-        block.updated = at
+        block.updated, block.changed = at, True
         self._add(airing)
         return number

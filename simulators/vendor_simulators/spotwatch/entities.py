@@ -54,7 +54,10 @@ class Broadcast:
 
 @dataclass(eq=False)
 class Block:
-    """One ad break. The breaks in the vendor's samples have ads, `printed_ads`, but no airings."""
+    """One ad break. The breaks in the vendor's samples have ads, `printed_ads`, but no airings.
+
+    `changed` is whether it was changed after it was first published.
+    """
 
     id: int
     start: int
@@ -67,6 +70,7 @@ class Block:
     subgenre: str = ""
     airings: list[Broadcast] = field(default_factory=list)
     printed_ads: list[Ad] = field(default_factory=list)
+    changed: bool = False
 
     @property
     def ads(self) -> list[Ad]:

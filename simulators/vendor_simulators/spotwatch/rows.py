@@ -115,7 +115,7 @@ class Wire:
             "subgenre": block.subgenre,
             "ads": ads,
         }
-        if self._options.updated == "present":
+        if self._options.updated == "present" or (self._options.updated == "changed" and block.changed):
             row["updated"] = format_time(block.updated, time_fmt)
         if self._options.block_broadcasts == "block":
             row["broadcasts"] = airings

@@ -19,17 +19,19 @@ class Selection:
     Args:
         data: All rows.
         bounds: Which bounds of a range are inclusive; see `SpotwatchOptions`.
+        updated: Which blocks have `updated`; see `SpotwatchOptions`.
     """
 
     data: Data
     bounds: str
+    updated: str
 
     def within(self, at: int, arguments: Mapping[str, Any], prefix: str) -> bool:
         """Return whether an instant is between `<prefix>_from` and `<prefix>_to`."""
         low, high = arguments.get(f"{prefix}_from"), arguments.get(f"{prefix}_to")
-        if low is not None and (at < low or (at == low and self.bounds == "lower_exclusive")):
+        if low is not None and (at < low or (at == low and self.bounds in ("lower_exclusive", "exclusive"))):
             return False
-        return high is None or at < high or (at == high and self.bounds != "upper_exclusive")
+        return high is None or at < high or (at == high and self.bounds in ("inclusive", "lower_exclusive"))
 
     def ads(self, arguments: Mapping[str, Any]) -> list[Ad]:
         """Return the ads of `/get-ads`."""
@@ -73,11 +75,17 @@ class Selection:
             block
             for block in self.data.blocks
             if self.within(block.start, arguments, "start")
-            and self.within(block.updated, arguments, "updated")
+            and self._updated(block, arguments)
             and _any(arguments, "region", [block.region])
             and _any(arguments, "channel", [block.channel])
             and _any(arguments, "ad_id", [ad.id for ad in block.ads])
         ]
+
+    def _updated(self, block: Block, arguments: Mapping[str, Any]) -> bool:
+        stamped = self.updated != "changed" or block.changed
+        if not stamped:
+            return not arguments.keys() & {"updated_from", "updated_to"}
+        return self.within(block.updated, arguments, "updated")
 
     def brands(self, arguments: Mapping[str, Any]) -> list[str]:
         """Return the brands of `/get-all-brands`."""

@@ -6,6 +6,7 @@ import threading
 from datetime import timedelta
 from functools import cached_property
 from itertools import count
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import override
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 MAX_MESSAGES = 1000
 LISTS = ("channels", "regions", "categories", "brands", "tv_genres")
-_TIMES = {"ads": "lastseen", "broadcasts": "time", "blocks": "updated", "block_ads": "updated"}
+_STREAMS = ("ads", "broadcasts", "blocks", "block_ads")
 _BRAND_FILTERS = ("region", "channel", "time_seen_from", "time_seen_to")
 
 
@@ -89,7 +90,7 @@ class SpotwatchSimulator(Simulator):
 
     @cached_property
     def _selection(self) -> Selection:
-        return Selection(self.data, self.options.bounds)
+        return Selection(self.data, self.options.bounds, self.options.updated)
 
     @cached_property
     def queue(self) -> list[Broadcast]:
@@ -130,11 +131,15 @@ class SpotwatchSimulator(Simulator):
         channels: Collection[str] = (),
         include_media: bool = False,
         include_user_payload: bool = False,
+        include_ad_fields: bool = False,
+        blocks_by: str = "both",
+        filters: Mapping[str, Any] = MappingProxyType({}),
     ) -> list[dict[str, Any]]:
         """Return the exact records that a correct tap emits for a stream, sorted by its primary key.
 
-        Without `last_day` the range is open: it includes changes after the last day of the data. The arguments other
-        than the days are the tap's settings. For the queue, returns the messages that are queued now.
+        Without `last_day` the range is open: it includes changes after the last day of the data. With it, ads are those
+        that aired on these days. `filters` are further arguments of the call, with the types of `rules.read`. The other
+        arguments are the tap's settings. For the queue, returns the messages that are queued now.
         """
         optional = {"media": include_media, "user_payload": include_user_payload}
         columns = [name for name, wanted in optional.items() if wanted]
@@ -143,21 +148,32 @@ class SpotwatchSimulator(Simulator):
         if stream == "broadcast_messages":
             records = [self._truth.message(airing, columns) for airing in self.queue]
             return sorted(records, key=lambda record: record["broadcast_id"])
-        if stream not in _TIMES:
+        if stream not in _STREAMS:
             raise ValueError(f"no stream {stream!r}")
-        wanted = self._range(_TIMES[stream], first_day or self.first_day, last_day)
-        filters = {"region": regions, "channel": channels if stream != "ads" else ()}
-        wanted.update({name: list(names) for name, names in filters.items() if names})
+        lists = {"region": regions, "channel": channels if stream != "ads" else ()}
+        others = {**{name: list(names) for name, names in lists.items() if names}, **filters}
+        first_day = first_day or self.first_day
         with self.data.lock:
             if stream == "ads":
+                by = "lastseen" if last_day is None else "time_seen"
+                wanted = {**self._range(by, first_day, last_day), **others}
                 found = [self._truth.ad(ad, columns) for ad in self._selection.ads(wanted)]
             elif stream == "broadcasts":
-                found = [self._truth.broadcast(airing) for airing in self._selection.broadcasts(wanted)]
-            elif stream == "blocks":
-                found = [self._truth.block(block) for block in self._selection.blocks(wanted)]
+                wanted = {**self._range("time", first_day, last_day), **others}
+                found = [
+                    self._truth.broadcast(airing, of_ad=include_ad_fields)
+                    for airing in self._selection.broadcasts(wanted)
+                ]
             else:
-                ads = [record for block in self._selection.blocks(wanted) for record in self._truth.block_ads(block)]
-                return sorted(ads, key=lambda record: (record["block_id"], record["position"]))
+                blocks = {
+                    block.id: block
+                    for by in (("updated", "start") if blocks_by == "both" else (blocks_by,))
+                    for block in self._selection.blocks({**self._range(by, first_day, last_day), **others})
+                }
+                if stream == "block_ads":
+                    ads = [record for block in blocks.values() for record in self._truth.block_ads(block)]
+                    return sorted(ads, key=lambda record: (record["block_id"], record["position"]))
+                found = [self._truth.block(block) for block in blocks.values()]
         return sorted(found, key=lambda record: record["id"])
 
     def _range(self, time: str, first_day: date, last_day: date | None) -> dict[str, Any]:
@@ -165,9 +181,11 @@ class SpotwatchSimulator(Simulator):
         bounds: dict[str, Any] = {f"{time}_from": midnight(first_day)}
         if last_day is not None:
             end = midnight(last_day + timedelta(days=1))
-            # The bound itself is outside the range, but a tap cannot tell if rows have no `updated`.
-            unknown = time == "updated" and self.options.updated == "absent"
-            bounds[f"{time}_to"] = end if unknown or self.options.bounds == "upper_exclusive" else end - 1
+            # The bound itself is outside the range, but a tap cannot tell without the time in the row.
+            unknown = time == "time_seen" or (time == "updated" and self.options.updated == "absent")
+            bounds[f"{time}_to"] = (
+                end if unknown or self.options.bounds in ("upper_exclusive", "exclusive") else end - 1
+            )
         return bounds
 
     @override
@@ -232,7 +250,8 @@ class SpotwatchSimulator(Simulator):
             "/get-broadcasts": self._selection.broadcasts,
             "/get-blocks": self._selection.blocks,
         }
-        found = select[request.path](values)
+        obeyed = {name: value for name, value in values.items() if name not in self.options.ignored_arguments}
+        found = select[request.path](obeyed)
         if self.options.order == "time":
             found.sort(key=lambda thing: (_time(thing), thing.id))
         else:

@@ -17,6 +17,8 @@ AD_COLUMNS = (
     *("id", "created", "lastseen", "duration", "brand", "description", "regions", "categories", "nbroadcasts"),
     *("self_promo", "url", "related", "cross_region_ads"),
 )
+AD_FIELDS = ("ad_brand", "ad_categories", "ad_description", "ad_duration", "ad_nbroadcasts", "ad_user_payload")
+"""Fields of the ad in an airing."""
 ISO = "iso8601"
 
 
@@ -39,9 +41,10 @@ class Truth:
         values.update(dict.fromkeys(ad.absent & values.keys()))
         return {**values, "_extra": self._extra({"market_share": 0.25})}
 
-    def broadcast(self, airing: Broadcast) -> dict[str, Any]:
-        """Return a record of broadcasts."""
-        unknown = airing.absent
+    def broadcast(self, airing: Broadcast, *, of_ad: bool = False) -> dict[str, Any]:
+        """Return a record of broadcasts; with `of_ad`, including the fields of its ad."""
+        unknown, ad = airing.absent, airing.ad
+        copied = (ad.brand, ad.categories, ad.description, ad.duration, len(ad.airings), ad.user_payload)
         return {
             "id": airing.id,
             "time": format_time(airing.at, ISO),
@@ -55,6 +58,7 @@ class Truth:
             "program": airing.block.program,
             "genre": airing.block.genre,
             "subgenre": airing.block.subgenre,
+            **(dict(zip(AD_FIELDS, copied, strict=True)) if of_ad else {}),
             "_extra": self._extra({"confidence": {"video": 97, "audio": []}}),
         }
 
@@ -139,7 +143,8 @@ class Truth:
         return [{column: name, "_extra": None if plain else {"label": name.upper()}} for name in sorted(names)]
 
     def _updated(self, block: Block) -> str | int | None:
-        return format_time(block.updated, ISO) if self._options.updated == "present" else None
+        stamped = {"present": True, "absent": False, "changed": block.changed}[self._options.updated]
+        return format_time(block.updated, ISO) if stamped else None
 
     def _of_ad(self, block: Block) -> dict[str, Any]:
         """Return the members of an ad within a break, except its id."""

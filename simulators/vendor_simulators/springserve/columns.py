@@ -1,7 +1,8 @@
 """The columns of each list and their types, from the vendor's documentation and the specification.
 
-`num` is money or a rate, possibly sent as text; `time` is a timestamp; `ints`, `texts`, `objects` and `hours` are
-arrays. `+` includes another group of columns.
+`num` is money or a rate, possibly sent as text; `word` is a text or, as in the OpenAPI file's examples for connected
+tags, a boolean; `time` is a timestamp; `ints`, `texts`, `objects` and `hours` are arrays. `+` includes another group of
+columns.
 """
 
 from __future__ import annotations
@@ -164,6 +165,7 @@ _TABLES = {
     "deal_lists": """
         + common
         + list
+        int: deal_count
     """,
     "advertiser_domain_lists": """
         + common
@@ -234,6 +236,167 @@ _TABLES = {
         text: type description
         bool: active
     """,
+    "id_list": """
+        + common
+        + list
+        text: status
+        int: ids_count pending_ids_count processed_ids_count
+        time: deleted_at
+    """,
+    "geo_targeting": """
+        word: domain_targeting app_name_targeting app_bundle_targeting ip_targeting country_targeting state_targeting
+            city_targeting metro_area_targeting postal_code_targeting
+        text: country_source state_source city_source metro_area_source postal_code_source budget_timezone
+        ints: domain_list_ids app_name_list_ids app_bundle_list_ids ip_list_ids country_list_ids state_list_ids
+            city_list_ids metro_area_list_ids postal_code_list_ids
+        texts: allowed_player_sizes
+    """,
+    "channel_id_lists": """
+        + id_list
+    """,
+    "deal_id_lists": """
+        + id_list
+    """,
+    "placement_id_lists": """
+        + id_list
+    """,
+    "publisher_id_lists": """
+        + id_list
+    """,
+    "parameter_lists": """
+        + common
+        + list
+        text: macro_param
+    """,
+    "value_lists": """
+        + common
+        text: description
+        int: key_id
+        texts: free_values
+        ints: value_ids
+    """,
+    "isp_lists": """
+        + common
+        + list
+        texts: isp_names
+    """,
+    "scanned_creative_lists": """
+        + common
+        + list
+    """,
+    "connected_demand": """
+        + common
+        + geo_targeting
+        bool: active is_active key_value_targeting segment_targeting_enabled competitive_exclusions_enabled
+            targeted_macros_enabled respect_pod_order device_id_required post_imp_detection_enabled
+            realtime_viewability forward_deal_ids_enabled bypass_private_auction_flag_enabled share_eids_enabled
+        int: demand_partner_id campaign_id demand_class openrtb_auction_type
+        num: rate floor_rate booked_revenue share_of_voice_goal_percent
+        text: rate_currency floor_rate_currency deal_id vast_endpoint_url demand_code secondary_code start_date end_date
+            flight_dates_timezone isp_source competitive_exclusion_iab_source
+        ints: isp_list_ids competitive_exclusion_iab_category_list_ids demand_label_ids
+        objects: supply_tag_assignments demand_tag_priorities
+    """,
+    "connected_supply": """
+        + common
+        + geo_targeting
+        bool: active is_active segment_targeting_enabled targeted_macros_enabled blocking_unknown_advertiser_domains
+            pre_bid_blocking_enabled post_imp_detection_enabled
+        int: supply_partner_id revenue_model_type
+        num: rate
+        text: rate_currency environment
+        objects: tag_pixels demand_tag_priorities
+    """,
+    "direct_connections": """
+        + common
+        bool: active is_active
+    """,
+    "programmatic_guaranteed": """
+        + common
+        bool: active is_active post_imp_detection_enabled mediaocean_prisma_enabled
+        int: demand_class demand_partner_id campaign_id
+        num: rate booked_revenue post_imp_percentage_whiteops post_imp_percentage_ias post_imp_percentage_moat
+            post_imp_percentage_protected post_imp_percentage_forensiq
+        text: rate_currency code secondary_code note vast_endpoint_url start_date end_date flight_dates_timezone
+            budget_timezone mediaocean_prisma_order_id mediaocean_prisma_campaign_id mediaocean_prisma_placement_id
+            mediaocean_prisma_campaign_link
+        ints: demand_label_ids
+        objects: inventory_groups line_item_ratios frequency_caps tag_pixels
+    """,
+    "clearline_deals": """
+        + common
+        bool: active is_active pending
+        text: note
+        object: deal_setting
+    """,
+    "spotx_connects": """
+        + common
+        bool: active is_active
+        int: demand_partner_id campaign_id demand_class
+        num: rate
+        text: rate_currency note deal_id
+    """,
+    "accounts": """
+        int: id account_type_id account_manager_id account_owner_id net_payable_term net_receivable_term
+            contract_term_months multicall_max daily_impression_goal
+        text: name platform_type reporting_view website_url email default_currency support_level
+            contract_commencement_date minimum_commencement_date
+        bool: active is_active is_test display_in_dropdown direct_connect_enabled multi_currency_enabled tier_a_active
+            tier_b_active tier_c_active tier_e_active tier_f_active
+        num: credit_limit monthly_minimum
+        texts: quickstats_currencies
+        time: created_at updated_at
+    """,
+    "users": """
+        + common
+        text: email role timezone client_object_type
+        bool: active is_active account_contact high_volume_user
+        ints: supply_partner_ids demand_partner_ids supply_label_ids demand_label_ids
+    """,
+    "advertiser_domain_list_advertiser_domains": """
+        int: advertiser_domain_list_id
+        text: name
+    """,
+    "ip_list_ips": """
+        int: ip_list_id
+        text: ip
+    """,
+    "segment_items": """
+        int: segment_id
+        text: item
+    """,
+    "deal_list_deals": """
+        + common
+        int: deal_list_id deal_setting_id
+        bool: is_active
+    """,
+    "channel_id_list_channel_ids": """
+        int: channel_id_list_id
+        text: channel_id
+    """,
+    "deal_id_list_deal_ids": """
+        int: deal_id_list_id
+        text: deal_id
+    """,
+    "placement_id_list_placement_ids": """
+        int: placement_id_list_id
+        text: placement_id
+    """,
+    "publisher_id_list_publisher_ids": """
+        int: publisher_id_list_id
+        text: publisher_id
+    """,
+    "parameter_list_values": """
+        int: parameter_list_id
+        text: value
+    """,
+    "demand_tag_keys": """
+        int: demand_tag_id id key_id
+        text: group list_type demand_tag_key_type targeting_key_type
+        bool: key_required
+        texts: free_values
+        ints: value_ids value_list_ids
+    """,
 }
 
 
@@ -250,7 +413,7 @@ def _read(name: str) -> dict[str, str]:
     return columns
 
 
-GROUPS = ("targeting", "more_targeting", "common", "list")
+GROUPS = ("targeting", "more_targeting", "common", "list", "id_list", "geo_targeting")
 
 COLUMNS: dict[str, dict[str, str]] = {name: _read(name) for name in _TABLES if name not in GROUPS}
 """Column types by list."""

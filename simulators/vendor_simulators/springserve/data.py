@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from vendor_simulators.springserve.sample import SAMPLE_ID
+from vendor_simulators.springserve.sample import ACCOUNT_ID, SAMPLE_ID
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,12 +39,41 @@ SMALL: dict[str, int] = {
     "ip_lists": 3,
     "keys": 5,
     "segments": 6,
+    "channel_id_lists": 3,
+    "deal_id_lists": 4,
+    "placement_id_lists": 3,
+    "publisher_id_lists": 3,
+    "parameter_lists": 4,
+    "value_lists": 5,
+    "isp_lists": 4,
+    "connected_demand": 12,
+    "connected_supply": 11,
+    "direct_connections": 5,
+    "programmatic_guaranteed": 12,
+    "clearline_deals": 7,
+    "spotx_connects": 5,
+    "accounts": 6,
+    "users": 9,
+    "scanned_creative_lists": 3,
 }
 
 MEMBERS: dict[str, tuple[str, str, str, int]] = {
     "domain_list_domains": ("domain_lists", "domain_list_id", "domains", 130),
     "app_bundle_list_app_bundles": ("app_bundle_lists", "app_bundle_list_id", "app_bundles", 110),
     "app_name_list_app_names": ("app_name_lists", "app_name_list_id", "app_names", 5),
+    "advertiser_domain_list_advertiser_domains": (
+        *("advertiser_domain_lists", "advertiser_domain_list_id", "advertiser_domains"),
+        120,
+    ),
+    "ip_list_ips": ("ip_lists", "ip_list_id", "ips", 140),
+    "segment_items": ("segments", "segment_id", "items", 105),
+    "deal_list_deals": ("deal_lists", "deal_list_id", "deals", 6),
+    "channel_id_list_channel_ids": ("channel_id_lists", "channel_id_list_id", "channel_ids", 5),
+    "deal_id_list_deal_ids": ("deal_id_lists", "deal_id_list_id", "deal_ids", 101),
+    "placement_id_list_placement_ids": ("placement_id_lists", "placement_id_list_id", "placement_ids", 5),
+    "publisher_id_list_publisher_ids": ("publisher_id_lists", "publisher_id_list_id", "publisher_ids", 5),
+    "parameter_list_values": ("parameter_lists", "parameter_list_id", "values", 6),
+    "demand_tag_keys": ("demand_tags", "demand_tag_id", "demand_tag_keys", 2),
     "key_values": ("keys", "key_id", "values", 7),
     "bill_items": ("bills", "bill_id", "bill_items", 4),
     "demand_tag_priorities": ("supply_tags", "supply_tag_id", "demand_tag_priorities", 3),
@@ -114,6 +143,8 @@ class Inventory:
             identity = SAMPLE_ID
         elif kind == "supply_labels" and number == size - 1:
             identity = LARGE_ID
+        elif kind == "accounts" and number == 0:
+            identity = ACCOUNT_ID
         elif kind == "geo_lists":
             # Each id occurs in both types.
             identity = first + number // 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from operator import ge, gt, itemgetter, le, lt
 from typing import TYPE_CHECKING, Any
 
@@ -105,12 +105,12 @@ class Lists:
         if not field.endswith("_at"):
             return value, int(text)
         try:
-            bound = instant(text)
+            bound = instant(text, self._options.stamp_hours)
         except ValueError:
             raise refuse(400, f"{field} is no date") from None
         if self._options.filter == "day":
             bound = bound.replace(hour=0, minute=0, second=0, microsecond=0)
-        return instant(value), bound
+        return instant(value, self._options.stamp_hours), bound
 
     def _sorted(self, request: Request, rows: list[Row]) -> list[Row]:
         if self._options.ties == "arbitrary":
@@ -140,7 +140,7 @@ def _envelope(part: Sequence[Row], found: Sequence[Row], page: int, per: int) ->
     }
 
 
-def instant(text: str) -> datetime:
-    """Parse a timestamp; without a zone it is UTC."""
+def instant(text: str, hours: int) -> datetime:
+    """Parse a timestamp; without a zone it is some hours ahead of UTC."""
     moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone(timedelta(hours=hours)))

@@ -25,9 +25,13 @@ class SpringServeOptions:
         most_edits: Maximum number of rows edited between pages.
         numbers: Money and rates as a mix of text and numbers, or always as text, or always as numbers.
         zones: Whether timestamps end with `Z`.
+        stamp_hours: Hours by which timestamps without `Z` are ahead of UTC, in rows and in filters.
         active: `active` in v0 and `is_active` in v1, or both fields in both.
         app_name_targeting: Field name with one underscore, like the other fields, or with two, as in the wiki.
+        member_names: Undocumented field of the members of lists of ids and parameters: the last part of the path in the
+            singular, or `name`, or both: then `name` is a description.
         undeclared: Whether some rows have undocumented fields and values that do not match their type.
+        context: Whether `x-auth-context` selects an account, or is ignored: then rows belong to the active account.
         forbidden: Paths (`/supply_tags`, `/report`) that return 403.
         retry_after: `Retry-After` of a 429 in seconds; None = no header.
         polls: Polls until a report is COMPLETE; 0 = complete in the first response.
@@ -35,6 +39,11 @@ class SpringServeOptions:
         total_pages: Whether a report includes its number of pages.
         sync_response: Response to a synchronous report request: a bare array, an array in `data`, or an object with
             status and report_id, after which the report continues asynchronously.
+        sync_rows: Rows per page of a synchronous report.
+        sync_page: Whether a synchronous report returns the requested page, or the first page for any number, whole or
+            cut off after `sync_rows` rows.
+        last_day: Whether `end_date` of a report is inclusive or exclusive.
+        report_filters: Whether reports apply the documented filters.
         forget: Number of reports, from the first, that are unknown when they are polled.
         dates: Dates of report rows without the suffix `.0`, with it, or alternately.
         unknown_dimension: Whether an unknown dimension is refused with 422 or omitted from the rows.
@@ -55,15 +64,22 @@ class SpringServeOptions:
     most_edits: int = 20
     numbers: Literal["mixed", "text", "number"] = "mixed"
     zones: bool = True
+    stamp_hours: int = 0
     active: Literal["word", "both"] = "word"
     app_name_targeting: Literal["one", "two"] = "one"
+    member_names: Literal["singular", "name", "both"] = "singular"
     undeclared: bool = True
+    context: Literal["selects", "ignored"] = "selects"
     forbidden: tuple[str, ...] = ()
     retry_after: int | None = None
     polls: int = 2
     report_rows: int = 500
     total_pages: bool = True
     sync_response: Literal["array", "data", "status"] = "array"
+    sync_rows: int = 50
+    sync_page: Literal["requested", "ignored", "cut"] = "requested"
+    last_day: Literal["inclusive", "exclusive"] = "inclusive"
+    report_filters: Literal["applied", "ignored"] = "applied"
     forget: int = 0
     dates: Literal["plain", "tail", "both"] = "plain"
     unknown_dimension: Literal["refuse", "leave_out"] = "refuse"

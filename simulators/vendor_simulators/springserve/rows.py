@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +23,21 @@ _WORDS = ("All", "Allowlist", "Blocklist", "ctv", "video", "Smart TV", "Café Ω
 _FLAGS = (True, False, None, True, False, True, " ", "")
 # One row in `_EVERY` has undocumented fields, and every second one of those a value that does not match its type.
 _EVERY, _ODD = 10, 3
+UNNAMED = {
+    "channel_id_list_channel_ids": "channel_id",
+    "deal_id_list_deal_ids": "deal_id",
+    "placement_id_list_placement_ids": "placement_id",
+    "publisher_id_list_publisher_ids": "publisher_id",
+    "parameter_list_values": "value",
+}
+"""Members of lists in the official SDK that have no documented field, and its probable name."""
 _TEXT_INTEGERS = ("creative_id", "media_file_min_duration", "media_file_max_duration")
 
 
-def wire_time(moment: datetime, *, zone: bool) -> str:
-    """Format an instant as the vendor does: `2021-03-19T14:30:06.675Z`."""
-    text = moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.")
-    return f"{text}{moment.microsecond // 1000:03d}{'Z' if zone else ''}"
+def wire_time(moment: datetime, *, zone: bool, hours: int = 0) -> str:
+    """Format an instant as the vendor does: `2021-03-19T14:30:06.675Z`; without `Z` some hours ahead of UTC."""
+    local = moment.astimezone(timezone.utc if zone else timezone(timedelta(hours=hours)))
+    return f"{local:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}{'Z' if zone else ''}"
 
 
 class Rows:
@@ -76,7 +84,7 @@ class Rows:
                 "demand_tag_name": f"Demand tag {tag.number}",
             }
         if stream == "key_values":
-            created = wire_time(parent.created, zone=self._options.zones)
+            created = self._time(parent.created)
             return {
                 "id": parent.id * 100 + number,
                 "account_id": ACCOUNT_ID,
@@ -90,28 +98,61 @@ class Rows:
                 "label": f"Item {number}",
                 "units": 1000 + number,
                 "unit_cost": self._number("0.0125", number),
-                "created_at": wire_time(parent.created, zone=self._options.zones),
-                "updated_at": wire_time(parent.updated, zone=self._options.zones),
+                "created_at": self._time(parent.created),
+                "updated_at": self._time(parent.updated),
                 "total_cost": self._number(cost, number + 1),
             }
+        if stream == "deal_list_deals":
+            return {
+                "id": parent.id * 100 + number,
+                "name": f"Deal {number}",
+                "is_active": number % 2 == 0,
+                "deal_setting_id": 101 + number,
+            }
+        if stream == "demand_tag_keys":
+            # As in the wiki's example; the last three fields are in newer responses only.
+            row: Row = {
+                "demand_tag_id": parent.id,
+                "free_values": [f"value {number}"] * (number % 2),
+                "group": "1",
+                "id": parent.id * 100 + number,
+                "key_id": 25 + number,
+                "list_type": "white_list",
+                "value_ids": [53, 54],
+            }
+            newer = {"targeting_key_type": "values", "key_required": True, "value_list_ids": []}
+            return row | newer if parent.number % 2 else row
         words = {
+            "advertiser_domain_list_advertiser_domains": ("name", f"brand-{parent.number}-{number}.example"),
+            "ip_list_ips": ("ip", f"192.0.{parent.number}.{number}"),
+            "segment_items": ("item", f"d207654f-6bdd-474e-{parent.number:04d}-{number:012d}"),
+            "channel_id_list_channel_ids": ("channel_id", f"channel-{parent.number}-{number}"),
+            "deal_id_list_deal_ids": ("deal_id", f"deal-{parent.number}-{number}"),
+            "placement_id_list_placement_ids": ("placement_id", f"placement-{parent.number}-{number}"),
+            "publisher_id_list_publisher_ids": ("publisher_id", f"pub-{parent.number}-{number}"),
+            "parameter_list_values": ("value", f"value-{parent.number}-{number}"),
             "domain_list_domains": ("name", f"site-{parent.number}-{number}.example"),
             "app_bundle_list_app_bundles": ("app_bundle", f"com.example.app{parent.number}.n{number}"),
             "app_name_list_app_names": ("app_name", f"App {parent.number} Nº {number}"),
         }
         name, value = words[stream]
-        return {name: value}
+        names = self._options.member_names if stream in UNNAMED else "singular"
+        row = {} if names == "name" else {name: value}
+        return row if names == "singular" else {"name": f"The {value}" if row else value, **row}
 
     def record(self, entity: Entity, version: str) -> Row:
         """Return the expected record of an entity."""
         row = self.entity(entity, version)
         if "app_name__targeting" in row:
             row["app_name_targeting"] = row.pop("app_name__targeting")
-        return to_record(entity.kind, row)
+        return to_record(entity.kind, row, self._options.stamp_hours)
 
     def member_record(self, stream: str, parent: Entity, number: int) -> Row:
         """Return the expected record of a member, including its parent's id."""
-        return to_record(stream, {**self.member(stream, parent, number), MEMBERS[stream][1]: parent.id})
+        row = {**self.member(stream, parent, number), MEMBERS[stream][1]: parent.id}
+        if stream in UNNAMED and UNNAMED[stream] not in row:
+            row[UNNAMED[stream]] = row.pop("name")
+        return to_record(stream, row, self._options.stamp_hours)
 
     def _row(self, entity: Entity) -> Row:
         key = (entity.kind, entity.key)
@@ -133,9 +174,9 @@ class Rows:
             row |= SAMPLE
         row |= {
             "id": entity.id,
-            "account_id": ACCOUNT_ID,
-            "created_at": wire_time(entity.created, zone=self._options.zones),
-            "updated_at": wire_time(entity.updated, zone=self._options.zones),
+            **({"account_id": ACCOUNT_ID} if "account_id" in COLUMNS[entity.kind] else {}),
+            "created_at": self._time(entity.created),
+            "updated_at": self._time(entity.updated),
         }
         if not (entity.kind == "supply_tags" and entity.id == SAMPLE_ID):
             row["name"] = f"{entity.kind.replace('_', ' ').capitalize()} {entity.number}, edit {entity.edits}"
@@ -148,6 +189,9 @@ class Rows:
             if number is not None and entity.number % (2 * _EVERY) == _ODD:
                 row[number] = "n/a"
         return row
+
+    def _time(self, moment: datetime) -> str:
+        return wire_time(moment, zone=self._options.zones, hours=self._options.stamp_hours)
 
     def _number(self, text: str, index: int) -> object:
         """Return a number as text or as a number, depending on the options and on `index`."""
@@ -162,7 +206,7 @@ class Rows:
         if kind == "num":
             return self._number(f"{bits % 1_000_000 / 10000:.4f}", bits)
         if kind == "time":
-            return wire_time(entity.created, zone=self._options.zones)
+            return self._time(entity.created)
         if name in _TEXT_INTEGERS and bits % 2:
             return str(bits % 5000)
         return _MAKERS[kind](bits, name)
@@ -177,6 +221,7 @@ _MAKERS: dict[str, Callable[[int, str], Any]] = {
     "bool": lambda bits, _: _FLAGS[bits % len(_FLAGS)],
     # Text columns may contain numbers.
     "text": lambda bits, _: bits % 100 if bits % 17 == 0 else _WORDS[bits % len(_WORDS)],
+    "word": lambda bits, _: bits % 2 == 0 if bits % 3 == 0 else ("All", "Include", "Allowlist")[bits % 5 % 3],
     "ints": lambda bits, _: [bits % 1000 + step for step in range(bits % 4)],
     "texts": lambda bits, _: [_WORDS[(bits + step) % 6] for step in range(bits % 3)],
     "hours": lambda *_: [[True] * 24 for _ in range(7)],
@@ -185,8 +230,14 @@ _MAKERS: dict[str, Callable[[int, str], Any]] = {
 }
 
 
-def to_record(stream: str, row: Row) -> Row:
-    """Convert a row to a record with all columns; undeclared fields and values of the wrong type go to `_extra`."""
+def to_record(stream: str, row: Row, hours: int = 0) -> Row:
+    """Convert a row to a record with all columns; undeclared fields and values of the wrong type go to `_extra`.
+
+    Args:
+        stream: The stream.
+        row: The row.
+        hours: Hours by which timestamps without `Z` are ahead of UTC.
+    """
     columns = COLUMNS[stream]
     record: Row = dict.fromkeys(columns)
     extra: Row = {}
@@ -197,14 +248,14 @@ def to_record(stream: str, row: Row) -> Row:
             extra[name] = value
             continue
         try:
-            record[name] = _convert(value, columns[name])
+            record[name] = _convert(value, columns[name], hours)
         except ValueError:
             extra[name] = value
     record["_extra"] = extra or None
     return record
 
 
-def _convert(value: Any, kind: str) -> Any:
+def _convert(value: Any, kind: str, hours: int) -> Any:
     if kind == "num":
         try:
             return Decimal(str(value))
@@ -216,8 +267,8 @@ def _convert(value: Any, kind: str) -> Any:
         if isinstance(value, str) and value.strip():
             raise ValueError(value)
         return value if isinstance(value, bool) else None
-    if kind == "text":
-        return str(value)
+    if kind in {"text", "word"}:
+        return str(value).lower() if isinstance(value, bool) else str(value)
     if kind == "time":
-        return value if value.endswith("Z") else f"{value}Z"
+        return value if value.endswith("Z") else f"{value}{f'+{hours:02d}:00' if hours else 'Z'}"
     return value

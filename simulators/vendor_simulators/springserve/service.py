@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import uuid
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -75,7 +75,7 @@ class Service:
             return self._poll(body)
         query = parse_report_query(body)
         if not body.get("async") and self._options.sync_response != "status":
-            rows = self._rows(query, body)
+            rows = self._sync_page(self._rows(query, body), body)
             return Response.json(rows if self._options.sync_response == "array" else {"data": rows})
         with self._lock:
             job = Job(
@@ -86,6 +86,14 @@ class Service:
             )
             self._jobs[job.report_id] = job
         return self._state(job, 1)
+
+    def _sync_page(self, rows: list[Row], body: Mapping[str, Any]) -> list[Row]:
+        """Return the requested page; the official SDK requests the pages of any report until one is empty."""
+        if self._options.sync_page == "ignored":
+            return rows
+        size = self._options.sync_rows
+        page = body.get("page", 1) if self._options.sync_page == "requested" else 1
+        return rows[(page - 1) * size : page * size]
 
     def _check(self, body: Mapping[str, Any]) -> None:
         if "timezone" not in body:
@@ -132,6 +140,10 @@ class Service:
         if unknown and self._options.unknown_dimension == "refuse":
             raise refuse(422, "Invalid report", dimensions=[f"{name} is not a dimension" for name in unknown])
         metrics = body.get("metrics") or METRICS
+        if self._options.last_day == "exclusive":
+            query = replace(query, last=query.last - timedelta(days=1))
+        if self._options.report_filters == "ignored":
+            query = replace(query, filters={})
         return [
             self._row(query, row, [name for name in metrics if name in METRICS], index)
             for index, row in enumerate(self._facts.rows(query))

@@ -48,7 +48,7 @@ def read_environment(schema: Mapping[str, Any], prefix: str, environ: Mapping[st
         environ: The environment.
 
     Returns:
-        Settings by name. An empty variable leaves its setting unset.
+        Settings by name. An empty variable leaves its setting unset, unless the setting may be empty.
 
     Raises:
         SettingError: A value does not match its setting's type.
@@ -56,7 +56,7 @@ def read_environment(schema: Mapping[str, Any], prefix: str, environ: Mapping[st
     found: dict[str, Any] = {}
     for name, declared in schema.get("properties", {}).items():
         text = environ.get(_variable(prefix, name), "")
-        if text.strip():
+        if text.strip() or (may_be_empty(declared) and _variable(prefix, name) in environ):
             found[name] = read_text(name, text, declared, variable=True)
     return found
 
@@ -67,8 +67,8 @@ def read_file_texts(config: dict[str, Any], schema: Mapping[str, Any]) -> list[s
     Meltano writes settings of kind `string` as text, and those that are empty in the environment as `""`.
 
     Args:
-        config: The settings, changed in place. A setting that is null, or empty and not required, is unset, so its
-            default applies. Decimals become floats.
+        config: The settings, changed in place. A setting that is null, or empty and neither required nor allowed to be
+            empty, is unset, so its default applies. Decimals become floats.
         schema: Their JSON schema.
 
     Returns:
@@ -76,9 +76,11 @@ def read_file_texts(config: dict[str, Any], schema: Mapping[str, Any]) -> list[s
     """
     problems: list[str] = []
     required = schema.get("required", ())
-    for name in [name for name, value in config.items() if value is None or (value == "" and name not in required)]:
+    properties: Mapping[str, Any] = schema.get("properties", {})
+    kept = {*required, *(name for name, declared in properties.items() if may_be_empty(declared))}
+    for name in [name for name, value in config.items() if value is None or (value == "" and name not in kept)]:
         del config[name]
-    for name, declared in schema.get("properties", {}).items():
+    for name, declared in properties.items():
         value = config.get(name)
         try:
             if isinstance(value, str):
@@ -90,6 +92,11 @@ def read_file_texts(config: dict[str, Any], schema: Mapping[str, Any]) -> list[s
             del config[name]
             problems.append(str(error))
     return problems
+
+
+def may_be_empty(declared: Mapping[str, Any]) -> bool:
+    """Return whether an empty text is a value of a setting (its `minLength` is 0), and not a missing one."""
+    return declared.get("minLength") == 0
 
 
 def read_text(name: str, text: str, declared: Mapping[str, Any], *, variable: bool = False) -> Any:

@@ -137,11 +137,13 @@ class SyncedStream(RESTStream[Any]):
     @property
     def written_columns(self) -> frozenset[str] | None:
         """The selected columns; None if singer-sdk changes records further (stream maps, flattening, other types)."""
+        if self.derives:
+            # Before stream maps: a parent that the catalog omits has none.
+            return None
         maps = self.stream_maps
         whole = all(selected for names, selected in self.mask.items() if names[2:])
         if (
-            self.derives
-            or not whole
+            not whole
             or self.TYPE_CONFORMANCE_LEVEL is not TypeConformanceLevel.NONE
             or type(self).post_process is not RESTStream.post_process
             or [type(one) for one in maps] != [SameRecordTransform]

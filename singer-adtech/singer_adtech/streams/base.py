@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import requests
@@ -48,6 +49,9 @@ class AdTechStream(ContinuedStream, RowReader[PartT]):
 
     private_columns: ClassVar[tuple[str, ...]] = ()
     """Columns with values that are never quoted in messages: capabilities, code, personal data."""
+
+    repeatable: ClassVar[bool] = True
+    """Whether a second reading returns the same rows; False if reading removes them."""
 
     @property
     @override
@@ -121,6 +125,35 @@ class AdTechStream(ContinuedStream, RowReader[PartT]):
     @override
     def used_columns(self) -> Collection[str]:
         return () if self.replication_key is None else (self.replication_key,)
+
+    # Declarations for the live check (`doctor`)
+
+    references: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """Columns with keys of other streams, and the names of these streams."""
+
+    @property
+    def requested_order(self) -> tuple[str, ...]:
+        """The columns by which the vendor is asked to sort rows, if the tap does not check the order."""
+        return ()
+
+    @property
+    def rows_are_totals(self) -> bool:
+        """Whether rows cover whole windows, so that other windows have other rows."""
+        return False
+
+    @property
+    def row_filters(self) -> Mapping[str, tuple[str, ...]]:
+        """Filters of rows, and for each the columns of which one has a requested value."""
+        return {}
+
+    def filter_settings(self, name: str, value: Any) -> dict[str, Any]:
+        """Return the settings that request only rows with a value.
+
+        Args:
+            name: A filter of `row_filters`; by default the name of a setting with a list.
+            value: The value of its column.
+        """
+        return {name: [value]}
 
     # Methods that a vendor's base class overrides
 

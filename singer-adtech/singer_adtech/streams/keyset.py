@@ -186,8 +186,10 @@ class KeysetStream(AdTechStream[Any]):
     whole list without a bookmark.
     """
 
-    overlap: ClassVar[dt.timedelta] = dt.timedelta(minutes=10)
-    """Assumed: the longest time until a change is visible in the list."""
+    overlap: dt.timedelta = dt.timedelta(minutes=10)
+    """The time before the bookmark that is read again.
+    Assumed: a change is visible in the list within the overlap, 10 minutes by default. If wrong, the change is missing
+    until the row is changed again or the list is read completely."""
 
     keyset_remedy: str
     """Advice for the user if the vendor does not sort or filter."""

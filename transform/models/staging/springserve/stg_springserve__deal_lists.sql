@@ -7,6 +7,7 @@
     ('description', 'description', 'text'),
     ('active', 'active', 'boolean'),
     ('is_active', 'is_active', 'boolean'),
+    ('deal_count', 'deal_count', 'integer'),
     ('created_at', 'created_at_utc', 'instant'),
     ('updated_at', 'updated_at_utc', 'instant'),
     ('_extra', 'extra', 'json'),
