@@ -11,7 +11,7 @@ export UV_PYTHON = $(PYTHON)
 TAPS = tap-adspect tap-ispot tap-magnite tap-spotwatch tap-springserve
 
 .DEFAULT_GOAL := help
-.PHONY: help setup env environment plugins loaders stand-ins demo transform dbt-docs sync-all backfill check test test-all lint format generate \
+.PHONY: help setup env environment plugins loaders stand-ins demo transform report dbt-docs sync-all backfill check test test-all lint format generate \
   types unit meltano-test extended pythons reliability benchmarks pins clean
 
 help: ## list these commands
@@ -33,7 +33,7 @@ environment: $(UV)
 	@$(UV) sync --quiet --all-packages
 
 plugins: environment
-	@$(RUN) python scripts/install_plugins.py $(TAPS) target-duckdb dbt-duckdb
+	@$(RUN) python scripts/install_plugins.py $(TAPS) target-duckdb dbt-duckdb report
 
 loaders: environment ## install the other loaders (PostgreSQL, Snowflake, S3, JSON lines) with their dbt, and the mapper
 	@$(RUN) python scripts/install_plugins.py
@@ -41,11 +41,14 @@ loaders: environment ## install the other loaders (PostgreSQL, Snowflake, S3, JS
 stand-ins: environment ## install servers for loader tests: PostgreSQL (Debian's package), fakesnow, moto
 	@set -e; for one in postgres snowflake s3; do $(UV) run --no-sync python -m stand_ins.$$one install; done
 
-demo: setup ## run all taps against simulated vendors, through Meltano, into DuckDB, twice
+demo: setup ## run all taps against simulated vendors, through Meltano, into DuckDB, twice; writes output/demo.html
 	@$(RUN) python scripts/demo.py
 
 transform: setup ## build the marts from the tables: make transform [WAREHOUSE=postgres]; see docs/transform.md
 	@$(RUN) meltano --environment=prod invoke dbt-$(or $(WAREHOUSE),duckdb):build
+
+report: setup ## draw the marts as one page, output/report.html: make report [WAREHOUSE=postgres]; see docs/report.md
+	@$(RUN) meltano --environment=prod invoke report:$(or $(WAREHOUSE),duckdb)
 
 dbt-docs: setup ## write the documentation of all models and columns to transform/target/static_index.html
 	@$(RUN) meltano --environment=prod invoke dbt-$(or $(WAREHOUSE),duckdb):docs
@@ -84,7 +87,7 @@ unit: environment ## the tests of every package, without Meltano
 # One worker per test file: a file's tests share its database server.
 meltano-test: setup ## the tests that run Meltano into DuckDB and PostgreSQL, or install a package
 	@$(RUN) python scripts/install_plugins.py target-postgres dbt-postgres meltano-map-transformer
-	@$(RUN) python -m stand_ins.postgres install
+	@set -e; for one in postgres chromium; do $(UV) run --no-sync python -m stand_ins.$$one install; done
 	@$(RUN) pytest -n auto --dist loadfile -m "meltano and not extended"
 
 extended: setup loaders stand-ins ## the other loaders (Snowflake, S3, JSON lines) and a short fault matrix
@@ -104,7 +107,7 @@ pins: $(UV) ## update and pin the dependencies
 	@$(UV) run python scripts/pins.py $(UV)
 
 clean: ## remove environments, plugins and the demo, but not your tables, logs and bookmarks
-	rm -rf .venv .venvs .uv uv.lock output/demo output/demo.duckdb* transform/target transform/logs
+	rm -rf .venv .venvs .uv uv.lock output/demo output/demo.duckdb* output/demo.html transform/target transform/logs
 	cd .meltano 2>/dev/null && rm -rf extractors loaders mappers utilities installed run || true
 
 $(UV):

@@ -1,4 +1,4 @@
-"""Run all taps twice against simulated vendors, through Meltano, into DuckDB, build the marts, and report the results.
+"""Run all taps twice against simulated vendors, through Meltano, into DuckDB, build the marts, and draw them as a page.
 
 The vendors restate some rows between the runs, and the second run reads only the look-back again, like a scheduled run.
 Each run is two `meltano run` in parallel, and not five: Meltano's start takes longer than most pipelines.
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 OUTPUT = ROOT / "output"
 WAREHOUSE = OUTPUT / "demo.duckdb"
+PAGE = OUTPUT / "demo.html"
 WORK = OUTPUT / "demo"
 BIN = Path(sys.executable).parent
 DAYS = 30
@@ -214,18 +215,38 @@ def run_chain(
 
 def build_marts() -> None:
     """Build and test the models of `transform/`."""
-    print("meltano invoke dbt-duckdb:build", flush=True)
     began = time.monotonic()
+    lines = invoke("dbt-duckdb:build")
+    result = next(line for line in reversed(lines) if "PASS=" in line)
+    print(f"  dbt: {result.partition('Done. ')[2]} in {time.monotonic() - began:.0f} s")
+
+
+def draw_page() -> None:
+    """Draw the marts as one page."""
+    began = time.monotonic()
+    invoke("report:duckdb", "--output", str(PAGE), "--note", "The vendors are simulated.")
+    print(f"  {PAGE.relative_to(ROOT)} in {time.monotonic() - began:.0f} s")
+
+
+def invoke(command: str, *arguments: str) -> list[str]:
+    """Run a command of a utility through Meltano; return the lines that it printed.
+
+    Args:
+        command: Utility and command, such as `dbt-duckdb:build`.
+        arguments: More arguments.
+    """
+    print(f"meltano invoke {command}", flush=True)
+    utility = command.partition(":")[0]
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("DBT_", "ADTECH_"))},
-        "MELTANO_DATABASE_URI": f"sqlite:///{WORK / 'dbt.db'}",
+        "MELTANO_DATABASE_URI": f"sqlite:///{WORK / 'utilities.db'}",
         "TARGET_DUCKDB_FILEPATH": str(WAREHOUSE),
     }
-    command = [str(BIN / "meltano"), f"--env-file={os.devnull}", "--environment=demo"]
-    log_path = WORK / "dbt.log"
+    meltano = [str(BIN / "meltano"), f"--env-file={os.devnull}", "--environment=demo"]
+    log_path = WORK / f"{utility}.log"
     with log_path.open("w") as log:
         done = subprocess.run(  # noqa: S603 - Meltano of this environment
-            [*command, "invoke", "--no-install", "dbt-duckdb:build"],
+            [*meltano, "invoke", "--no-install", command, *arguments],
             cwd=ROOT,
             env=environment,
             check=False,
@@ -234,9 +255,8 @@ def build_marts() -> None:
         )
     lines = log_path.read_text().splitlines()
     if done.returncode != 0:
-        raise SystemExit("\n".join(["dbt failed; its log ends with", *lines[-25:], f"(all of it: {log_path})"]))
-    result = next(line for line in reversed(lines) if "PASS=" in line)
-    print(f"  dbt: {result.partition('Done. ')[2]} in {time.monotonic() - began:.0f} s")
+        raise SystemExit("\n".join([f"{utility} failed; its log ends with", *lines[-25:], f"(all of it: {log_path})"]))
+    return lines
 
 
 def _note(entry: dict[str, Any], runs: dict[str, Run]) -> None:
@@ -282,7 +302,7 @@ def main() -> None:
     ).parse_args()
     keep_private(ROOT, warn=False)
     shutil.rmtree(WORK, ignore_errors=True)
-    for old in OUTPUT.glob(f"{WAREHOUSE.name}*"):
+    for old in [*OUTPUT.glob(f"{WAREHOUSE.name}*"), *OUTPUT.glob(PAGE.name)]:
         old.unlink()
     WORK.mkdir(parents=True, exist_ok=True)
     # SIGTERM runs the `finally` blocks, so that the simulators stop too.
@@ -303,9 +323,11 @@ def main() -> None:
                 for vendor in VENDORS:
                     ask(f"{ready[vendor.tap]['url']}/__simulator__/restate", {"seed": 1})
     build_marts()
+    draw_page()
     with duckdb.connect(str(WAREHOUSE), read_only=True) as warehouse:
         report(warehouse, runs)
-    print(f"\nThe warehouse is {WAREHOUSE.relative_to(ROOT)}; the logs are in {WORK.relative_to(ROOT)}/.")
+    print(f"\nThe page is {PAGE.relative_to(ROOT)}: open it in a browser.")
+    print(f"The warehouse is {WAREHOUSE.relative_to(ROOT)}; the logs are in {WORK.relative_to(ROOT)}/.")
     print(f"All of it took {time.monotonic() - began:.0f} s.")
 
 
