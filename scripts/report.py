@@ -1,7 +1,7 @@
 """Draw the marts as one page: `meltano invoke report:duckdb`, or `make report`.
 
-The page opens without network. The warehouse is opened read-only, and its SQL aggregates, so that memory does not grow with
-the number of rows.
+The page opens without network. The warehouse is opened read-only. The SQL aggregates, so that rows of the marts are not
+read into memory.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ def connect_duckdb() -> tuple[Any, str]:
     try:
         connection = duckdb.connect(str(path), read_only=True)
     except duckdb.IOException as error:
-        raise ReportError(f"{path} cannot be opened: {_line(error)}; wait until loader and dbt have finished") from error
+        raise ReportError(
+            f"{path} cannot be opened: {_line(error)}; wait until loader and dbt have finished"
+        ) from error
     connection.execute("set TimeZone = 'UTC'")
     return connection, path.name
 
@@ -87,9 +89,9 @@ def answers(connection: Any, schema: str, days: int) -> list[Answer]:
         try:
             cursor.execute(sql)
         except Exception as error:
-            if chart.mart not in str(error):
-                raise
-            raise ReportError(f"{schema}.{chart.mart} cannot be read: run `make transform` first") from error
+            raise ReportError(
+                f"{schema}.{chart.mart} cannot be read: run `make transform` first ({_line(error)})"
+            ) from error
         names = [column[0] for column in cursor.description]
         found.append(Answer(chart, sql, [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]))
     return found

@@ -59,7 +59,10 @@ def _amount(field: str, **axis: Any) -> Encoding:
 
 
 def _tooltip(*fields: tuple[str, str, str]) -> list[Encoding]:
-    kinds = {"date": {"type": "temporal", "format": "%a %-d %b %Y", "timeUnit": "utcyearmonthdate"}, "": {"type": "nominal"}}
+    kinds = {
+        "date": {"type": "temporal", "format": "%a %-d %b %Y", "timeUnit": "utcyearmonthdate"},
+        "": {"type": "nominal"},
+    }
     return [
         {"field": field, "title": title, **kinds.get(style, {"type": "quantitative", "format": style})}
         for field, title, style in fields
@@ -109,7 +112,9 @@ order by currency, place, day
                 "encoding": {
                     "x": _day(),
                     "y": _amount("spend"),
-                    "tooltip": _tooltip(("day", "day", "date"), ("spend", "spend", ",.2f"), ("airings", "airings", ",")),
+                    "tooltip": _tooltip(
+                        ("day", "day", "date"), ("spend", "spend", ",.2f"), ("airings", "airings", ",")
+                    ),
                 },
             },
         ),
@@ -159,7 +164,13 @@ order by vendor, place, hour
                         "title": "hour of the day",
                         "axis": {"labelAngle": 0, "labelOverlap": True, "domain": False},
                     },
-                    "y": {"field": "channel_name", "type": "nominal", "sort": None, "title": None, "axis": {"domain": False}},
+                    "y": {
+                        "field": "channel_name",
+                        "type": "nominal",
+                        "sort": None,
+                        "title": None,
+                        "axis": {"domain": False},
+                    },
                     "color": {
                         "field": "airings",
                         "type": "quantitative",
@@ -167,7 +178,9 @@ order by vendor, place, hour
                         "scale": {"zero": False},
                         "legend": {"tickCount": 3, "format": "~s"},
                     },
-                    "tooltip": _tooltip(("channel_name", "network", ""), ("hour", "hour", ""), ("airings", "airings", ",")),
+                    "tooltip": _tooltip(
+                        ("channel_name", "network", ""), ("hour", "hour", ""), ("airings", "airings", ",")
+                    ),
                 },
             },
         ),
@@ -263,8 +276,8 @@ order by vendor desc, currency desc, day
     Chart(
         name="traffic",
         title="Traffic quality and profit by stream, {period}",
-        note="The twelve streams with the most clicks. Other: clicks that were shown neither page. Profit is in the unit in "
-        "which cost and payouts were passed to Adspect. {zones}",
+        note="The twelve streams with the most clicks. Other: clicks that were shown neither page. Profit is in the "
+        "unit in which cost and payouts were passed to Adspect. {zones}",
         mart="traffic_quality",
         vendors=("adspect",),
         sql="""
@@ -306,10 +319,18 @@ limit 12
                         **_amount("hits", format="%"),
                         "stack": "normalize",
                     },
-                    "color": {"field": "page", "type": "nominal", "title": None, "scale": {"domain": ["money page", "safe page", "other"]}},
+                    "color": {
+                        "field": "page",
+                        "type": "nominal",
+                        "title": None,
+                        "scale": {"domain": ["money page", "safe page", "other"]},
+                    },
                     "order": {"field": "place"},
                     "tooltip": _tooltip(
-                        ("stream", "stream", ""), ("page", "shown", ""), ("hits", "clicks", ","), ("share", "share", ".1%")
+                        ("stream", "stream", ""),
+                        ("page", "shown", ""),
+                        ("hits", "clicks", ","),
+                        ("share", "share", ".1%"),
                     ),
                 },
             },

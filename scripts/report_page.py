@@ -49,8 +49,8 @@ def page(answers: Sequence[Answer], libraries: str, origin: str) -> str:
         "style": (ASSETS / "page.css").read_text(encoding="utf-8"),
         "origin": escape(origin),
         "sections": "\n".join(map(_section, answers)),
-        "data": _in_script(json.dumps([_data(answer) for answer in answers if answer.rows], ensure_ascii=False)),
-        "libraries": _in_script(libraries),
+        "data": in_script(json.dumps([_data(answer) for answer in answers if answer.rows], ensure_ascii=False)),
+        "libraries": in_script(libraries),
         "script": (ASSETS / "page.js").read_text(encoding="utf-8"),
     }
     template = (ASSETS / "page.html").read_text(encoding="utf-8")
@@ -130,10 +130,8 @@ def _section(answer: Answer) -> str:
     chart = answer.chart
     absent = [name for vendor, name in VENDORS.items() if vendor in chart.vendors and not _has(answer.rows, vendor)]
     if not answer.rows:
-        return (
-            f'<p class="left-out" id="{chart.name}">Left out: {escape(_title(answer))}. No rows of {" or ".join(absent)} in '
-            f"<code>{chart.mart}</code>.</p>"
-        )
+        text = f"Left out: {_title(answer)}. No rows of {' or '.join(absent)} in {chart.mart}."
+        return f'<p class="left-out" id="{chart.name}">{escape(text)}</p>'
     note = chart.note.format(zones=_zones(answer.rows))
     if absent:
         note += f" No rows of {' and '.join(absent)}."
@@ -185,6 +183,6 @@ def _cell(value: Any) -> str:
     return escape(_name(value) if isinstance(value, str) else exact(value))
 
 
-def _in_script(text: str) -> str:
+def in_script(text: str) -> str:
     """Escape what would end a script element, in JSON and in JavaScript's strings."""
     return text.replace("</script", "<\\/script").replace("<!--", "<\\!--")

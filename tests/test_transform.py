@@ -104,6 +104,23 @@ class Warehouse:
         )
         assert done.returncode == 0, done.stdout[-5000:]
 
+    def page(self) -> dict[str, list[dict[str, Any]]]:
+        """Draw the report, and return the rows in the page by chart."""
+        program = self.project / ".meltano" / "utilities" / "report" / "venv" / "bin" / "python"
+        output = self.project / "report.html"
+        done = subprocess.run(
+            [str(program), "scripts/report.py", f"--warehouse={self.name}", f"--output={output}"],
+            cwd=self.project,
+            env={**os.environ, **self.variables},
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr
+        data = output.read_text().partition('id="data">')[2].partition("</script>")[0]
+        return {chart["name"]: chart["rows"] for chart in json.loads(data)}
+
     def marts(self) -> dict[str, dict[Any, dict[str, Any]]]:
         """Return the rows of each mart by key, without the times of the build."""
         found = {}
@@ -237,6 +254,30 @@ def differing(ours: Mapping[str, Mapping[Any, Any]], theirs: Mapping[str, Mappin
     return found
 
 
+def on_page(warehouse: Warehouse, theirs: Mapping[str, Mapping[Any, Any]]) -> dict[str, list[Any]]:
+    """Return the first rows of the report that differ from the vendors' sums, by chart."""
+    page = warehouse.page()
+    spend = {
+        ("ispot", row["brand_name"], dt.date.fromisoformat(row["day"])): [row["airings"], Decimal(row["spend"])]
+        for row in page["spend"]
+    }
+    measures = ("requests", "impressions", "gross_revenue", "net_revenue")
+    revenue = {
+        (row["vendor"], dt.date.fromisoformat(row["day"]), row["currency"]): [Decimal(row[name]) for name in measures]
+        for row in page["revenue"]
+    }
+    brands = theirs["brand_spend_daily"]
+    assert revenue
+    assert spend
+    return differing(
+        {"spend": spend, "revenue": revenue},
+        {
+            "spend": {key: brands[key][:2] for key in spend},
+            "revenue": {key: sums for key, sums in theirs["ad_revenue_daily"].items() if key[1] < TODAY},
+        },
+    )
+
+
 @pytest.mark.parametrize("kind", [in_duckdb, in_postgres], ids=["duckdb", "postgres"])
 def test_marts_are_exact_after_restatements_and_without_some_vendors(
     kind: Callable[[Meltano], Any], meltano: Meltano, simulate: Callable[[Simulator], Simulator]
@@ -264,6 +305,10 @@ def test_marts_are_exact_after_restatements_and_without_some_vendors(
             "select vendor, count(distinct built_at), min(aired_on) from marts.airings group by 1"
         )
         assert {(vendor, builds) for vendor, builds, _ in rebuilt} == {("ispot", 2), ("spotwatch", 2)}
+
+        # and the report has the same sums of complete days, and all charts
+        assert on_page(warehouse, second) == {}
+        assert [*warehouse.page()] == ["spend", "hours", "ads", "revenue", "traffic", "freshness"]
 
         # and the newest rows are as new as the vendors' refresh times allow
         warehouse.dbt("source", "freshness")

@@ -37,6 +37,18 @@ DRAWN = "document.readyState === 'complete' && document.body.dataset.drawn !== '
 
 SECONDS = 60
 STOP_SECONDS = 10
+PHONE_WIDTH = 600
+"""Narrower pages are shown as on a phone: scroll bars take no space."""
+
+# The browser reads commands from descriptor 3 and writes to descriptor 4. The pipes are copied first, because they may
+# have these numbers.
+WITH_PIPES = """
+import fcntl, os, sys
+commands, events = (fcntl.fcntl(int(number), fcntl.F_DUPFD_CLOEXEC, 10) for number in sys.argv[1:3])
+os.dup2(commands, 3)
+os.dup2(events, 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 
 # The sandbox does not work as root and in containers; the pages are our own. No requests of the browser itself.
 OPTIONS = (
@@ -77,7 +89,13 @@ class Chromium:
         """Open a file at a width in CSS pixels, in light or dark mode."""
         self.messages.clear()
         self.requests.clear()
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600)
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=width < PHONE_WIDTH,
+        )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", media="", features=[scheme])
         self.call("Page.navigate", url=path.resolve().as_uri())
@@ -159,7 +177,9 @@ def program() -> str:
     """
     found = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if found is None:
-        raise ChromiumError(f"Chromium is not installed: run `python -m stand_ins.chromium install`, or {MANUAL_INSTALL}")
+        raise ChromiumError(
+            f"Chromium is not installed: run `python -m stand_ins.chromium install`, or {MANUAL_INSTALL}"
+        )
     return found
 
 
@@ -189,11 +209,10 @@ def browser() -> Iterator[Chromium]:
         ChromiumError: It is not installed or does not start.
     """
     with tempfile.TemporaryDirectory(prefix="stand-in-chromium-", ignore_cleanup_errors=True) as profile:
-        # The browser reads commands from descriptor 3 and writes to descriptor 4.
-        (commands, writer), (reader, events) = os.pipe(), os.pipe()
         command = [program(), *OPTIONS, f"--user-data-dir={profile}"]
+        (commands, writer), (reader, events) = os.pipe(), os.pipe()
         process = subprocess.Popen(  # noqa: S603 - the browser and our options
-            ["/bin/sh", "-c", f'exec "$@" 3<&{commands} 4>&{events}', "sh", *command],
+            [sys.executable, "-c", WITH_PIPES, str(commands), str(events), *command],
             pass_fds=(commands, events),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
