@@ -140,8 +140,8 @@ def _section(answer: Answer) -> str:
     data = f"<details><summary>Table: {len(answer.rows):,} rows</summary>{table}</details>" if chart.views else ""
     return (
         f'<section id="{chart.name}"><h2>{escape(_title(answer))}</h2><p class="note">{escape(note)}</p>{picture}'
-        f'<details class="sql"><summary>SQL on <code>{chart.mart}</code></summary>'
-        f'<pre tabindex="0"><code>{escape(answer.sql)}</code></pre></details>{data}</section>'
+        f'<div class="behind"><details class="sql"><summary>SQL on <code>{chart.mart}</code></summary>'
+        f'<pre tabindex="0"><code>{escape(answer.sql)}</code></pre></details>{data}</div></section>'
     )
 
 
