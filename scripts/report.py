@@ -57,6 +57,7 @@ def connect_postgres() -> tuple[Any, str]:
 
     names = {"host": "HOST", "port": "PORT", "user": "USER", "password": "PASSWORD", "dbname": "DATABASE"}
     given = {key: os.environ.get(f"TARGET_POSTGRES_{name}") for key, name in names.items()}
+    given["host"] = given["host"] or "localhost"
     try:
         connection = psycopg.connect(
             **{key: value for key, value in given.items() if value},  # type: ignore[arg-type] # all are text
