@@ -179,6 +179,8 @@ else:
     connection = duckdb.connect()
     reader = {"parquet": "read_parquet", "jsonl": "read_json"}[kind]
     source = f"{reader}({glob.glob(f'{place}/**/audience_airings/*.{kind}*', recursive=True)!r})"
+# A query that takes longer than two seconds would print its progress.
+connection.execute("SET enable_progress_bar = false")
 print(*connection.execute(
     f"SELECT count(*), count(DISTINCT {column}), min({column}::BIGINT), max({column}::BIGINT) FROM {source}"
 ).fetchone())

@@ -22,6 +22,7 @@ from typing_extensions import override
 
 from tap_ispot import schemas
 from tap_ispot.rows import (
+    identity_getter,
     read_envelope,
     read_extent,
     read_rows,
@@ -31,7 +32,7 @@ from tap_ispot.rows import (
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import requests
     from singer_adtech.records.page import Row
@@ -86,6 +87,7 @@ class ISpotStream(AdTechStream[DayWindow]):
     def __init__(self, tap: AdTechTap, **kwargs: Any) -> None:
         super().__init__(tap, **kwargs)
         self._missing: dict[str, list[str]] | None = None
+        self._entity_values: Callable[[Any], Any] | None = None
 
     @property
     def sort(self) -> str | None:
@@ -182,7 +184,13 @@ class ISpotStream(AdTechStream[DayWindow]):
 
     def _look_for_entities(self, record: Record) -> None:
         missing = self._missing or {}
-        self._missing = {name: columns for name, columns in missing.items() if not any(map(record.get, columns))}
+        if self._entity_values is None:
+            columns = [name for own in missing.values() for name in own]
+            _, self._entity_values = identity_getter(record, [*columns, columns[0]])
+        # All columns in one call, because an entity that never comes is looked for in each record.
+        if any(self._entity_values(record)):
+            self._missing = {name: columns for name, columns in missing.items() if not any(map(record.get, columns))}
+            self._entity_values = None
 
     def _columns_of_entities(self) -> dict[str, list[str]]:
         columns = [name for name in self.shape.columns if self.is_written(name)]

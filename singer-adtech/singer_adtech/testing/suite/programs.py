@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -207,7 +208,8 @@ class ProgramTests(SuiteBase):
         finished = program("--catalog", catalog, "--state", program.file("state.json", state), config=config)
         # then it does not start over, and both runs together have the rows of the truth
         assert finished.returncode == 0, finished.stderr
-        assert list(case.requested()) == list(case.after)
+        # Requests of parallel windows arrive in any order.
+        assert Counter(case.requested()) == Counter(case.after)
         rows = [one["record"] for one in [*before, *read_messages(finished.stdout)] if one["type"] == "RECORD"]
         key = self.tap_class(validate_config=False).streams[case.stream].primary_keys
         loaded = {tuple(row[name] for name in key): row for row in rows}
