@@ -11,7 +11,7 @@ export UV_PYTHON = $(PYTHON)
 TAPS = tap-adspect tap-ispot tap-magnite tap-spotwatch tap-springserve
 
 .DEFAULT_GOAL := help
-.PHONY: help setup env environment plugins loaders stand-ins demo orchestration orchestrate sync backfill chromium \
+.PHONY: help setup env environment plugins loaders stand-ins demo transform report dbt-docs orchestration orchestrate sync backfill \
   orchestration-machines orchestration-test-environment orchestration-test screenshots check test test-all lint format \
   generate types unit meltano-test extended pythons reliability benchmarks pins clean
 
@@ -34,16 +34,25 @@ environment: $(UV)
 	@$(UV) sync --quiet --all-packages
 
 plugins: environment
-	@$(RUN) python scripts/install_plugins.py $(TAPS) target-duckdb
+	@$(RUN) python scripts/install_plugins.py $(TAPS) target-duckdb dbt-duckdb report
 
-loaders: environment ## install the other loaders (PostgreSQL, Snowflake, S3, JSON lines) and the mapper
+loaders: environment ## install the other loaders (PostgreSQL, Snowflake, S3, JSON lines) with their dbt, and the mapper
 	@$(RUN) python scripts/install_plugins.py
 
 stand-ins: environment ## install servers for loader tests: PostgreSQL (Debian's package), fakesnow, moto
 	@set -e; for one in postgres snowflake s3; do $(UV) run --no-sync python -m stand_ins.$$one install; done
 
-demo: setup ## run all taps against simulated vendors, through Meltano, into DuckDB, twice
+demo: setup ## run all taps against simulated vendors, through Meltano, into DuckDB, twice; writes output/demo.html
 	@$(RUN) python scripts/demo.py
+
+transform: setup ## build the marts from the tables: make transform [WAREHOUSE=postgres]; see docs/transform.md
+	@$(RUN) meltano --environment=prod invoke dbt-$(or $(WAREHOUSE),duckdb):build
+
+report: setup ## draw the marts as one page, output/report.html: make report [WAREHOUSE=postgres]; see docs/report.md
+	@$(RUN) meltano --environment=prod invoke report:$(or $(WAREHOUSE),duckdb)
+
+dbt-docs: setup ## write the documentation of all models and columns to transform/target/static_index.html
+	@$(RUN) meltano --environment=prod invoke dbt-$(or $(WAREHOUSE),duckdb):docs
 
 ORCHESTRATION = .venvs/orchestration/bin/python
 
@@ -66,15 +75,9 @@ backfill: orchestration ## past months: make backfill TAP=tap-ispot FROM=2022-01
 	@umask 077 && $(ORCHESTRATION) -m adtech_orchestration.headless backfill $(TAP) --from $(FROM) --to $(TO) \
 	  $(if $(LOADER),--loader $(LOADER)) $(if $(AGAIN),--again)
 
-chromium: ## Chromium for the screenshots: Debian's package, unless it is installed
-	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { \
-	  SUDO=; [ "$$(id -u)" = 0 ] || SUDO="sudo -n"; \
-	  $$SUDO apt-get update -qq && $$SUDO apt-get install -qq -y --no-install-recommends chromium; }
-
-orchestration-test-environment: orchestration chromium
+orchestration-test-environment: orchestration
 	@$(RUN) python scripts/install_plugins.py target-postgres
-	@$(RUN) python -m stand_ins.postgres install
-	@$(RUN) python -m stand_ins.redis install
+	@set -e; for one in postgres redis chromium; do $(UV) run --no-sync python -m stand_ins.$$one install; done
 	@$(UV) --no-config pip install --quiet --compile-bytecode --python $(ORCHESTRATION) --requirements orchestration/requirements-test.txt
 
 orchestration-test: orchestration-test-environment ## types and tests of the Dagster code location, with two Celery workers
@@ -98,7 +101,7 @@ format: environment ## format the sources
 	@$(RUN) ruff check --fix .
 	@$(RUN) ruff format .
 
-generate: environment ## the READMEs' tables, plugins/, docs/assumptions.md and .env.example, from the taps
+generate: environment ## READMEs' tables, plugins/, docs/assumptions.md, .env.example and dbt's staging models, from the taps
 	@$(RUN) python scripts/generate.py
 
 types: environment ## mypy, strict
@@ -109,8 +112,8 @@ unit: environment ## the tests of every package, without Meltano
 
 # One worker per test file: a file's tests share its database server.
 meltano-test: setup ## the tests that run Meltano into DuckDB and PostgreSQL, or install a package
-	@$(RUN) python scripts/install_plugins.py target-postgres meltano-map-transformer
-	@$(RUN) python -m stand_ins.postgres install
+	@$(RUN) python scripts/install_plugins.py target-postgres dbt-postgres meltano-map-transformer
+	@set -e; for one in postgres chromium; do $(UV) run --no-sync python -m stand_ins.$$one install; done
 	@$(RUN) pytest -n auto --dist loadfile -m "meltano and not extended"
 
 extended: setup loaders stand-ins ## the other loaders (Snowflake, S3, JSON lines) and a short fault matrix
@@ -130,8 +133,8 @@ pins: $(UV) ## update and pin the dependencies
 	@$(UV) run python scripts/pins.py $(UV)
 
 clean: ## remove environments, plugins and the demo, but not your tables, logs and bookmarks
-	rm -rf .venv .venvs .uv uv.lock output/demo output/demo.duckdb*
-	cd .meltano 2>/dev/null && rm -rf extractors loaders mappers installed run || true
+	rm -rf .venv .venvs .uv uv.lock output/demo output/demo.duckdb* output/demo.html transform/target transform/logs
+	cd .meltano 2>/dev/null && rm -rf extractors loaders mappers utilities installed run || true
 
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Python 3.10 or newer is needed: make PYTHON=python3.12 ..." >&2; exit 1; }

@@ -1,4 +1,4 @@
-"""Run all taps twice against simulated vendors, through Meltano, into DuckDB, and report the results.
+"""Run all taps twice against simulated vendors, through Meltano, into DuckDB, build the marts, and draw them as a page.
 
 The vendors restate some rows between the runs, and the second run reads only the look-back again, like a scheduled run.
 Each run is two `meltano run` in parallel, and not five: Meltano's start takes longer than most pipelines.
@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 from demo_log import parse, readable
+from demo_questions import answer_questions, show
+from generate import with_marts_reports
 from private_files import keep_private
 from user_errors import Parser
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 OUTPUT = ROOT / "output"
 WAREHOUSE = OUTPUT / "demo.duckdb"
+PAGE = OUTPUT / "demo.html"
 WORK = OUTPUT / "demo"
 BIN = Path(sys.executable).parent
 DAYS = 30
@@ -57,7 +60,13 @@ class Vendor:
 VENDORS = (
     # With windows of one day, the vendor's 25 requests per ten seconds would be used up.
     Vendor("ispot", "tap-ispot", 1000, "America/New_York", {"lookback_days": "3", "window_days": "2"}),
-    Vendor("adspect", "tap-adspect", 500, "UTC", {"lookback_days": "3"}),
+    Vendor(
+        "adspect",
+        "tap-adspect",
+        500,
+        "UTC",
+        {"lookback_days": "3", "reports": json.dumps(with_marts_reports("tap-adspect")["reports"])},
+    ),
     Vendor("magnite", "tap-magnite", 200, "UTC", {"poll_interval": "0.1", "window_days": "10"}),
     Vendor("spotwatch", "tap-spotwatch", 1000, "UTC"),
     # With the vendor's ten report requests per minute, the demo would wait for four minutes.
@@ -73,56 +82,6 @@ VENDORS = (
 
 CHAINS = (VENDORS[:3], VENDORS[3:])
 """Vendors that are read one after another; the chains run in parallel and take about equally long."""
-
-QUESTIONS = (
-    (
-        "Which brands spent most on national TV in the last seven days?",
-        """
-        select brand_name as brand, count(*) as airings,
-               round(sum(airing_spend_estimated), 2)::decimal(18, 2) as spend_usd,
-               sum(audience_impressions)::hugeint as impressions
-        from tap_ispot.audience_airings
-        where airing_aired_at_et >= (select max(airing_aired_at_et) - interval 7 days from tap_ispot.audience_airings)
-        group by brand_name order by spend_usd desc limit 5
-        """,
-    ),
-    (
-        "Which advertisers were on air most in the last seven days, on how many channels, and how many seconds?",
-        """
-        select a.brand, count(*) as airings, count(distinct b.channel) as channels, sum(a.duration) as seconds,
-               count(distinct a.id) as ads
-        from tap_spotwatch.broadcasts b join tap_spotwatch.ads a on a.id = b.ad
-        where b.time >= (select max(time) - interval 7 days from tap_spotwatch.broadcasts) and a.brand <> ''
-        group by a.brand order by airings desc, a.brand limit 5
-        """,
-    ),
-    (
-        "How many airings per day do iSpot.tv (US) and Spotwatch (Europe) see, in the last five complete days?",
-        """
-        with days as (
-            select (airing_aired_at_et at time zone 'America/New_York')::date as day, 1 as us, 0 as europe
-            from tap_ispot.audience_airings
-            union all
-            select (time at time zone 'UTC')::date, 0, 1 from tap_spotwatch.broadcasts
-        )
-        select day, sum(us) as us_airings, sum(europe) as european_airings from days
-        where day < current_date group by day order by day desc limit 5
-        """,
-    ),
-    (
-        "What did SpringServe and Magnite earn per day in US dollars, in the last five complete days?",
-        """
-        with revenue as (
-            select date as day, revenue as springserve, 0 as magnite from tap_springserve.supply_daily
-            union all
-            select day, 0, "netRevenue" from tap_magnite.adstats_daily where currency = 'USD'
-        )
-        select day, sum(springserve)::decimal(18, 2) as springserve, sum(magnite)::decimal(18, 2) as magnite,
-               (sum(springserve) + sum(magnite))::decimal(18, 2) as together
-        from revenue where day < current_date group by day order by day desc limit 5
-        """,
-    ),
-)
 
 
 @dataclass
@@ -254,6 +213,52 @@ def run_chain(
         raise SystemExit(f"run {number} failed; its log ends with\n{tail}(all of it: {log_path})")
 
 
+def build_marts() -> None:
+    """Build and test the models of `transform/`."""
+    began = time.monotonic()
+    lines = invoke("dbt-duckdb:build")
+    result = next(line for line in reversed(lines) if "PASS=" in line)
+    print(f"  dbt: {result.partition('Done. ')[2]} in {time.monotonic() - began:.0f} s")
+
+
+def draw_page() -> None:
+    """Draw the marts as one page."""
+    began = time.monotonic()
+    invoke("report:duckdb", "--output", str(PAGE), "--note", "The vendors are simulated.")
+    print(f"  {PAGE.relative_to(ROOT)} in {time.monotonic() - began:.0f} s")
+
+
+def invoke(command: str, *arguments: str) -> list[str]:
+    """Run a command of a utility through Meltano; return the lines that it printed.
+
+    Args:
+        command: Utility and command, such as `dbt-duckdb:build`.
+        arguments: More arguments.
+    """
+    print(f"meltano invoke {command}", flush=True)
+    utility = command.partition(":")[0]
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("DBT_", "ADTECH_"))},
+        "MELTANO_DATABASE_URI": f"sqlite:///{WORK / 'utilities.db'}",
+        "TARGET_DUCKDB_FILEPATH": str(WAREHOUSE),
+    }
+    meltano = [str(BIN / "meltano"), f"--env-file={os.devnull}", "--environment=demo"]
+    log_path = WORK / f"{utility}.log"
+    with log_path.open("w") as log:
+        done = subprocess.run(  # noqa: S603 - Meltano of this environment
+            [*meltano, "invoke", "--no-install", command, *arguments],
+            cwd=ROOT,
+            env=environment,
+            check=False,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    lines = log_path.read_text().splitlines()
+    if done.returncode != 0:
+        raise SystemExit("\n".join([f"{utility} failed; its log ends with", *lines[-25:], f"(all of it: {log_path})"]))
+    return lines
+
+
 def _note(entry: dict[str, Any], runs: dict[str, Run]) -> None:
     """Record the metrics in one of Meltano's log entries."""
     point = entry.get("metric_info")
@@ -290,30 +295,6 @@ def days(warehouse: duckdb.DuckDBPyConnection, vendor: Vendor, table: str) -> tu
     return str(first or ""), str(last or "")
 
 
-def show(headings: list[str], rows: list[list[Any]]) -> None:
-    """Print a table with right-aligned numbers."""
-    texts = [[_text(value) for value in row] for row in rows]
-    widths = [max(len(text) for text in column) for column in zip(headings, *texts, strict=True)]
-    right = [
-        bool(rows) and all(isinstance(row[i], (int, float)) or row[i] is None for row in rows)
-        for i in range(len(headings))
-    ]
-    for line in [headings, ["-" * width for width in widths], *texts]:
-        cells = (
-            text.rjust(width) if aligned else text.ljust(width)
-            for text, width, aligned in zip(line, widths, right, strict=True)
-        )
-        print("  " + "  ".join(cells).rstrip())
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return f"{value:,.1f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
-
-
 def main() -> None:
     """Run the demo."""
     Parser(
@@ -321,7 +302,7 @@ def main() -> None:
     ).parse_args()
     keep_private(ROOT, warn=False)
     shutil.rmtree(WORK, ignore_errors=True)
-    for old in OUTPUT.glob(f"{WAREHOUSE.name}*"):
+    for old in [*OUTPUT.glob(f"{WAREHOUSE.name}*"), *OUTPUT.glob(PAGE.name)]:
         old.unlink()
     WORK.mkdir(parents=True, exist_ok=True)
     # SIGTERM runs the `finally` blocks, so that the simulators stop too.
@@ -341,9 +322,12 @@ def main() -> None:
             if number == 1:
                 for vendor in VENDORS:
                     ask(f"{ready[vendor.tap]['url']}/__simulator__/restate", {"seed": 1})
+    build_marts()
+    draw_page()
     with duckdb.connect(str(WAREHOUSE), read_only=True) as warehouse:
         report(warehouse, runs)
-    print(f"\nThe warehouse is {WAREHOUSE.relative_to(ROOT)}; the logs are in {WORK.relative_to(ROOT)}/.")
+    print(f"\nThe page is {PAGE.relative_to(ROOT)}: open it in a browser.")
+    print(f"The warehouse is {WAREHOUSE.relative_to(ROOT)}; the logs are in {WORK.relative_to(ROOT)}/.")
     print(f"All of it took {time.monotonic() - began:.0f} s.")
 
 
@@ -369,11 +353,7 @@ def report(warehouse: duckdb.DuckDBPyConnection, runs: dict[tuple[str, int], Run
             ],
         )
     warehouse.execute("set TimeZone = 'UTC'")
-    for question, sql in QUESTIONS:
-        print(f"\n{question}\n")
-        answer = warehouse.execute(sql)
-        headings = [column[0] for column in answer.description or ()]
-        show(headings, [list(row) for row in answer.fetchall()])
+    answer_questions(warehouse)
 
 
 if __name__ == "__main__":

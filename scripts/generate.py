@@ -1,10 +1,10 @@
-"""Generate README tables, plugin definitions, docs/assumptions.md and .env.example from the taps' code.
+"""Generate README tables, plugin definitions, pages, dbt models and .env.example from the taps' code.
 
 `python scripts/generate.py` writes the files; with `--check` it writes nothing and exits with 1 if one is out of date.
 
 The generated parts are `plugins/extractors/*.lock` and `plugins/loaders/target-duckdb--*.lock` (in the format of
-`meltano lock`), docs/assumptions.md, the text between marks in each tap's README.md and in .env.example, and the
-streams' columns for `orchestration/`, whose environment contains no tap.
+`meltano lock`), the staging models of `transform/`, docs/marts.md, docs/assumptions.md, the text between marks in each
+tap's README.md and in .env.example, and the streams' columns for `orchestration/`, whose environment contains no tap.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assumptions import MarkError, page
+from marts_page import marts_page
 from singer_adtech.streams.derived import DerivedStream
 from singer_adtech.streams.windowed import WindowStream
+from staging import staging_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from singer_sdk import Stream, Tap, Target
 
 ROOT = Path(__file__).resolve().parent.parent
+MODELS = ROOT / "transform" / "models"
+STAGING = MODELS / "staging"
 VARIANT = "adtech"
 TAPS = {
     "tap-ispot": "TapISpot",
@@ -42,6 +46,11 @@ TAPS = {
 
 LOGINS = {"tap-springserve": [["email", "password"], ["auth_token"]]}
 """Alternative groups of credentials, for taps with a schema that requires none of them."""
+
+MARTS_REPORTS = {
+    "tap-adspect": [{"name": "funnel_by_country", "dimensions": ["date", "stream_id", "country_code", "sub_id"]}]
+}
+"""Reports that a mart reads if they are loaded, in addition to the tap's default; with its metrics."""
 
 BUILT_IN = ("stream_map", "faker_", "flattening_", "emit_", "process_")
 """Prefixes of the settings that singer-sdk adds to every plugin."""
@@ -212,6 +221,14 @@ def credentials() -> str:
     return "\n".join(lines)
 
 
+def with_marts_reports(name: str) -> dict[str, Any]:
+    """Return a tap's settings with the default reports and those of `MARTS_REPORTS`."""
+    if name not in MARTS_REPORTS:
+        return {}
+    default = tap_class(name).config_jsonschema["properties"]["reports"]["default"]
+    return {"reports": [*default, *({**default[0], **report} for report in MARTS_REPORTS[name])]}
+
+
 def between_marks(text: str, mark: str, content: str, comment: str = "<!-- {} -->") -> str:
     """Return a text with other content between the marks `MARK: begin` and `MARK: end`."""
     begin, end = (comment.format(f"{mark}: {which}") for which in ("begin", "end"))
@@ -232,6 +249,11 @@ def files() -> Iterator[tuple[Path, str]]:
         text = between_marks(path.read_text(encoding="utf-8"), "streams", f"\n{streams_table(name)}\n")
         text = between_marks(text, "select", f"\n{selection(name)}\n")
         yield path, between_marks(text, "about", f"\n{about_tables(name)}\n")
+    for name in TAPS:
+        tap = tap_class(name)(config=with_marts_reports(name), validate_config=False, setup_mapper=False)
+        for name_of_file, text in staging_files(name.removeprefix("tap-"), tap):
+            yield STAGING / name_of_file, text
+    yield ROOT / "docs" / "marts.md", marts_page(MODELS / "marts" / "marts.yml")
     yield ROOT / "docs" / "assumptions.md", page({name: extractor(name)["label"] for name in TAPS})
     yield ROOT / "orchestration" / "adtech_orchestration" / "streams.json", streams_file()
     path = ROOT / ".env.example"
@@ -244,18 +266,24 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a file is out of date")
     check = parser.parse_args().check
     try:
-        generated = [*files()]
+        generated = dict(files())
     except MarkError as error:
         sys.exit(str(error))
-    outdated = [(path, text) for path, text in generated if not path.exists() or path.read_text("utf-8") != text]
+    outdated = [
+        (path, text) for path, text in generated.items() if not path.exists() or path.read_text("utf-8") != text
+    ]
+    # Models of streams that no longer exist.
+    left_over = [path for path in STAGING.rglob("*") if path.is_file() and path not in generated]
     if not check:
         for path, text in outdated:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
+        for path in left_over:
+            path.unlink()
         return 0
-    for path, _ in outdated:
+    for path in [*(path for path, _ in outdated), *left_over]:
         print(f"{path.relative_to(ROOT)} is out of date: run `python scripts/generate.py`")
-    return 1 if outdated else 0
+    return 1 if outdated or left_over else 0
 
 
 if __name__ == "__main__":

@@ -38,8 +38,8 @@ def plugins() -> dict[str, dict[str, Any]]:
 def ingredients(plugin: dict[str, Any]) -> str:
     """Return a digest of a plugin's packages and pins, this Python and this folder."""
     made_from = [ROOT / "pyproject.toml"]
-    folders = [ROOT / part for part in plugin["pip_url"].split() if part.startswith(".")]
-    made_from += [folder / "pyproject.toml" for folder in folders]
+    paths = [ROOT / part for part in plugin["pip_url"].split() if part.startswith(".")]
+    made_from += [path if path.is_file() else path / "pyproject.toml" for path in paths]
     text = b"".join(path.read_bytes() for path in made_from) + f"{plugin['pip_url']} {ROOT} {sys.version}".encode()
     return hashlib.sha256(text).hexdigest()
 

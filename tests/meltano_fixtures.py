@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 
 # A developer's own variables for accounts and loaders must not reach the tests.
-for name in [name for name in os.environ if name.startswith(("TAP_", "TARGET_", "MELTANO_", "HASH_SALT"))]:
+for name in [name for name in os.environ if name.startswith(("TAP_", "TARGET_", "MELTANO_", "DBT_", "HASH_SALT"))]:
     del os.environ[name]
 
 
@@ -109,6 +109,7 @@ def project(tmp_path: Path) -> Path:
     shutil.copytree(ROOT / "plugins", folder / "plugins")
     # Copied, because scripts work on the checkout that contains them.
     shutil.copytree(ROOT / "scripts", folder / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
-    for kind in ("extractors", "loaders", "mappers"):
+    shutil.copytree(ROOT / "transform", folder / "transform", ignore=shutil.ignore_patterns("target", "logs"))
+    for kind in ("extractors", "loaders", "mappers", "utilities"):
         (folder / ".meltano" / kind).symlink_to(ROOT / ".meltano" / kind)
     return folder

@@ -16,6 +16,7 @@ from stand_ins.snowflake_statements import (
     Load,
     Put,
     Remove,
+    for_fakesnow,
     parse_statement,
     staged_rows,
     without_primary_key,
@@ -64,6 +65,13 @@ def test_only_the_primary_key_is_removed_from_a_table() -> None:
         == 'CREATE TABLE "ADTECH"."S"."T" (\n\tid DECIMAL NOT NULL, \n\tname VARCHAR\n)\n\n'
     )
     assert without_primary_key("select ', primary key (id)'") == "select ', primary key (id)'"
+
+
+def test_temporary_tables_and_digests_of_dbt_are_replaced() -> None:
+    statement = "create or replace temporary table A.B.T as (select hash_agg(rows_.*) from rows_)"
+    replaced = "create or replace table A.B.T as (select sum(cast(hash(rows_) as number(38, 0))) from rows_)"
+    assert for_fakesnow(statement) == replaced
+    assert for_fakesnow("select 'temporary table'") == "select 'temporary table'"
 
 
 def stage(folder: Path, *lines: str) -> None:

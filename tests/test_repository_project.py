@@ -111,6 +111,8 @@ def test_the_example_of_the_environment_names_settings_that_exist() -> None:
 
 def test_every_third_party_plugin_is_pinned() -> None:
     wanted = [part for plugin in PLUGINS.values() for part in shlex.split(plugin["pip_url"])]
+    listed = [ROOT / part for part in wanted if part.endswith(".txt")]
+    wanted += [line for path in listed for line in path.read_text().splitlines()]
     elsewhere = [part.partition(";")[0].strip() for part in wanted if not part.startswith((".", "-"))]
 
     assert [

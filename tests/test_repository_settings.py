@@ -46,22 +46,31 @@ def test_generated_files_are_current() -> None:
 
 def test_edited_files_are_reported_and_generated_again(tmp_path: Path) -> None:
     # given a copy of the generated files, with an edited description
-    edited = ["plugins/extractors/tap-ispot--adtech.lock", "tap-ispot/README.md", ".env.example"]
-    paths = ["scripts/generate.py", "scripts/assumptions.py", "docs/assumptions.md", ".env.example"]
+    staging = "transform/models/staging"
+    model, left_over = f"{staging}/ispot/stg_ispot__brands.sql", f"{staging}/ispot/stg_ispot__gone.sql"
+    edited = ["plugins/extractors/tap-ispot--adtech.lock", "tap-ispot/README.md", model, ".env.example"]
+    paths = [f"scripts/{name}.py" for name in ("generate", "assumptions", "marts_page", "staging")]
+    paths += ["docs/assumptions.md", "docs/marts.md", "transform/models/marts/marts.yml", ".env.example"]
     paths += ["orchestration/adtech_orchestration/streams.json", *(f"{name}/README.md" for name in TAPS)]
+    paths += [str(path.relative_to(ROOT)) for path in (ROOT / staging).glob("*/*")]
     paths += [str(path.relative_to(ROOT)) for path in ROOT.glob("plugins/*/*.lock")]
     for path in paths:
         text = (ROOT / path).read_text()
+        if path in edited:
+            text = text.replace("OAuth client id,", "OAuth client ids,").replace("'slug', 'slug'", "'slug', 'slugs'")
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_text(text.replace("OAuth client id,", "OAuth client ids,") if path in edited else text)
+        (tmp_path / path).write_text(text)
+    # and a model of a stream that no longer exists
+    (tmp_path / left_over).write_text("select 1")
     command = [sys.executable, str(tmp_path / "scripts" / "generate.py")]
     # when
     checked = subprocess.run([*command, "--check"], capture_output=True, text=True, check=False)
     subprocess.run(command, check=True)
     # then
-    reports = [f"{path} is out of date: run `python scripts/generate.py`" for path in edited]
+    reports = [f"{path} is out of date: run `python scripts/generate.py`" for path in [*edited, left_over]]
     assert (checked.returncode, checked.stdout.splitlines()) == (1, reports)
     assert [path for path in edited if (tmp_path / path).read_text() != (ROOT / path).read_text()] == []
+    assert not (tmp_path / left_over).exists()
 
 
 def test_every_tap_is_in_the_project_and_every_plugin_has_its_definition() -> None:

@@ -24,7 +24,7 @@ LARGEST = 200_000
 @pytest.fixture
 def page() -> Iterator[Page]:
     program = shutil.which("chromium") or shutil.which("google-chrome")
-    assert program, "Chromium is not installed: run `make chromium`"
+    assert program, "Chromium is not installed: run `make orchestration-test`"
     with sync_playwright() as playwright:
         # Chromium's sandbox refuses to run as root, as in a container.
         options = ["--no-sandbox"] if os.geteuid() == 0 else []

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from stand_ins.debian import InstallError, install_packages
 from stand_ins.processes import serve
 
 if TYPE_CHECKING:
@@ -57,8 +58,6 @@ SETTINGS = {
 # Debian's package creates and starts a cluster `main` on installation unless createcluster.conf prevents it. The
 # administrator's file is restored afterwards.
 INSTALL = """
-export DEBIAN_FRONTEND=noninteractive
-apt-get update -qq
 apt-get install -qq -y --no-install-recommends postgresql-common
 file=/etc/postgresql-common/createcluster.conf
 cp -p "$file" "$file.stand-ins"
@@ -134,27 +133,12 @@ def install() -> Path:
     Does not create or start a cluster. Requires root, or sudo without a password.
 
     Raises:
-        PostgresError: The installation failed.
+        InstallError: The installation failed.
+        PostgresError: The package has no such programs.
     """
     with contextlib.suppress(PostgresError):
         return programs()
-    if shutil.which("apt-get") is None:
-        raise PostgresError(f"apt-get is not available on this machine; {MANUAL_INSTALL}")
-    prefix: list[str] = []
-    if os.geteuid() != 0:
-        sudo = shutil.which("sudo") and subprocess.run(
-            ["sudo", "-n", "true"],  # noqa: S607 - the system's sudo
-            check=False,
-            capture_output=True,
-        )
-        if not sudo or sudo.returncode:
-            raise PostgresError(
-                f"installing PostgreSQL requires root or sudo without a password; run this as root, or {MANUAL_INSTALL}"
-            )
-        prefix = ["sudo", "-n"]
-    done = subprocess.run([*prefix, "sh", "-ec", INSTALL], check=False, capture_output=True, text=True)  # noqa: S603 - a constant
-    if done.returncode:
-        raise PostgresError(f"apt-get failed: {_last_line(done.stderr or done.stdout)}; {MANUAL_INSTALL}")
+    install_packages("PostgreSQL", INSTALL, MANUAL_INSTALL)
     return programs()
 
 
@@ -313,7 +297,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"PostgreSQL is in {install()}")  # noqa: T201 - the command's output
         else:
             serve(cluster(chosen.folder), Cluster.uri)
-    except PostgresError as error:
+    except (InstallError, PostgresError) as error:
         print(f"stand_ins.postgres: {error}", file=sys.stderr)  # noqa: T201 - the command's error message
         return 1
     return 0

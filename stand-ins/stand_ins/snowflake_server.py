@@ -40,6 +40,7 @@ from stand_ins.snowflake_statements import (
     Load,
     Put,
     Remove,
+    for_fakesnow,
     parse_statement,
     staged_rows,
     without_primary_key,
@@ -161,7 +162,7 @@ class StandIn:
             if statement.file_format not in self._formats:
                 raise ValueError(f"File format '{statement.file_format}' does not exist or not authorized.")
             return _load(connection, statement, list(staged_rows(self.stage / statement.folder, statement.columns)))
-        return without_primary_key(sql)
+        return for_fakesnow(without_primary_key(sql))
 
     def _upload(self, put: Put) -> Any:
         """Return the upload location: a local folder, to which the connector copies the file itself."""
@@ -227,6 +228,10 @@ def _exact_integers(expression: Any) -> Any:
     return expression
 
 
+def _unchanged(expression: Any) -> Any:
+    return expression
+
+
 def _answer(sql: str) -> Any:
     with fakesnow.shared_fs.duck_conn.cursor() as cursor:
         try:
@@ -265,6 +270,8 @@ async def run(folder: Path, account: str, user: str, passphrase: str, port: int)
     """Serve until standard input ends; writes the ports to `ready.json` once the server is ready."""
     write_certificate(folder, [f"*{DOMAIN}", f"{account}{DOMAIN}"])
     transforms.integer_precision = _exact_integers
+    # fakesnow converts the arguments of SUM to doubles, in case they are text.
+    transforms.numeric_agg_implicit_cast = _unchanged
     stand_in = StandIn(folder, account, user, write_key_pair(folder, passphrase))
     config = uvicorn.Config(
         Starlette(routes=stand_in.routes()),

@@ -42,6 +42,8 @@ _COPY = re.compile(
 _COLUMN = re.compile(rf"\$1:(?P<key>{_NAME})::(?P<type>\w+(?:\([\d, ]+\))?) as (?P<alias>{_NAME})", re.IGNORECASE)
 _PRIMARY_KEY = re.compile(r",\s*primary key \([^)]*\)", re.IGNORECASE)
 _CREATE_TABLE = re.compile(r"\s*create table ", re.IGNORECASE)
+_TEMPORARY = re.compile(r"(create or replace) temporary (?=table|view)", re.IGNORECASE)
+_HASH_AGG = re.compile(r"\bhash_agg\((\w+)\.\*\)", re.IGNORECASE)
 _TARGET = re.compile(r"(?:(?<=, )|\A)d\.")
 _TYPES = {
     "VARIANT": "JSON",
@@ -160,6 +162,14 @@ _PARSERS: dict[re.Pattern[str], Callable[[re.Match[str]], Put | Remove | FileFor
 def without_primary_key(sql: str) -> str:
     """Remove the primary key from a CREATE TABLE: DuckDB enforces it, Snowflake does not."""
     return _PRIMARY_KEY.sub("", sql) if _CREATE_TABLE.match(sql) else sql
+
+
+def for_fakesnow(sql: str) -> str:
+    """Return a statement of dbt in a form that fakesnow supports.
+
+    DuckDB's temporary tables are not in a schema, so they are permanent here. HASH_AGG becomes a sum of row hashes.
+    """
+    return _HASH_AGG.sub(r"sum(cast(hash(\1) as number(38, 0)))", _TEMPORARY.sub(r"\1 ", sql))
 
 
 def _columns(text: str) -> tuple[Column, ...]:
