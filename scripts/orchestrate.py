@@ -44,6 +44,7 @@ class StoppedError(Exception):
 def free_port(wanted: int = 0) -> int:
     """Return a free port of this machine, the wanted one if possible."""
     with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # 3000 again after a restart
         try:
             probe.bind((HOST, wanted))
         except OSError:
@@ -86,8 +87,7 @@ def started_once(home: Path) -> TextIO:
 @contextmanager
 def programs(home: Path, environment: Mapping[str, str], port: int) -> Iterator[list[subprocess.Popen[bytes]]]:
     """Run the code location, the daemon and the page; stop them and their runs at the end of the block."""
-    # Runs of a service that was killed would hold their places in the pools. This also creates the folder.
-    subprocess.run([str(PYTHON), "-m", "adtech_orchestration.alive"], cwd=ROOT, env=environment, check=True)  # noqa: S603 - ours
+    subprocess.run([str(PYTHON), "-m", "adtech_orchestration.home"], cwd=ROOT, env=environment, check=True)  # noqa: S603 - ours
     lock = started_once(home)
     code_port = free_port()
     workspace = home / "workspace.yaml"

@@ -2,7 +2,7 @@
 
 A running load holds a lock that is named after its run. A run in progress whose lock is free is dead, for example after
 a power cut. On one machine the lock is on a file. If Dagster's storage is PostgreSQL, it is an advisory lock there, for
-all machines. `python -m adtech_orchestration.alive` closes such runs before the service starts.
+all machines.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from adtech_orchestration import advisory, home, project
+from adtech_orchestration import advisory, project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,8 +89,3 @@ def close_dead_runs(instance: dg.DagsterInstance) -> list[str]:
             instance.event_log_storage.free_concurrency_slots_for_run(path.name)
             path.unlink(missing_ok=True)
     return closed
-
-
-if __name__ == "__main__":
-    home.prepare()
-    close_dead_runs(dg.DagsterInstance.get())

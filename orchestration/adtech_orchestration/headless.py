@@ -109,8 +109,10 @@ def plan_backfill(instance: dg.DagsterInstance, accounts: Sequence[Account], opt
     """Return a part per month that is not done.
 
     Raises:
-        ProjectError: No month of the range is over, or an account is not set up.
+        ProjectError: The range is empty, no month of it is over, or an account is not set up.
     """
+    if options.first > options.last:
+        raise project.ProjectError(f"the first month, {options.first}, is after the last one, {options.last}")
     months = [month for month in MONTHS.get_partition_keys() if options.first <= month <= options.last]
     if not months:
         keys = MONTHS.get_partition_keys()

@@ -33,12 +33,11 @@ class LoadConfig(dg.Config):
 
 
 def retry_policy() -> dg.RetryPolicy:
-    """Return the retries of a failed run: after one, two, four minutes, and so on."""
+    """Return the retries of a failed run: after one, three, seven minutes, and so on."""
     return dg.RetryPolicy(
         max_retries=int(os.environ.get("ORCHESTRATION_RETRIES") or 2),
         delay=float(os.environ.get("ORCHESTRATION_RETRY_DELAY") or 60),
         backoff=dg.Backoff.EXPONENTIAL,
-        jitter=dg.Jitter.PLUS_MINUS,
     )
 
 
@@ -172,5 +171,6 @@ def _run(  # noqa: PLR0913, PLR0917 - one place that calls it
         code = meltano.run(command, variables, on_line, lock)
     seconds = time.monotonic() - began
     if code:
-        PROGRESS.info("%s: an attempt failed after %.0f s: %s", name, seconds, log.cause or f"exit code {code}")
+        attempts = f"{context.retry_number + 1} of {1 + retry_policy().max_retries}"
+        PROGRESS.info("%s: attempt %s failed, %.0f s: %s", name, attempts, seconds, log.cause or f"exit code {code}")
     return log, code

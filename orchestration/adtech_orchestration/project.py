@@ -104,12 +104,15 @@ def accounts() -> list[Account]:
     """Return the accounts of meltano.yml, in its order.
 
     Raises:
-        ProjectError: The file is missing or is not a project file.
+        ProjectError: The file is missing or is not a project file, or it does not have the loader of the environment.
     """
     path = root() / "meltano.yml"
     try:
         project = yaml.safe_load(path.read_text(encoding="utf-8"))
         extractors = {one["name"]: one for one in project["plugins"]["extractors"]}
+        loaders = [one["name"] for one in project["plugins"].get("loaders", [])]
+        if (loader := os.environ.get("ORCHESTRATION_LOADER")) and loader not in loaders:
+            raise ProjectError(f"meltano.yml has no loader {loader}: it has {', '.join(loaders)}")
         jobs = {one["name"]: [_words(task) for task in one["tasks"]] for one in project.get("jobs", [])}
         schedules = [one for one in project.get("schedules", []) if one.get("job") in jobs]
         return [

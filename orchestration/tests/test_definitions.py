@@ -73,7 +73,8 @@ def test_accounts_follow_meltano_yml(tmp_path: Path, monkeypatch: pytest.MonkeyP
     extractors += [{"name": "tap-ispot--eu", "inherit_from": "tap-ispot"}]
     jobs = [{"name": "both", "tasks": ["tap-adspect hash target-postgres", ["tap-ispot--eu target-duckdb"]]}]
     schedules = [{"name": "morning", "interval": "0 5 * * *", "job": "both"}]
-    text = yaml.safe_dump({"plugins": {"extractors": extractors}, "jobs": jobs, "schedules": schedules})
+    plugins = {"extractors": extractors, "loaders": [{"name": "target-duckdb"}]}
+    text = yaml.safe_dump({"plugins": plugins, "jobs": jobs, "schedules": schedules})
     (tmp_path / "meltano.yml").write_text(text)
     monkeypatch.setenv("MELTANO_PROJECT_ROOT", str(tmp_path))
     # When it is read
@@ -87,6 +88,10 @@ def test_accounts_follow_meltano_yml(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert found["tap-ispot"].blocks == ("tap-ispot", "target-duckdb")
     # And the definitions load
     dg.Definitions.validate_loadable(definitions())
+    # And an unknown loader is an error that names the known ones
+    monkeypatch.setenv("ORCHESTRATION_LOADER", "target-x")
+    with pytest.raises(project.ProjectError, match=r"^meltano.yml has no loader target-x: it has target-duckdb$"):
+        project.accounts()
     # And a project file that is not one is an error in one line
     (tmp_path / "meltano.yml").write_text("plugins: [\nenv: {SECRET: hidden}\n")
     with pytest.raises(project.ProjectError, match=r"^meltano.yml cannot be read: expected [^\n]*\(line 3\)$"):

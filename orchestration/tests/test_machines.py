@@ -281,6 +281,7 @@ def service(machines: Machines) -> Path:
         port = probe.getsockname()[1]
     workspace = machines.folder / "service" / "workspace.yaml"
     workspace.write_text(f"load_from:\n- grpc_server: {{host: 127.0.0.1, port: {port}, location_name: adtech}}\n")
+    assert machines.start("service", "python", "-m", "adtech_orchestration.home").wait() == 0
     arguments = ["--module-name=adtech_orchestration.definitions", "--host=127.0.0.1", f"--port={port}"]
     machines.start("service", "dagster", "api", "grpc", *arguments)
 
@@ -289,9 +290,7 @@ def service(machines: Machines) -> Path:
             return client.connect_ex(("127.0.0.1", port)) == 0
 
     wait_until(is_up)
-    # A first session creates the tables of Dagster.
-    with dg.DagsterInstance.get():
-        machines.start("service", "dagster-daemon", "run", f"--workspace={workspace}")
+    machines.start("service", "dagster-daemon", "run", f"--workspace={workspace}")
     return workspace
 
 
