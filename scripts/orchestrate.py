@@ -20,7 +20,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from demo import VENDORS, WORK, simulated
 from private_files import keep_private
 from user_errors import BAD_INPUT, Parser
 
@@ -55,6 +54,8 @@ def free_port(wanted: int = 0) -> int:
 @contextmanager
 def demo_settings() -> Iterator[dict[str, str]]:
     """Run the demo's simulators; return the environment variables of a separate project state."""
+    from demo import VENDORS, WORK, simulated  # noqa: PLC0415 - 50 MB that the service does not need otherwise
+
     shutil.rmtree(WORK, ignore_errors=True)
     WORK.mkdir(parents=True)
     with simulated(VENDORS) as ready:

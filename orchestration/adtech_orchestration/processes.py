@@ -162,7 +162,7 @@ class _Runner:
         error = str(outcome.get("error") or "")
         if state == "failed" and self.stopped_by:
             state = "stopped"
-            error = f"stopped by {signal.Signals(self.stopped_by).name}; the next run continues from the last state"
+            error = f"by {signal.Signals(self.stopped_by).name}; the next run continues from the last state"
         elif state == "failed" and not error:
             ended = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
             error = f"the process of the run {ended}; see output/logs/{part.name}.dagster.log"
