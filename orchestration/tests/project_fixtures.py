@@ -217,7 +217,7 @@ def variables(vendors: Vendors, overrides: Mapping[str, Mapping[str, str]]) -> d
     }
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 120) -> None:
     """Wait for a condition.
 
     Raises:
@@ -227,3 +227,10 @@ def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
     while not condition():
         assert time.monotonic() < until, "the condition was not met in time"
         time.sleep(0.1)
+
+
+def command_line(process: psutil.Process) -> str:
+    """Return the command of a process; empty if it has ended."""
+    with suppress(psutil.NoSuchProcess):
+        return " ".join(process.cmdline())
+    return ""

@@ -9,7 +9,7 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-from project_fixtures import LAST_DAY, ROOT, Project, wait_until
+from project_fixtures import LAST_DAY, ROOT, Project, command_line, wait_until
 
 if TYPE_CHECKING:
     from project_fixtures import Vendors
@@ -62,7 +62,7 @@ def test_a_killed_backfill_continues_and_equals_one_run(project: Project, vendor
     wait_until(lambda: vendors.requests("adspect") >= 6)
     # When the command and its run are killed
     for process in project.processes():
-        if "adtech_orchestration" in " ".join(process.cmdline()):
+        if "adtech_orchestration" in command_line(process):
             process.kill()
     backfill.wait()
     # Then Meltano, tap and loader end too
@@ -123,7 +123,7 @@ def test_runs_of_one_account_wait_for_each_other_and_stop_in_order(project: Proj
 
 
 def taps(project: Project) -> list[Any]:
-    return [one for one in project.processes() if "venv/bin/tap-adspect" in " ".join(one.cmdline())]
+    return [one for one in project.processes() if "venv/bin/tap-adspect" in command_line(one)]
 
 
 def failed_checks(project: Project) -> set[str]:
