@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from adtech_orchestration import advisory, project
+from adtech_orchestration import advisory, home, project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,4 +92,5 @@ def close_dead_runs(instance: dg.DagsterInstance) -> list[str]:
 
 
 if __name__ == "__main__":
+    home.prepare()
     close_dead_runs(dg.DagsterInstance.get())

@@ -193,10 +193,10 @@ def setup(account: Account) -> Setup:
     command = [*meltano(), "config", "print", account.extractor]
     # Several first calls at the same time would all create Meltano's system database, and all but one would fail.
     for attempt in range(ATTEMPTS):
+        time.sleep(attempt)
         done = subprocess.run(command, cwd=root(), capture_output=True, text=True, check=False)  # noqa: S603 - Meltano
         if done.returncode == 0:
             return judge(account.tap, json.loads(done.stdout))
-        time.sleep(attempt + 1)
     raise ProjectError(f"{account.extractor}: Meltano cannot read its settings: {_reason(done.stderr)}")
 
 
@@ -207,7 +207,8 @@ def _reason(log: str) -> str:
         with suppress(ValueError):
             events.append(json.loads(line))
     errors = [str(one.get("event")) for one in events if one.get("level") in {"error", "critical"}]
-    return errors[0].splitlines()[0] if errors else "see `meltano config print`"
+    reason = errors[0].splitlines()[0] if errors else "see `meltano config print`"
+    return f".env is not UTF-8 ({reason})" if "codec can't decode" in reason else reason
 
 
 def complete_settings(account: Account) -> dict[str, Any]:

@@ -21,7 +21,7 @@ import psutil
 import psycopg2
 import pytest
 from adtech_orchestration import advisory, loads, project
-from project_fixtures import LAST_DAY, ROOT, Vendors, wait_until
+from project_fixtures import LAST_DAY, ROOT, Vendors, copy_project, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,13 +83,9 @@ class Machines:
     def make(self, machine: str) -> Path:
         """Create a machine's folder: a copy of the project, and Dagster's settings for several machines."""
         folder = self.folder / machine
-        (folder / ".meltano").mkdir(parents=True)
+        copy_project(folder)
         (folder / "dagster").mkdir()
-        shutil.copy(ROOT / "meltano.yml", folder)
-        shutil.copytree(ROOT / "plugins", folder / "plugins")
         shutil.copy(ROOT / "orchestration/machines/dagster.yaml", folder / "dagster")
-        for kind in ("extractors", "loaders", "mappers"):
-            (folder / ".meltano" / kind).symlink_to(ROOT / ".meltano" / kind)
         return folder
 
     def start(self, machine: str, program: str, *arguments: str) -> subprocess.Popen[bytes]:
