@@ -61,6 +61,12 @@ orchestration: setup ## install Dagster, in a separate environment
 	@test -x $(ORCHESTRATION) || $(UV) --no-config venv --quiet .venvs/orchestration
 	@$(UV) --no-config pip install --quiet --compile-bytecode --python $(ORCHESTRATION) --requirements orchestration/requirements.txt
 	@$(UV) --no-config pip install --quiet --no-deps --python $(ORCHESTRATION) --editable orchestration
+	@$(MAKE) -s $(MODELS) || echo "the dbt models cannot be parsed and are left as they were; loads run without them" >&2
+
+MODELS = transform/target/dagster/manifest.json
+$(MODELS): $(wildcard transform/*.yml transform/*/*.sql transform/*/*/*.sql transform/models/*/*.yml transform/models/*/*/*)
+	@$(RUN) meltano --log-level=warning --environment=prod invoke --no-install dbt-duckdb parse --project-dir transform --profiles-dir transform \
+	  --target-path target/dagster --quiet --no-partial-parse
 
 orchestration-machines: orchestration ## also what workers on several machines need (Celery, PostgreSQL)
 	@$(UV) --no-config pip install --quiet --compile-bytecode --python $(ORCHESTRATION) --requirements orchestration/requirements-machines.txt

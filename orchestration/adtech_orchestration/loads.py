@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from adtech_orchestration import alive, meltano, project
 from adtech_orchestration.logs import RunLog
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from adtech_orchestration.project import Account
 
@@ -80,6 +80,22 @@ def month_days(month: str) -> tuple[dt.date, dt.date]:
     first = dt.date.fromisoformat(f"{month}-01")
     following = (first + dt.timedelta(days=31)).replace(day=1)
     return first, following - dt.timedelta(days=1)
+
+
+@contextmanager
+def log_file(name: str) -> Iterator[tuple[Path, Callable[[str], None]]]:
+    """Open the log of a run, and keep that of the previous one; return its path and a function that writes a line."""
+    path = project.root() / "output" / "logs" / f"{name}.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileNotFoundError):
+        path.replace(path.with_suffix(".previous.log"))
+    with path.open("w", encoding="utf-8") as file:
+
+        def write(text: str) -> None:
+            print(text, file=file, flush=True)
+            print(text, flush=True)  # noqa: T201 - Dagster stores the output of a step and shows it while it runs
+
+        yield path, write
 
 
 def failure(account: Account, log: RunLog, code: int) -> dg.Failure:
@@ -148,19 +164,14 @@ def _run(  # noqa: PLR0913, PLR0917 - one place that calls it
     variables: dict[str, str],
     lock: Path,
 ) -> tuple[RunLog, int]:
-    path = project.root() / "output" / "logs" / f"{name}.log"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(FileNotFoundError):
-        path.replace(path.with_suffix(".previous.log"))
     log, began = RunLog(account.extractor, account.loader), time.monotonic()
-    context.log.info("%s; log: %s", " ".join(command), path)
-    with path.open("w", encoding="utf-8") as file:
+    with log_file(name) as (path, write):
+        context.log.info("%s; log: %s", " ".join(command), path)
 
         def on_line(line: str) -> None:
             known = len(log.streams)
             level, text = log.read(line)
-            print(text, file=file, flush=True)
-            print(text, flush=True)  # noqa: T201 - Dagster stores the output of a step and shows it while it runs
+            write(text)
             if level in {"warning", "error", "critical"}:
                 context.log.log(level.upper(), text)
             if len(log.streams) > known:

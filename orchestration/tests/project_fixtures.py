@@ -128,6 +128,11 @@ class Project:
                 for (name,) in names
             }
 
+    def query(self, sql: str) -> list[Row]:
+        """Run a query in the warehouse; return its rows."""
+        with closing(duckdb.connect(str(self.warehouse))) as connection:
+            return connection.execute(sql).fetchall()
+
     def instance(self) -> dg.DagsterInstance:
         """Return the Dagster instance."""
         return dg.DagsterInstance.from_config(self.settings["DAGSTER_HOME"])
