@@ -11,6 +11,7 @@ import sys
 from html import unescape
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import duckdb
 import pytest
@@ -23,6 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = ROOT / "scripts" / "report.py"
 PYTHON = ROOT / ".meltano" / "utilities" / "report" / "venv" / "bin" / "python"
 DAYS = 40
+TOMORROW = dt.datetime.now(tz=dt.timezone.utc).date() + dt.timedelta(days=1)
 
 # The newest days are today and, in brand_spend_daily, tomorrow: they are not complete.
 MARTS = """
@@ -98,6 +100,11 @@ def draw(path: Path, *arguments: str, python: Path = PYTHON) -> subprocess.Compl
     )
 
 
+def today_eastern() -> dt.date:
+    """Return the day that is not over on the US East Coast."""
+    return dt.datetime.now(tz=ZoneInfo("America/New_York")).date()
+
+
 def embedded(page: Path) -> dict[str, dict[str, Any]]:
     """Return the data of a page, by chart."""
     (text,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', page.read_text(), re.DOTALL)
@@ -128,10 +135,11 @@ def test_page_draws_all_charts_offline_wide_and_narrow_light_and_dark(tmp_path: 
             assert chart["rows"] == rows
             assert rows
     # and days that are not complete are omitted, and decimals are exact
-    yesterday = dt.datetime.now(tz=dt.timezone.utc).date() - dt.timedelta(days=1)
-    assert max(row["day"] for row in charts["spend"]["rows"]) == str(yesterday)
+    complete = [day for day in range(DAYS) if TOMORROW - dt.timedelta(days=day) < today_eastern()]
+    newest = TOMORROW - dt.timedelta(days=complete[0])
+    assert max(row["day"] for row in charts["spend"]["rows"]) == str(newest)
     assert {row["gross_revenue"] for row in charts["revenue"]["rows"]} == {"100.123456789"}
-    assert charts["spend"]["panels"][0]["title"] == "Brand & <7>: 304,809.40 USD"  # 38 x 8000.80 + 2 + ... + 39
+    assert charts["spend"]["panels"][0]["title"] == f"Brand & <7>: {sum(8000.80 + day for day in complete):,.2f} USD"
 
     with browser() as chromium:
         for width, dark in [(1400, False), (390, False), (390, True), (1400, True)]:
@@ -165,7 +173,8 @@ def test_charts_of_missing_vendors_are_left_out_with_a_line(tmp_path: Path) -> N
     assert done.stdout == f"{path.with_suffix('.html')}: 4 of 6 charts\n"
     charts = embedded(path.with_suffix(".html"))
     assert [*charts] == ["spend", "hours", "ads", "freshness"]
-    assert len({row["day"] for row in charts["spend"]["rows"]}) == 5  # two of the seven are not complete
+    # Tomorrow, today, and in Eastern time perhaps yesterday are not complete.
+    assert len({row["day"] for row in charts["spend"]["rows"]}) == 6 - (TOMORROW - today_eastern()).days
     page = path.with_suffix(".html").read_text()
     assert re.findall(r'<p class="left-out".*?>(.*?)</p>', page) == [
         "Left out: Revenue and fill rate by platform. No rows of SpringServe or Magnite in ad_revenue_daily.",
