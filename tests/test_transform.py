@@ -313,8 +313,8 @@ def test_marts_are_exact_after_restatements_and_without_some_vendors(
         # and the newest rows are as new as the vendors' refresh times allow
         warehouse.dbt("source", "freshness")
 
-        # given an airing that moved to another day, one that the vendor deleted, a day that was deleted, and days before
-        # the look-back: one was backfilled, and one has other spend with as many airings
+        # given an airing that moved to another day, one that the vendor deleted, a deleted day, and days before the
+        # look-back: one was backfilled, and one has other spend with as many airings
         moved, deleted, old = (
             row[0]
             for row in warehouse.query("select airing_id from tap_ispot.audience_airings order by airing_id limit 3")
@@ -325,7 +325,7 @@ def test_marts_are_exact_after_restatements_and_without_some_vendors(
             f"delete from tap_ispot.audience_airings where airing_id = '{deleted}'",  # noqa: S608 - digits
             f"update tap_ispot.audience_airings set airing_aired_at_et = airing_aired_at_et - interval '400 days' "  # noqa: S608 - digits
             f"where airing_id = '{old}'",
-            "update tap_ispot.audience_airings set airing_spend_estimated = airing_spend_estimated + 1 "
+            "update tap_ispot.audience_airings set airing_spend_estimated = airing_spend_estimated + 1 "  # noqa: S608 - a date
             f"where airing_aired_at_et between timestamp '{FIRST} 12:00:00' and timestamp '{FIRST} 23:00:00'",
             f"delete from tap_magnite.adstats_daily where day = date '{FIRST}'",  # noqa: S608 - a date
         )
@@ -340,8 +340,8 @@ def test_marts_are_exact_after_restatements_and_without_some_vendors(
         warehouse.dbt("run", "--full-refresh")
         assert differing(incremental, warehouse.marts()) == {}
 
-        # given only iSpot.tv, without the right to impressions, with a missing table, a missing column, and an airing that
-        # the loader marked as deleted
+        # given only iSpot.tv, without the right to impressions, a missing table, a missing column, and an airing that the
+        # loader marked as deleted
         gone = min(row["airing_id"] for row in incremental["airings"].values() if row["vendor"] == "ispot")
         warehouse.change(
             *(f"drop schema tap_{name} cascade" for name in VENDORS if name != "ispot"),
