@@ -340,7 +340,7 @@ def test_marts_are_exact_after_restatements_and_without_some_vendors(
         warehouse.dbt("run", "--full-refresh")
         assert differing(incremental, warehouse.marts()) == {}
 
-        # given only iSpot.tv, without the right to impressions, a missing table, a missing column, and an airing that the
+        # given only iSpot.tv, without the right to impressions, a table and a column, and with an airing that the
         # loader marked as deleted
         gone = min(row["airing_id"] for row in incremental["airings"].values() if row["vendor"] == "ispot")
         warehouse.change(
