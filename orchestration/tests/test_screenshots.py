@@ -61,8 +61,8 @@ def test_the_page_shows_tables_backfills_and_plots(
         assert 10_000 < path.stat().st_size < LARGEST
 
     # When, then: the tables
-    page.goto(f"{url}/assets")
-    for text in ("history / adspect", "Past months of tap-ispot", "The account: one row."):
+    page.goto(f"{url}/assets?asset-selection=group%3Aadspect")
+    for text in ("history / adspect", "Past months of tap-adspect", "The account: one row."):
         expect(page.get_by_text(text).filter(visible=True).first).to_be_visible()
     expect(page.get_by_text("Materialized").filter(visible=True).first).to_be_visible()
     picture("tables", 779)
@@ -78,9 +78,9 @@ def test_the_page_shows_tables_backfills_and_plots(
         expect(page.get_by_text(text, exact=True).filter(visible=True).first).to_be_visible()
     expect(page.locator("canvas").first).to_be_visible()
     picture("plots", 900)
-    # The way from a table to a mart
-    page.goto(f"{url}/assets/marts/traffic_quality?view=lineage&lineageScope=upstream")
-    for text in ("traffic_quality", "int_traffic", "stg_adspect__funnel_daily", "funnel_daily"):
+    # The way from a table to the marts
+    page.goto(f"{url}/assets/tap_adspect/funnel_daily?view=lineage&lineageScope=downstream&lineageDepth=3")
+    for text in ("funnel_daily", "int_traffic", "traffic_daily", "traffic_quality"):
         expect(page.get_by_text(text, exact=True).filter(visible=True).first).to_be_visible()
     picture("models", 500)
     assert errors == []
