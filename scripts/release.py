@@ -1,10 +1,10 @@
-"""Check a release: the tag, the changelog and the contents of the built files.
+"""Check and build a release.
 
-    python scripts/release.py check tap-ispot-v1.2.3     compare a tag with the package's version and changelog
-    python scripts/release.py inspect FOLDER             look into wheels and source distributions
-    python scripts/release.py pythons                    the supported Python versions, as JSON, from the classifiers
+    python scripts/release.py check TAG       compare a tag (tap-ispot-v1.2.3) with the package's version and changelog
+    python scripts/release.py build TAG UV    check, build and inspect; write the dependencies with their hashes
+    python scripts/release.py pythons         the supported Python versions, as JSON, from the classifiers
 
-`check` prints the package. Problems are printed one per line, and the exit code is 1.
+The files are written to dist/. Problems are printed one per line, and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from __future__ import annotations
 import email
 import json
 import re
+import shutil
+import subprocess
 import sys
 import tarfile
 import zipfile
@@ -28,6 +30,7 @@ TAG = re.compile(r"(?P<package>[a-z0-9-]+)-v(?P<version>\d+\.\d+\.\d+(?:(?:a|b|r
 ADDRESS = "OWNER/REPOSITORY"
 """Stands for the repository in the URLs until it has an address."""
 
+EXPORT = ("--no-default-groups", "--no-emit-workspace", "--no-annotate", "--no-header", "--format", "requirements.txt")
 WRONG_USAGE = 2
 
 
@@ -116,15 +119,28 @@ def file_problems(folder: Path) -> list[str]:
     ]
 
 
+def build(tag: str, uv: str, folder: Path) -> list[str]:
+    """Build the package of a tag, and a requirements file, into an empty folder; return the problems found."""
+    package = tag.rpartition("-v")[0]
+    shutil.rmtree(folder, ignore_errors=True)
+    requirements = folder / f"{tag.replace('-v', '-')}-requirements.txt"
+    for command in (
+        ["build", "--package", package, "--out-dir", str(folder)],
+        ["export", "--package", package, *EXPORT, "--output-file", str(requirements)],
+    ):
+        subprocess.run([uv, *command, "--quiet"], cwd=ROOT, check=True)  # noqa: S603 - the uv that the Makefile installed
+    return file_problems(folder)
+
+
 def main(arguments: list[str]) -> int:
     """Run a command; return the exit code."""
     match arguments:
         case ["check", tag]:
             problems = tag_problems(tag)
-            print("\n".join(problems) or tag.rpartition("-v")[0], file=sys.stderr if problems else sys.stdout)
-        case ["inspect", folder]:
-            problems = file_problems(Path(folder))
-            print("\n".join(problems) or f"{folder}: nothing missing, nothing unexpected")
+            print("\n".join(problems) or f"{tag}: ready", file=sys.stderr if problems else sys.stdout)
+        case ["build", tag, uv]:
+            problems = tag_problems(tag) or build(tag, uv, ROOT / "dist")
+            print("\n".join(problems) or "built dist/", file=sys.stderr if problems else sys.stdout)
         case ["pythons"]:
             problems = []
             print(json.dumps(pythons()))

@@ -86,10 +86,9 @@ class Installed:
 
     def run(self, program: str, *arguments: str, stdin: str = "") -> str:
         """Run a program of the environment; return what it prints."""
-        command = [self._bin / program, *arguments]
-        return subprocess.run(
-            command, check=True, stdout=subprocess.PIPE, input=stdin, text=True, cwd=self._folder
-        ).stdout
+        command = [str(self._bin / program), *arguments]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, input=stdin, text=True, cwd=self._folder)
+        return done.stdout
 
     def file(self, name: str, content: object) -> str:
         """Write a JSON file; return its path."""
@@ -154,8 +153,8 @@ def test_pip_prefers_the_folder_of_the_library_to_an_index(tmp_path: Path) -> No
     publish(tmp_path / "published", "singer_adtech", "0.1.99")
 
     # when pip installs a tap and the library from their folders, without the workspace
-    folders = [ROOT / "singer-adtech", ROOT / TAPS[0]]
-    pip = [tmp_path / "venv" / "bin" / "pip", "install", "--quiet", "--find-links", tmp_path / "published"]
+    folders = [str(ROOT / "singer-adtech"), str(ROOT / TAPS[0])]
+    pip = [str(tmp_path / "venv" / "bin" / "pip"), "install", "--quiet", f"--find-links={tmp_path / 'published'}"]
     subprocess.run([*pip, *folders], check=True, env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}, cwd=tmp_path)
 
     # then the library is the one of the folder

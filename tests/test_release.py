@@ -32,7 +32,7 @@ def tap_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.usefixtures("tap_example")
 def test_the_tag_of_the_current_version_is_accepted(capsys: pytest.CaptureFixture[str]) -> None:
     assert release.main(["check", "tap-example-v1.2.3"]) == 0
-    assert capsys.readouterr() == ("tap-example\n", "")
+    assert capsys.readouterr() == ("tap-example-v1.2.3: ready\n", "")
 
 
 @pytest.mark.usefixtures("tap_example")
@@ -49,6 +49,7 @@ def test_a_tag_of_another_version_is_refused(tap_example: Path, capsys: pytest.C
     # given: unreleased changes, and URLs without the repository's name
     (tap_example / "CHANGELOG.md").write_text("# Changelog\n\n## Unreleased\n\n- New.\n\n## 1.2.3\n")
     (tap_example / "pyproject.toml").write_text(PROJECT.format(repository=release.ADDRESS))
+    advice = "write the repository's name"
     # when
     code = release.main(["check", "tap-example-v1.3.0rc1"])
     # then
@@ -56,8 +57,7 @@ def test_a_tag_of_another_version_is_refused(tap_example: Path, capsys: pytest.C
     assert capsys.readouterr().err.splitlines() == [
         "tap-example-v1.3.0rc1: tap-example/pyproject.toml has version 1.2.3",
         "tap-example-v1.3.0rc1: the newest entry of tap-example/CHANGELOG.md is Unreleased",
-        "tap-example-v1.3.0rc1: the URLs in tap-example/pyproject.toml contain OWNER/REPOSITORY: "
-        "write the repository's name",
+        f"tap-example-v1.3.0rc1: the URLs in tap-example/pyproject.toml contain {release.ADDRESS}: {advice}",
     ]
 
 
