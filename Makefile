@@ -163,7 +163,7 @@ pins: $(UV) ## update and pin the dependencies
 	@$(UV) run python scripts/pins.py $(UV)
 
 clean: ## remove environments, plugins and the demo, but not your tables, logs and bookmarks
-	rm -rf .venv .venvs .uv uv.lock output/demo output/demo.duckdb* output/demo.html transform/target transform/logs
+	rm -rf .venv .venvs .uv uv.lock dist output/demo output/demo.duckdb* output/demo.html transform/target transform/logs
 	cd .meltano 2>/dev/null && rm -rf extractors loaders mappers utilities installed run || true
 
 $(UV):
