@@ -14,7 +14,8 @@ TAPS = tap-adspect tap-ispot tap-magnite tap-spotwatch tap-springserve
 .DEFAULT_GOAL := help
 .PHONY: help setup env environment plugins loaders stand-ins demo transform report dbt-docs orchestration orchestrate sync backfill \
   orchestration-machines orchestration-test-environment orchestration-lint orchestration-test screenshots check test test-all lint format \
-  generate types unit meltano-test extended pythons reliability benchmarks pins clean
+  generate types unit meltano-test extended pythons reliability benchmarks pins clean \
+  changed dependencies checks workflows audit release image
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -101,6 +102,9 @@ screenshots: orchestration-test-environment ## the pictures of docs/orchestratio
 check: environment lint types ## for daily work: lint, types, and the tests of what changed since main
 	@$(RUN) python scripts/check_changes.py
 
+changed: environment ## as on a pull request: the tests of changed packages, or of all if shared code changed
+	@$(RUN) python scripts/check_changes.py --pull-request
+
 test: lint types unit meltano-test ## everything on this Python, with Meltano into DuckDB and PostgreSQL
 
 test-all: test orchestration-test extended pythons ## also Dagster, every loader, a short fault matrix, and other Pythons
@@ -128,11 +132,37 @@ meltano-test: setup ## the tests that run Meltano into DuckDB and PostgreSQL, or
 	@set -e; for one in postgres chromium; do $(UV) run --no-sync python -m stand_ins.$$one install; done
 	@$(RUN) pytest -n auto --dist loadfile -m "meltano and not extended"
 
-extended: setup loaders stand-ins ## the other loaders (Snowflake, S3, JSON lines) and a short fault matrix
+extended: workflows setup loaders stand-ins ## the other loaders (Snowflake, S3, JSON lines), a short fault matrix, and `make workflows`
 	@$(RUN) pytest -n auto --dist loadfile -m extended
 
 pythons: environment ## the tests without Meltano on the oldest and newest supported Python, if installed
 	@$(RUN) python scripts/other_pythons.py $(UV)
+
+dependencies: environment ## the tests without Meltano with other dependencies: make dependencies SET=lowest|newest|prerelease
+	@$(RUN) python scripts/dependencies.py "$(SET)" $(UV)
+
+CHECKS = .venvs/checks/bin
+
+checks: $(UV)
+	@test -x $(CHECKS)/python || $(UV) --no-config venv --quiet .venvs/checks
+	@$(UV) --no-config pip install --quiet --require-hashes --python $(CHECKS)/python --requirements .github/checks.txt
+
+workflows: checks ## linters of .github/ and the Dockerfile: actionlint, zizmor, hadolint
+	@PATH="$(CURDIR)/$(CHECKS):$$PATH" && actionlint && zizmor --quiet --offline --persona pedantic . && hadolint Dockerfile
+
+audit: checks ## known vulnerabilities of the pinned dependencies, from the package index
+	@$(UV) export --quiet --all-packages --no-emit-workspace --no-header --output-file .venvs/audit.txt
+	@$(CHECKS)/pip-audit --strict --disable-pip --require-hashes --requirement .venvs/audit.txt
+
+release: environment ## check, build and try one package: make release TAG=tap-ispot-v1.2.3
+	@$(RUN) python scripts/release.py build "$(TAG)" $(UV)
+	@$(RUN) pytest -q tests/test_install_alone.py
+
+image: ## build the container images and start each, if Docker is there
+	docker build --target tap --build-arg TAP=tap-ispot --tag tap-ispot .
+	docker run --rm tap-ispot --version
+	docker build --tag adtech-taps .
+	docker run --rm adtech-taps --version
 
 reliability: environment ## the fault matrix: five taps, every fault; writes docs/reliability.md
 	@$(RUN) python benchmarks/reliability.py
@@ -150,7 +180,7 @@ pins: $(UV) ## update and pin the dependencies
 	@$(COMPILE) --extra machines --extra test --output-file orchestration/requirements-test.txt
 
 clean: ## remove environments, plugins and the demo, but not your tables, logs and bookmarks
-	rm -rf .venv .venvs .uv uv.lock output/demo output/demo.duckdb* output/demo.html transform/target transform/logs
+	rm -rf .venv .venvs .uv uv.lock dist output/demo output/demo.duckdb* output/demo.html transform/target transform/logs
 	cd .meltano 2>/dev/null && rm -rf extractors loaders mappers utilities installed run || true
 
 $(UV):
