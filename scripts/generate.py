@@ -3,8 +3,9 @@
 `python scripts/generate.py` writes the files; with `--check` it writes nothing and exits with 1 if one is out of date.
 
 The generated parts are `plugins/extractors/*.lock` and `plugins/loaders/target-duckdb--*.lock` (in the format of
-`meltano lock`), the definitions for Meltano Hub in `hub/`, the staging models of `transform/`, docs/marts.md, docs/assumptions.md, the text between marks in each
-tap's README.md and in .env.example, and the streams' columns for `orchestration/`, whose environment contains no tap.
+`meltano lock`), the definitions for Meltano Hub in `hub/`, the staging models of `transform/`, docs/marts.md,
+docs/assumptions.md, the text between marks in the README.md of each tap and of the loader and in .env.example, and the
+streams' columns for `orchestration/`, whose environment contains no tap.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import hub
+import hub_files as hub
 from assumptions import MarkError, page
 from marts_page import marts_page
 from singer_adtech.streams.derived import DerivedStream
@@ -85,7 +86,7 @@ def extractor(name: str) -> dict[str, Any]:
     tap = tap_class(name)
     definitions = []
     for setting, declared in all_settings(tap).items():
-        definition = {"name": setting, "kind": "string"}
+        definition: dict[str, Any] = {"name": setting, "kind": "string"}
         definition |= {"label": declared["title"], "description": declared["description"]}
         if declared.get("secret"):
             definition["sensitive"] = True

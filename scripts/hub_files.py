@@ -55,8 +55,8 @@ PREAMBLE = (
     "that names the setting. Lists and objects are JSON, or YAML in `meltano.yml`."
 )
 
-LIBRARY = """The tap needs the library `singer-adtech` of the same repository. Until the first release of both, name both in one
-command: a package with the library's name on a public index is not ours. """
+LIBRARY = """The tap needs the library `singer-adtech` of the same repository. Until the first release of both, name
+both in one command: a package with the library's name on a public index is not ours. """
 
 TEXT = """{library}From git, or from a checkout:
 
@@ -71,13 +71,13 @@ In a Meltano project of your own, with the definition from [hub][hub/README.md]:
 meltano add {name} --plugin-type {kind} --from-ref {definition}
 ```
 
-{extras}Or paste this entry into `meltano.yml`, and run `meltano install`. It declares every setting, because Meltano ignores
-others and their environment variables:
+{extras}Or paste this entry into `meltano.yml`, and run `meltano install`. It declares every setting, because Meltano
+ignores others and their environment variables:
 
 {snippet}"""
 
-EXTRAS = """This adds the entry below with labels and descriptions, but without `select` and `use_cached_catalog`: copy these two.
-With a cached catalog, an upgrade of the tap would not add columns.
+EXTRAS = """This adds the entry below with labels and descriptions, but without `select` and `use_cached_catalog`: copy
+these two. With a cached catalog, an upgrade of the tap would not add columns.
 
 """
 
@@ -132,7 +132,11 @@ def definition(plugin: dict[str, Any], folder: Path, select: Sequence[str] = ())
         f"Details, and errors with their remedies: [README]({docs}).\n",
     }
     if kind == "extractors":
-        hub |= {"prereq": f"{section(readme, 'Prerequisites')}\n", "select": list(select), "settings_preamble": PREAMBLE}
+        hub |= {
+            "prereq": f"{section(readme, 'Prerequisites')}\n",
+            "select": list(select),
+            "settings_preamble": PREAMBLE,
+        }
     return hub
 
 
@@ -151,7 +155,7 @@ def section(readme: str, title: str) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Texts of several lines as blocks, and no aliases."""
+    """A dumper that writes texts of several lines as blocks, and no aliases."""
 
     @override
     def ignore_aliases(self, data: object) -> bool:
@@ -165,9 +169,9 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _text)
 
 
-def to_yaml(content: object) -> str:
-    """Return YAML in the form that the Hub's linter wants: sorted keys, lists without indentation."""
-    return yaml.dump(content, Dumper=_Dumper, sort_keys=True, allow_unicode=True, width=100)
+def to_yaml(content: object, *, sort_keys: bool = True) -> str:
+    """Return YAML in the form that the Hub's linter requires: sorted keys, lists without indentation."""
+    return yaml.dump(content, Dumper=_Dumper, sort_keys=sort_keys, allow_unicode=True, width=100)
 
 
 def installation(plugin: dict[str, Any], select: Sequence[str] = ()) -> str:
@@ -187,7 +191,7 @@ def installation(plugin: dict[str, Any], select: Sequence[str] = ()) -> str:
 
 
 def links(text: str) -> str:
-    """Return definitions of the links to files of this repository, absolute because a package index renders the text."""
+    """Return the targets of links to files of this repository, absolute because a package index renders the text."""
     labels = sorted({*re.findall(r"\]\[((?:[\w.-]+/)*[\w.-]*[A-Z][\w.-]*(?:#[\w-]+)?|docs/[\w.#-]+)\]", text)})
     return "\n".join(f"[{label}]: {REPOSITORY}/blob/main/{label}" for label in labels)
 
@@ -196,7 +200,7 @@ def snippet(plugin: dict[str, Any], select: Sequence[str] = ()) -> str:
     """Return an entry for the `meltano.yml` of another project, with every setting."""
     extras = {"use_cached_catalog": False} if plugin["plugin_type"] == "extractors" else {}
     head = {key: plugin[key] for key in ("name", "variant", "namespace", "executable")}
-    plain = to_yaml([{**head, "pip_url": git_urls(*packages(plugin)), **extras}])
+    plain = to_yaml([{**head, "pip_url": git_urls(*packages(plugin)), **extras}], sort_keys=False)
     lines = textwrap.indent(plain, "  ").splitlines()
     lines += _flow("capabilities", plugin["capabilities"])
     if select:
@@ -209,9 +213,7 @@ def snippet(plugin: dict[str, Any], select: Sequence[str] = ()) -> str:
 
 
 def _flow(key: str, items: Sequence[str]) -> list[str]:
-    # A space within an item must not become the end of a line.
+    # Items keep their spaces: the text is wrapped only between items.
     listed = ", ".join(one.replace(" ", "\0") for one in items)
-    wrapped = textwrap.wrap(
-        f"{key}: [{listed}]", 118, initial_indent="    ", subsequent_indent="      ", break_long_words=False, break_on_hyphens=False
-    )
-    return [line.replace("\0", " ") for line in wrapped]
+    lines = textwrap.wrap(f"{key}: [{listed}]", 112, break_long_words=False, break_on_hyphens=False)
+    return textwrap.indent("\n  ".join(lines), "    ").replace("\0", " ").splitlines()
