@@ -117,7 +117,7 @@ format: environment ## format the sources
 	@$(RUN) ruff check --fix .
 	@$(RUN) ruff format .
 
-generate: environment ## READMEs' tables, plugins/, docs/assumptions.md, .env.example and dbt's staging models, from the taps
+generate: environment ## parts of READMEs, plugins/, hub/, docs/assumptions.md, .env.example and dbt's staging models, from the taps
 	@$(RUN) python scripts/generate.py
 
 types: environment ## mypy, strict

@@ -1,16 +1,18 @@
-"""Generate README tables, plugin definitions, pages, dbt models and .env.example from the taps' code.
+"""Generate README parts, plugin definitions, pages, dbt models and .env.example from the taps' code.
 
 `python scripts/generate.py` writes the files; with `--check` it writes nothing and exits with 1 if one is out of date.
 
 The generated parts are `plugins/extractors/*.lock` and `plugins/loaders/target-duckdb--*.lock` (in the format of
-`meltano lock`), the staging models of `transform/`, docs/marts.md, docs/assumptions.md, the text between marks in each
-tap's README.md and in .env.example, and the streams' columns for `orchestration/`, whose environment contains no tap.
+`meltano lock`), the definitions for Meltano Hub in `hub/`, the staging models of `transform/`, docs/marts.md,
+docs/assumptions.md, the text between marks in the README.md of each tap and of the loader and in .env.example, and the
+streams' columns for `orchestration/`, whose environment contains no tap.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import copy
 import importlib
 import io
 import json
@@ -20,6 +22,7 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hub_files as hub
 from assumptions import MarkError, page
 from marts_page import marts_page
 from singer_adtech.streams.derived import DerivedStream
@@ -52,9 +55,6 @@ MARTS_REPORTS = {
 }
 """Reports that a mart reads if they are loaded, in addition to the tap's default; with its metrics."""
 
-BUILT_IN = ("stream_map", "faker_", "flattening_", "emit_", "process_")
-"""Prefixes of the settings that singer-sdk adds to every plugin."""
-
 
 def tap_class(name: str) -> type[Tap]:
     """Return the class of a tap."""
@@ -68,6 +68,14 @@ def logins(name: str) -> list[list[str]]:
     return [[*group, *required] for group in LOGINS.get(name, [[]])]
 
 
+def all_settings(plugin: type[Tap | Target]) -> dict[str, dict[str, Any]]:
+    """Return the JSON Schema of each setting, those that singer-sdk adds included."""
+    schema = copy.deepcopy(plugin.config_jsonschema)
+    plugin.append_builtin_config(schema)
+    found: dict[str, dict[str, Any]] = schema["properties"]
+    return found
+
+
 def extractor(name: str) -> dict[str, Any]:
     """Return the definition of a tap.
 
@@ -77,10 +85,8 @@ def extractor(name: str) -> dict[str, Any]:
     """
     tap = tap_class(name)
     definitions = []
-    for setting, declared in tap.config_jsonschema["properties"].items():
-        if setting.startswith(BUILT_IN):
-            continue
-        definition = {"name": setting, "kind": "string"}
+    for setting, declared in all_settings(tap).items():
+        definition: dict[str, Any] = {"name": setting, "kind": "string"}
         definition |= {"label": declared["title"], "description": declared["description"]}
         if declared.get("secret"):
             definition["sensitive"] = True
@@ -105,11 +111,9 @@ def loader() -> dict[str, Any]:
     """Return the definition of the embedded loader."""
     target: type[Target] = importlib.import_module("target_duckdb_arrow.target").TargetDuckDBArrow
     definitions = []
-    for setting, declared in target.config_jsonschema["properties"].items():
-        if setting.startswith(BUILT_IN):
-            continue
+    for setting, declared in all_settings(target).items():
         # Not `options` for an enum: Meltano refuses other values with a traceback, the loader in one line.
-        kind = next(one for one in ("integer", "boolean", "string") if one in declared["type"])
+        kind = next(one for one in ("integer", "boolean", "object", "string") if one in declared["type"])
         definitions.append(
             {"name": setting, "kind": kind, "label": declared["title"], "description": declared["description"]}
         )
@@ -147,13 +151,10 @@ def streams_table(name: str) -> str:
     return "\n".join(lines)
 
 
-def selection(name: str) -> str:
-    """Return the `select` of meltano.yml for the streams that are on by default."""
+def selection(name: str) -> list[str]:
+    """Return Meltano's rules for the streams that are on by default."""
     tap = tap_class(name)(config={}, validate_config=False, setup_mapper=False)
-    off = [f'"!{stream.name}.*"' for stream in tap.streams.values() if not stream.selected_by_default]
-    listed = ", ".join(['"*.*"', *off])
-    rules = textwrap.fill(f"select: [{listed}]", 118, initial_indent="    ", subsequent_indent="      ")
-    return f"```yaml\n{rules}\n```"
+    return ["*.*", *(f"!{stream.name}.*" for stream in tap.streams.values() if not stream.selected_by_default)]
 
 
 def about_tables(name: str) -> str:
@@ -241,14 +242,18 @@ def between_marks(text: str, mark: str, content: str, comment: str = "<!-- {} --
 
 def files() -> Iterator[tuple[Path, str]]:
     """Return the generated files with their content."""
-    for definition in (*map(extractor, TAPS), loader()):
-        name = f"{definition['name']}--{VARIANT}.lock"
-        yield ROOT / "plugins" / definition["plugin_type"] / name, json.dumps(definition, indent=2) + "\n"
-    for name in TAPS:
-        path = ROOT / name / "README.md"
-        text = between_marks(path.read_text(encoding="utf-8"), "streams", f"\n{streams_table(name)}\n")
-        text = between_marks(text, "select", f"\n{selection(name)}\n")
-        yield path, between_marks(text, "about", f"\n{about_tables(name)}\n")
+    for plugin in (*map(extractor, TAPS), loader()):
+        rules = selection(plugin["name"]) if plugin["plugin_type"] == "extractors" else []
+        lock = f"{plugin['name']}--{VARIANT}.lock"
+        yield ROOT / "plugins" / plugin["plugin_type"] / lock, json.dumps(plugin, indent=2) + "\n"
+        folder = ROOT / plugin["executable"]
+        yield ROOT / "hub" / hub.path(plugin), hub.to_yaml(hub.definition(plugin, folder, rules))
+        text = (folder / "README.md").read_text(encoding="utf-8")
+        text = between_marks(text, "installation", f"\n{hub.installation(plugin, rules)}\n")
+        if plugin["plugin_type"] == "extractors":
+            text = between_marks(text, "streams", f"\n{streams_table(plugin['name'])}\n")
+            text = between_marks(text, "about", f"\n{about_tables(plugin['name'])}\n")
+        yield folder / "README.md", between_marks(text, "links", hub.links(text))
     for name in TAPS:
         tap = tap_class(name)(config=with_marts_reports(name), validate_config=False, setup_mapper=False)
         for name_of_file, text in staging_files(name.removeprefix("tap-"), tap):
