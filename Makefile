@@ -11,7 +11,7 @@ export UV_PYTHON = $(PYTHON)
 TAPS = tap-adspect tap-ispot tap-magnite tap-spotwatch tap-springserve
 
 .DEFAULT_GOAL := help
-.PHONY: help setup env environment plugins loaders stand-ins demo transform report dbt-docs orchestration orchestrate sync backfill \
+.PHONY: help setup env environment plugins loaders stand-ins demo tables query transform report dbt-docs orchestration orchestrate sync backfill \
   orchestration-machines orchestration-test-environment orchestration-test screenshots check test test-all lint format \
   generate types unit meltano-test extended pythons reliability benchmarks pins clean
 
@@ -44,6 +44,15 @@ stand-ins: environment ## install servers for loader tests: PostgreSQL (Debian's
 
 demo: setup ## run all taps against simulated vendors, through Meltano, into DuckDB, twice; writes output/demo.html
 	@$(RUN) python scripts/demo.py
+
+tables: environment ## list your tables with rows and days: make tables [DEMO=1] [ZONE=America/New_York]
+	@$(RUN) python scripts/query.py --tables $(QUERY)
+
+query: environment ## query your tables: make query SQL="select ..." or FILE=examples/NAME.sql [DEMO=1] [ZONE=...] [CSV=1]
+	@$(RUN) python scripts/query.py $(if $(FILE),--file $(FILE)) $(QUERY)
+
+# SQL reaches the program as an environment variable, so that its quotes stay.
+QUERY = $(if $(DEMO),--demo) $(if $(ZONE),--zone $(ZONE)) $(if $(CSV),--csv)
 
 transform: setup ## build the marts from the tables: make transform [WAREHOUSE=postgres]; see docs/transform.md
 	@$(RUN) meltano --environment=prod invoke dbt-$(or $(WAREHOUSE),duckdb):build

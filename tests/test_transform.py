@@ -323,11 +323,16 @@ def test_marts_are_exact_after_restatements_and_without_some_vendors(
             f"where airing_id = '{moved}'",
             f"delete from tap_ispot.audience_airings where airing_id = '{deleted}'",  # noqa: S608 - digits
             f"delete from tap_magnite.adstats_daily where day = date '{FIRST}'",  # noqa: S608 - a date
+            # and impressions with decimals, whose column had only whole numbers, so that DuckDB's was BIGINT
+            "alter table tap_ispot.audience_airings alter column audience_impressions set data type decimal(38, 10)",
+            "update tap_ispot.audience_airings set audience_impressions = audience_impressions + 0.25 "  # noqa: S608 - digits
+            f"where airing_id = '{moved}'",
         )
         # when the marts are built from the changed days, then they equal those built from all rows
         warehouse.dbt("build")
         incremental = warehouse.marts()
         assert f"ispot|{deleted}" not in incremental["airings"]
+        assert incremental["airings"][f"ispot|{moved}"]["impressions"] % 1 == Decimal("0.25")
         assert not [
             row for row in incremental["ad_revenue_daily"].values() if (row["vendor"], row["day"]) == ("magnite", FIRST)
         ]
