@@ -7,6 +7,9 @@ RUN = umask 077 && $(UV) run --no-sync
 # Use the installed Python, never download one.
 export UV_PYTHON_DOWNLOADS = never
 export UV_PYTHON = $(PYTHON)
+# Meltano starts in 1.0 s instead of 2.4 s on machines that write no bytecode. Not a setting of pyproject.toml, because
+# each `uv run` would compile and report it.
+export UV_COMPILE_BYTECODE = 1
 
 TAPS = tap-adspect tap-ispot tap-magnite tap-spotwatch tap-springserve
 
@@ -149,4 +152,4 @@ $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Python 3.10 or newer is needed: make PYTHON=python3.12 ..." >&2; exit 1; }
 	@echo "fetching uv from PyPI into .uv"
 	@$(PYTHON) -m venv .uv
-	@.uv/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
+	@.uv/bin/pip install -qq --disable-pip-version-check uv==0.13.9

@@ -95,12 +95,11 @@ class Run:
     seconds: dict[str, float] = field(default_factory=dict)
     requests: dict[str, int] = field(default_factory=dict)
 
-    def note(self, metric: str, stream: str, value: float) -> None:
-        """Record one of singer-sdk's metrics."""
-        if metric == "sync_duration":
-            self.seconds[stream] = self.seconds.get(stream, 0) + value
-        elif metric == "http_request_count":
-            self.requests[stream] = self.requests.get(stream, 0) + int(value)
+    def note(self, point: dict[str, Any]) -> None:
+        """Record the numbers of a stream at its end."""
+        if point["metric"] == "stream_summary":
+            stream, numbers = point["tags"]["stream"], point["value"]
+            self.seconds[stream], self.requests[stream] = numbers["seconds"], numbers["requests"]
 
 
 @contextmanager
@@ -265,9 +264,8 @@ def invoke(command: str, *arguments: str) -> list[str]:
 def _note(entry: dict[str, Any], runs: dict[str, Run]) -> None:
     """Record the metrics in one of Meltano's log entries."""
     point = entry.get("metric_info")
-    if point is not None and entry["name"] in runs:  # the loader counts separately
-        # Logins have no stream.
-        runs[entry["name"]].note(point["metric"], point["tags"].get("stream") or "", point["value"])
+    if point is not None and entry["name"] in runs:
+        runs[entry["name"]].note(point)
 
 
 def main() -> None:
