@@ -14,7 +14,7 @@ export UV_COMPILE_BYTECODE = 1
 TAPS = tap-adspect tap-ispot tap-magnite tap-spotwatch tap-springserve
 
 .DEFAULT_GOAL := help
-.PHONY: help setup env environment plugins loaders stand-ins demo tables query transform report dbt-docs orchestration orchestrate sync backfill \
+.PHONY: help setup env own environment plugins loaders stand-ins demo tables query transform report dbt-docs orchestration orchestrate sync backfill \
   orchestration-machines orchestration-test-environment orchestration-test screenshots check test test-all lint format \
   generate types unit meltano-test extended pythons reliability benchmarks pins clean
 
@@ -32,6 +32,12 @@ env: ## create .env for your settings from .env.example, readable by you only
 	  echo "Made .env, which nobody else can read. Fill in the credentials and the first day of the vendors that you use," && \
 	  echo "then: .venv/bin/meltano run tap-ispot target-duckdb (after make setup)"; \
 	fi
+
+own: ## create own.meltano.yml for your own streams, reports and settings, which git pull never touches
+	@if [ -e own.meltano.yml ]; then echo "own.meltano.yml is there already and left as it is."; else \
+	  umask 077 && cp own.meltano.example.yml own.meltano.yml && echo "Made own.meltano.yml, the environment \`own\`."; fi
+	@if grep -qs '^MELTANO_DEFAULT_ENVIRONMENT=' .env; then grep '^MELTANO_DEFAULT_ENVIRONMENT=' .env; else \
+	  umask 077 && printf '\nMELTANO_DEFAULT_ENVIRONMENT=own\n' >> .env && echo "Added MELTANO_DEFAULT_ENVIRONMENT=own to .env."; fi
 
 environment: $(UV)
 	@$(UV) sync --quiet --all-packages

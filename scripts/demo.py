@@ -99,7 +99,7 @@ class Run:
         """Record the numbers of a stream at its end."""
         if point["metric"] == "stream_summary":
             stream, numbers = point["tags"]["stream"], point["value"]
-            self.seconds[stream], self.requests[stream] = numbers["seconds"], numbers["requests"]
+            self.seconds[stream], self.requests[stream] = round(numbers["seconds"], 1), numbers["requests"]
 
 
 @contextmanager

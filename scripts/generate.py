@@ -20,6 +20,7 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
 from assumptions import MarkError, page
 from marts_page import marts_page
 from singer_adtech.streams.derived import DerivedStream
@@ -51,6 +52,17 @@ MARTS_REPORTS = {
     "tap-adspect": [{"name": "funnel_by_country", "dimensions": ["date", "stream_id", "country_code", "sub_id"]}]
 }
 """Reports that a mart reads if they are loaded, in addition to the tap's default; with its metrics."""
+
+OWN_CHOICES = """\
+# Your own streams, reports and settings. `make own` copies this file to own.meltano.yml, which git does not track, and
+# makes its environment the default. The selections replace those of meltano.yml. Meltano writes to the copy too:
+#
+#   meltano --environment=own select --rm --exclude tap-ispot episodes '*'
+#   meltano --environment=own select --exclude tap-ispot movies '*'
+#   meltano --environment=own config set tap-ispot window_days 2
+#
+# Pages: docs/how-to/select.md, docs/how-to/report.md. Credentials belong in .env.
+"""
 
 BUILT_IN = ("stream_map", "faker_", "flattening_", "emit_", "process_")
 """Prefixes of the settings that singer-sdk adds to every plugin."""
@@ -156,6 +168,17 @@ def selection(name: str) -> str:
     return f"```yaml\n{rules}\n```"
 
 
+def own_choices() -> str:
+    """Return the example of own.meltano.yml: an environment with the default selection of each tap."""
+    extractors = []
+    for name in TAPS:
+        tap = tap_class(name)(config={}, validate_config=False, setup_mapper=False)
+        off = [f"!{stream.name}.*" for stream in tap.streams.values() if not stream.selected_by_default]
+        extractors.append({"name": name, "select": ["*.*", *off]})
+    content = {"environments": [{"name": "own", "config": {"plugins": {"extractors": extractors}}}]}
+    return OWN_CHOICES + yaml.safe_dump(content, sort_keys=False, width=118)
+
+
 def about_tables(name: str) -> str:
     """Return the tables of settings and capabilities that `--about` prints."""
     with contextlib.redirect_stdout(io.StringIO()) as printed:
@@ -253,6 +276,7 @@ def files() -> Iterator[tuple[Path, str]]:
         tap = tap_class(name)(config=with_marts_reports(name), validate_config=False, setup_mapper=False)
         for name_of_file, text in staging_files(name.removeprefix("tap-"), tap):
             yield STAGING / name_of_file, text
+    yield ROOT / "own.meltano.example.yml", own_choices()
     yield ROOT / "docs" / "marts.md", marts_page(MODELS / "marts" / "marts.yml")
     yield ROOT / "docs" / "assumptions.md", page({name: extractor(name)["label"] for name in TAPS})
     yield ROOT / "orchestration" / "adtech_orchestration" / "streams.json", streams_file()
