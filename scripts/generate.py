@@ -26,6 +26,7 @@ from marts_page import marts_page
 from singer_adtech.streams.derived import DerivedStream
 from singer_adtech.streams.windowed import WindowStream
 from staging import staging_files
+from tables_pages import tables_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -276,6 +277,8 @@ def files() -> Iterator[tuple[Path, str]]:
         tap = tap_class(name)(config=with_marts_reports(name), validate_config=False, setup_mapper=False)
         for name_of_file, text in staging_files(name.removeprefix("tap-"), tap):
             yield STAGING / name_of_file, text
+        default = tap_class(name)(config={}, validate_config=False, setup_mapper=False)
+        yield ROOT / "docs" / "tables" / f"{name.removeprefix('tap-')}.md", tables_page(name, default)
     yield ROOT / "own.meltano.example.yml", own_choices()
     yield ROOT / "docs" / "marts.md", marts_page(MODELS / "marts" / "marts.yml")
     yield ROOT / "docs" / "assumptions.md", page({name: extractor(name)["label"] for name in TAPS})

@@ -49,8 +49,9 @@ def test_edited_files_are_reported_and_generated_again(tmp_path: Path) -> None:
     staging = "transform/models/staging"
     model, left_over = f"{staging}/ispot/stg_ispot__brands.sql", f"{staging}/ispot/stg_ispot__gone.sql"
     edited = ["plugins/extractors/tap-ispot--adtech.lock", "tap-ispot/README.md", model, ".env.example"]
-    paths = [f"scripts/{name}.py" for name in ("generate", "assumptions", "marts_page", "staging")]
+    paths = [f"scripts/{name}.py" for name in ("generate", "assumptions", "marts_page", "staging", "tables_pages")]
     paths += ["docs/assumptions.md", "docs/marts.md", "transform/models/marts/marts.yml", ".env.example"]
+    paths += ["own.meltano.example.yml", *(f"docs/tables/{name.removeprefix('tap-')}.md" for name in TAPS)]
     paths += ["orchestration/adtech_orchestration/streams.json", *(f"{name}/README.md" for name in TAPS)]
     paths += [str(path.relative_to(ROOT)) for path in (ROOT / staging).glob("*/*")]
     paths += [str(path.relative_to(ROOT)) for path in ROOT.glob("plugins/*/*.lock")]
