@@ -1,5 +1,5 @@
 -- Which brands spent most on national TV in the last seven days?
-select brand_name as brand, sum(airings)::bigint as airings, sum(spend)::decimal(18, 2) as spend_usd,
+select brand_name as brand, sum(airings)::bigint as airings, round(sum(spend), 2) as spend_usd,
        sum(impressions)::bigint as impressions
 from marts.brand_spend_daily
 where vendor = 'ispot'

@@ -26,6 +26,8 @@ ROOT = Path(__file__).resolve().parent.parent
 MOST_ROWS = 1000
 """Rows of a printed table."""
 
+MONEY_DECIMALS = 2
+
 
 def warehouse_path(*, demo: bool) -> Path:
     """Return the DuckDB file: that of the demo, or that of target-duckdb.
@@ -103,7 +105,11 @@ def tables(connection: duckdb.DuckDBPyConnection, schema: str | None = None) -> 
 
 def show(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Print a table with right-aligned numbers."""
-    texts = [[_text(value, heading) for value, heading in zip(row, headings, strict=True)] for row in rows]
+    columns = [
+        _texts([row[index] for row in rows], is_id=heading == "id" or heading.endswith(("_id", "Id", "IdLink")))
+        for index, heading in enumerate(headings)
+    ]
+    texts = [*zip(*columns, strict=True)]
     widths = [max(len(text) for text in column) for column in zip(headings, *texts, strict=True)]
     right = [
         bool(rows) and all(isinstance(row[i], (int, float, Decimal)) or row[i] is None for row in rows)
@@ -117,9 +123,18 @@ def show(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         print("  " + "  ".join(cells).rstrip())
 
 
-def _text(value: Any, heading: str) -> str:
-    if isinstance(value, int) and (heading == "id" or heading.endswith(("_id", "Id", "IdLink"))):
-        return str(value)
+def _texts(values: Sequence[Any], *, is_id: bool) -> list[str]:
+    """Return the values of a column as text; the decimals of all have the same number of digits."""
+    decimals = [-int(value.as_tuple().exponent) for value in values if isinstance(value, Decimal)]
+    needed = [-int(value.normalize().as_tuple().exponent) for value in values if isinstance(value, Decimal)]
+    # Two decimals at most are as declared. The loader's ten become two for money, none for counts.
+    shown = max(decimals, default=0)
+    if shown > MONEY_DECIMALS:
+        shown = max(MONEY_DECIMALS, *needed) if max(needed) > 0 else 0
+    return [_text(value, shown, is_id=is_id) for value in values]
+
+
+def _text(value: Any, decimals: int, *, is_id: bool) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -127,12 +142,11 @@ def _text(value: Any, heading: str) -> str:
     if isinstance(value, float):
         return f"{value:,.1f}" if value == round(value, 1) else f"{value:,}"
     if isinstance(value, Decimal):
-        whole, _, decimals = f"{value:,f}".partition(".")
-        decimals = decimals.rstrip("0")
-        # Money keeps two decimals; a whole number has none.
-        return f"{whole}.{decimals.ljust(2, '0')}" if decimals else whole
+        return f"{value:,.{decimals}f}"
+    if isinstance(value, int):
+        return str(value) if is_id else f"{value:,}"
     # Vendors' texts may contain line breaks and control characters.
-    return f"{value:,}" if isinstance(value, int) else re.sub(r"[^\x20-\x7e\xa0-\U0010ffff]", " ", str(value))
+    return re.sub(r"[^\x20-\x7e\xa0-\U0010ffff]", " ", str(value))
 
 
 def _quote(name: str) -> str:

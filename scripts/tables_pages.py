@@ -36,13 +36,13 @@ The tables are in the schema `{schema}`. {reports}
 | integer | BIGINT | BIGINT | NUMBER(38, 0) |
 | number | BIGINT while all values are whole, else DECIMAL | NUMERIC | DOUBLE unless [declared][snowflake] |
 | instant | TIMESTAMP WITH TIME ZONE | TIMESTAMP, in UTC | TIMESTAMP_TZ |
-| date | DATE | DATE or TIMESTAMP | DATE or TIMESTAMP |
+| date | DATE | DATE | DATE |
 | text, boolean | VARCHAR, BOOLEAN | TEXT, BOOLEAN | VARCHAR, BOOLEAN |
 | object, list | JSON, lists | JSONB, arrays | VARIANT |
 
-**Zones.** DuckDB shows an instant in the zone of the session, whatever the name of the column. `make query` uses UTC, and
-prints it; `ZONE=America/New_York`, or `timezone('America/New_York', column)` in SQL, shows another zone. The zone of a
-date is in its description. [Staging models](../transform.md) have instants in UTC, in columns that end in `_utc`.
+**Zones.** DuckDB shows an instant in the zone of the session, whatever the name of the column. `make query` uses UTC
+and prints it; `ZONE=...`, or `timezone('America/New_York', column)` in SQL, shows another zone. The zone of
+a date is in its description. [Staging models](../transform.md) have instants in UTC, in columns that end in `_utc`.
 
 [snowflake]: ../snowflake.md#money-to-the-last-digit
 """

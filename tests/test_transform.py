@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.meltano
 
+ROOT = Path(__file__).resolve().parent.parent
 DAYS = 5
 TODAY = dt.datetime.now(tz=dt.timezone.utc).date()
 FIRST = TODAY - dt.timedelta(days=DAYS - 1)
@@ -291,6 +292,16 @@ def test_marts_are_exact_after_restatements_and_without_some_vendors(
         first = truth(vendors)
         assert differing(answers(warehouse), first) == {}
         assert all(first.values())
+        if warehouse.name == "duckdb":
+            examples = {path.stem: warehouse.query(path.read_text()) for path in ROOT.glob("examples/marts_*.sql")}
+            assert [name for name, rows in examples.items() if not rows] == []
+            spend = sums(
+                ((key[1],), tuple(row[:2])) for key, row in first["brand_spend_daily"].items() if key[0] == "ispot"
+            )
+            assert {brand: [airings, spent] for brand, airings, spent, _ in examples["marts_top_brands"]} == {
+                brand: [row[0], round(row[1], 2)]
+                for (brand,), row in sorted(spend.items(), key=lambda one: -one[1][1])[:5]
+            }
 
         # given restated and late rows, when they are loaded and the marts are built again
         for vendor in vendors.values():
