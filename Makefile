@@ -119,7 +119,7 @@ format: environment ## format the sources
 	@$(RUN) ruff check --fix .
 	@$(RUN) ruff format .
 
-generate: environment ## READMEs' tables, plugins/, docs/assumptions.md, .env.example and dbt's staging models, from the taps
+generate: environment ## READMEs' tables, plugins/, docs/tables, docs/assumptions.md, examples of .env and own choices, dbt's staging models
 	@$(RUN) python scripts/generate.py
 
 types: environment ## mypy, strict

@@ -3,8 +3,9 @@
 `python scripts/generate.py` writes the files; with `--check` it writes nothing and exits with 1 if one is out of date.
 
 The generated parts are `plugins/extractors/*.lock` and `plugins/loaders/target-duckdb--*.lock` (in the format of
-`meltano lock`), the staging models of `transform/`, docs/marts.md, docs/assumptions.md, the text between marks in each
-tap's README.md and in .env.example, and the streams' columns for `orchestration/`, whose environment contains no tap.
+`meltano lock`), the staging models of `transform/`, docs/marts.md, docs/assumptions.md, docs/tables/,
+own.meltano.example.yml, the text between marks in each tap's README.md and in .env.example, and the streams' columns
+for `orchestration/`, whose environment contains no tap.
 """
 
 from __future__ import annotations
