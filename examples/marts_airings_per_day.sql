@@ -2,4 +2,4 @@
 select aired_on as day, sum(airings) filter (where vendor = 'ispot')::bigint as us_airings,
        sum(airings) filter (where vendor = 'spotwatch')::bigint as european_airings
 from marts.airings_daily
-where aired_on < current_date group by day order by day desc limit 5
+where aired_on < (now() at time zone time_zone)::date group by day order by day desc limit 5
