@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 from demo_log import parse, readable
-from demo_questions import answer_questions, show
 from generate import with_marts_reports
 from private_files import keep_private
+from query import run, show, tables
 from user_errors import Parser
 
 if TYPE_CHECKING:
@@ -80,6 +80,9 @@ VENDORS = (
     ),
 )
 
+QUESTIONS = ("top_brands", "advertisers_in_europe", "airings_per_day", "revenue_per_day", "streams")
+"""Examples that the demo answers from the marts."""
+
 CHAINS = (VENDORS[:3], VENDORS[3:])
 """Vendors that are read one after another; the chains run in parallel and take about equally long."""
 
@@ -92,12 +95,11 @@ class Run:
     seconds: dict[str, float] = field(default_factory=dict)
     requests: dict[str, int] = field(default_factory=dict)
 
-    def note(self, metric: str, stream: str, value: float) -> None:
-        """Record one of singer-sdk's metrics."""
-        if metric == "sync_duration":
-            self.seconds[stream] = self.seconds.get(stream, 0) + value
-        elif metric == "http_request_count":
-            self.requests[stream] = self.requests.get(stream, 0) + int(value)
+    def note(self, point: dict[str, Any]) -> None:
+        """Record the numbers of a stream at its end."""
+        if point["metric"] == "stream_summary":
+            stream, numbers = point["tags"]["stream"], point["value"]
+            self.seconds[stream], self.requests[stream] = round(numbers["seconds"], 1), numbers["requests"]
 
 
 @contextmanager
@@ -262,37 +264,8 @@ def invoke(command: str, *arguments: str) -> list[str]:
 def _note(entry: dict[str, Any], runs: dict[str, Run]) -> None:
     """Record the metrics in one of Meltano's log entries."""
     point = entry.get("metric_info")
-    if point is not None and entry["name"] in runs:  # the loader counts separately
-        # Logins have no stream.
-        runs[entry["name"]].note(point["metric"], point["tags"].get("stream") or "", point["value"])
-
-
-def tables(warehouse: duckdb.DuckDBPyConnection, vendor: Vendor) -> dict[str, int]:
-    """Count the rows of each table of a tap."""
-    names = warehouse.execute(
-        "select table_name from information_schema.tables where table_schema = ? order by 1", [vendor.schema]
-    ).fetchall()
-    return {
-        name: (warehouse.execute(f'select count(*) from "{vendor.schema}"."{name}"').fetchone() or (0,))[0]  # noqa: S608
-        for (name,) in names
-    }
-
-
-def days(warehouse: duckdb.DuckDBPyConnection, vendor: Vendor, table: str) -> tuple[str, str]:
-    """Return the first and the last day in a table, in the vendor's zone; empty without a date column."""
-    warehouse.execute(f"set TimeZone = '{vendor.time_zone}'")
-    columns = warehouse.execute(
-        "select column_name, data_type from information_schema.columns where table_schema = ? and table_name = ? "
-        "order by ordinal_position",
-        [vendor.schema, table],
-    ).fetchall()
-    dated = [name for name, kind in columns if kind == "DATE" or kind.startswith("TIMESTAMP")]
-    if not dated:
-        return "", ""
-    first, last = warehouse.execute(
-        f'select min("{dated[0]}"::date), max("{dated[0]}"::date) from "{vendor.schema}"."{table}"'  # noqa: S608
-    ).fetchone() or (None, None)
-    return str(first or ""), str(last or "")
+    if point is not None and entry["name"] in runs:
+        runs[entry["name"]].note(point)
 
 
 def main() -> None:
@@ -317,7 +290,7 @@ def main() -> None:
             done = run_taps(number, settings)
             with duckdb.connect(str(WAREHOUSE), read_only=True) as warehouse:
                 for vendor in VENDORS:
-                    done[vendor.tap].rows = tables(warehouse, vendor)
+                    done[vendor.tap].rows = {row[1]: row[2] for row in tables(warehouse, vendor.schema)}
                     runs[vendor.tap, number] = done[vendor.tap]
             if number == 1:
                 for vendor in VENDORS:
@@ -328,6 +301,7 @@ def main() -> None:
         report(warehouse, runs)
     print(f"\nThe page is {PAGE.relative_to(ROOT)}: open it in a browser.")
     print(f"The warehouse is {WAREHOUSE.relative_to(ROOT)}; the logs are in {WORK.relative_to(ROOT)}/.")
+    print('Ask your own questions: make tables DEMO=1, make query DEMO=1 SQL="...", and the SQL files in examples/.')
     print(f"All of it took {time.monotonic() - began:.0f} s.")
 
 
@@ -335,6 +309,8 @@ def report(warehouse: duckdb.DuckDBPyConnection, runs: dict[tuple[str, int], Run
     """Print the contents of the warehouse, and answers to an analyst's questions."""
     for vendor in VENDORS:
         first, second = runs[vendor.tap, 1], runs[vendor.tap, 2]
+        warehouse.execute(f"set TimeZone = '{vendor.time_zone}'")
+        days = {row[1]: (row[3], row[4]) for row in tables(warehouse, vendor.schema)}
         print(f"\n{vendor.tap}\n")
         show(
             ["stream", "rows 1", "rows 2", "first day", "last day", "s 1", "s 2", "requests 1", "requests 2"],
@@ -343,7 +319,7 @@ def report(warehouse: duckdb.DuckDBPyConnection, runs: dict[tuple[str, int], Run
                     stream,
                     first.rows.get(stream, 0),
                     second.rows[stream],
-                    *days(warehouse, vendor, stream),
+                    *days[stream],
                     first.seconds.get(stream),
                     second.seconds.get(stream),
                     first.requests.get(stream),
@@ -353,7 +329,10 @@ def report(warehouse: duckdb.DuckDBPyConnection, runs: dict[tuple[str, int], Run
             ],
         )
     warehouse.execute("set TimeZone = 'UTC'")
-    answer_questions(warehouse)
+    for name in QUESTIONS:
+        question, _, sql = (ROOT / "examples" / f"marts_{name}.sql").read_text().partition("\n")
+        print(f"\n{question.removeprefix('-- ')}\n")
+        show(*run(warehouse, sql))
 
 
 if __name__ == "__main__":

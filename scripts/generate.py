@@ -4,8 +4,8 @@
 
 The generated parts are `plugins/extractors/*.lock` and `plugins/loaders/target-duckdb--*.lock` (in the format of
 `meltano lock`), the definitions for Meltano Hub in `hub/`, the staging models of `transform/`, docs/marts.md,
-docs/assumptions.md, the text between marks in the README.md of each tap and of the loader and in .env.example, and the
-streams' columns for `orchestration/`, whose environment contains no tap.
+docs/assumptions.md, docs/tables/, own.meltano.example.yml, the text between marks in the README.md of each tap and of
+the loader and in .env.example, and the streams' columns for `orchestration/`, whose environment contains no tap.
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hub_files as hub
+import yaml
 from assumptions import MarkError, page
 from marts_page import marts_page
 from singer_adtech.streams.derived import DerivedStream
 from singer_adtech.streams.windowed import WindowStream
 from staging import staging_files
+from tables_pages import tables_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,6 +56,17 @@ MARTS_REPORTS = {
     "tap-adspect": [{"name": "funnel_by_country", "dimensions": ["date", "stream_id", "country_code", "sub_id"]}]
 }
 """Reports that a mart reads if they are loaded, in addition to the tap's default; with its metrics."""
+
+OWN_CHOICES = """\
+# Your own streams, reports and settings. `make own` copies this file to own.meltano.yml, which git does not track, and
+# makes its environment the default. The selections replace those of meltano.yml. Meltano writes to the copy too:
+#
+#   meltano --environment=own select --rm --exclude tap-ispot episodes '*'
+#   meltano --environment=own select --exclude tap-ispot movies '*'
+#   meltano --environment=own config set tap-ispot window_days 2
+#
+# Pages: docs/how-to/select.md, docs/how-to/report.md. Credentials belong in .env.
+"""
 
 
 def tap_class(name: str) -> type[Tap]:
@@ -157,6 +170,13 @@ def selection(name: str) -> list[str]:
     return ["*.*", *(f"!{stream.name}.*" for stream in tap.streams.values() if not stream.selected_by_default)]
 
 
+def own_choices() -> str:
+    """Return the example of own.meltano.yml: an environment with the default selection of each tap."""
+    extractors = [{"name": name, "select": selection(name)} for name in TAPS]
+    content = {"environments": [{"name": "own", "config": {"plugins": {"extractors": extractors}}}]}
+    return OWN_CHOICES + yaml.safe_dump(content, sort_keys=False, width=118)
+
+
 def about_tables(name: str) -> str:
     """Return the tables of settings and capabilities that `--about` prints."""
     with contextlib.redirect_stdout(io.StringIO()) as printed:
@@ -258,6 +278,9 @@ def files() -> Iterator[tuple[Path, str]]:
         tap = tap_class(name)(config=with_marts_reports(name), validate_config=False, setup_mapper=False)
         for name_of_file, text in staging_files(name.removeprefix("tap-"), tap):
             yield STAGING / name_of_file, text
+        default = tap_class(name)(config={}, validate_config=False, setup_mapper=False)
+        yield ROOT / "docs" / "tables" / f"{name.removeprefix('tap-')}.md", tables_page(name, default)
+    yield ROOT / "own.meltano.example.yml", own_choices()
     yield ROOT / "docs" / "marts.md", marts_page(MODELS / "marts" / "marts.yml")
     yield ROOT / "docs" / "assumptions.md", page({name: extractor(name)["label"] for name in TAPS})
     yield ROOT / "orchestration" / "adtech_orchestration" / "streams.json", streams_file()

@@ -104,7 +104,7 @@ def project(tmp_path: Path) -> Path:
     """Create a copy of this project, without a developer's `.env` and with separate run folders."""
     folder = tmp_path / "project"
     (folder / ".meltano").mkdir(parents=True)
-    for name in ("meltano.yml", "Makefile", ".env.example"):
+    for name in ("meltano.yml", "own.meltano.example.yml", "Makefile", ".env.example"):
         shutil.copy(ROOT / name, folder / name)
     shutil.copytree(ROOT / "plugins", folder / "plugins")
     # Copied, because scripts work on the checkout that contains them.

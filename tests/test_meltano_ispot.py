@@ -85,6 +85,17 @@ def test_two_runs_into_duckdb(meltano: Meltano, vendor: ISpotSimulator) -> None:
     assert first.returncode == 0, first.stderr
     assert differing(meltano.warehouse, vendor) == {}
 
+    # and the log has a line per stream and one of the run
+    log = first.stderr + first.stdout
+    airings = len(true_rows(vendor, "audience_airings"))
+    for line in (
+        f"stream audience_airings: succeeded, {airings:,} rows, window 2024-03-12..2024-03-12 reached (5 of 5), ",
+        "stream networks: succeeded, 16 rows, 1 request, ",
+        f"run succeeded (streams: {len(KEYS)} succeeded): ",
+    ):
+        assert log.count(line) == 1, line
+    assert not [noise for noise in ("METRIC", "Skipping", "env var") if noise in log]
+
     # given restated and late rows, when it runs again with a look-back of three days
     vendor.restate(seed=1, days=2)
     vendor.journal.clear()

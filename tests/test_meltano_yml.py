@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import shutil
 import subprocess
 import sys
 from itertools import pairwise
@@ -13,6 +14,8 @@ import pytest
 
 pytestmark = pytest.mark.meltano
 
+ROOT = Path(__file__).resolve().parent.parent
+MAKE = shutil.which("make") or "make"
 MELTANO = str(Path(sys.executable).with_name("meltano"))
 
 
@@ -62,3 +65,30 @@ def test_a_command_changes_only_its_own_lines(project: Path, command: list[str],
     assert changes == [f"+ {line}" for line in added]
     # and each comment stands where it stood, above what it is about
     assert commented(after) == commented(before)
+
+
+def test_own_choices_are_in_a_file_that_git_does_not_track(project: Path) -> None:
+    # given a project after `make own`, twice
+    before = (project / "meltano.yml").read_text()
+    (project / ".env").write_text("TAP_ISPOT_CLIENT_ID=a\nTAP_ISPOT_CLIENT_SECRET=b\nTAP_ISPOT_START_DATE=2024-01-01\n")
+    for _ in range(2):
+        subprocess.run([MAKE, "own"], cwd=project, check=True, capture_output=True)
+    assert (project / ".env").read_text().count("MELTANO_DEFAULT_ENVIRONMENT=own\n") == 1
+
+    def meltano(*arguments: str) -> str:
+        done = subprocess.run([MELTANO, *arguments], cwd=project, check=True, capture_output=True, text=True)
+        return done.stdout + done.stderr
+
+    # when a stream is selected and a setting changed with Meltano's commands
+    meltano("--environment=own", "select", "--rm", "--exclude", "tap-ispot", "episodes", "*")
+    meltano("--environment=own", "select", "--exclude", "tap-ispot", "movies", "*")
+    meltano("--environment=own", "config", "set", "tap-ispot", "window_days", "2")
+
+    # then they are effective, in the default environment, and only the user's file has changed
+    listed = meltano("--environment=own", "select", "tap-ispot", "--list")
+    assert "[selected   ] episodes.title" in listed
+    assert not re.search(r"\[selected +\] (movies|tv_airings)\.", listed)
+    assert '"window_days": "2"' in meltano("--environment=own", "config", "print", "tap-ispot")
+    assert "Environment 'own' is active" in meltano("run", "--dry-run", "tap-ispot", "target-duckdb")
+    assert (project / "meltano.yml").read_text() == before
+    assert "/own.meltano.yml" in (ROOT / ".gitignore").read_text().splitlines()

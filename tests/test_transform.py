@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.meltano
 
+ROOT = Path(__file__).resolve().parent.parent
 DAYS = 5
 TODAY = dt.datetime.now(tz=dt.timezone.utc).date()
 FIRST = TODAY - dt.timedelta(days=DAYS - 1)
@@ -291,6 +292,16 @@ def test_marts_are_exact_after_restatements_and_without_some_vendors(
         first = truth(vendors)
         assert differing(answers(warehouse), first) == {}
         assert all(first.values())
+        if warehouse.name == "duckdb":
+            examples = {path.stem: warehouse.query(path.read_text()) for path in ROOT.glob("examples/marts_*.sql")}
+            assert [name for name, rows in examples.items() if not rows] == []
+            spend = sums(
+                ((key[1],), tuple(row[:2])) for key, row in first["brand_spend_daily"].items() if key[0] == "ispot"
+            )
+            assert {brand: [airings, spent] for brand, airings, spent, _ in examples["marts_top_brands"]} == {
+                brand: [row[0], round(row[1], 2)]
+                for (brand,), row in sorted(spend.items(), key=lambda one: -one[1][1])[:5]
+            }
 
         # given restated and late rows, when they are loaded and the marts are built again
         for vendor in vendors.values():
@@ -328,11 +339,20 @@ def test_marts_are_exact_after_restatements_and_without_some_vendors(
             "update tap_ispot.audience_airings set airing_spend_estimated = airing_spend_estimated + 1 "  # noqa: S608 - a date
             f"where airing_aired_at_et between timestamp '{FIRST} 12:00:00' and timestamp '{FIRST} 23:00:00'",
             f"delete from tap_magnite.adstats_daily where day = date '{FIRST}'",  # noqa: S608 - a date
+            # and impressions with decimals, whose column had only whole numbers, so that DuckDB's was BIGINT
+            *(
+                f"alter table tap_ispot.audience_airings alter column audience_impressions {change}"
+                for change in (["set data type decimal(38, 10)"] if warehouse.name == "duckdb" else [])
+            ),
+            "update tap_ispot.audience_airings set audience_impressions = audience_impressions + 0.25 "  # noqa: S608 - digits
+            f"where airing_id = '{moved}'",
         )
         # when the marts are built from the changed days, then they equal those built from all rows
         warehouse.dbt("build", "--vars={lookback_days: 1}")
         incremental = warehouse.marts()
-        assert deleted not in {row["airing_id"] for row in incremental["airings"].values()}
+        impressions = {row["airing_id"]: row["impressions"] for row in incremental["airings"].values()}
+        assert deleted not in impressions
+        assert impressions[moved] % 1 == Decimal("0.25")
         assert min(row["aired_on"] for row in incremental["airings"].values()) < FIRST - dt.timedelta(days=300)
         assert not [
             row for row in incremental["ad_revenue_daily"].values() if (row["vendor"], row["day"]) == ("magnite", FIRST)

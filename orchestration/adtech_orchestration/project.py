@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from dotenv import dotenv_values
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 STREAMS: dict[str, dict[str, Any]] = json.loads(
@@ -39,8 +40,10 @@ def root() -> Path:
 
 
 def environment() -> str:
-    """Return the name of Meltano's environment."""
-    return os.environ.get("MELTANO_ENVIRONMENT") or "prod"
+    """Return the name of Meltano's environment: as set for this process, or else the default in .env."""
+    default = dotenv_values(os.environ.get("ORCHESTRATION_ENV_FILE") or root() / ".env")
+    name = "MELTANO_DEFAULT_ENVIRONMENT"
+    return os.environ.get("MELTANO_ENVIRONMENT") or os.environ.get(name) or default.get(name) or "prod"
 
 
 def meltano() -> list[str]:

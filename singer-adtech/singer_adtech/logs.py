@@ -1,10 +1,11 @@
-"""Log lines prefixed with their stream."""
+"""Log lines prefixed with their stream, and the structured log that Meltano reads."""
 
 from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING, Any
 
+from singer_sdk.logging import StructuredFormatter
 from typing_extensions import override
 
 if TYPE_CHECKING:
@@ -14,6 +15,16 @@ if TYPE_CHECKING:
 else:
     # Not subscriptable at run time in Python 3.10.
     _Adapter = logging.LoggerAdapter
+
+
+def is_structured() -> bool:
+    """Return whether the log is JSON for Meltano, which shows the text of a line and few of its other fields."""
+    return any(isinstance(handler.formatter, StructuredFormatter) for handler in logging.getLogger().handlers)
+
+
+def hide_sources_of_settings(record: logging.LogRecord) -> bool:
+    """Filter out singer-sdk's INFO lines about reading environment variables, one or two per run."""
+    return record.levelno > logging.INFO or "env var" not in str(record.msg)
 
 
 class StreamLog(_Adapter):

@@ -2,7 +2,8 @@
 
 The `Requester` counts every request, including retries, logins and polls. Metrics of a stream are logged once at its
 end, followed by those of the run. Meltano and other readers of singer-sdk's structured log find them under
-`metric_info`.
+`metric_info`. There, the line's text is readable, because Meltano shows neither tags nor streams of metrics, and
+singer-sdk's metrics are omitted, because the summaries contain them.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from singer_sdk import metrics
 
+from singer_adtech.logs import is_structured
+
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Callable, Collection, Iterator, Mapping
 
     from singer_adtech.clock import Clock
@@ -223,7 +227,8 @@ class RunMetrics:
         tags = {metrics.Tag.STREAM.value: stream, metrics.Tag.ENDPOINT.value: endpoint}
         _log("counter", metrics.Metric.HTTP_REQUEST_COUNT, counts.requests, tags)
         numbers = {"seconds": self._seconds(counts.began), **counts.numbers(), "bookmark": bookmark}
-        _log("summary", RunMetric.STREAM, numbers, {metrics.Tag.STREAM.value: stream, "status": status})
+        text = f"stream {stream}: {status}, {_describe(numbers)}"
+        _log("summary", RunMetric.STREAM, numbers, {metrics.Tag.STREAM.value: stream, "status": status}, text)
 
     @contextmanager
     def whole_run(self, statuses: Callable[[], Collection[Status]]) -> Iterator[None]:
@@ -233,7 +238,10 @@ class RunMetrics:
             statuses: Returns the outcome of each stream.
         """
         status: Status = "stopped"
+        logger = metrics.get_metrics_logger()
         try:
+            if is_structured():
+                logger.addFilter(_hide_points)
             yield
             status = "succeeded"
         except Exception:
@@ -241,6 +249,7 @@ class RunMetrics:
             raise
         finally:
             self._log_run(status, Counter(statuses()))
+            logger.removeFilter(_hide_points)
 
     def _log_run(self, status: Status, outcomes: Mapping[str, int]) -> None:
         if self.own.requests:
@@ -254,15 +263,49 @@ class RunMetrics:
             **{name: sum(getattr(counts, name) for counts in streams) for name in _SUMMED},
             **{name: round(sum(part[name] for part in parts), 3) for name in parts[0]},
         }
-        _log("summary", RunMetric.TAP, numbers, {"status": status})
+        ends = ", ".join(f"{number} {one}" for one, number in outcomes.items()) or "none read"
+        text = f"run {status} (streams: {ends}): {_describe(numbers)}"
+        _log("summary", RunMetric.TAP, numbers, {"status": status}, text)
 
     def _seconds(self, began: float) -> float:
         return round(self._clock.monotonic() - began, 3)
 
 
+_SHORTEST_WAIT = 0.05
+"""Shorter waits are omitted from a description."""
+
 _SUMMED = ("rows", "restated_rows", "unknown_fields")
 
 
-def _log(kind: str, metric: enum.Enum, value: Any, tags: dict[str, Any]) -> None:
+def _log(kind: str, metric: enum.Enum, value: Any, tags: dict[str, Any], text: str = "") -> None:
     point = metrics.Point(kind, cast("metrics.Metric", metric), value, {**tags, metrics.Tag.PID.value: os.getpid()})
-    metrics.log(metrics.get_metrics_logger(), point)
+    logger = metrics.get_metrics_logger()
+    if text and is_structured():
+        logger.info("%s", text, extra={"metric_info": point.to_dict()})
+    else:
+        metrics.log(logger, point)
+
+
+def _hide_points(record: logging.LogRecord) -> bool:
+    return not (isinstance(record.args, tuple) and record.args and isinstance(record.args[0], metrics.Point))
+
+
+def _describe(numbers: Mapping[str, Any]) -> str:
+    """Describe the numbers of a stream or a run, without most zeros."""
+    parts = [_counted(numbers["rows"], "row")]
+    if numbers.get("window_reached"):
+        windows = f"{numbers['windows_read']:,} of {numbers['windows']:,}"
+        parts.append(f"window {numbers['window_reached']} reached ({windows})")
+    parts.append(_counted(numbers["requests"], "request"))
+    if numbers["retries"]:
+        parts.append(f"{numbers['retries']:,} of them repeated")
+    optional = {"restated_rows": "restated row", "unknown_fields": "unknown field"}
+    parts += [_counted(numbers[name], words) for name, words in optional.items() if numbers[name]]
+    parts.append(f"{numbers['seconds']:.1f} s")
+    waits = {"budget_wait_seconds": "the request budget", "vendor_wait_seconds": "the vendor"}
+    waited = [f"{numbers[name]:.1f} s for {words}" for name, words in waits.items() if numbers[name] >= _SHORTEST_WAIT]
+    return ", ".join(parts) + (f" (waits: {', '.join(waited)})" if waited else "")
+
+
+def _counted(number: int, name: str) -> str:
+    return f"{number:,} {name}{'' if number == 1 else 's'}"

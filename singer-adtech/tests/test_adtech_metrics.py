@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from singer_adtech.http.budgets import Family, Limit
 from singer_adtech.metrics import RunMetrics
+from singer_sdk.logging import StructuredFormatter
 from singer_sdk.metrics import MetricExclusionFilter, get_metrics_logger
 
 if TYPE_CHECKING:
@@ -136,3 +139,40 @@ def test_a_metric_can_be_excluded_as_those_of_singer_sdk_can(clock: FakeClock, l
     # then
     assert points(log, "stream_summary") == []
     assert len(points(log, "http_request_count")) == 1
+
+
+def test_in_the_structured_log_the_summaries_are_readable_lines_and_other_metrics_are_omitted(
+    acme: AcmeVendor, run_tap: Callable[..., Run], clock: FakeClock, waits: list[float]
+) -> None:
+    # given: the log as Meltano configures it, a bookmark and a vendor that is away for one second
+    failures = iter((500,))
+    acme.before = lambda call: (
+        acme.server.json({}, status) if call.path == "/v1/spots" and (status := next(failures, 0)) else None
+    )
+    output = io.StringIO()
+    handler = logging.StreamHandler(output)
+    handler.setFormatter(StructuredFormatter())
+    logging.getLogger().addHandler(handler)
+    # when
+    try:
+        run_tap("airings", "spots", state=STATE, patch=lambda tap: setattr(tap, "clock", clock))
+    finally:
+        logging.getLogger().removeHandler(handler)
+    # then
+    lines = [json.loads(line) for line in output.getvalue().splitlines()]
+    summaries = {line["message"]: line["extra"]["metric_info"] for line in lines if "metric_info" in line["extra"]}
+    airings, spots, run = summaries
+    assert airings == (
+        "stream airings: succeeded, 7 rows, window 2024-03-10..2024-03-10 reached (3 of 3), 5 requests, "
+        "5 restated rows, 0.0 s"
+    )
+    assert (
+        spots == "stream spots: succeeded, 3 rows, 3 requests, 1 of them repeated, 1.0 s (waits: 1.0 s for the vendor)"
+    )
+    assert run == (
+        "run succeeded (streams: 2 succeeded): 10 rows, 9 requests, 1 of them repeated, 5 restated rows, 1.0 s "
+        "(waits: 1.0 s for the vendor)"
+    )
+    assert waits == [1]
+    assert [point["metric"] for point in summaries.values()] == ["stream_summary", "stream_summary", "tap_summary"]
+    assert not [line for line in lines if line["message"].startswith(("METRIC", "Skipping"))]

@@ -10,6 +10,7 @@ HUGEINT and JSON have no Arrow type that DuckDB reads. They are sent as text and
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from decimal import Decimal
 from itertools import accumulate, chain
 from types import NoneType
@@ -80,7 +81,7 @@ def convert(values: Sequence[Any], wanted: ColumnType) -> Converted:
 
     Args:
         values: None is NULL.
-        wanted: the type of the column. BIGINT may become HUGEINT, and a number type another DECIMAL or DOUBLE.
+        wanted: the type of the column. BIGINT may become HUGEINT, and a number type another DECIMAL, DOUBLE or BIGINT.
 
     Raises:
         RefusedValueError: A value does not fit. The message describes it.
@@ -185,6 +186,11 @@ def _convert_numbers(values: Sequence[Any], wanted: ColumnType) -> Converted:
         values = [
             None if value is None else _finite(value, from_text=wanted.from_text, name="a number") for value in values
         ]
+    if wanted.maybe_whole:
+        try:
+            return Converted(pa.array(values if _kinds(values) <= {int} else _whole(values), pa.int64()), BIGINT)
+        except (ArithmeticError, pa.ArrowInvalid):
+            pass
     scale = DEFAULT_SCALE if wanted.scale is None else wanted.scale
     if wanted.scale is not None:
         try:
@@ -201,6 +207,10 @@ def _convert_numbers(values: Sequence[Any], wanted: ColumnType) -> Converted:
     if chosen is None:
         return Converted(_doubles(values), decimal_type(None))
     return Converted(_decimals(values, chosen), decimal_type(chosen))
+
+
+def _whole(values: Sequence[Any]) -> list[int | None]:
+    return [None if value is None else int(value) for value in to_scale(values, 0)]
 
 
 def _decimals(values: Sequence[Any], scale: int) -> pa.Array:
@@ -300,8 +310,7 @@ def _casts(text: str | None, wanted: Any) -> bool:
 def _convert_lists(values: Sequence[Any], wanted: ColumnType) -> Converted:
     _refuse_others_if(values, {list}, "an array")
     flat = list(chain.from_iterable(value for value in values if value is not None))
-    element = type(wanted)(wanted.base, wanted.depth - 1, wanted.from_text)
-    inner = convert(flat, element)
+    inner = convert(flat, replace(wanted, depth=wanted.depth - 1))
     offsets = pa.array(accumulate((len(value or ()) for value in values), initial=0), pa.int32())
     missing = pa.array([value is None for value in values], pa.bool_())
     array = pa.ListArray.from_arrays(offsets, inner.array, mask=missing)

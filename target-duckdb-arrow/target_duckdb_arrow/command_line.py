@@ -9,6 +9,8 @@ import sys
 from typing import IO, TYPE_CHECKING, ClassVar, NoReturn
 
 from singer_sdk.exceptions import ConfigValidationError, SingerSDKError
+from singer_sdk.logging import StructuredFormatter
+from singer_sdk.metrics import get_metrics_logger
 from typing_extensions import override
 
 from target_duckdb_arrow.errors import LoadError, SettingError, one_line
@@ -67,6 +69,8 @@ class CommandLineTarget(SDKTarget):
         """Run. Exit with a one-line message and code 1 on every error."""
         # There are many parsed records, without cycles. Looking for cycles takes a quarter of the run time.
         gc.set_threshold(*_GC_THRESHOLDS)
+        for logger in (cls.logger, get_metrics_logger()):
+            logger.addFilter(_is_for_the_user)
         try:
             super().invoke(about=about, about_format=about_format, config=config, file_input=file_input)
         except ConfigValidationError as error:
@@ -92,6 +96,16 @@ class CommandLineTarget(SDKTarget):
         debugging = cls.logger.isEnabledFor(logging.DEBUG)
         cls.logger.error(" ".join(line.split()), exc_info=error if debugging else None)
         sys.exit(1)
+
+
+def _is_for_the_user(record: logging.LogRecord) -> bool:
+    """Hide the SDK's lines about environment variables, and its metrics from Meltano, which omits their streams."""
+    if record.levelno > logging.INFO:
+        return True
+    if "env var" in str(record.msg):
+        return False
+    structured = any(isinstance(handler.formatter, StructuredFormatter) for handler in logging.getLogger().handlers)
+    return not (structured and str(record.msg).startswith("METRIC"))
 
 
 def write_line(line: str) -> None:

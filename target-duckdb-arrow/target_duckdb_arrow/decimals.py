@@ -2,12 +2,13 @@
 
 The rule, for every column of type `number`:
 
-1. DECIMAL(38, s). s starts at 10, grows up to 28 with the decimals of the values, and shrinks below 10 only if the
+1. BIGINT, while every value is a whole number of at most 64 bits: counts are often declared as `number`.
+2. DECIMAL(38, s). s starts at 10, grows up to 28 with the decimals of the values, and shrinks below 10 only if the
    whole digits need the room.
-2. If no such DECIMAL holds every value, old and new: DOUBLE, if each value equals the text of its double, so that all
+3. If no such DECIMAL holds every value, old and new: DOUBLE, if each value equals the text of its double, so that all
    digits can be restored. This is true of up to 15 significant digits, and of values that were doubles at the source.
-3. If that would lose a digit: a DECIMAL(38, s) with s above 28.
-4. Otherwise the run stops and names the column.
+4. If that would lose a digit: a DECIMAL(38, s) with s above 28.
+5. Otherwise the run stops and names the column.
 
 Only the digits and exponents of the numbers are used. Arrow receives numbers with exactly the decimals of their column,
 because its rescaling reads past a table of powers of ten if it moves the point by more than 38 digits
@@ -28,7 +29,10 @@ PRECISION = 38
 """Digits of the widest DECIMAL of DuckDB: https://duckdb.org/docs/stable/sql/data_types/numeric"""
 
 DEFAULT_SCALE = 10
-"""Decimals of a new column. The remaining 28 whole digits keep sums of money from overflowing."""
+"""Decimals of a new column. The remaining 28 whole digits keep sums of money from overflowing.
+
+Equal scales matter: a UNION or CASE of DECIMAL(38, 0) and DECIMAL(38, 10) rounds to DECIMAL(38, 0) in DuckDB.
+"""
 
 # At least 10 whole digits remain for sums: SUM of a DECIMAL(38, s) has the same type, and fails on overflow.
 _LARGEST_USUAL_SCALE = 28

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import groupby, islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -149,7 +150,7 @@ class DuckDBSink(SDKSink):
         for name, asked in self._columns.items():
             merged = merge_types(present.get(fold(name)), asked, self._where(name))
             if merged == JSON or merged.is_number:
-                self._wires[name] = ColumnType(merged.base, merged.depth, asked.from_text)
+                self._wires[name] = replace(merged, from_text=asked.from_text)
 
     def _where(self, name: str) -> str:
         return f"Stream '{self.stream_name}', column '{name}'"
@@ -261,7 +262,7 @@ class DuckDBSink(SDKSink):
         for name, values in zip(self._names, zip(*self._rows, strict=True), strict=True):
             array, column_type = self._convert_column(name, values)
             if column_type.is_number:
-                # The next chunks most likely need the same number of decimals.
+                # The next chunks most likely need the same number of decimals, and are not all whole.
                 self._wires[name] = ColumnType(column_type.base, column_type.depth, self._columns[name].from_text)
             arrays.append(array)
             types.append(column_type)

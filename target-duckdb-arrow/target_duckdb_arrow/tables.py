@@ -19,7 +19,7 @@ from target_duckdb_arrow.database import CATALOG
 from target_duckdb_arrow.decimals import BEYOND_DECIMAL, Profile, choose_scale, profile_of
 from target_duckdb_arrow.errors import SchemaError
 from target_duckdb_arrow.metadata import DELETED_AT
-from target_duckdb_arrow.types import cast, decimal_type, type_from_sql, widen
+from target_duckdb_arrow.types import BIGINT, cast, decimal_type, type_from_sql, widen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -160,7 +160,8 @@ class TableLoader:
                 wanted = merge_types(wanted.sql, one, where)
             if wanted.is_number:
                 present_type = type_from_sql(known) if known else None
-                wanted = self._decide_number(column, index, present_type, segments, where) or required
+                decided = self._decide_number(column, index, present_type, segments, where)
+                wanted = decided or required.with_base(BIGINT.base)
             merged[column] = wanted
         if present is None:
             self._create(merged)
@@ -178,7 +179,7 @@ class TableLoader:
     ) -> ColumnType | None:
         """Apply the number rule to the values of the table and the segments."""
         kinds = {segment.types[index] for segment in segments}
-        if known and known.is_number and kinds <= {known}:
+        if known and (kinds <= {known} or (known.is_integer and all(kind.is_integer for kind in kinds))):
             return known
         if known is None and len(kinds) <= 1:
             return next(iter(kinds), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from target_duckdb_arrow.decimals import DEFAULT_SCALE, PRECISION
@@ -28,11 +28,13 @@ class ColumnType:
         base: the scalar type, in DuckDB's spelling.
         depth: number of enclosing LISTs; 2 is a list of lists.
         from_text: whether numbers may come as strings (`format: singer.decimal`). Not part of the type itself.
+        maybe_whole: whether the values may all be whole numbers, which are then BIGINT. Not part of the type itself.
     """
 
     base: str
     depth: int = 0
     from_text: bool = field(default=False, compare=False)
+    maybe_whole: bool = field(default=False, compare=False)
 
     @property
     def sql(self) -> str:
@@ -77,7 +79,7 @@ def decimal_type(scale: int | None) -> ColumnType:
     return DOUBLE if scale is None else ColumnType(f"DECIMAL({PRECISION},{scale})")
 
 
-NUMBER = decimal_type(DEFAULT_SCALE)
+NUMBER = replace(decimal_type(DEFAULT_SCALE), maybe_whole=True)
 
 
 def type_from_sql(sql: str) -> ColumnType | None:
@@ -132,7 +134,7 @@ def _scalar_or_list(name: Any, schema: Mapping[str, Any]) -> ColumnType:
         element = type_from_schema(items) if isinstance(items, dict) and items else JSON
         if element.depth >= _DEEPEST_LIST:
             return JSON
-        return JSON if element == JSON else ColumnType(element.base, element.depth + 1, element.from_text)
+        return JSON if element == JSON else replace(element, depth=element.depth + 1)
     return {"boolean": BOOLEAN, "integer": BIGINT, "number": NUMBER}.get(name, JSON)
 
 
@@ -140,7 +142,7 @@ def _string(text_format: Any) -> ColumnType:
     if not isinstance(text_format, str):
         return VARCHAR
     if text_format in _DECIMAL_FORMATS:
-        return ColumnType(NUMBER.base, from_text=True)
+        return replace(NUMBER, from_text=True)
     # A `time` stays text, because TIME would drop the offset that RFC 3339 requires.
     return {"date-time": TIMESTAMPTZ, "date": DATE}.get(text_format, VARCHAR)
 

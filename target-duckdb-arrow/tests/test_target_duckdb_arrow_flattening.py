@@ -22,7 +22,7 @@ NULL = {"type": "null"}
     [
         ({"anyOf": [{"type": "integer"}, NULL]}, 5, {"p": "BIGINT"}, {"p": 5}),
         ({"oneOf": [NULL, {"type": "integer"}]}, 5, {"p": "BIGINT"}, {"p": 5}),
-        ({"anyOf": [{"type": "number"}, {"type": "integer"}]}, 5, {"p": "DECIMAL(38,10)"}, {"p": 5}),
+        ({"anyOf": [{"type": "number"}, {"type": "integer"}]}, 5, {"p": "BIGINT"}, {"p": 5}),
         ({"anyOf": [NULL, {"type": "boolean"}]}, True, {"p": "BOOLEAN"}, {"p": True}),
         ({"anyOf": [{"type": "string", "format": "date"}, NULL]}, "2024-01-01", {"p": "DATE"}, None),
         ({"anyOf": [{"type": "string", "format": "date"}, {"type": "string"}]}, "x", {"p": "VARCHAR"}, {"p": "x"}),

@@ -34,7 +34,9 @@ def raw(*numbers: str, stream: str = "s", schema: dict[str, Any] = NUMBER) -> li
 @pytest.mark.parametrize(
     ("numbers", "sql"),
     [
+        (["160881", "-7.0", "1e3"], "BIGINT"),
         (["845199.10", "1", "-0.5", "1e3"], "DECIMAL(38,10)"),
+        (["9223372036854775808"], "DECIMAL(38,10)"),
         (["12345678901234567.891"], "DECIMAL(38,10)"),
         (["1234567890123456789012345678"], "DECIMAL(38,10)"),
         (["12345678901234567890123456789", "0.5"], "DECIMAL(38,9)"),
@@ -65,6 +67,11 @@ def test_numbers_are_stored_exactly(
 @pytest.mark.parametrize(
     ("batches", "sql"),
     [
+        ([["5"], ["6.0"]], "BIGINT"),
+        ([["5"], ["0.5"], ["6"]], "DECIMAL(38,10)"),
+        ([["5"], ["9223372036854775808"]], "DECIMAL(38,10)"),
+        ([["5"], ["0.30000000000000004"]], "DECIMAL(38,17)"),
+        ([["5"], ["1e300"]], "DOUBLE"),
         ([["1.5"], ["0.30000000000000004"]], "DECIMAL(38,17)"),
         ([["0.30000000000000004"], ["1.5"]], "DECIMAL(38,17)"),
         ([["1.5"], ["1e300"]], "DOUBLE"),
@@ -145,16 +152,19 @@ def test_lists_of_numbers_widen_too(
     schema = {"type": "array", "items": {"type": "number"}}
 
     # when
+    feed(raw("[2, null]", schema=schema))
+    assert query("SELECT typeof(x) FROM s") == [("BIGINT[]",)]
     feed(raw("[1.5, null]", "[]", schema=schema))
     feed(raw("[0.30000000000000004]", "null", schema=schema))
 
     # then
-    assert query("SELECT typeof(x), count(*) FROM s GROUP BY 1") == [("DECIMAL(38,17)[]", 4)]
+    assert query("SELECT typeof(x), count(*) FROM s GROUP BY 1") == [("DECIMAL(38,17)[]", 5)]
     assert query("SELECT x FROM s ORDER BY len(x) NULLS FIRST, x") == [
         (None,),
         ([],),
         ([Decimal("0.30000000000000004")],),
         ([Decimal("1.5"), None],),
+        ([Decimal(2), None],),
     ]
 
 
@@ -299,12 +309,12 @@ def test_minus_zero_is_zero_in_every_column(
     query: Query,
 ) -> None:
     # given a DECIMAL and a DOUBLE
-    feed(raw("-0.0"))
+    feed(raw("-0.0", "0.5"))
     feed(
         [one.replace('"s"', '"t"') if isinstance(one, str) else {**one, "stream": "t"} for one in raw("-0.0", "1e300")]
     )
     assert query("SELECT typeof(x), CAST(x AS VARCHAR) FROM t WHERE x < 1") == [("DOUBLE", "0.0")]
-    assert query("SELECT typeof(x), CAST(x AS VARCHAR) FROM s") == [("DECIMAL(38,10)", "0.0000000000")]
+    assert query("SELECT typeof(x), CAST(x AS VARCHAR) FROM s WHERE i = 0") == [("DECIMAL(38,10)", "0.0000000000")]
 
 
 @pytest.mark.parametrize("step", ["1e-999999999", "1e99999999999999999999", "0.1"])

@@ -51,6 +51,29 @@ select {{ columns }} from {{ arguments['temp_relation'] }};
 commit;{% endif %}
 {%- endmacro -%}
 
+{#- Replaces dbt's macro. In DuckDB, a column of whole numbers becomes a decimal with the first value that has decimals
+    (target-duckdb-arrow). The mart's column follows, because dbt would fail and DuckDB would round. -#}
+{%- macro process_schema_changes(on_schema_change, source_relation, target_relation) -%}
+{%- if target.type == 'duckdb' -%}
+{%- set number = modules.re.compile('(?i)(BIGINT|HUGEINT|DECIMAL\\(\\d+, *(\\d+)\\))$') -%}
+{%- set built = {} -%}
+{%- for column in adapter.get_columns_in_relation(target_relation) -%}
+{%- do built.update({column.name: number.match(column.dtype)}) -%}
+{%- endfor -%}
+{%- for column in adapter.get_columns_in_relation(source_relation) -%}
+{%- set found, before = number.match(column.dtype), built.get(column.name) -%}
+{%- if found and before and found[0] != before[0] -%}
+{%- set scale = [(found[2] or 0) | int, (before[2] or 0) | int] | max -%}
+{%- for relation in (source_relation, target_relation) -%}
+{%- do run_query('alter table ' ~ relation ~ ' alter column ' ~ adapter.quote(column.name)
+                 ~ ' set data type decimal(38, ' ~ scale ~ ')') -%}
+{%- endfor -%}
+{%- endif -%}
+{%- endfor -%}
+{%- endif -%}
+{{ return(dbt.process_schema_changes(on_schema_change, source_relation, target_relation)) }}
+{%- endmacro -%}
+
 {#- Digest of the rows of a group, independent of their order: equal unless a value differs. table: an alias. -#}
 {%- macro fingerprint(table) -%}
 {{ return(adapter.dispatch('fingerprint')(table)) }}

@@ -224,7 +224,7 @@ def selected_streams(tap: ConnectedTap) -> list[Stream]:
         if stream.selected or stream.has_selected_descendents:
             selected.append(stream)
         else:
-            tap.logger.info("Skipping deselected stream '%s'.", stream.name)
+            tap.logger.debug("Skipping deselected stream '%s'.", stream.name)
     return selected
 
 

@@ -51,10 +51,10 @@ select
     nullif(airings.program, '') as program,
     nullif(airings.genre, '') as genre,
     nullif(airings.subgenre, '') as sub_genre,
-    cast(null as {{ type_of('number') }}) as spend,
-    cast(null as {{ type_of('number') }}) as media_value,
+    null as spend,
+    null as media_value,
     cast(null as {{ type_of('text') }}) as currency,
-    cast(null as {{ type_of('number') }}) as impressions
+    null as impressions
 from {{ ref('stg_spotwatch__broadcasts') }} as airings
 left join {{ ref('stg_spotwatch__ads') }} as ads on airings.ad = ads.id
 where airings.aired_at_utc is not null
