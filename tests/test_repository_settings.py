@@ -51,7 +51,10 @@ def test_edited_files_are_reported_and_generated_again(tmp_path: Path) -> None:
     edited = ["plugins/extractors/tap-ispot--adtech.lock", "tap-ispot/README.md", model, ".env.example"]
     paths = [f"scripts/{name}.py" for name in ("generate", "assumptions", "marts_page", "staging")]
     paths += ["docs/assumptions.md", "docs/marts.md", "transform/models/marts/marts.yml", ".env.example"]
-    paths += ["orchestration/adtech_orchestration/streams.json", *(f"{name}/README.md" for name in TAPS)]
+    paths += [
+        "orchestration/adtech_orchestration/streams.json",
+        *(f"{name}/{file}" for name in TAPS for file in ("README.md", "pyproject.toml")),
+    ]
     paths += [str(path.relative_to(ROOT)) for path in (ROOT / staging).glob("*/*")]
     paths += [str(path.relative_to(ROOT)) for path in ROOT.glob("plugins/*/*.lock")]
     for path in paths:
