@@ -13,7 +13,7 @@ TAPS = $(patsubst %/pyproject.toml,%,$(wildcard tap-*/pyproject.toml))
 .DEFAULT_GOAL := help
 .PHONY: help setup env environment plugins loaders stand-ins demo transform report dbt-docs orchestration orchestrate sync backfill \
   orchestration-machines orchestration-test-environment orchestration-test screenshots check test test-all lint format \
-  generate types unit meltano-test extended pythons reliability benchmarks pins clean
+  generate new-tap types unit meltano-test extended pythons reliability benchmarks pins clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -104,6 +104,19 @@ format: environment ## format the sources
 generate: environment ## READMEs' tables, plugins/, docs/assumptions.md, .env.example and dbt's staging models, from the taps
 	@$(RUN) python scripts/generate.py
 
+TEMPLATE = .venvs/template/bin/copier
+
+new-tap: environment $(TEMPLATE) ## a new tap with a simulator and tests: make new-tap NAME=tap-x [LABEL="X Ads"] [API_URL=...] [DOCS_URL=...]
+	@$(RUN) python scripts/new_tap.py $(NAME) $(if $(LABEL),--label "$(LABEL)") $(if $(API_URL),--api-url $(API_URL)) $(if $(DOCS_URL),--docs-url $(DOCS_URL))
+	@$(UV) sync --quiet --all-packages
+	@$(RUN) python scripts/generate.py
+	@echo "Made $(NAME). Next: replace its example streams by the vendor's, see CONTRIBUTING.md."
+
+$(TEMPLATE): template/requirements.txt | $(UV)
+	@$(UV) --no-config venv --quiet --clear .venvs/template
+	@$(UV) --no-config pip install --quiet --python .venvs/template/bin/python --requirements template/requirements.txt
+	@touch $@
+
 types: environment ## mypy, strict
 	@$(RUN) mypy
 
@@ -111,7 +124,7 @@ unit: environment ## the tests of every package, without Meltano
 	@$(RUN) pytest -n auto -m "not meltano and not extended"
 
 # One worker per test file: a file's tests share its database server.
-meltano-test: setup ## the tests that run Meltano into DuckDB and PostgreSQL, or install a package
+meltano-test: setup $(TEMPLATE) ## the tests that run Meltano into DuckDB and PostgreSQL, or install a package
 	@$(RUN) python scripts/install_plugins.py target-postgres dbt-postgres meltano-map-transformer
 	@set -e; for one in postgres chromium; do $(UV) run --no-sync python -m stand_ins.$$one install; done
 	@$(RUN) pytest -n auto --dist loadfile -m "meltano and not extended"
