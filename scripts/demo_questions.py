@@ -37,18 +37,18 @@ QUESTIONS = (
         select aired_on as day, sum(airings) filter (where vendor = 'ispot')::bigint as us_airings,
                sum(airings) filter (where vendor = 'spotwatch')::bigint as european_airings
         from marts.airings_daily
-        where aired_on < current_date group by day order by day desc limit 5
+        where aired_on < (now() at time zone time_zone)::date group by day order by day desc limit 5
         """,
     ),
     (
         "What did SpringServe and Magnite earn per day in US dollars, in the last five complete days?",
         """
         select day, sum(gross_revenue) filter (where vendor = 'springserve')::decimal(18, 2) as springserve,
+               sum(net_revenue) filter (where vendor = 'springserve')::decimal(18, 2) as springserve_net,
                sum(gross_revenue) filter (where vendor = 'magnite')::decimal(18, 2) as magnite,
-               sum(gross_revenue)::decimal(18, 2) as together,
-               sum(net_revenue)::decimal(18, 2) as net
+               sum(net_revenue) filter (where vendor = 'magnite')::decimal(18, 2) as magnite_net
         from marts.ad_revenue_daily
-        where day < current_date and currency = 'USD' group by day order by day desc limit 5
+        where day < (now() at time zone time_zone)::date and currency = 'USD' group by day order by day desc limit 5
         """,
     ),
     (

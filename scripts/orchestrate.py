@@ -8,19 +8,18 @@ if a program of Dagster ended by itself.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
 import socket
-import stat
 import subprocess
 import sys
 import time
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
-from demo import VENDORS, WORK, simulated
 from private_files import keep_private
 from user_errors import BAD_INPUT, Parser
 
@@ -44,6 +43,7 @@ class StoppedError(Exception):
 def free_port(wanted: int = 0) -> int:
     """Return a free port of this machine, the wanted one if possible."""
     with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # 3000 again after a restart
         try:
             probe.bind((HOST, wanted))
         except OSError:
@@ -51,17 +51,11 @@ def free_port(wanted: int = 0) -> int:
         return int(probe.getsockname()[1])
 
 
-def prepare(home: Path) -> None:
-    """Create the folder of the Dagster instance, readable by its owner only."""
-    home.mkdir(parents=True, exist_ok=True)
-    home.chmod(stat.S_IRWXU)
-    if not (home / "dagster.yaml").exists():
-        shutil.copy(ROOT / "orchestration" / "dagster.yaml", home / "dagster.yaml")
-
-
 @contextmanager
 def demo_settings() -> Iterator[dict[str, str]]:
     """Run the demo's simulators; return the environment variables of a separate project state."""
+    from demo import VENDORS, WORK, simulated  # noqa: PLC0415 - 50 MB that the service does not need otherwise
+
     shutil.rmtree(WORK, ignore_errors=True)
     WORK.mkdir(parents=True)
     with simulated(VENDORS) as ready:
@@ -80,9 +74,22 @@ def demo_settings() -> Iterator[dict[str, str]]:
         }
 
 
+def started_once(home: Path) -> TextIO:
+    """Return a locked file of the folder: two daemons would start every schedule twice."""
+    file = (home / "service.lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(f"orchestrate: the service of {os.path.relpath(home)} is already running", file=sys.stderr)
+        raise SystemExit(BAD_INPUT) from None
+    return file
+
+
 @contextmanager
 def programs(home: Path, environment: Mapping[str, str], port: int) -> Iterator[list[subprocess.Popen[bytes]]]:
     """Run the code location, the daemon and the page; stop them and their runs at the end of the block."""
+    subprocess.run([str(PYTHON), "-m", "adtech_orchestration.home"], cwd=ROOT, env=environment, check=True)  # noqa: S603 - ours
+    lock = started_once(home)
     code_port = free_port()
     workspace = home / "workspace.yaml"
     workspace.write_text(
@@ -105,8 +112,6 @@ def programs(home: Path, environment: Mapping[str, str], port: int) -> Iterator[
             )
 
     try:
-        # Runs of a service that was killed would hold their places in the pools.
-        subprocess.run([str(PYTHON), "-m", "adtech_orchestration.alive"], cwd=home, env=environment, check=True)  # noqa: S603 - ours
         start("dagster", ["api", "grpc", "--module-name", MODULE, "--host", HOST, "--port", str(code_port)])
         _wait_for_port(code_port, started, home)
         start("dagster-daemon", ["run", "--workspace", str(workspace)])
@@ -122,6 +127,7 @@ def programs(home: Path, environment: Mapping[str, str], port: int) -> Iterator[
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+        lock.close()
 
 
 def _wait_for_port(port: int, started: Sequence[subprocess.Popen[bytes]], home: Path) -> None:
@@ -162,7 +168,6 @@ def main() -> int:
         with ExitStack() as stack:
             environment = stack.enter_context(demo_settings()) if options.demo else dict(os.environ)
             home = Path(environment.get("DAGSTER_HOME") or ROOT / "output" / "dagster").resolve()
-            prepare(home)
             port = free_port(options.port)
             began = time.monotonic()
             running = stack.enter_context(programs(home, {**environment, "DAGSTER_HOME": str(home)}, port))

@@ -72,7 +72,7 @@ def _tooltip(*fields: tuple[str, str, str]) -> list[Encoding]:
 CHARTS = (
     Chart(
         name="spend",
-        title="The brands that spent most on national TV, {period}",
+        title="The brands that spent most on TV, {period}",
         note="Estimated spend per day, six brands with the highest sum, same scale. {zones}",
         mart="brand_spend_daily",
         vendors=("ispot",),
@@ -81,7 +81,7 @@ with period as (
     select *
     from {marts}.brand_spend_daily
     where spend is not null and brand_name is not null
-        and aired_on < current_date
+        and aired_on < cast(now() at time zone time_zone as date)
         and aired_on > (select max(aired_on) from {marts}.brand_spend_daily) - {days}
 ),
 
@@ -89,20 +89,21 @@ brands as (
     select
         brand_key,
         currency,
+        max(brand_name) as name,
         row_number() over (partition by currency order by sum(spend) desc, brand_key) as place
     from period
     group by brand_key, currency
 )
 
 select
-    vendor, time_zone, place, brand_name, currency,
+    vendor, time_zone, place, name as brand_name, currency,
     aired_on as day,
     sum(spend) as spend,
     cast(sum(airings) as bigint) as airings
 from period
 inner join brands using (brand_key, currency)
 where place <= 6
-group by vendor, time_zone, place, brand_name, currency, aired_on
+group by vendor, time_zone, place, name, currency, aired_on
 order by currency, place, day
 """,
         views=(
@@ -125,7 +126,7 @@ order by currency, place, day
     Chart(
         name="hours",
         title="Airings by hour of the day and network, {period}",
-        note="The sixteen networks of each vendor with the most airings, by local hour. {zones}",
+        note="The sixteen networks of each vendor with the most airings, by hour in the zone of the panel. {zones}",
         mart="airings",
         vendors=("ispot", "spotwatch"),
         sql="""
@@ -138,7 +139,7 @@ with hours as (
         min(aired_on) as first_day,
         max(aired_on) as last_day
     from {marts}.airings
-    where aired_on < current_date
+    where aired_on < cast(now() at time zone time_zone as date)
         and aired_on > (select max(aired_on) from {marts}.airings) - {days}
     group by vendor, time_zone, channel_name, extract(hour from aired_at_local)
 ),
@@ -200,7 +201,7 @@ select
     count(*) as new_ads,
     cast(sum(airings) as bigint) as airings
 from {marts}.ads
-where first_aired_on < current_date
+where first_aired_on < cast(now() at time zone case vendor when 'ispot' then 'America/New_York' else 'UTC' end as date)
     and first_aired_on > (select max(last_aired_on) from {marts}.ads) - {days}
 group by vendor, first_aired_on
 order by vendor, day
@@ -224,7 +225,8 @@ order by vendor, day
     Chart(
         name="revenue",
         title="Revenue and fill rate by platform, {period}",
-        note="Gross revenue per day in the currency of the panel; fill rate = impressions / requests. {zones}",
+        note="Gross revenue per day in the currency of the panel; fill rate = impressions / requests. Do not "
+        "add the platforms: SpringServe's revenue includes what Magnite buys through it. {zones}",
         mart="ad_revenue_daily",
         vendors=("springserve", "magnite"),
         sql="""
@@ -236,7 +238,7 @@ select
     cast(sum(impressions) as bigint) as impressions,
     cast(cast(sum(impressions) as decimal(38, 6)) / nullif(sum(requests), 0) as decimal(38, 6)) as fill_rate
 from {marts}.ad_revenue_daily
-where day < current_date
+where day < cast(now() at time zone time_zone as date)
     and day > (select max(day) from {marts}.ad_revenue_daily) - {days}
 group by vendor, time_zone, currency, day
 order by vendor desc, currency desc, day
@@ -283,7 +285,7 @@ order by vendor desc, currency desc, day
         sql="""
 select
     vendor, time_zone, stream_id,
-    coalesce(stream_name, stream_id) as stream,
+    coalesce(max(stream_name), stream_id) as stream,
     cast(sum(clicks) as bigint) as clicks,
     cast(sum(money_hits) as bigint) as money_page,
     cast(sum(safe_hits) as bigint) as safe_page,
@@ -296,9 +298,9 @@ select
     min(day) as first_day,
     max(day) as last_day
 from {marts}.traffic_quality
-where day < current_date
+where day < cast(now() at time zone time_zone as date)
     and day > (select max(day) from {marts}.traffic_quality) - {days}
-group by vendor, time_zone, stream_id, stream_name, currency
+group by vendor, time_zone, stream_id, currency
 order by clicks desc, stream_id
 limit 12
 """,
@@ -360,9 +362,9 @@ limit 12
         vendors=("ispot", "spotwatch", "springserve", "magnite", "adspect"),
         sql="""
 select
-    vendor, stream, row_count, newest_row_utc, age_hours, allowed_hours,
+    vendor, stream,
     case when is_fresh then 'fresh' else 'late' end as state,
-    loaded_at_utc
+    age_hours, allowed_hours, newest_row_utc, row_count, loaded_at_utc
 from {marts}.data_freshness
 order by vendor, stream
 """,

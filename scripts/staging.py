@@ -44,9 +44,17 @@ ADSPECT_CURRENCY = (
     "text(var('adspect_currency'))",
     f"{MONEY}; var `adspect_currency`. Null unless set: the vendor stores amounts as they were passed.",
 )
+EASTERN_DAY = (
+    "aired_on_eastern",
+    "day_in('aired_at_utc', 'America/New_York')",
+    "Day of the airing in US Eastern time.",
+)
 DERIVED = {
-    ("ispot", "audience_airings"): [
-        ("aired_on_eastern", "day_in('aired_at_utc', 'America/New_York')", "Day of the airing in US Eastern time.")
+    ("ispot", "audience_airings"): [EASTERN_DAY],
+    ("ispot", "attention_airings"): [EASTERN_DAY],
+    ("ispot", "tv_airings"): [
+        EASTERN_DAY,
+        ("audience_impressions", "cast_as(none, 'number')", "Null: this stream has no impressions."),
     ],
     ("spotwatch", "broadcasts"): [
         ("aired_on_utc", "day_in('aired_at_utc', 'UTC')", "Day of the airing in UTC, the vendor's day.")
@@ -80,6 +88,12 @@ FRESHNESS = {
     ("magnite", "adstats_daily"): ("cast(day as timestamp)", DAY_ENDED + 32, DAY_ENDED + 72),
 }
 """Newest row of a source: SQL, and the hours of age after which dbt warns and fails."""
+
+FACTS = {*FRESHNESS, ("ispot", "attention_airings"), ("ispot", "tv_airings")}
+"""Streams that marts count and add up: their staging models are compared with the vendor's table."""
+
+OPTIONAL_KEYS = ("airing_dma", "airing_dma_id")
+"""Columns that iSpot.tv's setting `dma_in_key` adds to the key of airings."""
 
 
 def snake_case(name: str) -> str:
@@ -116,7 +130,7 @@ def model(vendor: str, stream: Stream) -> str:
     source = f"tap_{vendor}"
     lines = [f"-- {MARK.format(f'tap-{vendor}')}."]
     if not stream.selected_by_default:
-        lines.append(f"{{{{ config(enabled='{source}.{stream.name}' in var('streams')) }}}}")
+        lines.append(f"{{{{ config(enabled=is_selected('{source}', '{stream.name}')) }}}}")
     lines.append(f"{{{{ stage(source('{source}', '{stream.name}'), [")
     lines += [f"    ('{vendor_name}', '{name}', '{kind}')," for vendor_name, name, kind, _ in columns_of(stream)]
     derived = DERIVED.get((vendor, stream.name), [])
@@ -141,10 +155,12 @@ def documentation(vendor: str, tap: Tap) -> str:
         documented = [(name, text) for _, name, _, text in columns]
         documented += [(name, text) for name, _, text in DERIVED.get((vendor, stream.name), [])]
         documented.append(("loaded_at_utc", "When the loader wrote the row; null unless it adds `_sdc_` columns."))
-        tests: list[dict[str, Any]] = [
-            {"primary_key": {"arguments": {"columns": [names[key] for key in stream.primary_keys]}}}
-        ]
-        if (vendor, stream.name) in FRESHNESS:
+        key: dict[str, Any] = {"columns": [names[column] for column in stream.primary_keys]}
+        optional = [column for column in OPTIONAL_KEYS if column in names]
+        if optional:
+            key["optional"] = optional
+        tests: list[dict[str, Any]] = [{"primary_key": {"arguments": key}}]
+        if (vendor, stream.name) in FACTS:
             numbers = {
                 name: vendor_name
                 for vendor_name, name, kind, _ in columns

@@ -313,28 +313,35 @@ def test_marts_are_exact_after_restatements_and_without_some_vendors(
         # and the newest rows are as new as the vendors' refresh times allow
         warehouse.dbt("source", "freshness")
 
-        # given an airing that moved to another day, one that the vendor deleted, and a day that was deleted
-        moved, deleted = (
+        # given an airing that moved to another day, one that the vendor deleted, a deleted day, and days before the
+        # look-back: one was backfilled, and one has other spend with as many airings
+        moved, deleted, old = (
             row[0]
-            for row in warehouse.query("select airing_id from tap_ispot.audience_airings order by airing_id limit 2")
+            for row in warehouse.query("select airing_id from tap_ispot.audience_airings order by airing_id limit 3")
         )
         warehouse.change(
             f"update tap_ispot.audience_airings set airing_aired_at_et = airing_aired_at_et + interval '3 days' "  # noqa: S608 - digits
             f"where airing_id = '{moved}'",
             f"delete from tap_ispot.audience_airings where airing_id = '{deleted}'",  # noqa: S608 - digits
+            f"update tap_ispot.audience_airings set airing_aired_at_et = airing_aired_at_et - interval '400 days' "  # noqa: S608 - digits
+            f"where airing_id = '{old}'",
+            "update tap_ispot.audience_airings set airing_spend_estimated = airing_spend_estimated + 1 "  # noqa: S608 - a date
+            f"where airing_aired_at_et between timestamp '{FIRST} 12:00:00' and timestamp '{FIRST} 23:00:00'",
             f"delete from tap_magnite.adstats_daily where day = date '{FIRST}'",  # noqa: S608 - a date
         )
         # when the marts are built from the changed days, then they equal those built from all rows
-        warehouse.dbt("build")
+        warehouse.dbt("build", "--vars={lookback_days: 1}")
         incremental = warehouse.marts()
-        assert f"ispot|{deleted}" not in incremental["airings"]
+        assert deleted not in {row["airing_id"] for row in incremental["airings"].values()}
+        assert min(row["aired_on"] for row in incremental["airings"].values()) < FIRST - dt.timedelta(days=300)
         assert not [
             row for row in incremental["ad_revenue_daily"].values() if (row["vendor"], row["day"]) == ("magnite", FIRST)
         ]
         warehouse.dbt("run", "--full-refresh")
         assert differing(incremental, warehouse.marts()) == {}
 
-        # given only iSpot.tv, with a missing table, a missing column, and an airing that the loader marked as deleted
+        # given only iSpot.tv, without the right to impressions, a table and a column, and with an airing that the
+        # loader marked as deleted
         gone = min(row["airing_id"] for row in incremental["airings"].values() if row["vendor"] == "ispot")
         warehouse.change(
             *(f"drop schema tap_{name} cascade" for name in VENDORS if name != "ispot"),
@@ -342,12 +349,14 @@ def test_marts_are_exact_after_restatements_and_without_some_vendors(
             "alter table tap_ispot.spots rename column title to other",
             "alter table tap_ispot.audience_airings add column _sdc_deleted_at timestamp",
             f"update tap_ispot.audience_airings set _sdc_deleted_at = '2026-01-01' where airing_id = '{gone}'",  # noqa: S608 - digits
+            "alter table tap_ispot.audience_airings drop column audience_impressions cascade",
+            "alter table tap_ispot.audience_airings rename to tv_airings",
         )
         # when the marts are built, then they have its rows
-        warehouse.dbt("build", "--full-refresh")
+        warehouse.dbt("build", "--full-refresh", "--vars={ispot_airings: tv_airings}")
         alone = warehouse.marts()
         assert alone["airings"] == {
-            key: row
+            key: {**row, "impressions": None}
             for key, row in incremental["airings"].items()
             if row["vendor"] == "ispot" and row["airing_id"] != gone
         }

@@ -2,7 +2,7 @@
 
 A running load holds a lock that is named after its run. A run in progress whose lock is free is dead, for example after
 a power cut. On one machine the lock is on a file. If Dagster's storage is PostgreSQL, it is an advisory lock there, for
-all machines. `python -m adtech_orchestration.alive` closes such runs before the service starts.
+all machines.
 """
 
 from __future__ import annotations
@@ -89,7 +89,3 @@ def close_dead_runs(instance: dg.DagsterInstance) -> list[str]:
             instance.event_log_storage.free_concurrency_slots_for_run(path.name)
             path.unlink(missing_ok=True)
     return closed
-
-
-if __name__ == "__main__":
-    close_dead_runs(dg.DagsterInstance.get())

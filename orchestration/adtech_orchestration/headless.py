@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, NoReturn
 import dagster as dg
 from typing_extensions import override
 
-from adtech_orchestration import alive, home, project
+from adtech_orchestration import alive, home, marts, project
 from adtech_orchestration.history import MONTHS, finished, job_name
-from adtech_orchestration.processes import Part, Result, run_parts
+from adtech_orchestration.processes import SIGNAL_BASE, Part, Result, run_parts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,7 +96,7 @@ def plan_sync(accounts: Sequence[Account], *, named: bool) -> Plan:
     with ThreadPoolExecutor() as pool:
         setups = [*pool.map(project.setup, accounts)]
     for account, setup in zip(accounts, setups, strict=True):
-        part = Part(account.name, account, account.name)
+        part = Part(account.name, account.name, account.loader, account.name)
         if setup.missing:
             state = "failed" if named or setup.partly else "not set up"
             known.append(Result(part, state, error=setup.problem(account)))
@@ -109,8 +109,10 @@ def plan_backfill(instance: dg.DagsterInstance, accounts: Sequence[Account], opt
     """Return a part per month that is not done.
 
     Raises:
-        ProjectError: No month of the range is over, or an account is not set up.
+        ProjectError: The range is empty, no month of it is over, or an account is not set up.
     """
+    if options.first > options.last:
+        raise project.ProjectError(f"the first month, {options.first}, is after the last one, {options.last}")
     months = [month for month in MONTHS.get_partition_keys() if options.first <= month <= options.last]
     if not months:
         keys = MONTHS.get_partition_keys()
@@ -126,12 +128,22 @@ def plan_backfill(instance: dg.DagsterInstance, accounts: Sequence[Account], opt
         project.complete_settings(account)
         done = finished(instance, account)
         for month in months:
-            part = Part(f"{account.name}-{month}", account, job_name(account), month, again=options.again)
+            part = Part(
+                f"{account.name}-{month}", account.name, account.loader, job_name(account), month, again=options.again
+            )
             if month in done and not options.again:
                 known.append(Result(part, "done before"))
             else:
                 parts.append(part)
     return Plan(parts, known)
+
+
+def build_models(instance: dg.DagsterInstance, accounts: Sequence[Account]) -> tuple[Sequence[Result], int]:
+    """Build the dbt models after loads; return the result and the exit code. Without dbt it is not a failure."""
+    part = Part(marts.NAME, marts.NAME, accounts[0].loader, marts.NAME)
+    if problem := marts.problem(accounts):
+        return [Result(part, "not set up", error=problem)], 0
+    return run_parts(instance, [part], say)
 
 
 def say(text: str) -> None:
@@ -174,11 +186,15 @@ def main() -> int:
                 accounts = chosen(options.only)
                 plan = plan_sync(accounts, named=bool(options.only))
             else:
-                plan = plan_backfill(instance, chosen(options.tap), options)
+                accounts = chosen(options.tap)
+                plan = plan_backfill(instance, accounts, options)
             if options.command == "backfill" and options.dry_run:
                 show([*(Result(part, "to do") for part in plan.parts), *plan.known])
                 return 0
             results, code = run_parts(instance, plan.parts, say)
+            if any(one.state == "done" for one in results) and code < SIGNAL_BASE:
+                built, code_of_models = build_models(instance, accounts)
+                results, code = [*results, *built], max(code, code_of_models)
     except project.ProjectError as error:
         print(f"orchestration: {error}", file=sys.stderr)
         return BAD_INPUT

@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from adtech_orchestration import alive, meltano, project
 from adtech_orchestration.logs import RunLog
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from adtech_orchestration.project import Account
 
@@ -33,12 +33,11 @@ class LoadConfig(dg.Config):
 
 
 def retry_policy() -> dg.RetryPolicy:
-    """Return the retries of a failed run: after one, two, four minutes, and so on."""
+    """Return the retries of a failed run: after one, three, seven minutes, and so on."""
     return dg.RetryPolicy(
         max_retries=int(os.environ.get("ORCHESTRATION_RETRIES") or 2),
         delay=float(os.environ.get("ORCHESTRATION_RETRY_DELAY") or 60),
         backoff=dg.Backoff.EXPONENTIAL,
-        jitter=dg.Jitter.PLUS_MINUS,
     )
 
 
@@ -81,6 +80,22 @@ def month_days(month: str) -> tuple[dt.date, dt.date]:
     first = dt.date.fromisoformat(f"{month}-01")
     following = (first + dt.timedelta(days=31)).replace(day=1)
     return first, following - dt.timedelta(days=1)
+
+
+@contextmanager
+def log_file(name: str) -> Iterator[tuple[Path, Callable[[str], None]]]:
+    """Open the log of a run, and keep that of the previous one; return its path and a function that writes a line."""
+    path = project.root() / "output" / "logs" / f"{name}.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileNotFoundError):
+        path.replace(path.with_suffix(".previous.log"))
+    with path.open("w", encoding="utf-8") as file:
+
+        def write(text: str) -> None:
+            print(text, file=file, flush=True)
+            print(text, flush=True)  # noqa: T201 - Dagster stores the output of a step and shows it while it runs
+
+        yield path, write
 
 
 def failure(account: Account, log: RunLog, code: int) -> dg.Failure:
@@ -149,19 +164,14 @@ def _run(  # noqa: PLR0913, PLR0917 - one place that calls it
     variables: dict[str, str],
     lock: Path,
 ) -> tuple[RunLog, int]:
-    path = project.root() / "output" / "logs" / f"{name}.log"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(FileNotFoundError):
-        path.replace(path.with_suffix(".previous.log"))
     log, began = RunLog(account.extractor, account.loader), time.monotonic()
-    context.log.info("%s; log: %s", " ".join(command), path)
-    with path.open("w", encoding="utf-8") as file:
+    with log_file(name) as (path, write):
+        context.log.info("%s; log: %s", " ".join(command), path)
 
         def on_line(line: str) -> None:
             known = len(log.streams)
             level, text = log.read(line)
-            print(text, file=file, flush=True)
-            print(text, flush=True)  # noqa: T201 - Dagster stores the output of a step and shows it while it runs
+            write(text)
             if level in {"warning", "error", "critical"}:
                 context.log.log(level.upper(), text)
             if len(log.streams) > known:
@@ -172,5 +182,6 @@ def _run(  # noqa: PLR0913, PLR0917 - one place that calls it
         code = meltano.run(command, variables, on_line, lock)
     seconds = time.monotonic() - began
     if code:
-        PROGRESS.info("%s: an attempt failed after %.0f s: %s", name, seconds, log.cause or f"exit code {code}")
+        attempts = f"{context.retry_number + 1} of {1 + retry_policy().max_retries}"
+        PROGRESS.info("%s: attempt %s failed, %.0f s: %s", name, attempts, seconds, log.cause or f"exit code {code}")
     return log, code

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     import dagster as dg
 
-    from adtech_orchestration.project import Account
-
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SIGNAL_BASE = 128
 """Shells report a signal as this plus its number."""
@@ -34,14 +32,16 @@ class Part:
 
     Attributes:
         name: Name in the table and of the log.
-        account: The account.
+        pool: Name of the pool: the account.
+        loader: The loader.
         job: Name of the job.
         month: Month such as `2025-03`, for a job with months.
         again: Whether to ignore the bookmarks.
     """
 
     name: str
-    account: Account
+    pool: str
+    loader: str
     job: str
     month: str | None = None
     again: bool = False
@@ -67,12 +67,12 @@ def run_parts(
 
     Args:
         instance: The Dagster instance.
-        parts: The parts; those of one account run in order, as many at a time as its pool allows.
+        parts: The parts; those of one pool run in order, as many at a time as it allows.
         say: Prints a line of progress.
     """
     queues: dict[str, list[Part]] = defaultdict(list)
     for part in parts:
-        queues[part.account.name].append(part)
+        queues[part.pool].append(part)
     runner = _Runner(instance, say)
     before = {number: signal.signal(number, runner.stop) for number in SIGNALS}
     try:
@@ -121,7 +121,7 @@ class _Runner:
         """Run a part."""
         if self.is_stopped():
             return Result(part, "not begun")
-        self._say(f"{part.name}: begins, into {part.account.loader}")
+        self._say(f"{part.name}: begins, into {part.loader}")
         began = time.monotonic()
         outcome: dict[str, Any] = {}
         errors = project.root() / "output" / "logs" / f"{part.name}.dagster.log"
@@ -162,7 +162,7 @@ class _Runner:
         error = str(outcome.get("error") or "")
         if state == "failed" and self.stopped_by:
             state = "stopped"
-            error = f"stopped by {signal.Signals(self.stopped_by).name}; the next run continues from the last state"
+            error = f"by {signal.Signals(self.stopped_by).name}; the next run continues from the last state"
         elif state == "failed" and not error:
             ended = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
             error = f"the process of the run {ended}; see output/logs/{part.name}.dagster.log"

@@ -104,12 +104,15 @@ def accounts() -> list[Account]:
     """Return the accounts of meltano.yml, in its order.
 
     Raises:
-        ProjectError: The file is missing or is not a project file.
+        ProjectError: The file is missing or is not a project file, or it does not have the loader of the environment.
     """
     path = root() / "meltano.yml"
     try:
         project = yaml.safe_load(path.read_text(encoding="utf-8"))
         extractors = {one["name"]: one for one in project["plugins"]["extractors"]}
+        loaders = [one["name"] for one in project["plugins"].get("loaders", [])]
+        if (loader := os.environ.get("ORCHESTRATION_LOADER")) and loader not in loaders:
+            raise ProjectError(f"meltano.yml has no loader {loader}: it has {', '.join(loaders)}")
         jobs = {one["name"]: [_words(task) for task in one["tasks"]] for one in project.get("jobs", [])}
         schedules = [one for one in project.get("schedules", []) if one.get("job") in jobs]
         return [
@@ -193,10 +196,10 @@ def setup(account: Account) -> Setup:
     command = [*meltano(), "config", "print", account.extractor]
     # Several first calls at the same time would all create Meltano's system database, and all but one would fail.
     for attempt in range(ATTEMPTS):
+        time.sleep(attempt)
         done = subprocess.run(command, cwd=root(), capture_output=True, text=True, check=False)  # noqa: S603 - Meltano
         if done.returncode == 0:
             return judge(account.tap, json.loads(done.stdout))
-        time.sleep(attempt + 1)
     raise ProjectError(f"{account.extractor}: Meltano cannot read its settings: {_reason(done.stderr)}")
 
 
@@ -207,7 +210,8 @@ def _reason(log: str) -> str:
         with suppress(ValueError):
             events.append(json.loads(line))
     errors = [str(one.get("event")) for one in events if one.get("level") in {"error", "critical"}]
-    return errors[0].splitlines()[0] if errors else "see `meltano config print`"
+    reason = errors[0].splitlines()[0] if errors else "see `meltano config print`"
+    return f".env is not UTF-8 ({reason})" if "codec can't decode" in reason else reason
 
 
 def complete_settings(account: Account) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class _Notes(logging.Handler):
 
 
 def run(name: str, partition: str | None, config: dict[str, Any]) -> dict[str, Any]:
-    """Run a job; return its result, rows and error.
+    """Run a job; return its result, rows (of tables) and error.
 
     Args:
         name: Name of the job.
@@ -53,11 +53,11 @@ def run(name: str, partition: str | None, config: dict[str, Any]) -> dict[str, A
         raise_on_error=False,
     )
     events = [event for event in done.all_events if event.is_step_materialization]
-    loaded = [event.step_materialization_data.materialization.metadata["rows"].value for event in events]
-    rows = sum(value for value in loaded if isinstance(value, int))
+    loaded = [event.step_materialization_data.materialization.metadata.get("rows") for event in events]
+    counts = [number.value for number in loaded if number and isinstance(number.value, int)]
     failures = [event.step_failure_data for event in done.all_events if event.is_step_failure]
     error = failures[-1].user_failure_data.description if failures and failures[-1].user_failure_data else ""
-    return {"success": done.success, "rows": rows, "error": error, "run_id": done.run_id}
+    return {"success": done.success, "rows": sum(counts) if counts else None, "error": error, "run_id": done.run_id}
 
 
 def main() -> int:

@@ -128,6 +128,11 @@ class Project:
                 for (name,) in names
             }
 
+    def query(self, sql: str) -> list[Row]:
+        """Run a query in the warehouse; return its rows."""
+        with closing(duckdb.connect(str(self.warehouse))) as connection:
+            return connection.execute(sql).fetchall()
+
     def instance(self) -> dg.DagsterInstance:
         """Return the Dagster instance."""
         return dg.DagsterInstance.from_config(self.settings["DAGSTER_HOME"])
@@ -155,14 +160,20 @@ class Project:
         return found
 
 
-@pytest.fixture
-def project(tmp_path: Path, vendors: Vendors, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    folder = tmp_path / "project"
+def copy_project(folder: Path) -> None:
+    """Copy the Meltano project, with schedules that are not due during a test."""
     (folder / ".meltano").mkdir(parents=True)
-    shutil.copy(ROOT / "meltano.yml", folder / "meltano.yml")
+    text = (ROOT / "meltano.yml").read_text()
+    (folder / "meltano.yml").write_text(re.sub(r"(?<=interval: ).*", "0 0 29 2 *", text))
     shutil.copytree(ROOT / "plugins", folder / "plugins")
     for kind in ("extractors", "loaders", "mappers"):
         (folder / ".meltano" / kind).symlink_to(ROOT / ".meltano" / kind)
+
+
+@pytest.fixture
+def project(tmp_path: Path, vendors: Vendors, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    folder = tmp_path / "project"
+    copy_project(folder)
     made = Project(folder, vendors)
     made.settings = {
         "MELTANO_PROJECT_ROOT": str(folder),
@@ -211,7 +222,7 @@ def variables(vendors: Vendors, overrides: Mapping[str, Mapping[str, str]]) -> d
     }
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 120) -> None:
     """Wait for a condition.
 
     Raises:
@@ -221,3 +232,10 @@ def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
     while not condition():
         assert time.monotonic() < until, "the condition was not met in time"
         time.sleep(0.1)
+
+
+def command_line(process: psutil.Process) -> str:
+    """Return the command of a process; empty if it has ended."""
+    with suppress(psutil.NoSuchProcess):
+        return " ".join(process.cmdline())
+    return ""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import uuid
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pytest
 import yaml
-from adtech_orchestration import checks, freshness, loads, logs, project
+from adtech_orchestration import checks, freshness, loads, logs, marts, project
 from adtech_orchestration.assets import measured
 from adtech_orchestration.definitions import definitions
 from adtech_orchestration.history import MONTHS
@@ -49,7 +51,8 @@ def test_every_stream_is_a_table_with_its_columns(repository: dg.RepositoryDefin
     specs = {tuple(spec.key.path): spec for one in repository.assets_defs_by_key.values() for spec in one.specs}
     # Then each stream is an asset of its vendor's group, with its columns, and each vendor has months
     months = {("history", tap.removeprefix("tap-")) for tap in project.STREAMS}
-    assert specs.keys() == streams.keys() | months
+    models = {key for key in specs if key[0] in {"staging", "marts"}}
+    assert specs.keys() == streams.keys() | months | models
     for key, stream in streams.items():
         columns = specs[key].metadata["dagster/column_schema"].columns
         assert {one.name: [one.type, one.description] for one in columns} == stream["columns"]
@@ -58,6 +61,58 @@ def test_every_stream_is_a_table_with_its_columns(repository: dg.RepositoryDefin
     # And nightly runs and months of a vendor share one pool
     pools = {key.to_user_string(): one.op.pool for key, one in repository.assets_defs_by_key.items()}
     assert pools["tap_ispot/brands"] == pools["history/ispot"] == "ispot"
+
+
+def test_models_follow_the_tables_and_their_tests_are_checks(repository: dg.RepositoryDefinition) -> None:
+    graph = repository.asset_graph
+    # Given a table, when the definitions are loaded, then the models of it are downstream, in the group of their schema
+    path = ["tap_spotwatch/broadcasts", "staging/stg_spotwatch__broadcasts", "staging/int_airings", "marts/airings"]
+    for above, below in pairwise([*path, "marts/airings_daily", "marts/ads"]):
+        node = graph.get(dg.AssetKey(below.split("/")))
+        assert dg.AssetKey(above.split("/")) in node.parent_keys
+        assert node.group_name == below.split("/")[0]
+    # And a mart has its columns, its tests, and the pool that excludes a second build
+    key = dg.AssetKey(["marts", "ads"])
+    asset = repository.assets_defs_by_key[key]
+    columns = asset.specs_by_key[key].metadata["dagster/column_schema"].columns
+    assert "first_aired_on" in {column.name for column in columns}
+    assert {one.name for one in graph.get_check_keys_for_assets({key})} == {
+        "not_null_ads_ad_key",
+        "unique_ads_ad_key",
+    }
+    assert asset.op.pool == "marts"
+
+
+START, SUCCESS, FAILURE = "PIPELINE_START", "PIPELINE_SUCCESS", "PIPELINE_FAILURE"
+
+
+@pytest.mark.parametrize(
+    ("events", "builds", "in_an_hour"),
+    [
+        ([], False, False),
+        ([("ispot", START), ("ispot", SUCCESS)], True, True),
+        ([("ispot", START), ("ispot", FAILURE)], True, True),
+        ([("ispot", START), ("ispot", SUCCESS), ("magnite", START)], False, True),
+        ([("ispot", START), ("ispot", SUCCESS), ("marts", START)], False, False),
+        ([("ispot", START), ("ispot", SUCCESS), ("marts", START), ("marts", SUCCESS)], False, False),
+        ([("ispot", START), ("marts", START), ("ispot", SUCCESS), ("marts", SUCCESS)], True, True),
+        ([("marts", START), ("marts", FAILURE), ("history_ispot", START), ("history_ispot", SUCCESS)], True, True),
+    ],
+)
+def test_models_are_built_after_loads(events: list[tuple[str, str]], *, builds: bool, in_an_hour: bool) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        # Given runs
+        runs: dict[str, dg.DagsterRun] = {}
+        for job, event in events:
+            if event == START:
+                runs[job] = dg.DagsterRun(job, str(uuid.uuid4()))
+                instance.add_run(runs[job])
+            instance.report_dagster_event(dg.DagsterEvent(event, job), runs[job].run_id)
+        # When the sensor is evaluated, then it builds if a load has ended since the last build began, once all have
+        now = dt.datetime.now(tz=dt.timezone.utc)
+        assert isinstance(marts.due(instance, now), dg.RunRequest) == builds
+        # And after an hour at the latest
+        assert isinstance(marts.due(instance, now + marts.LONGEST_WAIT), dg.RunRequest) == in_an_hour
 
 
 def test_schedules_are_those_of_meltano_yml_in_utc(repository: dg.RepositoryDefinition) -> None:
@@ -73,7 +128,8 @@ def test_accounts_follow_meltano_yml(tmp_path: Path, monkeypatch: pytest.MonkeyP
     extractors += [{"name": "tap-ispot--eu", "inherit_from": "tap-ispot"}]
     jobs = [{"name": "both", "tasks": ["tap-adspect hash target-postgres", ["tap-ispot--eu target-duckdb"]]}]
     schedules = [{"name": "morning", "interval": "0 5 * * *", "job": "both"}]
-    text = yaml.safe_dump({"plugins": {"extractors": extractors}, "jobs": jobs, "schedules": schedules})
+    plugins = {"extractors": extractors, "loaders": [{"name": "target-duckdb"}]}
+    text = yaml.safe_dump({"plugins": plugins, "jobs": jobs, "schedules": schedules})
     (tmp_path / "meltano.yml").write_text(text)
     monkeypatch.setenv("MELTANO_PROJECT_ROOT", str(tmp_path))
     # When it is read
@@ -87,6 +143,10 @@ def test_accounts_follow_meltano_yml(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert found["tap-ispot"].blocks == ("tap-ispot", "target-duckdb")
     # And the definitions load
     dg.Definitions.validate_loadable(definitions())
+    # And an unknown loader is an error that names the known ones
+    monkeypatch.setenv("ORCHESTRATION_LOADER", "target-x")
+    with pytest.raises(project.ProjectError, match=r"^meltano.yml has no loader target-x: it has target-duckdb$"):
+        project.accounts()
     # And a project file that is not one is an error in one line
     (tmp_path / "meltano.yml").write_text("plugins: [\nenv: {SECRET: hidden}\n")
     with pytest.raises(project.ProjectError, match=r"^meltano.yml cannot be read: expected [^\n]*\(line 3\)$"):

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pytest
+from adtech_orchestration import project
 from adtech_orchestration.definitions import definitions
+from project_fixtures import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
-from project_fixtures import ROOT
 
 SETTINGS = {"access_key": "(redacted)", "secret_key": "(redacted)", "start_date": "2025-01-01"}
 PROGRAM = """#!{python}
@@ -183,3 +184,11 @@ def test_an_account_that_is_not_set_up_fails_without_a_retry(meltano: FakeMeltan
         evaluated = schedule.evaluate_tick(dg.build_schedule_context(instance))
     assert evaluated.skip_message
     assert "tap-magnite is not set up: set access_key, secret_key as TAP_MAGNITE_<NAME>" in evaluated.skip_message
+
+
+def test_an_env_file_that_is_not_utf_8_is_named(meltano: FakeMeltano, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = json.dumps({"level": "error", "event": "'utf-8' codec can't decode byte 0xe9 in position 22"})
+    (meltano.folder / "meltano").write_text(f"#!{sys.executable}\nimport sys\nsys.exit({entry!r})")
+    monkeypatch.setattr(project, "ATTEMPTS", 1)
+    with pytest.raises(project.ProjectError, match=r"^tap-adspect: .*: \.env is not UTF-8 \("):
+        project.setup(next(one for one in project.accounts() if one.tap == "tap-adspect"))

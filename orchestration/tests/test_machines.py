@@ -21,7 +21,7 @@ import psutil
 import psycopg2
 import pytest
 from adtech_orchestration import advisory, loads, project
-from project_fixtures import LAST_DAY, ROOT, Vendors, wait_until
+from project_fixtures import LAST_DAY, ROOT, Vendors, copy_project, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,13 +83,9 @@ class Machines:
     def make(self, machine: str) -> Path:
         """Create a machine's folder: a copy of the project, and Dagster's settings for several machines."""
         folder = self.folder / machine
-        (folder / ".meltano").mkdir(parents=True)
+        copy_project(folder)
         (folder / "dagster").mkdir()
-        shutil.copy(ROOT / "meltano.yml", folder)
-        shutil.copytree(ROOT / "plugins", folder / "plugins")
         shutil.copy(ROOT / "orchestration/machines/dagster.yaml", folder / "dagster")
-        for kind in ("extractors", "loaders", "mappers"):
-            (folder / ".meltano" / kind).symlink_to(ROOT / ".meltano" / kind)
         return folder
 
     def start(self, machine: str, program: str, *arguments: str) -> subprocess.Popen[bytes]:
@@ -285,6 +281,7 @@ def service(machines: Machines) -> Path:
         port = probe.getsockname()[1]
     workspace = machines.folder / "service" / "workspace.yaml"
     workspace.write_text(f"load_from:\n- grpc_server: {{host: 127.0.0.1, port: {port}, location_name: adtech}}\n")
+    assert machines.start("service", "python", "-m", "adtech_orchestration.home").wait() == 0
     arguments = ["--module-name=adtech_orchestration.definitions", "--host=127.0.0.1", f"--port={port}"]
     machines.start("service", "dagster", "api", "grpc", *arguments)
 
@@ -293,9 +290,7 @@ def service(machines: Machines) -> Path:
             return client.connect_ex(("127.0.0.1", port)) == 0
 
     wait_until(is_up)
-    # A first session creates the tables of Dagster.
-    with dg.DagsterInstance.get():
-        machines.start("service", "dagster-daemon", "run", f"--workspace={workspace}")
+    machines.start("service", "dagster-daemon", "run", f"--workspace={workspace}")
     return workspace
 
 

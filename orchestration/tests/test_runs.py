@@ -9,7 +9,7 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-from project_fixtures import LAST_DAY, ROOT, Project, wait_until
+from project_fixtures import LAST_DAY, ROOT, Project, command_line, wait_until
 
 if TYPE_CHECKING:
     from project_fixtures import Vendors
@@ -19,14 +19,15 @@ SLOW = {"action": "slow", "delay": 15.0}
 
 
 def test_accounts_run_in_parallel_and_a_failed_one_does_not_stop_the_others(project: Project, vendors: Vendors) -> None:
-    # Given two of five accounts that are set up
+    # Given two of five accounts that are set up, and dbt
+    (project.folder / ".meltano" / "utilities").symlink_to(ROOT / ".meltano" / "utilities")
     # When their new data is read
     code, output = project.run("sync")
 
-    # Then both are loaded, and the others are reported as not set up
+    # Then both are loaded and the models are built after them, and the others are reported as not set up
     assert code == 0, output
-    table = {line.split()[0]: line.split()[1:] for line in output.splitlines()[-11:-3] if line and line[0].islower()}
-    assert [table[name][0] for name in ("adspect", "spotwatch")] == ["done", "done"]
+    table = {line.split()[0]: line.split()[1:] for line in output.split("\n\n")[-2].splitlines()}
+    assert [table[name][0] for name in ("adspect", "spotwatch", "marts")] == ["done", "done", "done"]
     assert len(re.findall("not set up: tap-", output)) == 3
     truth = vendors.control("adspect", f"truth/funnel_daily?first_day=2025-03-25&last_day={LAST_DAY}")
     rows = project.rows("tap_adspect")
@@ -39,11 +40,26 @@ def test_accounts_run_in_parallel_and_a_failed_one_does_not_stop_the_others(proj
     assert (shown["requests"], shown["retries"], shown["rows read again"]) == (1, 0, 0)
     assert shown["window reached"] == f"2025-03-25..{LAST_DAY}"
     assert failed_checks(project) >= {"tap_adspect/streams unknown_fields", "tap_adspect/funnel_daily window_reached"}
-    starts, ends = zip(*(step_times(project, run) for run in project.runs()), strict=True)
-    assert max(starts) < min(ends)
+    *loads, build = [step_times(project, run) for run in project.runs()]
+    starts, ends = zip(*loads, strict=True)
+    assert max(starts) < min(ends) < build[0]
+    # And the marts have the same sums as the tables, and their tests passed
+    query = "select sum(clicks), sum(revenue) from {}"
+    sums = project.query(query.format("tap_adspect.funnel_daily"))
+    assert project.query(query.format("marts.traffic_daily")) == sums != [(None, None)]
+    assert project.query("select count(*) from marts.airings") == project.query(
+        "select count(*) from tap_spotwatch.broadcasts"
+    )
+    assert project.metadata("marts", "traffic_daily")["status"] == "success"
+    # (a test of the models warns that the last day is long ago)
+    failed = [name for name in failed_checks(project) if name.startswith("marts/")]
+    assert failed == ["marts/data_freshness accepted_values_data_freshness_is_fresh__False__True"]
 
-    # Given a wrong key of one of them
+    # Given a wrong key of one of them, and a mart with a click that no table has
     project.settings["TAP_SPOTWATCH_API_KEY"] = "wrong"
+    project.query(
+        "update marts.traffic_daily set clicks = clicks + 1 where day = (select min(day) from marts.traffic_daily)"
+    )
     # When new data is read again
     code, output = project.run("sync", "--only", "tap-adspect", "tap-spotwatch")
     # Then it fails with the tap's line, and the other one reads its look-back
@@ -51,6 +67,9 @@ def test_accounts_run_in_parallel_and_a_failed_one_does_not_stop_the_others(proj
     assert "adspect: done" in output
     assert re.search(r"spotwatch: failed: .*`api_key`", output), output
     assert project.metadata("tap_adspect", "funnel_daily")["rows read again"] > 0
+    # And the test of the sums fails, in the terminal and on the mart's page
+    assert re.search(r"marts: failed: dbt: failed tests: .*traffic_daily", output), output
+    assert [name for name in failed_checks(project) if name.startswith("marts/traffic_daily ")]
     # And the table is as before: nothing is doubled
     assert len(project.rows("tap_adspect")["funnel_daily"]) == len(truth)
 
@@ -62,7 +81,7 @@ def test_a_killed_backfill_continues_and_equals_one_run(project: Project, vendor
     wait_until(lambda: vendors.requests("adspect") >= 6)
     # When the command and its run are killed
     for process in project.processes():
-        if "adtech_orchestration" in " ".join(process.cmdline()):
+        if "adtech_orchestration" in command_line(process):
             process.kill()
     backfill.wait()
     # Then Meltano, tap and loader end too
@@ -123,7 +142,7 @@ def test_runs_of_one_account_wait_for_each_other_and_stop_in_order(project: Proj
 
 
 def taps(project: Project) -> list[Any]:
-    return [one for one in project.processes() if "venv/bin/tap-adspect" in " ".join(one.cmdline())]
+    return [one for one in project.processes() if "venv/bin/tap-adspect" in command_line(one)]
 
 
 def failed_checks(project: Project) -> set[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
-from project_fixtures import BACKFILL, ask, wait_until
+from project_fixtures import BACKFILL, ask, command_line, wait_until
 
 if TYPE_CHECKING:
     from project_fixtures import Project, Vendors
@@ -42,4 +42,4 @@ def test_the_page_starts_and_stops_runs(project: Project, vendors: Vendors) -> N
 
 
 def working(project: Project, program: str = "venv/bin/tap-adspect") -> bool:
-    return any(program in " ".join(one.cmdline()[:2]) for one in project.processes())
+    return any(program in command_line(one) for one in project.processes())

@@ -1,173 +1,58 @@
-"""Headless Chromium for tests of pages, driven over its debugging pipe.
+"""Debian's Chromium for tests of pages, headless, driven by Playwright.
 
     python -m stand_ins.chromium install                   # installs Debian's package unless Chromium is installed
-    python -m stand_ins.chromium picture PAGE PNG [WIDTH [HEIGHT]]  # writes the top of a page, in light mode
+    python -m stand_ins.chromium picture PAGE PNG [WIDTH [HEIGHT [SCHEME]]]  # writes the top of a page
 
-In a test: `with browser() as chromium: chromium.open(path, width=390, dark=True)`.
+In a test: `with browser() as chromium, opened(chromium, path, width=390, dark=True) as shown: ...`.
 """
 
 from __future__ import annotations
 
 import argparse
-import base64
 import contextlib
-import json
-import os
-import select
 import shutil
-import signal
-import subprocess
 import sys
-import tempfile
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from playwright.sync_api import Error, sync_playwright
 
 from stand_ins.debian import InstallError, install_packages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from playwright.sync_api import Browser, ConsoleMessage, Page
+
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 INSTALL = "apt-get install -qq -y --no-install-recommends chromium fonts-dejavu-core"
 MANUAL_INSTALL = "install Chromium and put `chromium` on PATH"
-DRAWN = "document.readyState === 'complete' && document.body.dataset.drawn !== 'no'"
-"""True when a page is loaded, and has drawn its charts if it uses `data-drawn`."""
-
-SECONDS = 60
-STOP_SECONDS = 10
+MILLISECONDS = 60_000
 PHONE_WIDTH = 600
 """Narrower pages are shown as on a phone: scroll bars take no space."""
 
-# The browser reads commands from descriptor 3 and writes to descriptor 4. The pipes are copied first, because they may
-# have these numbers.
-WITH_PIPES = """
-import fcntl, os, sys
-commands, events = (fcntl.fcntl(int(number), fcntl.F_DUPFD_CLOEXEC, 10) for number in sys.argv[1:3])
-os.dup2(commands, 3)
-os.dup2(events, 4)
-os.execv(sys.argv[3], sys.argv[3:])
-"""
-
-# The sandbox does not work as root and in containers; the pages are our own. No requests of the browser itself.
-OPTIONS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--hide-scrollbars",
-    "--disable-dev-shm-usage",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--no-first-run",
-    "--remote-debugging-pipe",
-)
+# The sandbox does not work as root and in containers; the pages are our own.
+OPTIONS = ("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")
 
 
 class ChromiumError(RuntimeError):
-    """Chromium is missing or does not respond; a one-line message with cause and remedy."""
+    """Chromium is missing; a one-line message with the remedy."""
 
 
 @dataclass
-class Chromium:
-    """A running browser with one page.
+class Shown:
+    """An open page.
 
     Attributes:
-        messages: Text of the errors, warnings and failed requests since the page was opened.
-        requests: URLs requested since the page was opened, its own included.
+        page: Playwright's page.
+        messages: Text of errors, warnings and failed requests.
+        requests: URLs requested, its own included.
     """
 
-    process: subprocess.Popen[bytes]
-    writer: int
-    reader: int
-    session: str = ""
+    page: Page
     messages: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
-    _number: int = 0
-    _buffer: bytes = b""
-
-    def open(self, path: Path, *, width: int = 1400, height: int = 1000, dark: bool = False) -> None:
-        """Open a file at a width in CSS pixels, in light or dark mode."""
-        self.messages.clear()
-        self.requests.clear()
-        self.call(
-            "Emulation.setDeviceMetricsOverride",
-            width=width,
-            height=height,
-            deviceScaleFactor=1,
-            mobile=width < PHONE_WIDTH,
-        )
-        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self.call("Emulation.setEmulatedMedia", media="", features=[scheme])
-        self.call("Page.navigate", url=path.resolve().as_uri())
-
-    def wait(self, expression: str) -> None:
-        """Wait until a JavaScript expression is true.
-
-        Raises:
-            ChromiumError: It was not true within `SECONDS`.
-        """
-        deadline = time.monotonic() + SECONDS
-        while self.evaluate(expression) is not True:
-            if time.monotonic() > deadline:
-                raise ChromiumError(f"{expression} is not true after {SECONDS} s; console: {self.messages}")
-            time.sleep(0.1)
-
-    def evaluate(self, expression: str) -> Any:
-        """Return the value of a JavaScript expression."""
-        return self.call("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
-
-    def screenshot(self, path: Path) -> None:
-        """Write a PNG of the visible part of the page."""
-        shot = self.call("Page.captureScreenshot")
-        path.write_bytes(base64.b64decode(shot["data"]))
-
-    def call(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Call a method of the Chrome DevTools Protocol and return its result.
-
-        Raises:
-            ChromiumError: The browser reported an error, ended, or did not respond.
-        """
-        self._number += 1
-        message = {"id": self._number, "method": method, "params": parameters}
-        if self.session:
-            message["sessionId"] = self.session
-        os.write(self.writer, json.dumps(message).encode() + b"\0")
-        deadline = time.monotonic() + SECONDS
-        while True:
-            received = self._read(deadline)
-            if received.get("id") == self._number:
-                break
-            self._note(received)
-        if "error" in received:
-            raise ChromiumError(f"{method}: {received['error']['message']}")
-        result: dict[str, Any] = received["result"]
-        return result
-
-    def _read(self, deadline: float) -> dict[str, Any]:
-        while b"\0" not in self._buffer:
-            if not select.select([self.reader], [], [], max(0, deadline - time.monotonic()))[0]:
-                raise ChromiumError(f"Chromium did not respond within {SECONDS} s")
-            part = os.read(self.reader, 1 << 16)
-            if not part:
-                raise ChromiumError("Chromium has ended")
-            self._buffer += part
-        line, _, self._buffer = self._buffer.partition(b"\0")
-        message: dict[str, Any] = json.loads(line)
-        return message
-
-    def _note(self, event: dict[str, Any]) -> None:
-        parameters = event.get("params", {})
-        method = event.get("method")
-        if method == "Runtime.exceptionThrown":
-            details = parameters["exceptionDetails"]
-            self.messages.append(details.get("exception", {}).get("description") or details["text"])
-        elif method == "Runtime.consoleAPICalled" and parameters["type"] in {"error", "warning", "assert"}:
-            self.messages.append(" ".join(str(one.get("value", one.get("description"))) for one in parameters["args"]))
-        elif method == "Log.entryAdded" and parameters["entry"]["level"] in {"error", "warning"}:
-            self.messages.append(parameters["entry"]["text"])
-        elif method == "Network.requestWillBeSent":
-            self.requests.append(parameters["request"]["url"])
 
 
 def program() -> str:
@@ -200,45 +85,55 @@ def install() -> str:
 
 
 @contextlib.contextmanager
-def browser() -> Iterator[Chromium]:
+def browser() -> Iterator[Browser]:
     """Run a browser with an empty profile, and always stop it at the end.
 
-    Yields:
-        The browser, with one empty page.
-
     Raises:
-        ChromiumError: It is not installed or does not start.
+        ChromiumError: It is not installed.
     """
-    with tempfile.TemporaryDirectory(prefix="stand-in-chromium-", ignore_cleanup_errors=True) as profile:
-        command = [program(), *OPTIONS, f"--user-data-dir={profile}"]
-        (commands, writer), (reader, events) = os.pipe(), os.pipe()
-        process = subprocess.Popen(  # noqa: S603 - the browser and our options
-            [sys.executable, "-c", WITH_PIPES, str(commands), str(events), *command],
-            pass_fds=(commands, events),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            # Its processes are stopped together.
-            start_new_session=True,
-        )
-        os.close(commands)
-        os.close(events)
+    path = program()
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=OPTIONS, timeout=MILLISECONDS)
         try:
-            chromium = Chromium(process, writer, reader)
-            target = chromium.call("Target.createTarget", url="about:blank")["targetId"]
-            chromium.session = chromium.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-            for domain in ("Page", "Runtime", "Log", "Network"):
-                chromium.call(f"{domain}.enable")
             yield chromium
         finally:
-            for number in (signal.SIGTERM, signal.SIGKILL):
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, number)
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(STOP_SECONDS)
-                    break
-            os.close(writer)
-            os.close(reader)
+            chromium.close()
+
+
+@contextlib.contextmanager
+def opened(
+    chromium: Browser, path: Path, *, width: int = 1400, height: int = 1000, dark: bool = False
+) -> Iterator[Shown]:
+    """Open a file in an empty profile, and wait until it has drawn its charts, if it uses `data-drawn`.
+
+    Args:
+        chromium: The browser.
+        path: The file.
+        width: Width in CSS pixels.
+        height: Height in CSS pixels.
+        dark: Whether the page is shown in dark mode.
+    """
+    context = chromium.new_context(
+        viewport={"width": width, "height": height},
+        is_mobile=width < PHONE_WIDTH,
+        color_scheme="dark" if dark else "light",
+    )
+    context.set_default_timeout(MILLISECONDS)
+    shown = Shown(context.new_page())
+
+    def note(message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning", "assert"}:
+            shown.messages.append(message.text)
+
+    shown.page.on("console", note)
+    shown.page.on("pageerror", lambda error: shown.messages.append(str(error)))
+    shown.page.on("request", lambda request: shown.requests.append(request.url))
+    try:
+        shown.page.goto(path.resolve().as_uri())
+        shown.page.locator("body:not([data-drawn='no'])").wait_for(state="attached")
+        yield shown
+    finally:
+        context.close()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -246,22 +141,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m stand_ins.chromium", description=__doc__.partition("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("install", help="install Debian's package unless Chromium is installed")
-    picture = commands.add_parser("picture", help="write a picture of a page in light mode")
+    picture = commands.add_parser("picture", help="write a picture of a page")
     picture.add_argument("page", type=Path)
     picture.add_argument("png", type=Path)
     picture.add_argument("width", type=int, nargs="?", default=1400, help="in CSS pixels")
     picture.add_argument("height", type=int, nargs="?", default=1000, help="in CSS pixels")
+    picture.add_argument("scheme", choices=["light", "dark"], nargs="?", default="light")
     chosen = parser.parse_args(arguments)
     try:
         if chosen.command == "install":
             print(f"Chromium is {install()}")  # noqa: T201 - the command's output
             return 0
-        with browser() as chromium:
-            chromium.open(chosen.page, width=chosen.width, height=chosen.height)
-            chromium.wait(DRAWN)
-            chromium.screenshot(chosen.png)
-    except (ChromiumError, InstallError) as error:
-        print(f"stand_ins.chromium: {error}", file=sys.stderr)  # noqa: T201 - the command's error message
+        size = {"width": chosen.width, "height": chosen.height}
+        with browser() as chromium, opened(chromium, chosen.page, **size, dark=chosen.scheme == "dark") as shown:
+            shown.page.screenshot(path=chosen.png)
+    except (ChromiumError, InstallError, Error) as error:
+        line = str(error).partition("\n")[0]
+        print(f"stand_ins.chromium: {line}", file=sys.stderr)  # noqa: T201 - the command's error message
         return 1
     return 0
 

@@ -1,3 +1,8 @@
+{#- Whether a stream that is off by default has a staging model. -#}
+{%- macro is_selected(tap, stream) -%}
+{{ return(tap ~ '.' ~ stream in var('streams') or (tap, stream) == ('tap_ispot', var('ispot_airings'))) }}
+{%- endmacro -%}
+
 {#- A staging model that exists even if its table, or some of its columns, does not: a user with one vendor, or with
     deselected streams and columns, has typed nulls instead, or no rows.
 

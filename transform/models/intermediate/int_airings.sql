@@ -1,13 +1,17 @@
 -- Airings of both vendors in one shape. Days are those of the vendor: US Eastern for iSpot.tv, UTC for Spotwatch.
 select
     'ispot' as vendor,
-    {{ key(["'ispot'", 'airing_id']) }} as airing_key,
+    {{ key(["'ispot'", 'airing_id']) }}
+    || coalesce('|' || nullif(airing_dma, ''), '')
+    || coalesce('|' || cast(nullif(airing_dma_id, 0) as {{ type_of('text') }}), '') as airing_key,
     cast(airing_id as {{ type_of('text') }}) as airing_id,
     aired_at_utc,
     {{ local_time('aired_at_utc', 'America/New_York') }} as aired_at_local,
     {{ day_in('aired_at_utc', 'America/New_York') }} as aired_on,
     'America/New_York' as time_zone,
     'us' as region,
+    airing_type,
+    coalesce(nullif(airing_dma, ''), airing_dma_name) as market,
     {{ key(["'ispot'", 'network_id']) }} as channel_key,
     network_name as channel_name,
     {{ key(["'ispot'", 'spot_id']) }} as ad_key,
@@ -22,7 +26,7 @@ select
     media_value_usd as media_value,
     'USD' as currency,
     audience_impressions as impressions
-from {{ ref('stg_ispot__audience_airings') }}
+from {{ ref('stg_ispot__' ~ var('ispot_airings')) }}
 
 union all
 
@@ -35,6 +39,8 @@ select
     {{ day_in('airings.aired_at_utc', 'UTC') }} as aired_on,
     'UTC' as time_zone,
     airings.region,
+    cast(null as {{ type_of('text') }}) as airing_type,
+    cast(null as {{ type_of('text') }}) as market,
     {{ key(["'spotwatch'", 'airings.region', 'airings.channel']) }} as channel_key,
     airings.channel as channel_name,
     {{ key(["'spotwatch'", 'airings.ad']) }} as ad_key,

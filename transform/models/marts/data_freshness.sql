@@ -1,6 +1,6 @@
 -- How old the newest row of each fact is, next to the age that the vendor's refresh times allow (sources' `freshness`).
 {%- set facts = [
-    ('ispot', 'audience_airings', 'aired_at_utc'),
+    ('ispot', var('ispot_airings'), 'aired_at_utc'),
     ('spotwatch', 'broadcasts', 'aired_at_utc'),
     ('adspect', 'funnel_daily', 'day'),
     ('springserve', 'supply_daily', 'day'),
@@ -10,7 +10,7 @@
 with newest as (
     {%- for vendor, stream, column in facts %}
     {%- set source = (graph.sources.values() | selectattr('source_name', 'equalto', 'tap_' ~ vendor)
-                      | selectattr('name', 'equalto', stream) | first) if execute else none %}
+                      | selectattr('name', 'equalto', 'audience_airings' if vendor == 'ispot' else stream) | first) if execute else none %}
     select
         '{{ vendor }}' as vendor,
         '{{ stream }}' as stream,

@@ -7,11 +7,13 @@
 -- The days of the facts, and when the rows of each last changed. The incremental marts rebuild the days that changed.
 --
 -- Compared with the last build: for each day the number of rows, and of rows with a brand, publisher or stream that is
--- identified, because that can happen long after; for the newest `lookback_days` days every value.
+-- identified, because that can happen long after, and the sums of all measures, so that money is never old; for the newest
+-- `lookback_days` days every value.
 {%- set facts = {
-    'airings': ('int_airings', 'aired_on', 'brand_name'),
-    'ad_revenue': ('int_ad_revenue', 'day', 'publisher_name'),
-    'traffic': ('int_traffic', 'day', 'stream_name'),
+    'airings': ('int_airings', 'aired_on', 'brand_name', ['spend', 'media_value', 'impressions', 'duration_seconds']),
+    'ad_revenue': ('int_ad_revenue', 'day', 'publisher_name', ['requests', 'impressions', 'gross_revenue', 'net_revenue']),
+    'traffic': ('int_traffic', 'day', 'stream_name', ['clicks', 'fingerprints', 'safe_hits', 'money_hits', 'givt', 'sivt', 'mia',
+                'conversions', 'cost', 'revenue', 'profit']),
 } %}
 
 with {% if is_incremental() -%}
@@ -24,8 +26,16 @@ horizons as (
 
 {% endif -%}
 row_counts as (
-    {%- for fact, (model, day, name) in facts.items() %}
-    select '{{ fact }}' as fact, vendor, {{ day }} as day, count(*) as row_count, count({{ name }}) as identified
+    {%- for fact, (model, day, name, measures) in facts.items() %}
+    select
+        '{{ fact }}' as fact,
+        vendor,
+        {{ day }} as day,
+        count(*) as row_count,
+        count({{ name }}) as identified,
+        {%- set sums = [] %}
+        {%- for measure in measures %}{% do sums.append('sum(' ~ measure ~ ')') %}{% endfor %}
+        {{ key(sums) }} as totals
     from {{ ref(model) }}
     group by vendor, {{ day }}
     {{- ' union all' if not loop.last }}
@@ -33,7 +43,7 @@ row_counts as (
 ),
 
 fingerprints as (
-    {%- for fact, (model, day, name) in facts.items() %}
+    {%- for fact, (model, day, name, measures) in facts.items() %}
     select '{{ fact }}' as fact, rows_.vendor, rows_.{{ day }} as day, {{ fingerprint('rows_') }} as fingerprint
     from {{ ref(model) }} as rows_
     {%- if is_incremental() %}
@@ -61,6 +71,7 @@ select
     coalesce(days.day, before.day) as day,
     coalesce(days.row_count, 0) as row_count,
     coalesce(days.identified, 0) as identified,
+    coalesce(days.totals, '') as totals,
     days.fingerprint,
     coalesce(before.first_built_at, {{ this_build() }}) as first_built_at,
     {{ this_build() }} as changed_at,
@@ -72,6 +83,7 @@ where
     before.day is null
     or coalesce(days.row_count, 0) <> before.row_count
     or coalesce(days.identified, 0) <> before.identified
+    or coalesce(days.totals, '') <> before.totals
     or days.fingerprint <> coalesce(before.fingerprint, '')
 {%- else -%}
 select
@@ -80,6 +92,7 @@ select
     day,
     row_count,
     identified,
+    totals,
     fingerprint,
     {{ this_build() }} as first_built_at,
     {{ this_build() }} as changed_at,
