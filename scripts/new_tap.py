@@ -1,6 +1,6 @@
 """Make a tap from `template/`: its package, its simulator, tests, and its entries in shared files.
 
-    make new-tap NAME=tap-acme [LABEL="Acme Ads"] [API_URL=https://api.acme.example/v1] [DOCS_URL=...]
+    make new-tap NAME=tap-lumen [LABEL="Lumen Ads"] [API_URL=https://api.lumen.example/v1] [DOCS_URL=...]
 
 `make new-tap` then installs it and generates the other files, as `make generate` does.
 """
@@ -72,13 +72,13 @@ def render(kind: str, answers: dict[str, str], folder: Path) -> None:
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = Parser(prog="make new-tap", description="Make a tap from the template.")
-    parser.add_argument("name", help="tap- and one word in lower case, such as tap-acme")
+    parser.add_argument("name", help="tap- and one word in lower case, such as tap-lumen")
     parser.add_argument("--label", help="name of the vendor; by default from the tap's name")
     parser.add_argument("--api-url", help="base address of the vendor's API")
     parser.add_argument("--docs-url", help="address of the vendor's documentation")
     given = parser.parse_args()
     if not re.fullmatch(r"tap-[a-z][a-z0-9]*", given.name):
-        parser.error(f"{given.name!r} is not allowed: write NAME=tap- and one word in lower case, such as tap-acme")
+        parser.error(f"{given.name!r} is not allowed: write NAME=tap- and one word in lower case, such as tap-lumen")
     if (ROOT / given.name).exists():
         parser.exit(BAD_INPUT, f"{parser.prog}: {given.name} exists already\n")
     return given

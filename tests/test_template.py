@@ -93,7 +93,7 @@ def test_a_tap_made_from_the_template_is_complete(copy: Path) -> None:
         assert simulator.stdout.readline().startswith("sixth ready http://127.0.0.1:")
         settings = json.loads((copy / "simulator.json").read_text())["settings"]
         (copy / "config.json").write_text(json.dumps({**settings, "end_date": "2024-03-03"}))
-        command = [copy / ".venv" / "bin" / "tap-sixth", "--config", copy / "config.json"]
+        command = [str(copy / ".venv" / "bin" / "tap-sixth"), "--config", str(copy / "config.json")]
         read = subprocess.run(command, capture_output=True, text=True, check=False)
         simulator.terminate()
     assert read.returncode == 0, read.stderr
