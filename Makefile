@@ -12,12 +12,12 @@ export UV_PYTHON = $(PYTHON)
 # each `uv run` would compile and report it.
 export UV_COMPILE_BYTECODE = 1
 
-TAPS = tap-adspect tap-ispot tap-magnite tap-spotwatch tap-springserve
+TAPS = $(patsubst %/pyproject.toml,%,$(wildcard tap-*/pyproject.toml))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup env own environment plugins loaders stand-ins demo tables query transform report dbt-docs orchestration orchestrate sync backfill \
   orchestration-machines orchestration-test-environment orchestration-lint orchestration-test screenshots check test test-all lint format \
-  generate types unit meltano-test extended pythons reliability benchmarks pins clean \
+  generate new-tap types unit meltano-test extended pythons reliability benchmarks pins clean \
   changed dependencies checks workflows audit release image
 
 help: ## list these commands
@@ -138,6 +138,19 @@ format: environment ## format the sources
 generate: environment ## parts of READMEs, plugins/, hub/, docs/tables, docs/assumptions.md, examples, dbt's staging models, from the taps
 	@$(RUN) python scripts/generate.py
 
+TEMPLATE = .venvs/template/bin/copier
+
+new-tap: environment $(TEMPLATE) ## a new tap with a simulator and tests: make new-tap NAME=tap-x [LABEL="X Ads"] [API_URL=...] [DOCS_URL=...]
+	@$(RUN) python scripts/new_tap.py $(NAME) $(if $(LABEL),--label "$(LABEL)") $(if $(API_URL),--api-url $(API_URL)) $(if $(DOCS_URL),--docs-url $(DOCS_URL))
+	@$(UV) sync --quiet --all-packages
+	@$(RUN) python scripts/generate.py
+	@echo "Made $(NAME). Next: replace its example streams by the vendor's, see CONTRIBUTING.md."
+
+$(TEMPLATE): template/requirements.txt | $(UV)
+	@$(UV) --no-config venv --quiet --clear .venvs/template
+	@$(UV) --no-config pip install --quiet --python .venvs/template/bin/python --requirements template/requirements.txt
+	@touch $@
+
 types: environment ## mypy, strict
 	@$(RUN) mypy
 
@@ -145,7 +158,7 @@ unit: environment ## the tests of every package, without Meltano
 	@$(RUN) pytest -n auto -m "not meltano and not extended"
 
 # One worker per test file: a file's tests share its database server.
-meltano-test: setup ## the tests that run Meltano into DuckDB and PostgreSQL, or install a package
+meltano-test: setup $(TEMPLATE) ## the tests that run Meltano into DuckDB and PostgreSQL, or install a package
 	@$(RUN) python scripts/install_plugins.py target-postgres dbt-postgres meltano-map-transformer
 	@set -e; for one in postgres chromium; do $(UV) run --no-sync python -m stand_ins.$$one install; done
 	@$(RUN) pytest -n auto --dist loadfile -m "meltano and not extended"
@@ -182,7 +195,7 @@ image: ## build the container images and start each, if Docker is there
 	docker build --tag adtech-taps .
 	docker run --rm adtech-taps --version
 
-reliability: environment ## the fault matrix: five taps, every fault; writes docs/reliability.md
+reliability: environment ## the fault matrix: every tap, every fault; writes docs/reliability.md
 	@$(RUN) python benchmarks/reliability.py
 
 benchmarks: environment ## speed and memory, compared with other programs: an hour; writes docs/performance.md

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import gc
+import sys
+from pathlib import Path
+
+# Test files of a folder share modules.
+ROOT = Path(__file__).parent
+sys.path[:0] = [str(path) for path in (*sorted(ROOT.glob("*/tests")), ROOT / "tests")]
 
 
 def pytest_collection_finish() -> None:

@@ -40,14 +40,8 @@ ROOT = Path(__file__).resolve().parent.parent
 MODELS = ROOT / "transform" / "models"
 STAGING = MODELS / "staging"
 VARIANT = "adtech"
-TAPS = {
-    "tap-ispot": "TapISpot",
-    "tap-adspect": "TapAdspect",
-    "tap-spotwatch": "TapSpotwatch",
-    "tap-magnite": "TapMagnite",
-    "tap-springserve": "TapSpringServe",
-}
-"""The taps of this repository and their classes."""
+TAPS = sorted(path.parent.name for path in ROOT.glob("tap-*/pyproject.toml"))
+"""The taps of this repository."""
 
 LOGINS = {"tap-springserve": [["email", "password"], ["auth_token"]]}
 """Alternative groups of credentials, for taps with a schema that requires none of them."""
@@ -71,8 +65,8 @@ OWN_CHOICES = """\
 
 def tap_class(name: str) -> type[Tap]:
     """Return the class of a tap."""
-    found: type[Tap] = getattr(importlib.import_module(f"{name.replace('-', '_')}.tap"), TAPS[name])
-    return found
+    module = importlib.import_module(f"{name.replace('-', '_')}.tap")
+    return next(one for one in vars(module).values() if isinstance(one, type) and getattr(one, "name", "") == name)
 
 
 def logins(name: str) -> list[list[str]]:

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from fault_matrix_rows import differences, loaded
 from fault_matrix_runs import Outcome
+from fault_matrix_taps import VENDORS
 
 ROOT = Path(__file__).resolve().parent.parent
-TAPS = sorted(path.name for path in ROOT.glob("tap-*") if path.is_dir())
+TAPS = sorted(VENDORS)
 FAULTS = (
     "500",
     "429, Retry-After: 0",

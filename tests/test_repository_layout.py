@@ -1,4 +1,4 @@
-"""The layout described in CONTRIBUTING.md: import directions, sizes, leftovers, URLs."""
+"""The layout described in docs/architecture.md: import directions, sizes, leftovers, URLs."""
 
 from __future__ import annotations
 
@@ -107,3 +107,7 @@ def test_each_package_is_complete(package: str) -> None:
     assert (module / "py.typed").is_file()
     assert (folder / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
     assert list((folder / "tests").glob("__init__.py")) == []
+    changes = (folder / "CHANGELOG.md").read_text()
+    assert changes.startswith("# Changelog\n\nVersions ")
+    assert re.findall("^## .*", changes, re.MULTILINE)[:1] == ["## Unreleased"]
+    assert "](CHANGELOG.md)" in (folder / "README.md").read_text()

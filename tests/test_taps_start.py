@@ -1,4 +1,4 @@
-"""The programs of the five taps handle signals and a closed stdout before slow imports."""
+"""The programs of the taps handle signals and a closed stdout before slow imports."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-TAPS = ("tap-adspect", "tap-ispot", "tap-magnite", "tap-spotwatch", "tap-springserve")
+TAPS = sorted(path.parent.name for path in ROOT.glob("tap-*/pyproject.toml"))
 
 
 @pytest.mark.parametrize("tap", TAPS)

@@ -17,7 +17,7 @@ MODULES = {
     ".".join(("singer_adtech", *path.relative_to(FOLDER).with_suffix("").parts)).removesuffix(".__init__"): path
     for path in sorted(FOLDER.rglob("*.py"))
 }
-VENDORS = ("ispot", "spotwatch", "adspect", "springserve", "magnite")
+VENDORS = [path.name.removeprefix("tap-") for path in Path(__file__).parents[2].glob("tap-*")]
 
 
 @pytest.mark.parametrize("module", MODULES)
