@@ -50,7 +50,10 @@ def test_edited_files_are_reported_and_generated_again(tmp_path: Path) -> None:
     model, left_over = f"{staging}/ispot/stg_ispot__brands.sql", f"{staging}/ispot/stg_ispot__gone.sql"
     edited = ["plugins/extractors/tap-ispot--adtech.lock", "hub/_data/meltano/extractors/tap-ispot/adtech.yml"]
     edited += ["tap-ispot/README.md", model, ".env.example"]
-    paths = [f"scripts/{name}.py" for name in ("generate", "assumptions", "hub_files", "marts_page", "staging", "tables_pages")]
+    paths = [
+        f"scripts/{name}.py"
+        for name in ("generate", "assumptions", "hub_files", "marts_page", "staging", "tables_pages")
+    ]
     paths += ["docs/assumptions.md", "docs/marts.md", "transform/models/marts/marts.yml", ".env.example"]
     paths += ["orchestration/adtech_orchestration/streams.json"]
     paths += [f"{name}/{file}" for name in (*TAPS, "target-duckdb-arrow") for file in ("README.md", "pyproject.toml")]
