@@ -163,7 +163,7 @@ meltano-test: setup $(TEMPLATE) ## the tests that run Meltano into DuckDB and Po
 	@set -e; for one in postgres chromium; do $(UV) run --no-sync python -m stand_ins.$$one install; done
 	@$(RUN) pytest -n auto --dist loadfile -m "meltano and not extended"
 
-extended: workflows setup loaders stand-ins ## the other loaders (Snowflake, S3, JSON lines), a short fault matrix, and `make workflows`
+extended: workflows setup loaders stand-ins site-environment ## the other loaders (Snowflake, S3, JSON lines), a short fault matrix, and `make workflows`
 	@$(RUN) pytest -n auto --dist loadfile -m extended
 
 pythons: environment ## the tests without Meltano on the oldest and newest supported Python, if installed

@@ -178,6 +178,9 @@ def pages(nav: Any) -> Iterator[Page]:
 
     Args:
         nav: The navigation, with files of the repository.
+
+    Raises:
+        LinkError: It names a missing file.
     """
     for vendor in VENDORS:
         yield from tap_pages(vendor)
@@ -191,6 +194,8 @@ def pages(nav: Any) -> Iterator[Page]:
         text = (ROOT / source).read_text().replace("# Changelog", f"# Changelog of {package}", 1)
         yield Page(f"{package}/changelog.md", source, text)
     for source in re.findall(r"[\w./-]+\.md", str(nav)):
+        if not (ROOT / source).is_file():
+            raise LinkError(f"docs/site/mkdocs.yml: {source} does not exist")
         if source not in {"docs/assumptions.md", "docs/reads.md"}:
             yield Page(staged(source), source, (ROOT / source).read_text())
 
@@ -294,7 +299,7 @@ def navigation(all_pages: list[Page], text: str) -> str:
     changes = [f"          - {package}: {package}/changelog.md" for package in PACKAGES]
     for mark, lines in (("TAPS", taps), ("LIBRARY", library), ("CHANGELOGS", changes)):
         text = text.replace(f": {mark}\n", ":\n" + "\n".join(lines) + "\n")
-    head, _, nav = text.partition("\nnav:\n")
+    head, _, nav = text.replace("[singer-adtech]", f"[{ROOT / 'singer-adtech'}]").partition("\nnav:\n")
     sources = {page.source: page.path for page in all_pages if page.path == staged(page.source)}
     return f"docs_dir: pages\nsite_dir: html\n{head}\nnav:\n" + re.sub(
         r"(?m)(: )([\w./-]+\.md)$", lambda match: match[1] + sources.get(match[2], match[2]), nav
