@@ -229,11 +229,17 @@ class Links:
         whole = (ROOT / page.source).read_text()
         definitions = dict(re.findall(r"^\[([^\]]+)\]: (\S+)$", whole, re.MULTILINE))
         lines = []
-        fenced = False
+        fenced = diagram = False
         for line in page.text.splitlines():
             fenced ^= line.lstrip().startswith("```")
             if fenced:
+                diagram |= line == "```mermaid"
+                lines += ['<div class="diagram" markdown>', ""] if line == "```mermaid" else []
                 lines.append(line)
+                continue
+            if diagram and line == "```":
+                diagram = False
+                lines += [line, "", "</div>"]
                 continue
             if re.match(r"^\[[^\]]+\]: \S+$", line) or line.startswith("<!-- "):
                 continue
