@@ -11,6 +11,7 @@ Links are resolved from one to the other. A link to a file that is not on the si
 from __future__ import annotations
 
 import argparse
+import json
 import posixpath
 import re
 import shutil
@@ -32,12 +33,11 @@ SITE = ROOT / "docs" / "site"
 OUTPUT = ROOT / "output" / "site"
 ENVIRONMENT = ROOT / ".venvs" / "site"
 VENDORS = {
-    "ispot": "iSpot.tv",
-    "adspect": "Adspect",
-    "magnite": "Magnite Streaming",
-    "spotwatch": "Spotwatch",
-    "springserve": "SpringServe",
+    path.name.removeprefix("tap-").removesuffix("--adtech.lock"): json.loads(path.read_text())["label"]
+    for path in sorted((ROOT / "plugins" / "extractors").glob("tap-*.lock"))
 }
+"""Names of the taps' vendors, with the headings of their sections in docs/."""
+
 TAP_PAGES = {
     "setup": ("Install and run", ["Installation", "Configuration", "Usage", "Developer resources"]),
     "reports": ("Reports", ["Reports", "User-defined reports"]),
