@@ -20,7 +20,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hub_files import REPOSITORY
 from site_assets import ASSETS
@@ -60,6 +60,7 @@ ROOMS = {
 """Pages of the library's reference, with their modules."""
 
 HEADING = re.compile(r"^(#{1,6}) (.+)$")
+COPIED = re.compile(r"<!-- (\w+) of every tap: begin -->\n.*?<!-- \w+ of every tap: end -->\n", re.DOTALL)
 LINK = re.compile(r"(\]\()([^)\s]+)(\))")
 REFERENCE = re.compile(r"\[([^\]\[]+)\]\[([^\]\[]+)\]")
 
@@ -133,10 +134,11 @@ def retitled(parts: list[tuple[str, str]], title: str) -> str:
 def tap_pages(vendor: str) -> Iterator[Page]:
     """Split the README of a tap."""
     source = f"tap-{vendor}/README.md"
+    readme = COPIED.sub(r"See also the [\1 of every tap](../docs/every-tap.md#\1).\n", (ROOT / source).read_text())
     rest: list[tuple[str, str]] = []
     chosen: dict[str, list[tuple[str, str]]] = {name: [] for name in TAP_PAGES}
     target = rest
-    for heading, text in sections((ROOT / source).read_text()):
+    for heading, text in sections(readme):
         owner = next((name for name, (_, headings) in TAP_PAGES.items() if heading in headings), None)
         if owner:
             target = chosen[owner]
@@ -173,7 +175,7 @@ def library_pages() -> Iterator[Page]:
         yield Page(f"singer-adtech/{slug(room)}.md", "singer-adtech/README.md", text)
 
 
-def pages(nav: Any) -> Iterator[Page]:
+def pages(nav: str) -> Iterator[Page]:
     """Return all pages.
 
     Args:
@@ -193,7 +195,7 @@ def pages(nav: Any) -> Iterator[Page]:
         source = f"{package}/CHANGELOG.md"
         text = (ROOT / source).read_text().replace("# Changelog", f"# Changelog of {package}", 1)
         yield Page(f"{package}/changelog.md", source, text)
-    for source in re.findall(r"[\w./-]+\.md", str(nav)):
+    for source in ["docs/every-tap.md", *re.findall(r"[\w./-]+\.md", nav)]:
         if not (ROOT / source).is_file():
             raise LinkError(f"docs/site/mkdocs.yml: {source} does not exist")
         if source not in {"docs/assumptions.md", "docs/reads.md"}:
@@ -293,7 +295,7 @@ def navigation(all_pages: list[Page], text: str) -> str:
     own = ["index", "tables", *TAP_PAGES, "assumptions", "reads"]
     titles = {name: title for name, (title, _) in TAP_PAGES.items()}
     titles |= {"index": "Overview", "tables": "Tables", "assumptions": "Assumptions", "reads": "Documented reads"}
-    taps = []
+    taps = ["      - Every tap: every-tap.md"]
     for vendor, title in VENDORS.items():
         taps.append(f"      - {title}:")
         taps += [
