@@ -156,11 +156,12 @@ def tap_pages(vendor: str) -> Iterator[Page]:
 def vendors_pages(source: str, name: str) -> Iterator[Page]:
     """Split a file with a section per vendor. The rest is a page with links to them."""
     titles = {title: vendor for vendor, title in VENDORS.items()}
-    rest = []
+    rest: list[str] = []
     for heading, text in sections((ROOT / source).read_text()):
         if heading in titles:
             vendor = titles[heading]
             yield Page(f"tap-{vendor}/{name}.md", source, retitled([(heading, text)], f"tap-{vendor}: {name}"))
+            rest += [] if "By vendor:\n\n" in rest else ["By vendor:\n\n"]
             rest.append(f"- [{heading}](#{slug(heading)})\n")
         else:
             rest.append(text)

@@ -102,6 +102,16 @@ def test_search_finds_a_setting(built: Path, chromium: Browser) -> None:
         assert shown.messages == []
 
 
+def test_site_has_every_page_of_docs() -> None:
+    all_pages = list(site_pages.pages((site_pages.SITE / "mkdocs.yml").read_text().partition("\nnav:\n")[2]))
+    paths = [page.path for page in all_pages]
+
+    assert {str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md")} - {
+        one.source for one in all_pages
+    } == set()
+    assert sorted(paths) == sorted(set(paths))
+
+
 @pytest.mark.parametrize(
     ("link", "target"),
     [
