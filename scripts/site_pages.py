@@ -59,6 +59,9 @@ ROOMS = {
 }
 """Pages of the library's reference, with their modules."""
 
+UNSEARCHED = "---\nsearch:\n  exclude: true\n---\n\n"
+"""Metadata of a page that the search omits."""
+
 HEADING = re.compile(r"^(#{1,6}) (.+)$")
 COPIED = re.compile(r"<!-- (\w+) of every tap: begin -->\n.*?<!-- \w+ of every tap: end -->\n", re.DOTALL)
 LINK = re.compile(r"(\]\()([^)\s]+)(\))")
@@ -194,7 +197,7 @@ def pages(nav: str) -> Iterator[Page]:
     yield from library_pages()
     for package in PACKAGES:
         source = f"{package}/CHANGELOG.md"
-        text = (ROOT / source).read_text().replace("# Changelog", f"# Changelog of {package}", 1)
+        text = (ROOT / source).read_text().replace("# Changelog", f"{UNSEARCHED}# Changelog of {package}", 1)
         yield Page(f"{package}/changelog.md", source, text)
     for source in ["docs/every-tap.md", *re.findall(r"[\w./-]+\.md", nav)]:
         if not (ROOT / source).is_file():
