@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import site_pages
+from hub_files import REPOSITORY
 from site_pages import LinkError, Links, Page
 from stand_ins.chromium import browser, opened
 
@@ -121,8 +122,8 @@ def test_site_has_every_page_of_docs() -> None:
         ("assumptions.md#spotwatch", "tap-spotwatch/assumptions.md"),
         ("how-to/key.md", "how-to/key.md"),
         ("../README.md", "index.md"),
-        ("../examples", f"{site_pages.REPOSITORY}/tree/main/examples"),
-        (f"{site_pages.REPOSITORY}/blob/main/docs/state.md#after-a-kill", "state.md#after-a-kill"),
+        ("../examples", f"{REPOSITORY}/tree/main/examples"),
+        (f"{REPOSITORY}/blob/main/docs/state.md#after-a-kill", "state.md#after-a-kill"),
         ("https://example.com/a#b", "https://example.com/a#b"),
     ],
 )
