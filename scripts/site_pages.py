@@ -235,9 +235,16 @@ class Links:
         whole = (ROOT / page.source).read_text()
         definitions = dict(re.findall(r"^\[([^\]]+)\]: (\S+)$", whole, re.MULTILINE))
         lines = []
-        fenced = diagram = False
-        for line in page.text.splitlines():
-            fenced ^= line.lstrip().startswith("```")
+        fenced = diagram = inset = False
+        for source_line in page.text.splitlines():
+            line = source_line
+            if line.lstrip().startswith("```"):
+                inset = line.startswith("   ")
+                fenced = not fenced
+            # Items of numbered lists continue after three spaces on GitHub, and after four on the site.
+            if line.startswith("   ") and (inset or not (fenced or line.startswith("    "))):
+                line = f" {line}"
+            inset = inset and fenced
             if fenced:
                 diagram |= line == "```mermaid"
                 lines += ['<div class="diagram" markdown>', ""] if line == "```mermaid" else []
