@@ -18,7 +18,7 @@ TAPS = $(patsubst %/pyproject.toml,%,$(wildcard tap-*/pyproject.toml))
 .PHONY: help setup env own environment plugins loaders stand-ins demo tables query transform report dbt-docs orchestration orchestrate sync backfill \
   orchestration-machines orchestration-test-environment orchestration-lint orchestration-test screenshots check test test-all lint format \
   generate new-tap types unit meltano-test extended pythons reliability benchmarks pins clean \
-  changed dependencies checks workflows audit release image
+  changed dependencies checks workflows site-environment site site-serve audit release image
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -163,7 +163,7 @@ meltano-test: setup $(TEMPLATE) ## the tests that run Meltano into DuckDB and Po
 	@set -e; for one in postgres chromium; do $(UV) run --no-sync python -m stand_ins.$$one install; done
 	@$(RUN) pytest -n auto --dist loadfile -m "meltano and not extended"
 
-extended: workflows setup loaders stand-ins ## the other loaders (Snowflake, S3, JSON lines), a short fault matrix, and `make workflows`
+extended: workflows setup loaders stand-ins site-environment ## the other loaders (Snowflake, S3, JSON lines), a short fault matrix, and `make workflows`
 	@$(RUN) pytest -n auto --dist loadfile -m extended
 
 pythons: environment ## the tests without Meltano on the oldest and newest supported Python, if installed
@@ -180,6 +180,21 @@ checks: $(UV)
 
 workflows: checks ## linters of .github/ and the Dockerfile: actionlint, zizmor, hadolint
 	@PATH="$(CURDIR)/$(CHECKS):$$PATH" && actionlint && zizmor --quiet --offline --persona pedantic . && hadolint Dockerfile
+
+SITE = .venvs/site
+
+site-environment: environment
+	@test -x $(SITE)/bin/python || $(UV) --no-config venv --quiet $(SITE)
+	@$(UV) --no-config pip install --quiet --require-hashes --python $(SITE)/bin/python --requirements docs/site/requirements.txt
+	@$(RUN) python scripts/site_assets.py $(SITE)
+
+site: site-environment ## the documentation site, checked for broken links, in site/; open site/index.html
+	@$(RUN) python scripts/site_pages.py
+	@$(SITE)/bin/zensical build --clean --strict --config-file output/site/mkdocs.yml
+	@rm -rf site && mv output/site/html site
+
+site-serve: site-environment ## write documentation: serves the site on this machine, and follows changes
+	@$(RUN) python scripts/site_pages.py --serve $(SITE)/bin/zensical
 
 audit: checks ## known vulnerabilities of the pinned dependencies, from the package index
 	@$(UV) export --quiet --all-packages --no-emit-workspace --no-header --output-file .venvs/audit.txt
@@ -211,7 +226,7 @@ pins: $(UV) ## update and pin the dependencies
 	@$(COMPILE) --extra machines --extra test --output-file orchestration/requirements-test.txt
 
 clean: ## remove environments, plugins and the demo, but not your tables, logs and bookmarks
-	rm -rf .venv .venvs .uv uv.lock dist output/demo output/demo.duckdb* output/demo.html transform/target transform/logs
+	rm -rf .venv .venvs .uv uv.lock dist site output/site output/demo output/demo.duckdb* output/demo.html transform/target transform/logs
 	cd .meltano 2>/dev/null && rm -rf extractors loaders mappers utilities installed run || true
 
 $(UV):

@@ -182,6 +182,13 @@ def about_tables(name: str) -> str:
     return f"### Settings\n\n{settings}\n\n## Capabilities\n\n{sections['Capabilities']}"
 
 
+def of_every_tap(heading: str) -> str:
+    """Return a section of docs/every-tap.md, with its links as in a README of a tap."""
+    text = (ROOT / "docs" / "every-tap.md").read_text(encoding="utf-8")
+    section = text.partition(f"## {heading}\n")[2].partition("\n## ")[0].strip()
+    return re.sub(r"\]\(\.\./([^)]+)\)", r"][\1]", section)
+
+
 def streams_of(name: str) -> dict[str, Any]:
     """Return a tap's streams and columns, its credentials, and its look-back settings."""
     tap = tap_class(name)(config={}, validate_config=False, setup_mapper=False)
@@ -267,6 +274,8 @@ def files() -> Iterator[tuple[Path, str]]:
         if plugin["plugin_type"] == "extractors":
             text = between_marks(text, "streams", f"\n{streams_table(plugin['name'])}\n")
             text = between_marks(text, "about", f"\n{about_tables(plugin['name'])}\n")
+            for heading in ("Behaviour", "Errors"):
+                text = between_marks(text, f"{heading.lower()} of every tap", f"\n{of_every_tap(heading)}\n")
         yield folder / "README.md", between_marks(text, "links", hub.links(text))
     for name in TAPS:
         tap = tap_class(name)(config=with_marts_reports(name), validate_config=False, setup_mapper=False)

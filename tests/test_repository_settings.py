@@ -58,7 +58,11 @@ def test_edited_files_are_reported_and_generated_again(tmp_path: Path) -> None:
     paths += ["orchestration/adtech_orchestration/streams.json"]
     paths += [f"{name}/{file}" for name in (*TAPS, "target-duckdb-arrow") for file in ("README.md", "pyproject.toml")]
     paths += [str(path.relative_to(ROOT)) for path in (ROOT / "hub" / "_data").rglob("*.yml")]
-    paths += ["own.meltano.example.yml", *(f"docs/tables/{name.removeprefix('tap-')}.md" for name in TAPS)]
+    paths += [
+        "docs/every-tap.md",
+        "own.meltano.example.yml",
+        *(f"docs/tables/{name.removeprefix('tap-')}.md" for name in TAPS),
+    ]
     paths += [str(path.relative_to(ROOT)) for path in (ROOT / staging).glob("*/*")]
     paths += [str(path.relative_to(ROOT)) for path in ROOT.glob("plugins/*/*.lock")]
     for path in paths:
