@@ -4,8 +4,8 @@
 
 The generated parts are `plugins/extractors/*.lock` and `plugins/loaders/target-duckdb--*.lock` (in the format of
 `meltano lock`), the definitions for Meltano Hub in `hub/`, the staging models of `transform/`, docs/marts.md,
-docs/assumptions.md, docs/tables/, own.meltano.example.yml, the text between marks in the README.md of each tap and of
-the loader and in .env.example, and the streams' columns for `orchestration/`, whose environment contains no tap.
+docs/assumptions.md, docs/tables/, own.meltano.example.yml, the text between marks in each package's README.md and in
+.env.example, and the streams' columns for `orchestration/`, whose environment contains no tap.
 """
 
 from __future__ import annotations
@@ -283,6 +283,9 @@ def files() -> Iterator[tuple[Path, str]]:
             yield STAGING / name_of_file, text
         default = tap_class(name)(config={}, validate_config=False, setup_mapper=False)
         yield ROOT / "docs" / "tables" / f"{name.removeprefix('tap-')}.md", tables_page(name, default)
+    library = ROOT / "singer-adtech" / "README.md"
+    text = library.read_text(encoding="utf-8")
+    yield library, between_marks(text, "links", hub.links(text))
     yield ROOT / "own.meltano.example.yml", own_choices()
     yield ROOT / "docs" / "marts.md", marts_page(MODELS / "marts" / "marts.yml")
     yield ROOT / "docs" / "assumptions.md", page({name: extractor(name)["label"] for name in TAPS})

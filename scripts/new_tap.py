@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hub_files import REPOSITORY
 from meltano.core import yaml
 from user_errors import BAD_INPUT, Parser
 
@@ -26,22 +27,27 @@ ROOT = Path(__file__).resolve().parent.parent
 COPIER = ROOT / ".venvs" / "template" / "bin" / "copier"
 
 
-def insert(path: str, part: Path, find: Callable[[list[str]], int]) -> None:
-    """Insert a rendered part into a file.
+def insert(path: str, part: str, find: Callable[[list[str]], int]) -> None:
+    """Insert lines into a file.
 
     Args:
         path: The file, relative to the root.
-        part: The rendered part.
+        part: The lines.
         find: Returns the index of the line before which it is inserted.
     """
     lines = (ROOT / path).read_text(encoding="utf-8").splitlines(keepends=True)
-    lines.insert(find(lines), part.read_text(encoding="utf-8"))
+    lines.insert(find(lines), part)
     (ROOT / path).write_text("".join(lines), encoding="utf-8")
 
 
 def after_last(beginning: str) -> Callable[[list[str]], int]:
     """Return a finder of the place after the last line that begins like this."""
     return lambda lines: max(index for index, line in enumerate(lines) if line.startswith(beginning)) + 1
+
+
+def before(beginning: str) -> Callable[[list[str]], int]:
+    """Return a finder of the first line that begins like this."""
+    return lambda lines: next(index for index, line in enumerate(lines) if line.startswith(beginning))
 
 
 def extend_project(part: Path) -> None:
@@ -93,18 +99,21 @@ def main() -> int:
         "label": given.label or vendor.title(),
         "api_url": given.api_url or f"https://api.{vendor}.example/v1",
         "docs_url": given.docs_url or f"https://docs.{vendor}.example",
+        "repository": REPOSITORY,
     }
     render("files", answers, ROOT)
     shutil.copy(ROOT / "LICENSE", ROOT / given.name / "LICENSE")
     with tempfile.TemporaryDirectory() as folder:
-        parts = Path(folder)
-        render("parts", answers, parts)
-        insert("README.md", parts / "README.md", after_last("| [tap-"))
-        insert("SECURITY.md", parts / "SECURITY.md", after_last("| tap-"))
-        insert("docs/reads.md", parts / "reads.md", len)
-        insert("simulators/README.md", parts / "simulators-row.md", after_last("| SpringServe v0"))
-        insert("simulators/README.md", parts / "simulators.md", lambda lines: lines.index("## Add a vendor\n"))
-        extend_project(parts / "meltano.yml")
+        render("parts", answers, Path(folder))
+        extend_project(Path(folder) / "meltano.yml")
+        parts = {path.name: path.read_text(encoding="utf-8") for path in Path(folder).iterdir()}
+    insert("README.md", parts["README.md"], after_last("| [tap-"))
+    insert("SECURITY.md", parts["SECURITY.md"], after_last("| tap-"))
+    insert("docs/reads.md", parts["reads.md"], len)
+    insert("simulators/README.md", parts["simulators-row.md"], after_last("| SpringServe v0"))
+    insert("simulators/README.md", parts["simulators.md"], before("## Add a vendor"))
+    insert("scripts/hub_files.py", parts["hub_files.py"], before('    "target-duckdb"'))
+    insert(".github/ISSUE_TEMPLATE/vendor-behaviour.yml", f"        - {given.name}\n", after_last("        - tap-"))
     return 0
 
 

@@ -15,18 +15,12 @@ import duckdb
 import pytest
 import release
 import yaml
+from shared_project import tap_class
 from singer_adtech.testing import read_messages
-from vendor_simulators.adspect import AdspectSimulator
-from vendor_simulators.ispot import ISpotSimulator
-from vendor_simulators.magnite import MagniteSimulator
-from vendor_simulators.spotwatch import SpotwatchSimulator
-from vendor_simulators.springserve import SpringServeSimulator
+from vendor_simulators.registry import SIMULATORS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from vendor_simulators.pytest_plugin import Simulate
-    from vendor_simulators.simulator import Simulator
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -42,15 +36,6 @@ PROJECTS = {
 }
 """Every pyproject.toml by folder."""
 
-
-TAP_CASES: dict[str, tuple[Callable[[], Simulator], str]] = {
-    "tap-adspect": (lambda: AdspectSimulator(days=2, rows_per_day=20, streams=3), "saved_queries"),
-    "tap-ispot": (lambda: ISpotSimulator(days=2, rows_per_day=20), "movies"),
-    "tap-magnite": (lambda: MagniteSimulator(days=2, rows_per_day=20), "brands"),
-    "tap-spotwatch": (lambda: SpotwatchSimulator(days=2, rows_per_day=20), "regions"),
-    "tap-springserve": (lambda: SpringServeSimulator(days=2, rows_per_day=20), "campaigns"),
-}
-"""A vendor and one of its small lists, for each tap."""
 
 MESSAGES = """\
 {"type": "SCHEMA", "stream": "brands", "schema": {"properties": {"id": {"type": "integer"}}}, "key_properties": ["id"]}
@@ -110,10 +95,12 @@ def test_a_tap_that_is_installed_alone_reads_its_vendor(
 ) -> None:
     # given the wheels of the tap and the library in an empty environment, and a vendor
     installed = Installed(tap, built, tmp_path)
-    make, stream = TAP_CASES[tap]
-    config = installed.file("config.json", simulate(make()).settings())
+    vendor = simulate(SIMULATORS[tap.removeprefix("tap-")](days=2, rows_per_day=20))
+    config = installed.file("config.json", vendor.settings())
+    streams = tap_class(tap)(config={}, validate_config=False).streams.values()
+    stream = next(one.name for one in streams if one.selected_by_default and one.replication_key is None)
 
-    # when its program describes itself, and reads one list
+    # when its program describes itself, and reads its first list
     about = json.loads(installed.run(tap, "--about", "--format=json"))
     version = installed.run(tap, "--version")
     catalog = json.loads(installed.run(tap, "--config", config, "--discover"))

@@ -109,5 +109,7 @@ def test_each_package_is_complete(package: str) -> None:
     assert list((folder / "tests").glob("__init__.py")) == []
     changes = (folder / "CHANGELOG.md").read_text()
     assert changes.startswith("# Changelog\n\nVersions ")
-    assert re.findall("^## .*", changes, re.MULTILINE)[:1] == ["## Unreleased"]
-    assert "](CHANGELOG.md)" in (folder / "README.md").read_text()
+    version = re.search(r"^version = \"(.*)\"$", (folder / "pyproject.toml").read_text(), re.MULTILINE)
+    assert version is not None
+    assert re.findall(r"^## (.*)", changes, re.MULTILINE)[0] in {"Unreleased", version[1]}
+    assert f"[CHANGELOG.md][{package}/CHANGELOG.md]" in (folder / "README.md").read_text()

@@ -55,7 +55,7 @@ def test_edited_files_are_reported_and_generated_again(tmp_path: Path) -> None:
         for name in ("generate", "assumptions", "hub_files", "marts_page", "staging", "tables_pages")
     ]
     paths += ["docs/assumptions.md", "docs/marts.md", "transform/models/marts/marts.yml", ".env.example"]
-    paths += ["orchestration/adtech_orchestration/streams.json"]
+    paths += ["orchestration/adtech_orchestration/streams.json", "singer-adtech/README.md"]
     paths += [f"{name}/{file}" for name in (*TAPS, "target-duckdb-arrow") for file in ("README.md", "pyproject.toml")]
     paths += [str(path.relative_to(ROOT)) for path in (ROOT / "hub" / "_data").rglob("*.yml")]
     paths += [

@@ -21,7 +21,7 @@ UV = str(Path(sys.executable).with_name("uv"))
 NEW = ("tap-sixth", "simulators/vendor_simulators/sixth", "simulators/tests/test_simulators_sixth.py")
 TESTS = ("tap-sixth/tests", NEW[2], "simulators/tests/test_simulators_cli.py")
 PYTEST = ("-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider")
-REPOSITORY_TESTS = [f"tests/test_{name}.py" for name in ("repository_project", "reads_page", "taps_start")]
+REPOSITORY_TESTS = [f"tests/test_{name}.py" for name in ("repository_project", "reads_page", "taps_start", "hub")]
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ def arguments() -> argparse.Namespace:
     backfill.add_argument("--dry-run", action="store_true", help="only show the months")
     for command in (sync, backfill):
         command.add_argument("--loader", help="a loader of meltano.yml; by default that of its jobs")
-        command.add_argument("--environment", help="an environment of meltano.yml (prod)")
+        command.add_argument("--environment", help="an environment of meltano.yml (that of .env, or prod)")
     return parser.parse_args()
 
 
