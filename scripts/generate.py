@@ -141,7 +141,7 @@ def loader() -> dict[str, Any]:
 
 
 def streams_table(name: str) -> str:
-    """Return a table of a tap's streams, those that are on by default first."""
+    """Return a table of a tap's streams, those that are on by default first, and a link to the pages of the tables."""
     tap = tap_class(name)(config={}, validate_config=False, setup_mapper=False)
     lines = [
         "| stream | endpoint | primary key | replication | on by default | |",
@@ -157,7 +157,8 @@ def streams_table(name: str) -> str:
         lines.append(
             f"| {stream.name} | {path} | {', '.join(stream.primary_keys)} | {replication} | {on} | {summary(stream)} |"
         )
-    return "\n".join(lines)
+    vendor = name.removeprefix("tap-")
+    return "\n".join([*lines, "", f"Columns, time zones and joins: [tables of {name}][docs/tables/{vendor}.md]."])
 
 
 def selection(name: str) -> list[str]:
