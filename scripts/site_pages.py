@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hub_files import REPOSITORY
-from site_assets import ASSETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SITE = ROOT / "docs" / "site"
 OUTPUT = ROOT / "output" / "site"
 ENVIRONMENT = ROOT / ".venvs" / "site"
+MERMAID = "lib/*/site-packages/mermaidx/assets/mermaid.js"
 VENDORS = {
     path.name.removeprefix("tap-").removesuffix("--adtech.lock"): json.loads(path.read_text())["label"]
     for path in sorted((ROOT / "plugins" / "extractors").glob("tap-*.lock"))
@@ -303,7 +303,7 @@ class Links:
 def navigation(all_pages: list[Page], text: str) -> str:
     """Return the settings with the pages of the navigation."""
     existing = {page.path for page in all_pages}
-    own = ["index", "tables", *TAP_PAGES, "assumptions", "reads"]
+    own = ["index", "setup", "tables", *list(TAP_PAGES)[1:], "assumptions", "reads"]
     titles = {name: title for name, (title, _) in TAP_PAGES.items()}
     titles |= {"index": "Overview", "tables": "Tables", "assumptions": "Assumptions", "reads": "Documented reads"}
     taps = ["      - Every tap: every-tap.md"]
@@ -347,8 +347,8 @@ def stage(output: Path = OUTPUT) -> None:
     folder = output / "pages"
     files = {folder / page.path: links.resolved(page).encode() for page in all_pages}
     files |= {folder / asset.removeprefix("docs/"): (ROOT / asset).read_bytes() for asset in links.assets}
-    files[folder / "site.css"] = (SITE / "site.css").read_bytes()
-    files |= {folder / name: (ENVIRONMENT / name).read_bytes() for name in ASSETS}
+    files |= {folder / name: (SITE / name).read_bytes() for name in ("site.css", "iframe-worker.js")}
+    files[folder / "mermaid.js"] = next(ENVIRONMENT.glob(MERMAID)).read_bytes()
     files[output / "mkdocs.yml"] = navigation(all_pages, text).encode()
     for old in set(filter(Path.is_file, folder.rglob("*"))) - set(files):
         old.unlink()
