@@ -114,8 +114,9 @@ orchestration-lint: orchestration-test-environment
 	@.venvs/orchestration/bin/hadolint orchestration/machines/Dockerfile
 	@.venvs/orchestration/bin/kubernetes-validate --strict --quiet orchestration/machines/kubernetes.yaml
 
-screenshots: orchestration-test-environment ## the pictures of docs/orchestration.md
+screenshots: orchestration-test-environment site-environment ## the pictures of docs/orchestration.md, and of the site
 	@cd orchestration && SCREENSHOTS=$(CURDIR)/docs ../$(ORCHESTRATION) -m pytest -q tests/test_screenshots.py
+	@export SCREENSHOTS=$(CURDIR)/docs && $(RUN) pytest -q -n0 tests/test_site.py -k pictures
 
 check: environment lint types ## for daily work: lint, types, and the tests of what changed since main
 	@$(RUN) python scripts/check_changes.py
