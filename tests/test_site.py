@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 ZENSICAL = ROOT / ".venvs" / "site" / "bin" / "zensical"
 PICTURES = {
-    "site-wide.png": ("tap-ispot/tables", 1240, 920, False),
-    "site-phone.png": ("tap-magnite/errors", 390, 844, True),
+    "site-wide.png": ("tap-ispot/tables", ".diagram", 1240, 920, False),
+    "site-phone.png": ("tap-magnite/errors", "h1", 390, 844, True),
 }
-"""Page, width, height, and whether it is dark."""
+"""Page, the element at its middle, width, height, and whether it is dark."""
 
 LARGEST = 150_000
 """Largest size of a picture, in bytes."""
@@ -124,12 +124,13 @@ def test_search_finds_a_setting(built: Path, chromium: Browser) -> None:
 @pytest.mark.parametrize("name", PICTURES)
 def test_site_in_pictures(built: Path, chromium: Browser, tmp_path: Path, name: str) -> None:
     """`make screenshots` writes the pictures to docs/."""
-    page, width, height, dark = PICTURES[name]
+    page, element, width, height, dark = PICTURES[name]
     picture = Path(os.environ.get("SCREENSHOTS") or tmp_path) / name
 
     with opened(chromium, built / f"{page}.html", width=width, height=height, dark=dark) as shown:
         shown.page.wait_for_load_state("networkidle")
         shown.page.wait_for_function("document.querySelector('pre.mermaid') === null")
+        shown.page.locator(element).evaluate("element => element.scrollIntoView({block: 'center'})")
         shown.page.screenshot(path=picture, animations="disabled")
 
     assert 10_000 < picture.stat().st_size < LARGEST
