@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 ZENSICAL = ROOT / ".venvs" / "site" / "bin" / "zensical"
 PICTURES = {
-    "site-wide.png": ("tap-ispot/tables", ".diagram", 1240, 920, False),
+    "site-wide.png": ("tap-ispot/tables/index", ".diagram", 1240, 920, False),
     "site-phone.png": ("tap-magnite/errors", "h1", 390, 844, True),
 }
 """Page, the element at its middle, width, height, and whether it is dark."""
@@ -72,7 +72,7 @@ def chromium() -> Iterator[Browser]:
 @needs_site
 @pytest.mark.parametrize(("width", "dark"), [(1400, False), (390, True)], ids=["wide and light", "phone and dark"])
 @pytest.mark.parametrize(
-    "page", ["index", "architecture", "tap-springserve/tables", "tap-ispot/errors", "singer-adtech/streams"]
+    "page", ["index", "architecture", "tap-springserve/tables/demand_tags", "tap-ispot/errors", "singer-adtech/streams"]
 )
 def test_page_fits_and_needs_no_network(built: Path, chromium: Browser, page: str, width: int, *, dark: bool) -> None:
     # given a page of the site, opened as a file
@@ -91,7 +91,7 @@ def test_page_fits_and_needs_no_network(built: Path, chromium: Browser, page: st
 
 @pytest.mark.extended
 @needs_site
-@pytest.mark.parametrize(("page", "number"), [("architecture", 3), ("tap-ispot/tables", 1)])
+@pytest.mark.parametrize(("page", "number"), [("architecture", 3), ("tap-ispot/tables/index", 1)])
 def test_diagrams_are_drawn(built: Path, chromium: Browser, page: str, number: int) -> None:
     # given a page with Mermaid diagrams
     with opened(chromium, built / f"{page}.html") as shown:
