@@ -49,12 +49,39 @@ TAP_PAGES = {
 
 PACKAGES = ["singer-adtech", *(f"tap-{vendor}" for vendor in VENDORS), "target-duckdb-arrow"]
 ROOMS = {
-    "Taps, settings, errors": ["tap", "settings", "reports", "errors", "redaction", "dates", "clock", "logs"],
-    "Streams": ["streams.base", "streams.windowed", "streams.keyset", "streams.children", "streams.derived"],
+    "Taps, settings, errors": [
+        "tap",
+        "connection",
+        "settings",
+        "reports",
+        "dates",
+        "errors",
+        "redaction",
+        "logs",
+        "metrics",
+        "clock",
+    ],
+    "Streams": [
+        "streams.base",
+        "streams.windowed",
+        "streams.keyset",
+        "streams.children",
+        "streams.derived",
+        "streams.instants",
+    ],
     "Progress": ["progress.windows", "progress.bookmarks", "progress.signatures"],
     "Fetching": ["fetching.pages", "fetching.prefetching", "fetching.parallel", "fetching.jobs"],
     "Records": ["records.values", "records.received", "records.totals", "records.shapes", "records.writer"],
-    "HTTP": ["http.session", "http.auth", "http.budgets", "http.retries", "http.requester", "http.links"],
+    "HTTP": [
+        "http.session",
+        "http.auth",
+        "http.budgets",
+        "http.retries",
+        "http.requester",
+        "http.responses",
+        "http.allowed_requests",
+        "http.links",
+    ],
     "Testing": ["testing.clock", "testing.messages", "testing.programs", "testing.runs"],
 }
 """Pages of the library's reference, with their modules."""
