@@ -47,6 +47,9 @@ TAP_PAGES = {
 }
 """Pages made of sections of a tap's README; the other sections are its first page."""
 
+VENDOR_PAGES = {"assumptions": "Assumptions", "reads": "Documented reads"}
+"""Files of docs/ with a section per vendor, which becomes a page of the tap."""
+
 PACKAGES = ["singer-adtech", *(f"tap-{vendor}" for vendor in VENDORS), "target-duckdb-arrow"]
 ROOMS = {
     "Taps, settings, errors": [
@@ -190,7 +193,11 @@ def vendors_pages(source: str, name: str) -> Iterator[Page]:
     for heading, text in sections((ROOT / source).read_text()):
         if heading in titles:
             vendor = titles[heading]
-            yield Page(f"tap-{vendor}/{name}.md", source, retitled([(heading, text)], f"tap-{vendor}: {name}"))
+            yield Page(
+                f"tap-{vendor}/{name}.md",
+                source,
+                retitled([(heading, text)], f"tap-{vendor}: {VENDOR_PAGES[name].lower()}"),
+            )
             rest += [] if "By vendor:\n\n" in rest else ["By vendor:\n\n"]
             rest.append(f"- [{heading}](#{slug(heading)})\n")
         else:
@@ -221,7 +228,7 @@ def pages(nav: str) -> Iterator[Page]:
         yield Page(f"tap-{vendor}/tables/index.md", source, (ROOT / source).read_text())
         for path in sorted((ROOT / "docs" / "tables" / vendor).glob("*.md")):
             yield Page(f"tap-{vendor}/tables/{path.name}", str(path.relative_to(ROOT)), path.read_text())
-    for name in ("assumptions", "reads"):
+    for name in VENDOR_PAGES:
         yield from vendors_pages(f"docs/{name}.md", name)
     yield from library_pages()
     for package in PACKAGES:
@@ -333,7 +340,7 @@ def navigation(all_pages: list[Page], text: str) -> str:
     """Return the settings with the pages of the navigation."""
     existing = {page.path for page in all_pages}
     titles = {name: title for name, (title, _) in TAP_PAGES.items()}
-    titles |= {"assumptions": "Assumptions", "reads": "Documented reads"}
+    titles |= VENDOR_PAGES
     taps = ["      - Every tap: every-tap.md"]
     for vendor, label in VENDORS.items():
         tap = f"tap-{vendor}"
