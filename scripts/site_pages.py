@@ -52,40 +52,16 @@ VENDOR_PAGES = {"assumptions": "Assumptions", "reads": "Documented reads"}
 
 PACKAGES = ["singer-adtech", *(f"tap-{vendor}" for vendor in VENDORS), "target-duckdb-arrow"]
 ROOMS = {
-    "Taps, settings, errors": [
-        "tap",
-        "connection",
-        "settings",
-        "reports",
-        "dates",
-        "errors",
-        "redaction",
-        "logs",
-        "metrics",
-        "clock",
-    ],
-    "Streams": [
-        "streams.base",
-        "streams.windowed",
-        "streams.keyset",
-        "streams.children",
-        "streams.derived",
-        "streams.instants",
-    ],
-    "Progress": ["progress.windows", "progress.bookmarks", "progress.signatures"],
-    "Fetching": ["fetching.pages", "fetching.prefetching", "fetching.parallel", "fetching.jobs"],
-    "Records": ["records.values", "records.received", "records.totals", "records.shapes", "records.writer"],
-    "HTTP": [
-        "http.session",
-        "http.auth",
-        "http.budgets",
-        "http.retries",
-        "http.requester",
-        "http.responses",
-        "http.allowed_requests",
-        "http.links",
-    ],
-    "Testing": ["testing.clock", "testing.messages", "testing.programs", "testing.runs"],
+    room: names.split()
+    for room, names in {
+        "Taps, settings, errors": "tap connection settings reports dates errors redaction logs metrics clock",
+        "Streams": "streams.base streams.windowed streams.keyset streams.children streams.derived streams.instants",
+        "Progress": "progress.windows progress.bookmarks progress.signatures",
+        "Fetching": "fetching.pages fetching.prefetching fetching.parallel fetching.jobs",
+        "Records": "records.values records.received records.totals records.shapes records.writer",
+        "HTTP": "http.session http.auth http.budgets http.retries http.requester http.responses http.allowed_requests",
+        "Testing": "testing.clock testing.messages testing.programs testing.runs",
+    }.items()
 }
 """Pages of the library's reference, with their modules."""
 
@@ -153,7 +129,8 @@ def sections(text: str) -> list[tuple[str, str]]:
 
 def retitled(parts: list[tuple[str, str]], title: str) -> str:
     """Join sections below a title. The heading of a single section becomes the title; of several, each is kept."""
-    lines = [f"# {title}", ""]
+    # The window's title: without it, the name in the navigation, which other taps have too.
+    lines = ["---", f'title: "{title}"', "---", "", f"# {title}", ""]
     level = min(len(text) - len(text.lstrip("#")) for _, text in parts)
     for number, (heading, text) in enumerate(parts):
         body = text.partition("\n")[2]
