@@ -32,6 +32,7 @@ SITE = ROOT / "docs" / "site"
 OUTPUT = ROOT / "output" / "site"
 ENVIRONMENT = ROOT / ".venvs" / "site"
 MERMAID = "lib/*/site-packages/mermaidx/assets/mermaid.js"
+MERMAID_LICENCE = b"/*! Mermaid 11.16.0, copyright (c) 2014 - 2022 Knut Sveidqvist, MIT License */\n"
 VENDORS = {
     path.name.removeprefix("tap-").removesuffix("--adtech.lock"): json.loads(path.read_text())["label"]
     for path in sorted((ROOT / "plugins" / "extractors").glob("tap-*.lock"))
@@ -359,7 +360,7 @@ def stage(output: Path = OUTPUT) -> None:
     files = {folder / page.path: links.resolved(page).encode() for page in all_pages}
     files |= {folder / asset.removeprefix("docs/"): (ROOT / asset).read_bytes() for asset in links.assets}
     files |= {folder / name: (SITE / name).read_bytes() for name in ("site.css", "iframe-worker.js")}
-    files[folder / "mermaid.js"] = next(ENVIRONMENT.glob(MERMAID)).read_bytes()
+    files[folder / "mermaid.js"] = MERMAID_LICENCE + next(ENVIRONMENT.glob(MERMAID)).read_bytes()
     files[output / "mkdocs.yml"] = navigation(all_pages, text).encode()
     for old in set(filter(Path.is_file, folder.rglob("*"))) - set(files):
         old.unlink()
