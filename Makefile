@@ -114,8 +114,9 @@ orchestration-lint: orchestration-test-environment
 	@.venvs/orchestration/bin/hadolint orchestration/machines/Dockerfile
 	@.venvs/orchestration/bin/kubernetes-validate --strict --quiet orchestration/machines/kubernetes.yaml
 
-screenshots: orchestration-test-environment ## the pictures of docs/orchestration.md
+screenshots: orchestration-test-environment site-environment ## the pictures of docs/orchestration.md, and of the site
 	@cd orchestration && SCREENSHOTS=$(CURDIR)/docs ../$(ORCHESTRATION) -m pytest -q tests/test_screenshots.py
+	@export SCREENSHOTS=$(CURDIR)/docs && $(RUN) pytest -q -n0 tests/test_site.py -k pictures
 
 check: environment lint types ## for daily work: lint, types, and the tests of what changed since main
 	@$(RUN) python scripts/check_changes.py
@@ -163,7 +164,8 @@ meltano-test: setup $(TEMPLATE) ## the tests that run Meltano into DuckDB and Po
 	@set -e; for one in postgres chromium; do $(UV) run --no-sync python -m stand_ins.$$one install; done
 	@$(RUN) pytest -n auto --dist loadfile -m "meltano and not extended"
 
-extended: workflows setup loaders stand-ins site-environment ## the other loaders (Snowflake, S3, JSON lines), a short fault matrix, and `make workflows`
+extended: workflows setup loaders stand-ins ## the other loaders (Snowflake, S3, JSON lines), a short fault matrix, and `make workflows`
+	@! $(UV) python find '$(SITE_PYTHON)' >/dev/null || $(MAKE) -s site-environment
 	@$(RUN) pytest -n auto --dist loadfile -m extended
 
 pythons: environment ## the tests without Meltano on the oldest and newest supported Python, if installed
@@ -182,11 +184,11 @@ workflows: checks ## linters of .github/ and the Dockerfile: actionlint, zizmor,
 	@PATH="$(CURDIR)/$(CHECKS):$$PATH" && actionlint && zizmor --quiet --offline --persona pedantic . && hadolint Dockerfile
 
 SITE = .venvs/site
+SITE_PYTHON = >=3.11
 
 site-environment: environment
-	@test -x $(SITE)/bin/python || $(UV) --no-config venv --quiet $(SITE)
-	@$(UV) --no-config pip install --quiet --require-hashes --python $(SITE)/bin/python --requirements docs/site/requirements.txt
-	@$(RUN) python scripts/site_assets.py $(SITE)
+	@test -x $(SITE)/bin/python || $(UV) --no-config venv --quiet --python '$(SITE_PYTHON)' $(SITE)
+	@$(UV) --no-config pip install --quiet --no-deps --require-hashes --python $(SITE)/bin/python --requirements docs/site/requirements.txt
 
 site: site-environment ## the documentation site, checked for broken links, in site/; open site/index.html
 	@$(RUN) python scripts/site_pages.py

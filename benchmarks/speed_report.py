@@ -220,11 +220,11 @@ def tables(facts: Facts) -> str:
     run = f"{facts['machine']}, Python {facts['python']}: {facts['rounds']} rounds, {facts['minutes']} minutes"
     parts = [
         f"Run on {facts['date']}, {run}.",
-        "## Targets",
+        "### Targets",
         targets_table(results),
-        "## Programs",
+        "### Programs",
         programs_table(results),
-        "## Where another program is ahead",
+        "### Where another program is ahead",
         "\n".join(ahead(results)) or "Nowhere in this run.",
         *(f"{NAMES[peer]} was left out: {reason}." for peer, reason in facts["left_out"].items()),
     ]

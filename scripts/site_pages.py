@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hub_files import REPOSITORY
-from site_assets import ASSETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +31,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SITE = ROOT / "docs" / "site"
 OUTPUT = ROOT / "output" / "site"
 ENVIRONMENT = ROOT / ".venvs" / "site"
+MERMAID = "lib/*/site-packages/mermaidx/assets/mermaid.js"
+MERMAID_LICENCE = b"/*! Mermaid 11.16.0, copyright (c) 2014 - 2022 Knut Sveidqvist, MIT License */\n"
 VENDORS = {
     path.name.removeprefix("tap-").removesuffix("--adtech.lock"): json.loads(path.read_text())["label"]
     for path in sorted((ROOT / "plugins" / "extractors").glob("tap-*.lock"))
@@ -47,15 +48,21 @@ TAP_PAGES = {
 }
 """Pages made of sections of a tap's README; the other sections are its first page."""
 
+VENDOR_PAGES = {"assumptions": "Assumptions", "reads": "Documented reads"}
+"""Files of docs/ with a section per vendor, which becomes a page of the tap."""
+
 PACKAGES = ["singer-adtech", *(f"tap-{vendor}" for vendor in VENDORS), "target-duckdb-arrow"]
 ROOMS = {
-    "Taps, settings, errors": ["tap", "settings", "reports", "errors", "redaction", "dates", "clock", "logs"],
-    "Streams": ["streams.base", "streams.windowed", "streams.keyset", "streams.children", "streams.derived"],
-    "Progress": ["progress.windows", "progress.bookmarks", "progress.signatures"],
-    "Fetching": ["fetching.pages", "fetching.prefetching", "fetching.parallel", "fetching.jobs"],
-    "Records": ["records.values", "records.received", "records.totals", "records.shapes", "records.writer"],
-    "HTTP": ["http.session", "http.auth", "http.budgets", "http.retries", "http.requester", "http.links"],
-    "Testing": ["testing.clock", "testing.messages", "testing.programs", "testing.runs"],
+    room: names.split()
+    for room, names in {
+        "Taps, settings, errors": "tap connection settings reports dates errors redaction logs metrics clock",
+        "Streams": "streams.base streams.windowed streams.keyset streams.children streams.derived streams.instants",
+        "Progress": "progress.windows progress.bookmarks progress.signatures",
+        "Fetching": "fetching.pages fetching.prefetching fetching.parallel fetching.jobs",
+        "Records": "records.values records.received records.totals records.shapes records.writer",
+        "HTTP": "http.session http.auth http.budgets http.retries http.requester http.responses http.allowed_requests",
+        "Testing": "testing.clock testing.messages testing.programs testing.runs",
+    }.items()
 }
 """Pages of the library's reference, with their modules."""
 
@@ -123,7 +130,8 @@ def sections(text: str) -> list[tuple[str, str]]:
 
 def retitled(parts: list[tuple[str, str]], title: str) -> str:
     """Join sections below a title. The heading of a single section becomes the title; of several, each is kept."""
-    lines = [f"# {title}", ""]
+    # The window's title: without it, the name in the navigation, which other taps have too.
+    lines = ["---", f'title: "{title}"', "---", "", f"# {title}", ""]
     level = min(len(text) - len(text.lstrip("#")) for _, text in parts)
     for number, (heading, text) in enumerate(parts):
         body = text.partition("\n")[2]
@@ -163,7 +171,11 @@ def vendors_pages(source: str, name: str) -> Iterator[Page]:
     for heading, text in sections((ROOT / source).read_text()):
         if heading in titles:
             vendor = titles[heading]
-            yield Page(f"tap-{vendor}/{name}.md", source, retitled([(heading, text)], f"tap-{vendor}: {name}"))
+            yield Page(
+                f"tap-{vendor}/{name}.md",
+                source,
+                retitled([(heading, text)], f"tap-{vendor}: {VENDOR_PAGES[name].lower()}"),
+            )
             rest += [] if "By vendor:\n\n" in rest else ["By vendor:\n\n"]
             rest.append(f"- [{heading}](#{slug(heading)})\n")
         else:
@@ -194,7 +206,7 @@ def pages(nav: str) -> Iterator[Page]:
         yield Page(f"tap-{vendor}/tables/index.md", source, (ROOT / source).read_text())
         for path in sorted((ROOT / "docs" / "tables" / vendor).glob("*.md")):
             yield Page(f"tap-{vendor}/tables/{path.name}", str(path.relative_to(ROOT)), path.read_text())
-    for name in ("assumptions", "reads"):
+    for name in VENDOR_PAGES:
         yield from vendors_pages(f"docs/{name}.md", name)
     yield from library_pages()
     for package in PACKAGES:
@@ -306,14 +318,14 @@ def navigation(all_pages: list[Page], text: str) -> str:
     """Return the settings with the pages of the navigation."""
     existing = {page.path for page in all_pages}
     titles = {name: title for name, (title, _) in TAP_PAGES.items()}
-    titles |= {"assumptions": "Assumptions", "reads": "Documented reads"}
+    titles |= VENDOR_PAGES
     taps = ["      - Every tap: every-tap.md"]
     for vendor, label in VENDORS.items():
         tap = f"tap-{vendor}"
         tables = sorted(path for path in existing - {f"{tap}/tables/index.md"} if path.startswith(f"{tap}/tables/"))
-        taps += [f"      - {label}:", f"          - {tap}/index.md"]
-        taps += ["          - Tables:", *(f"              - {path}" for path in (f"{tap}/tables/index.md", *tables))]
-        taps += [f"          - {titles[name]}: {tap}/{name}.md" for name in titles if f"{tap}/{name}.md" in existing]
+        parts = [f"          - {titles[name]}: {tap}/{name}.md" for name in titles if f"{tap}/{name}.md" in existing]
+        taps += [f"      - {label}:", f"          - {tap}/index.md", parts[0], "          - Tables:"]
+        taps += [*(f"              - {path}" for path in (f"{tap}/tables/index.md", *tables)), *parts[1:]]
     library = ["      - singer-adtech/index.md", *(f"      - singer-adtech/{slug(room)}.md" for room in ROOMS)]
     changes = [f"          - {package}: {package}/changelog.md" for package in PACKAGES]
     for mark, lines in (("TAPS", taps), ("LIBRARY", library), ("CHANGELOGS", changes)):
@@ -347,8 +359,8 @@ def stage(output: Path = OUTPUT) -> None:
     folder = output / "pages"
     files = {folder / page.path: links.resolved(page).encode() for page in all_pages}
     files |= {folder / asset.removeprefix("docs/"): (ROOT / asset).read_bytes() for asset in links.assets}
-    files[folder / "site.css"] = (SITE / "site.css").read_bytes()
-    files |= {folder / name: (ENVIRONMENT / name).read_bytes() for name in ASSETS}
+    files |= {folder / name: (SITE / name).read_bytes() for name in ("site.css", "iframe-worker.js")}
+    files[folder / "mermaid.js"] = MERMAID_LICENCE + next(ENVIRONMENT.glob(MERMAID)).read_bytes()
     files[output / "mkdocs.yml"] = navigation(all_pages, text).encode()
     for old in set(filter(Path.is_file, folder.rglob("*"))) - set(files):
         old.unlink()

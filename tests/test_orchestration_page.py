@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "orchestration.md").read_text()
 MELTANO = """#!/bin/sh
 echo "$*"
+echo "now [critical ] the cause"
 exit $(cat code)
 """
 
@@ -51,16 +52,26 @@ def test_a_line_of_cron_has_a_lock_a_log_and_an_exit_code(load: Path, code: int,
     # given a run that succeeds, one that fails, and one that finds another of its account alive
     folder = load.parent
     (folder / "code").write_text(str(0 if alive else code))
-    (folder / "output").mkdir()
+    log = folder / "output" / "logs" / "tap-ispot.log"
+    log.parent.mkdir(parents=True)
+    log.touch(mode=0o600)
+    log.write_text("alive")
     with (folder / "output" / "tap-ispot.lock").open("w") as lock:
         if alive:
             fcntl.flock(lock, fcntl.LOCK_EX)
         # when
         done = subprocess.run([load, "tap-ispot"], cwd="/", check=False, capture_output=True, text=True)
-    # then cron has nothing to send, or one line
+    # then cron has nothing to send, or the cause
     assert done.returncode == code
-    assert done.stdout.startswith(f"tap-ispot: exit code {code}, see output/logs/tap-ispot.log") == bool(code)
-    assert len(done.stdout.splitlines()) == bool(code)
-    log = folder / "output" / "logs" / "tap-ispot.log"
-    assert log.read_text() == ("" if alive else "run --no-install --force tap-ispot target-duckdb\n")
+    assert (
+        done.stdout.splitlines()
+        == {
+            0: [],
+            1: ["tap-ispot: exit code 1, see output/logs/tap-ispot.log", "now [critical ] the cause"],
+            75: ["tap-ispot: not started, its last run is still alive: see output/logs/tap-ispot.log"],
+        }[code]
+    )
+    # then the log is of this run, or still of the one that is alive
+    lines = "run --no-install --force tap-ispot target-duckdb\nnow [critical ] the cause\n"
+    assert log.read_text() == ("alive" if alive else lines)
     assert log.stat().st_mode & 0o777 == 0o600

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,18 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 ZENSICAL = ROOT / ".venvs" / "site" / "bin" / "zensical"
+PICTURES = {
+    "site-wide.png": ("tap-ispot/tables/index", ".diagram", 1240, 920, False),
+    "site-phone.png": ("tap-magnite/errors", "h1", 390, 844, True),
+}
+"""Page, the element at its middle, width, height, and whether it is dark."""
+
+LARGEST = 150_000
+"""Largest size of a picture, in bytes."""
+
+needs_site = pytest.mark.skipif(
+    not ZENSICAL.exists(), reason="the site needs Python 3.11 or newer (make site-environment)"
+)
 
 # The theme draws diagrams into closed shadow roots, which no test can read.
 OPEN_DIAGRAMS = """
@@ -56,6 +69,7 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.mark.extended
+@needs_site
 @pytest.mark.parametrize(("width", "dark"), [(1400, False), (390, True)], ids=["wide and light", "phone and dark"])
 @pytest.mark.parametrize(
     "page", ["index", "architecture", "tap-springserve/tables/demand_tags", "tap-ispot/errors", "singer-adtech/streams"]
@@ -76,6 +90,7 @@ def test_page_fits_and_needs_no_network(built: Path, chromium: Browser, page: st
 
 
 @pytest.mark.extended
+@needs_site
 @pytest.mark.parametrize(("page", "number"), [("architecture", 3), ("tap-ispot/tables/index", 1)])
 def test_diagrams_are_drawn(built: Path, chromium: Browser, page: str, number: int) -> None:
     # given a page with Mermaid diagrams
@@ -91,6 +106,7 @@ def test_diagrams_are_drawn(built: Path, chromium: Browser, page: str, number: i
 
 
 @pytest.mark.extended
+@needs_site
 def test_search_finds_a_setting(built: Path, chromium: Browser) -> None:
     # given the first page
     with opened(chromium, built / "index.html") as shown:
@@ -101,6 +117,23 @@ def test_search_finds_a_setting(built: Path, chromium: Browser) -> None:
         # then the pages of that tap are found
         shown.page.wait_for_function(f"({SEARCH_RESULTS}).some(link => link.includes('tap-magnite/'))")
         assert shown.messages == []
+
+
+@pytest.mark.extended
+@needs_site
+@pytest.mark.parametrize("name", PICTURES)
+def test_site_in_pictures(built: Path, chromium: Browser, tmp_path: Path, name: str) -> None:
+    """`make screenshots` writes the pictures to docs/."""
+    page, element, width, height, dark = PICTURES[name]
+    picture = Path(os.environ.get("SCREENSHOTS") or tmp_path) / name
+
+    with opened(chromium, built / f"{page}.html", width=width, height=height, dark=dark) as shown:
+        shown.page.wait_for_load_state("networkidle")
+        shown.page.wait_for_function("document.querySelector('pre.mermaid') === null")
+        shown.page.locator(element).evaluate("element => element.scrollIntoView({block: 'center'})")
+        shown.page.screenshot(path=picture, animations="disabled")
+
+    assert 10_000 < picture.stat().st_size < LARGEST
 
 
 def test_site_has_every_page_of_docs() -> None:
