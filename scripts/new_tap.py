@@ -40,9 +40,9 @@ def insert(path: str, part: str, find: Callable[[list[str]], int]) -> None:
     (ROOT / path).write_text("".join(lines), encoding="utf-8")
 
 
-def after_last(beginning: str) -> Callable[[list[str]], int]:
-    """Return a finder of the place after the last line that begins like this."""
-    return lambda lines: max(index for index, line in enumerate(lines) if line.startswith(beginning)) + 1
+def after_last(text: str) -> Callable[[list[str]], int]:
+    """Return a finder of the place after the last line that contains a text."""
+    return lambda lines: max(index for index, line in enumerate(lines) if text in line) + 1
 
 
 def before(beginning: str) -> Callable[[list[str]], int]:
@@ -117,6 +117,8 @@ def main() -> int:
     insert("README.md", parts["README.md"], after_last("| [tap-"))
     insert("SECURITY.md", parts["SECURITY.md"], after_last("| tap-"))
     insert("docs/reads.md", parts["reads.md"], len)
+    insert("docs/orchestration.md", parts["cron"], after_last("/load tap-"))
+    insert("docs/orchestration.md", parts["airflow.py"], after_last('    "tap-'))
     insert("simulators/README.md", parts["simulators-row.md"], after_last("| SpringServe v0"))
     insert("simulators/README.md", parts["simulators.md"], before("## Add a vendor"))
     insert("scripts/hub_files.py", parts["hub_files.py"], before('    "target-duckdb"'))

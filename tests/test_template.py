@@ -22,7 +22,8 @@ UV = str(Path(sys.executable).with_name("uv"))
 NEW = ("tap-acme", "simulators/vendor_simulators/acme", "simulators/tests/test_simulators_acme.py")
 TESTS = ("tap-acme/tests", NEW[2], "simulators/tests/test_simulators_cli.py")
 PYTEST = ("-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider")
-REPOSITORY_TESTS = [f"tests/test_{name}.py" for name in ("repository_project", "reads_page", "taps_start", "hub")]
+CHECKED = ("repository_project", "reads_page", "taps_start", "hub", "orchestration_page")
+REPOSITORY_TESTS = [f"tests/test_{name}.py" for name in CHECKED]
 
 
 @pytest.fixture

@@ -169,7 +169,7 @@ class StreamsRun:
                 raise first
             raise VendorError(f"all selected streams are forbidden: {', '.join(forbidden)}", str(first))
         if self._testing:
-            outcome = f"{len(self._with('succeeded'))} of {_streams(len(self._wanted))} are readable"
+            outcome = f"{len(self._with('succeeded'))} of {_streams(len(self._wanted))} readable"
             if forbidden:
                 outcome += f", {len(forbidden)} forbidden: {', '.join(forbidden)}"
             if self._failures:
