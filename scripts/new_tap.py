@@ -75,10 +75,11 @@ def render(kind: str, answers: dict[str, str], folder: Path) -> None:
     subprocess.run([COPIER, "copy", "--quiet", "--defaults", *data, ROOT / "template", folder], check=True)  # noqa: S603 - ours
 
 
-def sort_imports(name: str, vendor: str) -> None:
-    """Sort the imports of the rendered files. Their order depends on the vendor's name."""
+def tidy(name: str, vendor: str) -> None:
+    """Sort the imports of the rendered files and format them. Both depend on the vendor's name."""
     files = [ROOT / name, *(ROOT / "simulators").glob(f"*/{vendor}"), *(ROOT / "simulators").glob(f"*/*_{vendor}.py")]
-    subprocess.run([sys.executable, "-m", "ruff", "check", "--quiet", "--select", "I", "--fix", *files], check=True)  # noqa: S603 - ours
+    for command in (["check", "--select", "I", "--fix"], ["format"]):
+        subprocess.run([sys.executable, "-m", "ruff", *command, "--quiet", *files], check=True)  # noqa: S603 - ours
 
 
 def arguments() -> argparse.Namespace:
@@ -108,7 +109,7 @@ def main() -> int:
         "repository": REPOSITORY,
     }
     render("files", answers, ROOT)
-    sort_imports(given.name, vendor)
+    tidy(given.name, vendor)
     shutil.copy(ROOT / "LICENSE", ROOT / given.name / "LICENSE")
     with tempfile.TemporaryDirectory() as folder:
         render("parts", answers, Path(folder))
