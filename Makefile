@@ -111,7 +111,6 @@ orchestration-test: orchestration-test-environment orchestration-lint ## types a
 	@cd orchestration && ../$(ORCHESTRATION) -m mypy && umask 077 && ../$(ORCHESTRATION) -m pytest -n auto --dist loadfile
 
 orchestration-lint: orchestration-test-environment
-	@.venvs/orchestration/bin/hadolint orchestration/machines/Dockerfile
 	@.venvs/orchestration/bin/kubernetes-validate --strict --quiet orchestration/machines/kubernetes.yaml
 
 screenshots: orchestration-test-environment site-environment ## the pictures of docs/orchestration.md, and of the site
@@ -211,6 +210,8 @@ image: ## build the container images and start each, if Docker is there
 	docker run --rm tap-ispot --version
 	docker build --tag adtech-taps .
 	docker run --rm adtech-taps --version
+	docker build --target orchestration --tag adtech-orchestration .
+	docker run --rm adtech-orchestration celery --version
 
 reliability: environment ## the fault matrix: every tap, every fault; writes docs/reliability.md
 	@$(RUN) python benchmarks/reliability.py

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 REPOSITORY = "https://github.com/OWNER/REPOSITORY"
 """Address of this repository. READMEs and definitions are generated with it."""
 
+PUBLISHED = False
+"""Whether the packages are on the package index."""
+
 FILES = REPOSITORY.replace("https://github.com/", "https://raw.githubusercontent.com/") + "/main"
 """Address of the repository's files, for programs that read them."""
 
@@ -57,6 +60,12 @@ PREAMBLE = (
 
 LIBRARY = """The tap needs the library `singer-adtech` of the same repository. Until the first release of both, name
 both in one command: a package with the library's name on a public index is not ours. """
+
+FROM_INDEX = """```
+pip install {package}
+```
+
+"""
 
 TEXT = """{library}From git, or from a checkout:
 
@@ -179,7 +188,7 @@ def installation(plugin: dict[str, Any], select: Sequence[str] = ()) -> str:
     names = packages(plugin)
     from_git = " ".join(f'"{name} @ git+{REPOSITORY}.git#subdirectory={name}"' for name in names)
     return TEXT.format(
-        library=LIBRARY if len(names) > 1 else "",
+        library=FROM_INDEX.format(package=names[-1]) if PUBLISHED else LIBRARY if len(names) > 1 else "",
         from_git=from_git,
         from_checkout=" ".join(f"./{name}" for name in names),
         name=plugin["name"],

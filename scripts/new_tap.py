@@ -40,9 +40,9 @@ def insert(path: str, part: str, find: Callable[[list[str]], int]) -> None:
     (ROOT / path).write_text("".join(lines), encoding="utf-8")
 
 
-def after_last(beginning: str) -> Callable[[list[str]], int]:
-    """Return a finder of the place after the last line that begins like this."""
-    return lambda lines: max(index for index, line in enumerate(lines) if line.startswith(beginning)) + 1
+def after_last(text: str) -> Callable[[list[str]], int]:
+    """Return a finder of the place after the last line that contains a text."""
+    return lambda lines: max(index for index, line in enumerate(lines) if text in line) + 1
 
 
 def before(beginning: str) -> Callable[[list[str]], int]:
@@ -75,6 +75,13 @@ def render(kind: str, answers: dict[str, str], folder: Path) -> None:
     subprocess.run([COPIER, "copy", "--quiet", "--defaults", *data, ROOT / "template", folder], check=True)  # noqa: S603 - ours
 
 
+def tidy(name: str, vendor: str) -> None:
+    """Sort the imports of the rendered files and format them. Both depend on the vendor's name."""
+    files = [ROOT / name, *(ROOT / "simulators").glob(f"*/{vendor}"), *(ROOT / "simulators").glob(f"*/*_{vendor}.py")]
+    for command in (["check", "--select", "I", "--fix"], ["format"]):
+        subprocess.run([sys.executable, "-m", "ruff", *command, "--quiet", *files], check=True)  # noqa: S603 - ours
+
+
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = Parser(prog="make new-tap", description="Make a tap from the template.")
@@ -102,6 +109,7 @@ def main() -> int:
         "repository": REPOSITORY,
     }
     render("files", answers, ROOT)
+    tidy(given.name, vendor)
     shutil.copy(ROOT / "LICENSE", ROOT / given.name / "LICENSE")
     with tempfile.TemporaryDirectory() as folder:
         render("parts", answers, Path(folder))
@@ -110,6 +118,8 @@ def main() -> int:
     insert("README.md", parts["README.md"], after_last("| [tap-"))
     insert("SECURITY.md", parts["SECURITY.md"], after_last("| tap-"))
     insert("docs/reads.md", parts["reads.md"], len)
+    insert("docs/orchestration.md", parts["cron"], after_last("/load tap-"))
+    insert("docs/orchestration.md", parts["airflow.py"], after_last('    "tap-'))
     insert("simulators/README.md", parts["simulators-row.md"], after_last("| SpringServe v0"))
     insert("simulators/README.md", parts["simulators.md"], before("## Add a vendor"))
     insert("scripts/hub_files.py", parts["hub_files.py"], before('    "target-duckdb"'))

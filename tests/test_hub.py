@@ -90,6 +90,14 @@ def test_the_entry_for_another_project_is_complete(package: str) -> None:
         assert plugin["select"] == selection(package)
 
 
+def test_the_readme_of_a_published_package_begins_with_the_index(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "PUBLISHED", True)
+    plugin = json.loads((ROOT / "plugins" / "extractors" / "tap-ispot--adtech.lock").read_text())
+    text = hub.installation(plugin)
+    assert text.startswith("```\npip install tap-ispot\n```\n\nFrom git, or from a checkout:")
+    assert "is not ours" not in text
+
+
 @pytest.mark.parametrize("package", [*PACKAGES, "singer-adtech"])
 def test_a_readme_works_on_a_package_index(package: str) -> None:
     readme = (ROOT / package / "README.md").read_text()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
+import hub_files
 import pytest
 import release
 import yaml
@@ -189,6 +190,7 @@ def test_taps_require_the_library_of_the_workspace() -> None:
     assert PROJECTS[ROOT.name]["tool"]["uv"]["sources"] == {"singer-adtech": {"workspace": True}}
 
 
+@pytest.mark.skipif(hub_files.PUBLISHED, reason="the packages are on the package index")
 def test_no_page_or_plugin_installs_a_workspace_package_from_an_index() -> None:
     names = "|".join(str(project["project"]["name"]) for project in PROJECTS.values())
     # A name that is neither a folder nor followed by a URL.

@@ -196,7 +196,7 @@ def test_a_connection_test_that_passes_has_no_error_line(setting: Setting) -> No
     number = len(tested) or len(json.loads(setting.case.tap(validate_config=False).catalog_json_text)["streams"])
     streams = "stream" if number == 1 else "streams"
     logged = [line for line in run.log if not line.startswith("DEBUG")]
-    assert logged[-1] == f"INFO {setting.name}: {number} of {number} {streams} answered"
+    assert logged[-1] == f"INFO {setting.name}: {number} of {number} {streams} readable"
 
 
 def test_every_request_is_counted(setting: Setting) -> None:

@@ -18,10 +18,12 @@ pytestmark = pytest.mark.meltano
 
 ROOT = Path(__file__).resolve().parent.parent
 UV = str(Path(sys.executable).with_name("uv"))
-NEW = ("tap-sixth", "simulators/vendor_simulators/sixth", "simulators/tests/test_simulators_sixth.py")
-TESTS = ("tap-sixth/tests", NEW[2], "simulators/tests/test_simulators_cli.py")
+# Imports of `acme` come before those of `faults`, unlike in the template.
+NEW = ("tap-acme", "simulators/vendor_simulators/acme", "simulators/tests/test_simulators_acme.py")
+TESTS = ("tap-acme/tests", NEW[2], "simulators/tests/test_simulators_cli.py")
 PYTEST = ("-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider")
-REPOSITORY_TESTS = [f"tests/test_{name}.py" for name in ("repository_project", "reads_page", "taps_start", "hub")]
+CHECKED = ("repository_project", "reads_page", "taps_start", "hub", "orchestration_page")
+REPOSITORY_TESTS = [f"tests/test_{name}.py" for name in CHECKED]
 
 
 @pytest.fixture
@@ -57,43 +59,43 @@ def python(copy: Path, *arguments: str) -> subprocess.Popen[str]:
 
 def test_a_tap_made_from_the_template_is_complete(copy: Path) -> None:
     # given a sixth tap, installed
-    made = python(copy, "scripts/new_tap.py", "tap-sixth", "--label", "Sixth Ads")
+    made = python(copy, "scripts/new_tap.py", "tap-acme", "--label", "Acme Ads")
     assert (made.communicate()[0], made.returncode) == ("", 0)
     install = [UV, "pip", "install", "--quiet", "--no-config", "--no-deps", "--python", ".venv/bin/python"]
-    subprocess.run([*install, "-e", "tap-sixth", "-e", "simulators"], cwd=copy, check=True)
+    subprocess.run([*install, "-e", "tap-acme", "-e", "simulators"], cwd=copy, check=True)
     generated = python(copy, "scripts/generate.py")
     assert (generated.communicate()[0], generated.returncode) == ("", 0)
     # when
     runs = {
         "lint": python(copy, "-m", "ruff", "check", "--no-cache", "."),
         "format": python(copy, "-m", "ruff", "format", "--no-cache", "--check", "."),
-        "types": python(copy, "-m", "mypy", "tap-sixth/tap_sixth", "tap-sixth/tests", *NEW[1:], "scripts/new_tap.py"),
+        "types": python(copy, "-m", "mypy", "tap-acme/tap_acme", "tap-acme/tests", *NEW[1:], "scripts/new_tap.py"),
         "tests": python(copy, *PYTEST, *TESTS),
-        "repository": python(copy, *PYTEST, "-m", "not meltano", "-k", "sixth or not tap", *REPOSITORY_TESTS),
+        "repository": python(copy, *PYTEST, "-m", "not meltano", "-k", "acme or not tap", *REPOSITORY_TESTS),
         "generate": python(copy, "scripts/generate.py", "--check"),
     }
     outputs = {name: run.communicate()[0] for name, run in runs.items()}
     # then
     assert {name: outputs[name] for name, run in runs.items() if run.returncode != 0} == {}
     # and the definition is that of a tap, and the tap is last in each list of the project
-    lock = json.loads((copy / "plugins" / "extractors" / "tap-sixth--adtech.lock").read_text())
+    lock = json.loads((copy / "plugins" / "extractors" / "tap-acme--adtech.lock").read_text())
     project = yaml.safe_load((copy / "meltano.yml").read_text())
-    assert (lock["label"], lock["settings_group_validation"]) == ("Sixth Ads", [["api_token", "start_date"]])
+    assert (lock["label"], lock["settings_group_validation"]) == ("Acme Ads", [["api_token", "start_date"]])
     assert project["plugins"]["extractors"][-1] == {
-        "name": "tap-sixth",
+        "name": "tap-acme",
         "variant": "adtech",
-        "pip_url": project["plugins"]["extractors"][0]["pip_url"].replace("tap-ispot", "tap-sixth"),
-        "load_schema": "tap_sixth",
+        "pip_url": project["plugins"]["extractors"][0]["pip_url"].replace("tap-ispot", "tap-acme"),
+        "load_schema": "tap_acme",
         "select": ["*.*"],
     }
     # and the tap reads its simulator
-    vendor = ("-m", "vendor_simulators", "sixth", "--days", "3", "--last-day", "2024-03-03", "--rows-per-day", "20")
+    vendor = ("-m", "vendor_simulators", "acme", "--days", "3", "--last-day", "2024-03-03", "--rows-per-day", "20")
     with python(copy, *vendor, "--port-file", "simulator.json") as simulator:
         assert simulator.stdout is not None
-        assert simulator.stdout.readline().startswith("sixth ready http://127.0.0.1:")
+        assert simulator.stdout.readline().startswith("acme ready http://127.0.0.1:")
         settings = json.loads((copy / "simulator.json").read_text())["settings"]
         (copy / "config.json").write_text(json.dumps({**settings, "end_date": "2024-03-03"}))
-        command = [str(copy / ".venv" / "bin" / "tap-sixth"), "--config", str(copy / "config.json")]
+        command = [str(copy / ".venv" / "bin" / "tap-acme"), "--config", str(copy / "config.json")]
         read = subprocess.run(command, capture_output=True, text=True, check=False)
         simulator.terminate()
     assert read.returncode == 0, read.stderr

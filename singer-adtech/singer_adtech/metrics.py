@@ -12,7 +12,7 @@ import enum
 import os
 import threading
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from singer_sdk import metrics
@@ -238,18 +238,15 @@ class RunMetrics:
             statuses: Returns the outcome of each stream.
         """
         status: Status = "stopped"
-        logger = metrics.get_metrics_logger()
-        try:
-            if is_structured():
-                logger.addFilter(_hide_points)
-            yield
-            status = "succeeded"
-        except Exception:
-            status = "failed"
-            raise
-        finally:
-            self._log_run(status, Counter(statuses()))
-            logger.removeFilter(_hide_points)
+        with hidden_points() if is_structured() else nullcontext():
+            try:
+                yield
+                status = "succeeded"
+            except Exception:
+                status = "failed"
+                raise
+            finally:
+                self._log_run(status, Counter(statuses()))
 
     def _log_run(self, status: Status, outcomes: Mapping[str, int]) -> None:
         if self.own.requests:
@@ -284,6 +281,17 @@ def _log(kind: str, metric: enum.Enum, value: Any, tags: dict[str, Any], text: s
         logger.info("%s", text, extra={"metric_info": point.to_dict()})
     else:
         metrics.log(logger, point)
+
+
+@contextmanager
+def hidden_points() -> Iterator[None]:
+    """Hide singer-sdk's metrics during the block. In a connection test they report each stream as failed."""
+    logger = metrics.get_metrics_logger()
+    logger.addFilter(_hide_points)
+    try:
+        yield
+    finally:
+        logger.removeFilter(_hide_points)
 
 
 def _hide_points(record: logging.LogRecord) -> bool:

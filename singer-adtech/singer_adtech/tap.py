@@ -18,6 +18,7 @@ from singer_adtech.dates import check_dates
 from singer_adtech.errors import SettingError
 from singer_adtech.http.addresses import check_api_url
 from singer_adtech.logs import hide_sources_of_settings
+from singer_adtech.metrics import hidden_points
 from singer_adtech.records.writer import MessageWriter
 from singer_adtech.redaction import REDACTOR
 from singer_adtech.runs.command import CommandLineTap
@@ -95,6 +96,8 @@ class AdTechTap(CommandLineTap, ConnectedTap):
         with contextlib.ExitStack() as around:
             if kind == "sync":
                 around.enter_context(self.run_metrics.whole_run(self._statuses))
+            elif kind == "test":
+                around.enter_context(hidden_points())
             around.enter_context(self._opened())
             if kind == "sync":
                 around.enter_context(self.progress.running())
@@ -173,7 +176,7 @@ class AdTechTap(CommandLineTap, ConnectedTap):
         return problems
 
     @override
-    def settings_accepted(self) -> None:
+    def settings_checked(self) -> None:
         if not self._warned_of_names:
             self._warned_of_names = True
             for one in unknown_lines(self.config_jsonschema, variable_prefix(self.name), self.config, os.environ):

@@ -367,7 +367,8 @@ def test_a_connection_test_that_passes_has_no_error_line(server: Server, run_pla
     run = run_plain({"api_url": server.url}, test=True)
     # then
     assert errors(run) == []
-    assert run.log[-1] == "INFO tap-plain: 5 of 5 streams answered"
+    assert run.log[-1] == "INFO tap-plain: 5 of 5 streams readable"
+    assert "METRIC" not in "".join(run.log)
 
 
 def test_a_connection_test_goes_on_after_a_failure(server: Server, run_plain: TapRunner) -> None:
@@ -377,7 +378,7 @@ def test_a_connection_test_goes_on_after_a_failure(server: Server, run_plain: Ta
     run = run_plain({"api_url": server.url}, test=True, fails=True)
     # then
     assert errors(run) == [f"stream a: {DOWN}"]
-    assert run.error == "4 of 5 streams answered"
+    assert run.error == "4 of 5 streams readable"
     assert server.paths()[-1] == "/d"
 
 
@@ -387,5 +388,5 @@ def test_a_connection_test_names_what_is_forbidden(server: Server, run_plain: Ta
     # when
     run = run_plain({"api_url": server.url}, test=True)
     # then
-    assert run.log[-1] == "INFO tap-plain: 4 of 5 streams answered, 1 forbidden: c"
+    assert run.log[-1] == "INFO tap-plain: 4 of 5 streams readable, 1 forbidden: c"
     assert errors(run) == []

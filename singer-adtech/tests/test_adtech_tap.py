@@ -224,6 +224,21 @@ def test_unknown_settings_and_variables_are_one_warning_each(
     ]
 
 
+def test_a_misspelt_required_setting_is_named_before_the_error(
+    acme_module: Any, acme_config: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    # given
+    del acme_config["start_date"]
+    # when
+    with pytest.raises(ConfigValidationError) as raised:
+        acme_module.TapAcme(config={**acme_config, "start_dat": "2024-01-01"})
+    # then
+    assert raised.value.errors == ["setting `start_date` is missing"]
+    assert [one.getMessage() for one in caplog.records if one.levelname == "WARNING"] == [
+        "setting `start_dat` is unknown and ignored: did you mean `start_date`?"
+    ]
+
+
 def test_a_request_outside_of_streams_is_authenticated_and_its_body_checked(
     make_tap: Callable[..., TapAcme], acme: AcmeVendor, waits: list[float]
 ) -> None:

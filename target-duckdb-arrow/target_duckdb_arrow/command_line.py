@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from target_duckdb_arrow.errors import LoadError, SettingError, one_line
 from target_duckdb_arrow.sdk import ConfigInput, SDKTarget
-from target_duckdb_arrow.settings import ENVIRONMENT, VARIABLE_PREFIX, read_files
+from target_duckdb_arrow.settings import ENVIRONMENT, VARIABLE_PREFIX, read_files, unknown_settings
 
 if TYPE_CHECKING:
     import click
@@ -74,6 +74,11 @@ class CommandLineTarget(SDKTarget):
         try:
             super().invoke(about=about, about_format=about_format, config=config, file_input=file_input)
         except ConfigValidationError as error:
+            if config:
+                # A misspelt required setting is missing.
+                prefix = VARIABLE_PREFIX if config.parse_env else None
+                for warning in unknown_settings(config.config or {}, cls.config_jsonschema["properties"], prefix):
+                    cls.logger.warning("%s", warning)
             cls._end(f"Settings: {'; '.join(error.errors)}. See {cls.name} --about.", error)
         except (LoadError, SingerSDKError, OSError) as error:
             cls._end(f"{one_line(error)}.", error)

@@ -182,6 +182,17 @@ def test_misspelt_settings_are_named_with_the_nearest(config: Callable[..., str]
     ]
 
 
+def test_a_misspelt_required_setting_is_named_before_the_error(tmp_path: Path) -> None:
+    settings = tmp_path / "config.json"
+    settings.write_text('{"filepth": "warehouse.duckdb"}')
+    result = run(f"--config={settings}")
+    assert result.returncode == 1
+    assert [line.split("|", 3)[3].strip() for line in result.stderr.splitlines()[-2:]] == [
+        "Setting 'filepth' does not exist and is ignored: did you mean filepath?",
+        "Settings: 'filepath' is a required property. See target-duckdb-arrow --about.",
+    ]
+
+
 @pytest.mark.parametrize("how", ["touch", "mktemp", "link"])
 def test_an_empty_file_becomes_the_database(filepath: Path, config: Callable[..., str], query: Query, how: str) -> None:
     # given

@@ -169,12 +169,12 @@ class StreamsRun:
                 raise first
             raise VendorError(f"all selected streams are forbidden: {', '.join(forbidden)}", str(first))
         if self._testing:
-            answered = f"{len(self._with('succeeded'))} of {_streams(len(self._wanted))} answered"
+            outcome = f"{len(self._with('succeeded'))} of {_streams(len(self._wanted))} readable"
             if forbidden:
-                answered += f", {len(forbidden)} forbidden: {', '.join(forbidden)}"
+                outcome += f", {len(forbidden)} forbidden: {', '.join(forbidden)}"
             if self._failures:
-                raise VendorError(answered)
-            self._logger.info("%s: %s", self._tap.name, answered)
+                raise VendorError(outcome)
+            self._logger.info("%s: %s", self._tap.name, outcome)
         elif len(self._failures) == 1:
             raise next(iter(self._failures.values()))
         elif self._failures:

@@ -57,8 +57,8 @@ class HookedTap(MappedTap):
             One line per problem.
         """
 
-    def settings_accepted(self) -> None:
-        """Handle valid settings; called after their validation."""
+    def settings_checked(self) -> None:
+        """Handle the settings after their check; called before invalid ones are refused."""
 
     @abstractmethod
     def run_context(self, kind: RunKind) -> AbstractContextManager[None]:
@@ -115,10 +115,10 @@ class HookedTap(MappedTap):
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         # singer-sdk's own messages quote secrets and take several lines.
         problems = self.settings_problems(self._config)
+        if raise_errors:
+            self.settings_checked()
         if problems and raise_errors:
             raise ConfigValidationError("Config validation failed", errors=problems)
-        if raise_errors:
-            self.settings_accepted()
         return problems
 
     @override
