@@ -159,7 +159,8 @@ class AdTechTap(CommandLineTap, ConnectedTap):
         properties = schema.get("properties", {})
         problems = read_file_texts(settings, schema)
         REDACTOR.add(*(_text(settings.get(name)) for name, declared in properties.items() if declared.get("secret")))
-        problems += find_problems(JSONSchemaValidator(schema), settings, properties)
+        prefix = variable_prefix(self.name)
+        problems += find_problems(JSONSchemaValidator(schema), settings, properties, prefix)
         if not problems:
             try:
                 check_api_url(settings)
