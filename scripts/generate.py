@@ -28,8 +28,8 @@ from assumptions import MarkError, page
 from marts_page import marts_page
 from singer_adtech.streams.derived import DerivedStream
 from singer_adtech.streams.windowed import WindowStream
-from staging import staging_files
-from tables_pages import tables_page
+from staging import staging_files, summary
+from tables_pages import tables_pages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ROOT / "transform" / "models"
 STAGING = MODELS / "staging"
+TABLES = ROOT / "docs" / "tables"
 VARIANT = "adtech"
 TAPS = sorted(path.parent.name for path in ROOT.glob("tap-*/pyproject.toml"))
 """The taps of this repository."""
@@ -140,7 +141,7 @@ def loader() -> dict[str, Any]:
 
 
 def streams_table(name: str) -> str:
-    """Return a table of a tap's streams, those that are on by default first."""
+    """Return a table of a tap's streams, those that are on by default first, and a link to the pages of the tables."""
     tap = tap_class(name)(config={}, validate_config=False, setup_mapper=False)
     lines = [
         "| stream | endpoint | primary key | replication | on by default | |",
@@ -152,10 +153,12 @@ def streams_table(name: str) -> str:
         whole = f"with {parent.name}" if parent else "full table"  # type: ignore[misc]  # declared as of an instance
         replication = f"incremental, {key}" if key else whole
         path = str(getattr(stream, "path", "")).replace("<", "&lt;").replace(">", "&gt;")
-        about = (type(stream).__doc__ or "").splitlines()[0]
         on = "yes" if stream.selected_by_default else "no"
-        lines.append(f"| {stream.name} | {path} | {', '.join(stream.primary_keys)} | {replication} | {on} | {about} |")
-    return "\n".join(lines)
+        lines.append(
+            f"| {stream.name} | {path} | {', '.join(stream.primary_keys)} | {replication} | {on} | {summary(stream)} |"
+        )
+    vendor = name.removeprefix("tap-")
+    return "\n".join([*lines, "", f"Columns, time zones and joins: [tables of {name}][docs/tables/{vendor}.md]."])
 
 
 def selection(name: str) -> list[str]:
@@ -208,7 +211,7 @@ def _table(stream: Stream, tap: Tap) -> dict[str, Any]:
     if isinstance(stream, DerivedStream):
         owner = next(one for one in tap.streams.values() if type(one) is stream.parent_stream_type)
     return {
-        "description": (type(stream).__doc__ or "").splitlines()[0],
+        "description": summary(stream),
         "keys": list(stream.primary_keys),
         "replication_key": stream.replication_key,
         # Read in windows of dates, so that a backfill can read a month of it.
@@ -282,7 +285,8 @@ def files() -> Iterator[tuple[Path, str]]:
         for name_of_file, text in staging_files(name.removeprefix("tap-"), tap):
             yield STAGING / name_of_file, text
         default = tap_class(name)(config={}, validate_config=False, setup_mapper=False)
-        yield ROOT / "docs" / "tables" / f"{name.removeprefix('tap-')}.md", tables_page(name, default)
+        for name_of_file, text in tables_pages(name, default):
+            yield TABLES / name_of_file, text
     library = ROOT / "singer-adtech" / "README.md"
     text = library.read_text(encoding="utf-8")
     yield library, between_marks(text, "links", hub.links(text))
@@ -306,8 +310,9 @@ def main() -> int:
     outdated = [
         (path, text) for path, text in generated.items() if not path.exists() or path.read_text("utf-8") != text
     ]
-    # Models of streams that no longer exist.
-    left_over = [path for path in STAGING.rglob("*") if path.is_file() and path not in generated]
+    # Models and pages of streams that no longer exist.
+    present = (path for folder in (STAGING, TABLES) for path in folder.rglob("*"))
+    left_over = [path for path in present if path.is_file() and path not in generated]
     if not check:
         for path, text in outdated:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -192,7 +192,7 @@ def installation(plugin: dict[str, Any], select: Sequence[str] = ()) -> str:
 
 def links(text: str) -> str:
     """Return the targets of links to files of this repository, absolute because a package index renders the text."""
-    labels = sorted({*re.findall(r"\]\[((?:[\w.-]+/)*[\w.-]*[A-Z][\w.-]*(?:#[\w-]+)?|docs/[\w.#-]+)\]", text)})
+    labels = sorted({*re.findall(r"\]\[((?:[\w.-]+/)*[\w.-]*[A-Z][\w.-]*(?:#[\w-]+)?|docs/[\w./#-]+)\]", text)})
     return "\n".join(f"[{label}]: {REPOSITORY}/blob/main/{label}" for label in labels)
 
 

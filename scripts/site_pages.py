@@ -191,7 +191,9 @@ def pages(nav: str) -> Iterator[Page]:
     for vendor in VENDORS:
         yield from tap_pages(vendor)
         source = f"docs/tables/{vendor}.md"
-        yield Page(f"tap-{vendor}/tables.md", source, (ROOT / source).read_text())
+        yield Page(f"tap-{vendor}/tables/index.md", source, (ROOT / source).read_text())
+        for path in sorted((ROOT / "docs" / "tables" / vendor).glob("*.md")):
+            yield Page(f"tap-{vendor}/tables/{path.name}", str(path.relative_to(ROOT)), path.read_text())
     for name in ("assumptions", "reads"):
         yield from vendors_pages(f"docs/{name}.md", name)
     yield from library_pages()
@@ -303,17 +305,15 @@ class Links:
 def navigation(all_pages: list[Page], text: str) -> str:
     """Return the settings with the pages of the navigation."""
     existing = {page.path for page in all_pages}
-    own = ["index", "tables", *TAP_PAGES, "assumptions", "reads"]
     titles = {name: title for name, (title, _) in TAP_PAGES.items()}
-    titles |= {"index": "Overview", "tables": "Tables", "assumptions": "Assumptions", "reads": "Documented reads"}
+    titles |= {"assumptions": "Assumptions", "reads": "Documented reads"}
     taps = ["      - Every tap: every-tap.md"]
-    for vendor, title in VENDORS.items():
-        taps.append(f"      - {title}:")
-        taps += [
-            f"          - {'' if name == 'index' else titles[name] + ': '}tap-{vendor}/{name}.md"
-            for name in own
-            if f"tap-{vendor}/{name}.md" in existing
-        ]
+    for vendor, label in VENDORS.items():
+        tap = f"tap-{vendor}"
+        tables = sorted(path for path in existing - {f"{tap}/tables/index.md"} if path.startswith(f"{tap}/tables/"))
+        taps += [f"      - {label}:", f"          - {tap}/index.md"]
+        taps += ["          - Tables:", *(f"              - {path}" for path in (f"{tap}/tables/index.md", *tables))]
+        taps += [f"          - {titles[name]}: {tap}/{name}.md" for name in titles if f"{tap}/{name}.md" in existing]
     library = ["      - singer-adtech/index.md", *(f"      - singer-adtech/{slug(room)}.md" for room in ROOMS)]
     changes = [f"          - {package}: {package}/changelog.md" for package in PACKAGES]
     for mark, lines in (("TAPS", taps), ("LIBRARY", library), ("CHANGELOGS", changes)):

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from singer_adtech.reports import ReportStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -125,6 +126,13 @@ def columns_of(stream: Stream) -> list[tuple[str, str, str, str]]:
     return found
 
 
+def summary(stream: Stream) -> str:
+    """Return a stream's description: the dimensions of a report, otherwise the first line of the docstring."""
+    if isinstance(stream, ReportStream):
+        return f"A report that you may change, by {', '.join(stream.report.dimensions)}."
+    return (type(stream).__doc__ or "").splitlines()[0]
+
+
 def model(vendor: str, stream: Stream) -> str:
     """Return the SQL of a stream's staging model."""
     source = f"tap_{vendor}"
@@ -143,8 +151,7 @@ def documentation(vendor: str, tap: Tap) -> str:
     """Return the YAML of a vendor: sources, and staging models with their columns and tests."""
     tables, models = [], []
     for stream in tap.streams.values():
-        description = (type(stream).__doc__ or "").splitlines()[0]
-        table: dict[str, Any] = {"name": stream.name, "description": description}
+        table: dict[str, Any] = {"name": stream.name, "description": summary(stream)}
         if (vendor, stream.name) in FRESHNESS:
             newest, warn, fail = FRESHNESS[vendor, stream.name]
             hours = {"warn_after": {"count": warn, "period": "hour"}, "error_after": {"count": fail, "period": "hour"}}
@@ -171,7 +178,7 @@ def documentation(vendor: str, tap: Tap) -> str:
         models.append(
             {
                 "name": f"stg_{vendor}__{stream.name}",
-                "description": description,
+                "description": summary(stream),
                 "data_tests": tests,
                 "columns": [{"name": name, "description": text} for name, text in documented],
             }

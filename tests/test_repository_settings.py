@@ -47,7 +47,8 @@ def test_generated_files_are_current() -> None:
 def test_edited_files_are_reported_and_generated_again(tmp_path: Path) -> None:
     # given a copy of the generated files, with an edited description
     staging = "transform/models/staging"
-    model, left_over = f"{staging}/ispot/stg_ispot__brands.sql", f"{staging}/ispot/stg_ispot__gone.sql"
+    model = f"{staging}/ispot/stg_ispot__brands.sql"
+    left_over = [f"{staging}/ispot/stg_ispot__gone.sql", "docs/tables/ispot/gone.md"]
     edited = ["plugins/extractors/tap-ispot--adtech.lock", "hub/_data/meltano/extractors/tap-ispot/adtech.yml"]
     edited += ["tap-ispot/README.md", model, ".env.example"]
     paths = [
@@ -58,11 +59,8 @@ def test_edited_files_are_reported_and_generated_again(tmp_path: Path) -> None:
     paths += ["orchestration/adtech_orchestration/streams.json", "singer-adtech/README.md"]
     paths += [f"{name}/{file}" for name in (*TAPS, "target-duckdb-arrow") for file in ("README.md", "pyproject.toml")]
     paths += [str(path.relative_to(ROOT)) for path in (ROOT / "hub" / "_data").rglob("*.yml")]
-    paths += [
-        "docs/every-tap.md",
-        "own.meltano.example.yml",
-        *(f"docs/tables/{name.removeprefix('tap-')}.md" for name in TAPS),
-    ]
+    paths += ["docs/every-tap.md", "own.meltano.example.yml"]
+    paths += [str(path.relative_to(ROOT)) for path in (ROOT / "docs" / "tables").rglob("*.md")]
     paths += [str(path.relative_to(ROOT)) for path in (ROOT / staging).glob("*/*")]
     paths += [str(path.relative_to(ROOT)) for path in ROOT.glob("plugins/*/*.lock")]
     for path in paths:
@@ -71,17 +69,18 @@ def test_edited_files_are_reported_and_generated_again(tmp_path: Path) -> None:
             text = text.replace("OAuth client id,", "OAuth client ids,").replace("'slug', 'slug'", "'slug', 'slugs'")
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
-    # and a model of a stream that no longer exists
-    (tmp_path / left_over).write_text("select 1")
+    # and a model and a page of a stream that no longer exists
+    for path in left_over:
+        (tmp_path / path).write_text("select 1")
     command = [sys.executable, str(tmp_path / "scripts" / "generate.py")]
     # when
     checked = subprocess.run([*command, "--check"], capture_output=True, text=True, check=False)
     subprocess.run(command, check=True)
     # then
-    reports = [f"{path} is out of date: run `python scripts/generate.py`" for path in [*edited, left_over]]
+    reports = [f"{path} is out of date: run `python scripts/generate.py`" for path in [*edited, *left_over]]
     assert (checked.returncode, checked.stdout.splitlines()) == (1, reports)
     assert [path for path in edited if (tmp_path / path).read_text() != (ROOT / path).read_text()] == []
-    assert not (tmp_path / left_over).exists()
+    assert [path for path in left_over if (tmp_path / path).exists()] == []
 
 
 def test_every_tap_is_in_the_project_and_every_plugin_has_its_definition() -> None:

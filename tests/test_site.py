@@ -58,7 +58,7 @@ def chromium() -> Iterator[Browser]:
 @pytest.mark.extended
 @pytest.mark.parametrize(("width", "dark"), [(1400, False), (390, True)], ids=["wide and light", "phone and dark"])
 @pytest.mark.parametrize(
-    "page", ["index", "architecture", "tap-springserve/tables", "tap-ispot/errors", "singer-adtech/streams"]
+    "page", ["index", "architecture", "tap-springserve/tables/demand_tags", "tap-ispot/errors", "singer-adtech/streams"]
 )
 def test_page_fits_and_needs_no_network(built: Path, chromium: Browser, page: str, width: int, *, dark: bool) -> None:
     # given a page of the site, opened as a file
@@ -76,7 +76,7 @@ def test_page_fits_and_needs_no_network(built: Path, chromium: Browser, page: st
 
 
 @pytest.mark.extended
-@pytest.mark.parametrize(("page", "number"), [("architecture", 3), ("tap-ispot/tables", 1)])
+@pytest.mark.parametrize(("page", "number"), [("architecture", 3), ("tap-ispot/tables/index", 1)])
 def test_diagrams_are_drawn(built: Path, chromium: Browser, page: str, number: int) -> None:
     # given a page with Mermaid diagrams
     with opened(chromium, built / f"{page}.html") as shown:

@@ -1,4 +1,6 @@
--- Adspect's funnel, by stream, and if that report is loaded, by country and sub id too.
+-- Adspect's funnel, by stream, and if that report is loaded, by country and sub id too. Rows are summed, because a user may
+-- add dimensions to the reports.
+{%- set counts = ['clicks', 'fingerprints', 'safe_hits', 'money_hits', 'givt', 'sivt', 'mia', 'conversions'] %}
 {%- set rows %}
     {%- for stream, detail in [('funnel_by_country', 'country and sub id'), ('funnel_daily', 'stream')] %}
     select
@@ -13,19 +15,16 @@
         coalesce(sub_id, '') as sub_id,
         {%- endif %}
         '{{ detail }}' as detail,
-        clicks,
-        fingerprints,
-        safe_hits,
-        money_hits,
-        givt,
-        sivt,
-        mia,
-        conversions,
-        expenses as cost,
-        revenue,
-        profit,
+        {%- for count in counts %}
+        cast(sum({{ count }}) as bigint) as {{ count }},
+        {%- endfor %}
+        sum(expenses) as cost,
+        sum(revenue) as revenue,
+        sum(profit) as profit,
         currency
     from {{ ref('stg_adspect__' ~ stream) }}
+    group by day, time_zone, stream_id, currency
+        {{- ", coalesce(country_code, ''), coalesce(sub_id, '')" if detail != 'stream' }}
     {{- ' union all' if not loop.last }}
     {%- endfor %}
 {%- endset %}
