@@ -97,9 +97,17 @@ def joins(stream: Stream, tap: Tap) -> Iterator[tuple[str, str]]:
         if stream.primary_keys == (column,):
             continue
         stem = re.sub(r"(_id_link|_ids|_id)$", "", snake_case(column))
-        forms = (stem, f"{stem}s", re.sub("y$", "ies", stem)) if stem != snake_case(column) else ()
-        found = declared.get(column) or next((names[form] for form in forms if form in names), None)
-        if found is None or found == stream.name:
+        found = declared.get(column)
+        if stem == "parent":
+            # The parent of a row of new_spots is in spots.
+            found = min((name for name in tap.streams if stream.name.endswith(name)), key=len)
+        elif stem != snake_case(column):
+            # The brand in parent_brand_id and brand_parent_id is one of the table brands.
+            words = stem.removesuffix("_parent").split("_")
+            stems = ["_".join(words[start:]) for start in range(len(words))]
+            forms = [form for one in stems for form in (one, f"{one}s", re.sub("y$", "ies", one))]
+            found = found or next((names[form] for form in forms if form in names), None)
+        if found is None:
             continue
         other = tap.streams[found]
         keys = [key for key in other.primary_keys if key in {"id", column}]
