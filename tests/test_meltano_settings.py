@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -85,9 +86,9 @@ def test_an_invalid_load_method_is_refused_in_one_line(meltano: Meltano, vendor:
     )
 
     assert run.returncode != 0
-    output = run.stdout + run.stderr
-    assert "Settings: 'Upsert' is not one of ['upsert', 'append-only', 'overwrite'" in output
-    assert "Traceback" not in output
+    # Meltano may add a traceback, if it writes to the loader after its end: https://github.com/meltano/meltano/issues/7047
+    (line,) = re.findall(r"^.*\[error +\] target-duckdb +(.*)$", run.stdout + run.stderr, re.MULTILINE)
+    assert line.startswith("Settings: 'Upsert' is not one of ['upsert', 'append-only', 'overwrite'")
 
 
 def test_settings_without_a_value_are_not_set(meltano: Meltano, vendor: ISpotSimulator) -> None:
