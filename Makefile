@@ -66,13 +66,13 @@ query: environment ## query your tables: make query SQL="select ..." or FILE=exa
 QUERY = $(if $(DEMO),--demo) $(if $(ZONE),--zone $(ZONE)) $(if $(CSV),--csv)
 
 transform: setup ## build the marts from the tables: make transform [WAREHOUSE=postgres]; see docs/transform.md
-	@$(RUN) meltano --environment=prod invoke dbt-$(or $(WAREHOUSE),duckdb):build
+	@$(RUN) meltano invoke dbt-$(or $(WAREHOUSE),duckdb):build
 
 report: setup ## draw the marts as one page, output/report.html: make report [WAREHOUSE=postgres]; see docs/report.md
-	@$(RUN) meltano --environment=prod invoke report:$(or $(WAREHOUSE),duckdb)
+	@$(RUN) meltano invoke report:$(or $(WAREHOUSE),duckdb)
 
 dbt-docs: setup ## write the documentation of all models and columns to transform/target/static_index.html
-	@$(RUN) meltano --environment=prod invoke dbt-$(or $(WAREHOUSE),duckdb):docs
+	@$(RUN) meltano invoke dbt-$(or $(WAREHOUSE),duckdb):docs
 
 ORCHESTRATION = .venvs/orchestration/bin/python
 

@@ -1,4 +1,4 @@
--- Which ads aired for the first time in the last three days, and whose are they?
+-- Which ads aired for the first time most recently in the loaded data, and whose are they?
 select
     airings.spot_id,
     any_value(spots.title) as title,
@@ -8,6 +8,5 @@ select
 from tap_ispot.audience_airings as airings
 left join tap_ispot.spots as spots on airings.spot_id = spots.id
 group by airings.spot_id
-having min(airing_aired_at_et) > (select max(airing_aired_at_et) - interval 3 days from tap_ispot.audience_airings)
-order by airings desc, airings.spot_id
+order by first_aired_eastern desc, airings.spot_id
 limit 10

@@ -263,7 +263,7 @@ def invoke(command: str, *arguments: str) -> list[str]:
 
 def _note(entry: dict[str, Any], runs: dict[str, Run]) -> None:
     """Record the metrics in one of Meltano's log entries."""
-    point = entry.get("metric_info")
+    point = entry.get("summary")
     if point is not None and entry["name"] in runs:
         runs[entry["name"]].note(point)
 

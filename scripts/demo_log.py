@@ -18,12 +18,6 @@ def parse(line: str) -> dict[str, Any] | None:
 def readable(entry: dict[str, Any]) -> str:
     """Return an entry as one readable line, followed by the errors of its traceback."""
     head = f"{entry.get('timestamp', '')} {entry.get('level', ''):8} {entry.get('name', 'meltano')}: "
-    point = entry.get("metric_info")
-    if point is not None:
-        value = point["value"]
-        # A summary metric has several values.
-        text = " ".join(f"{name}={one}" for name, one in value.items()) if isinstance(value, dict) else value
-        return f"{head}{point['metric']} {point['tags'].get('stream') or ''} {text}\n"
     codes = f" {entry['exit_codes']}" if entry.get("exit_codes") else ""
     return f"{head}{entry['event']}{codes}\n" + "".join(_errors(entry.get("exception")))
 

@@ -64,6 +64,13 @@ OWN_CHOICES = """\
 """
 
 
+LOADER_DEFAULTS = {
+    "filepath": "$MELTANO_PROJECT_ROOT/output/warehouse.duckdb",
+    "default_target_schema": "$MELTANO_EXTRACT__LOAD_SCHEMA",
+}
+"""Values of settings of target-duckdb in every Meltano project."""
+
+
 def tap_class(name: str) -> type[Tap]:
     """Return the class of a tap."""
     module = importlib.import_module(f"{name.replace('-', '_')}.tap")
@@ -122,8 +129,9 @@ def loader() -> dict[str, Any]:
     for setting, declared in all_settings(target).items():
         # Not `options` for an enum: Meltano refuses other values with a traceback, the loader in one line.
         kind = next(one for one in ("integer", "boolean", "object", "string") if one in declared["type"])
+        definition = {"name": setting, "kind": kind, "label": declared["title"], "description": declared["description"]}
         definitions.append(
-            {"name": setting, "kind": kind, "label": declared["title"], "description": declared["description"]}
+            {**definition, **({"value": LOADER_DEFAULTS[setting]} if setting in LOADER_DEFAULTS else {})}
         )
     return {
         "plugin_type": "loaders",

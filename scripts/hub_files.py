@@ -67,7 +67,7 @@ pip install {package}
 
 """
 
-TEXT = """{library}From git, or from a checkout:
+TEXT = """{library}From git, or from a checkout{placeholder}:
 
 ```
 pip install {from_git}
@@ -84,6 +84,8 @@ meltano add {name} --plugin-type {kind} --from-ref {definition}
 ignores others and their environment variables:
 
 {snippet}"""
+
+PLACEHOLDER = " (the git address is a placeholder until the first release: see [hub][hub/README.md])"
 
 EXTRAS = """This adds the entry below with labels and descriptions, but without `select` and `use_cached_catalog`: copy
 these two. With a cached catalog, an upgrade of the tap would not add columns.
@@ -189,6 +191,7 @@ def installation(plugin: dict[str, Any], select: Sequence[str] = ()) -> str:
     from_git = " ".join(f'"{name} @ git+{REPOSITORY}.git#subdirectory={name}"' for name in names)
     return TEXT.format(
         library=FROM_INDEX.format(package=names[-1]) if PUBLISHED else LIBRARY if len(names) > 1 else "",
+        placeholder=PLACEHOLDER if "OWNER/" in REPOSITORY else "",
         from_git=from_git,
         from_checkout=" ".join(f"./{name}" for name in names),
         name=plugin["name"],
@@ -214,9 +217,12 @@ def snippet(plugin: dict[str, Any], select: Sequence[str] = ()) -> str:
     lines += _flow("capabilities", plugin["capabilities"])
     if select:
         lines += _flow("select", [f"'{rule}'" for rule in select])
-    settings = [
-        f"{{name: {one['name']}{', sensitive: true' if one.get('sensitive') else ''}}}" for one in plugin["settings"]
-    ]
+    settings = []
+    for one in plugin["settings"]:
+        more = (", sensitive: true" if one.get("sensitive") else "") + (
+            f", value: {one['value']}" if "value" in one else ""
+        )
+        settings.append(f"{{name: {one['name']}{more}}}")
     lines += _flow("settings", settings)
     return "\n".join(["```yaml", "plugins:", f"  {plugin['plugin_type']}:", *lines, "```"])
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import yaml
 from dotenv import dotenv_values
 from user_errors import BAD_INPUT, Parser, ProjectError
 
@@ -28,6 +29,8 @@ MOST_ROWS = 1000
 
 MONEY_DECIMALS = 2
 
+FILE_VARIABLE = "TARGET_DUCKDB_FILEPATH"
+
 
 def warehouse_path(*, demo: bool) -> Path:
     """Return the DuckDB file: that of the demo, or that of target-duckdb.
@@ -35,13 +38,27 @@ def warehouse_path(*, demo: bool) -> Path:
     Raises:
         ProjectError: It does not exist.
     """
-    name = "TARGET_DUCKDB_FILEPATH"
-    given = os.environ.get(name) or dotenv_values(ROOT / ".env").get(name) or ROOT / "output" / "warehouse.duckdb"
-    path = ROOT / "output" / "demo.duckdb" if demo else ROOT / given
+    path = ROOT / "output" / "demo.duckdb" if demo else ROOT / _loaded_file()
     if not path.exists():
-        remedy = "run `make demo`" if demo else "load a vendor first, or add DEMO=1 for the tables of `make demo`"
+        remedy = (
+            "run `make demo`"
+            if demo
+            else f"load a vendor first, or set {FILE_VARIABLE} in .env, or add DEMO=1 for the tables of `make demo`"
+        )
         raise ProjectError(f"{path} does not exist: {remedy}")
     return path
+
+
+def _loaded_file() -> str:
+    """Return the file of target-duckdb: `env` of Meltano's environment, a variable, .env, or the default."""
+    variables = {**dotenv_values(ROOT / ".env"), **os.environ}
+    environment = variables.get("MELTANO_ENVIRONMENT") or variables.get("MELTANO_DEFAULT_ENVIRONMENT")
+    for path in (ROOT / "own.meltano.yml", ROOT / "meltano.yml"):
+        project = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+        for one in project.get("environments") or ():
+            if one["name"] == environment and (given := (one.get("env") or {}).get(FILE_VARIABLE)):
+                return str(given).replace("$MELTANO_PROJECT_ROOT", str(ROOT))
+    return variables.get(FILE_VARIABLE) or "output/warehouse.duckdb"
 
 
 def connect(path: Path, zone: str) -> duckdb.DuckDBPyConnection:
@@ -77,7 +94,9 @@ def run(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[list[str], lis
         done = connection.execute(sql)
         return [column[0] for column in done.description or ()], done.fetchall()
     except duckdb.Error as error:
-        raise ProjectError(f"the query failed: {_first_line(error)}") from error
+        # The paragraph before the quoted query, which may have suggestions.
+        cause = " ".join(str(error).partition("\n\n")[0].split())
+        raise ProjectError(f"the query failed: {cause}") from error
 
 
 def tables(connection: duckdb.DuckDBPyConnection, schema: str | None = None) -> list[tuple[Any, ...]]:
@@ -178,8 +197,9 @@ def main() -> int:
             else:
                 sql = chosen.file.read_text(encoding="utf-8") if chosen.file else chosen.sql
                 headings, rows = run(connection, sql)
-    except (ProjectError, OSError) as error:
-        print(f"query: {error}", file=sys.stderr)
+    except (ProjectError, OSError, yaml.YAMLError) as error:
+        text = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else " ".join(str(error).split())
+        print(f"query: {text}", file=sys.stderr)
         return BAD_INPUT
     if chosen.csv:
         csv.writer(sys.stdout).writerows([headings, *rows])

@@ -97,9 +97,17 @@ def joins(stream: Stream, tap: Tap) -> Iterator[tuple[str, str]]:
         if stream.primary_keys == (column,):
             continue
         stem = re.sub(r"(_id_link|_ids|_id)$", "", snake_case(column))
-        forms = (stem, f"{stem}s", re.sub("y$", "ies", stem)) if stem != snake_case(column) else ()
-        found = declared.get(column) or next((names[form] for form in forms if form in names), None)
-        if found is None or found == stream.name:
+        found = declared.get(column)
+        if stem == "parent":
+            # The parent of a row of new_spots is in spots.
+            found = min((name for name in tap.streams if stream.name.endswith(name)), key=len)
+        elif stem != snake_case(column):
+            # The brand in parent_brand_id and brand_parent_id is one of the table brands.
+            words = stem.removesuffix("_parent").split("_")
+            stems = ["_".join(words[start:]) for start in range(len(words))]
+            forms = [form for one in stems for form in (one, f"{one}s", re.sub("y$", "ies", one))]
+            found = found or next((names[form] for form in forms if form in names), None)
+        if found is None:
             continue
         other = tap.streams[found]
         keys = [key for key in other.primary_keys if key in {"id", column}]
@@ -107,6 +115,19 @@ def joins(stream: Stream, tap: Tap) -> Iterator[tuple[str, str]]:
             definition
         ):
             yield column, f"{found}.{keys[0]}"
+    for other in tap.streams.values():
+        # A list by name, such as channels by region and channel.
+        keys = list(other.primary_keys)
+        is_list = other.replication_key is None and other.parent_stream_type is None
+        if is_list and not {"id", "name", *declared} & {*keys} and _extends(stream, other):
+            yield ", ".join(keys), f"{other.name}.{', '.join(keys)}"
+
+
+def _extends(stream: Stream, other: Stream) -> bool:
+    """Return whether a table has the key columns of another one, and these are not the last ones of its own key."""
+    ours, theirs = stream.schema["properties"], other.schema["properties"]
+    keys, own = list(other.primary_keys), list(stream.primary_keys)
+    return own[-len(keys) :] != keys and all(key in ours and _kinds(ours[key]) == _kinds(theirs[key]) for key in keys)
 
 
 def diagram(joined: Mapping[str, Mapping[str, str]], tables: Collection[str]) -> str:
@@ -117,7 +138,7 @@ def diagram(joined: Mapping[str, Mapping[str, str]], tables: Collection[str]) ->
         tables: Tables of the diagram.
     """
     lines = [
-        f"    {table} }}o--o| {target.partition('.')[0]} : {column}"
+        f"    {table} }}o--o| {target.partition('.')[0]} : {_label(column)}"
         for table, columns in joined.items()
         for column, target in columns.items()
         if target.partition(".")[0] in tables
@@ -191,12 +212,17 @@ def _reading(stream: Stream, tap: Tap) -> str:
 
 def _kinds(definition: Mapping[str, Any]) -> list[str]:
     """Return the types of a column, and those of its items."""
-    found = [one for one in definition.get("type", ["any"]) if one != "null"]
+    declared = definition.get("type", "any")
+    found = [one for one in ([declared] if isinstance(declared, str) else declared) if one != "null"]
     if found == ["string"] and definition.get("format") in {"date", "date-time"}:
         return [definition["format"]]
     if found == ["array"] and isinstance(items := definition.get("items"), dict) and "type" in items:
         return [f"list of {TYPES.get(kind, kind)}s" for kind in _kinds(items)]
     return found
+
+
+def _label(columns: str) -> str:
+    return f'"{columns}"' if "," in columns else columns
 
 
 def _kind(definition: Mapping[str, Any]) -> str:

@@ -20,16 +20,8 @@ FRAMES = [{"filename": "loader.py", "lineno": 7, "name": "write"}]
     ("line", "text"),
     [
         (
-            entry(
-                "info",
-                "METRIC",
-                metric_info={
-                    "metric": "stream_summary",
-                    "value": {"rows": 7, "requests": 3},
-                    "tags": {"stream": "airings"},
-                },
-            ),
-            "now info     tap-x: stream_summary airings rows=7 requests=3\n",
+            entry("info", "stream airings: succeeded, 7 rows", summary={"metric": "stream_summary"}),
+            "now info     tap-x: stream airings: succeeded, 7 rows\n",
         ),
         (
             entry("error", "Block run completed", exit_codes={"loaders": -9}),

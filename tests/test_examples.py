@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import msgspec
 import pytest
-from query import run
+from query import run, warehouse_path
 from shared_project import tap_class
 from target_duckdb_arrow.target import TargetDuckDBArrow
 from vendor_simulators.adspect import AdspectSimulator
@@ -138,6 +138,11 @@ def test_a_query_prints_readable_values(warehouse: Path, arguments: tuple[str, .
             'query: the query failed: Binder Error: Referenced column "nothing" was not found',
         ),
         (
+            ("select * from tap_ispot.spot",),
+            "query: the query failed: Catalog Error: Table with name spot does not exist! Did you mean ",
+        ),
+        (("--file=examples/none.sql",), "query: examples/none.sql: No such file or directory"),
+        (
             ("drop table tap_ispot.spots",),
             "query: the query failed: Invalid Input Error: Cannot execute statement of type",
         ),
@@ -151,3 +156,20 @@ def test_a_bad_query_ends_with_one_line(warehouse: Path, arguments: tuple[str, .
     assert done.stderr.startswith(line)
     assert done.stderr.count("\n") == 1
     assert done.returncode == 2
+
+
+def test_the_tables_are_those_of_the_environment(
+    warehouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a file in the environment `own`, and another one in a variable
+    (tmp_path / "own.duckdb").write_bytes(warehouse.read_bytes())
+    (tmp_path / "own.meltano.yml").write_text(
+        "environments:\n- name: own\n  env:\n    TARGET_DUCKDB_FILEPATH: $MELTANO_PROJECT_ROOT/own.duckdb\n"
+    )
+    (tmp_path / ".env").write_text(f"MELTANO_DEFAULT_ENVIRONMENT=own\nTARGET_DUCKDB_FILEPATH={warehouse}\n")
+    monkeypatch.setattr("query.ROOT", tmp_path)
+
+    # then the environment's file is used, and with another environment that of the variable
+    assert warehouse_path(demo=False) == tmp_path / "own.duckdb"
+    monkeypatch.setenv("MELTANO_ENVIRONMENT", "prod")
+    assert warehouse_path(demo=False) == warehouse

@@ -94,7 +94,7 @@ def test_the_readme_of_a_published_package_begins_with_the_index(monkeypatch: py
     monkeypatch.setattr(hub, "PUBLISHED", True)
     plugin = json.loads((ROOT / "plugins" / "extractors" / "tap-ispot--adtech.lock").read_text())
     text = hub.installation(plugin)
-    assert text.startswith("```\npip install tap-ispot\n```\n\nFrom git, or from a checkout:")
+    assert text.startswith("```\npip install tap-ispot\n```\n\nFrom git, or from a checkout")
     assert "is not ours" not in text
 
 

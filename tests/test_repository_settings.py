@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from fnmatch import fnmatch
@@ -42,6 +43,19 @@ def test_generated_files_are_current() -> None:
     )
     # then
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+def test_the_pages_of_tables_name_types_and_joins() -> None:
+    # given the types of all columns
+    pages = {path.stem: path.read_text() for path in (ROOT / "docs" / "tables" / "spotwatch").glob("*.md")}
+    types = {found for page in pages.values() for found in re.findall(r"^\| `\w+` \| ([^|]+) \|", page, re.MULTILINE)}
+
+    # then they are names, and an airing is joined by ids and by the names of its country and channel
+    kinds = {"integer", "text", "instant", "boolean", "object", "number", "date"}
+    assert types <= kinds | {f"list of {kind}s" for kind in kinds}
+    (joins,) = re.findall(r"^\| joins \| (.*) \|$", pages["broadcasts"], re.MULTILINE)
+    assert "`ad` = [ads](ads.md)`.id`" in joins
+    assert "`region, channel` = [channels](channels.md)`.region, channel`" in joins
 
 
 def test_edited_files_are_reported_and_generated_again(tmp_path: Path) -> None:

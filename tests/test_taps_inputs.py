@@ -242,7 +242,7 @@ def test_a_state_of_another_tap_is_a_warning(run: Callable[..., Ended], tap: typ
     (line,) = [one for one in first.warnings() if "the state has" in one]
     assert line == (
         "the state has bookmarks of unknown streams: stream_0, stream_1, stream_2, stream_3, "
-        "stream_4 and 2 more: they are ignored; is it the state of another tap?"
+        "stream_4 and 2 more: they are ignored; they belong to removed reports, or to another tap"
     )
     assert [one for one in second.warnings() if "the state has" in one] == [
         "the state has no `bookmarks`, only something: it is ignored, and everything is read"

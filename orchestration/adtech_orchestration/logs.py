@@ -46,7 +46,7 @@ class RunLog:
         entry = _parse(line)
         if entry is None:
             return "info", line.rstrip("\n")
-        point = entry.get("metric_info")
+        point = entry.get("summary")
         if point is None:
             self._note(entry)
         elif point["metric"] == "stream_summary" and entry.get("name") == self.extractor:
@@ -103,11 +103,6 @@ def _parse(line: str) -> dict[str, Any] | None:
 
 def _readable(entry: dict[str, Any]) -> str:
     head = f"{entry.get('timestamp', '')} {entry.get('level', ''):8} {entry.get('name', 'meltano')}: "
-    point = entry.get("metric_info")
-    if point is not None:
-        value = point["value"]
-        text = " ".join(f"{name}={one}" for name, one in value.items()) if isinstance(value, dict) else value
-        return f"{head}{point['metric']} {point['tags'].get('stream') or ''} {text}"
     return "\n".join([f"{head}{entry['event']}", *_traceback(entry.get("exception"))])
 
 

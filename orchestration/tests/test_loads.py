@@ -71,7 +71,7 @@ def summary(stream: str, status: str = "succeeded", rows: int = 7) -> str:
     numbers |= {"unknown_fields": 0, "restated_rows": 0, "seconds": 2.5, "bytes": 10, "windows_read": 0}
     value = {**numbers, "windows": None, "window_reached": None, "bookmark": None}
     point = {"metric": "stream_summary", "value": value, "tags": {"stream": stream, "status": status}}
-    return json.dumps({"event": "METRIC", "name": "tap-magnite", "level": "info", "metric_info": point})
+    return json.dumps({"event": "a summary", "name": "tap-magnite", "level": "info", "summary": point})
 
 
 def error(text: str) -> str:

@@ -22,9 +22,9 @@ def is_structured() -> bool:
     return any(isinstance(handler.formatter, StructuredFormatter) for handler in logging.getLogger().handlers)
 
 
-def hide_sources_of_settings(record: logging.LogRecord) -> bool:
-    """Filter out singer-sdk's INFO lines about reading environment variables, one or two per run."""
-    return record.levelno > logging.INFO or "env var" not in str(record.msg)
+def hide_sdk_notes(record: logging.LogRecord) -> bool:
+    """Filter out singer-sdk's INFO lines about environment variables and about streams that have a parent."""
+    return record.levelno > logging.INFO or not ("env var" in str(record.msg) or "as child stream" in str(record.msg))
 
 
 class StreamLog(_Adapter):

@@ -1,9 +1,9 @@
 """Metrics of a run, logged in singer-sdk's format.
 
 The `Requester` counts every request, including retries, logins and polls. Metrics of a stream are logged once at its
-end, followed by those of the run. Meltano and other readers of singer-sdk's structured log find them under
-`metric_info`. There, the line's text is readable, because Meltano shows neither tags nor streams of metrics, and
-singer-sdk's metrics are omitted, because the summaries contain them.
+end, followed by those of the run. In the structured log that Meltano reads, the line's text is readable, and the
+numbers are under `summary`: Meltano would append `metric_info` to the text. singer-sdk's metrics are omitted there,
+because the summaries contain them.
 """
 
 from __future__ import annotations
@@ -278,7 +278,7 @@ def _log(kind: str, metric: enum.Enum, value: Any, tags: dict[str, Any], text: s
     point = metrics.Point(kind, cast("metrics.Metric", metric), value, {**tags, metrics.Tag.PID.value: os.getpid()})
     logger = metrics.get_metrics_logger()
     if text and is_structured():
-        logger.info("%s", text, extra={"metric_info": point.to_dict()})
+        logger.info("%s", text, extra={"summary": point.to_dict()})
     else:
         metrics.log(logger, point)
 

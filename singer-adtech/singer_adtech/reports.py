@@ -269,7 +269,7 @@ def report_schema(columns: Mapping[str, Column], *, keys: Collection[str]) -> di
     properties = {name: column.schema(nullable=name not in keys) for name, column in columns.items()}
     properties[EXTRA] = {
         "type": ["object", "null"],
-        "description": "Whatever the columns above cannot hold, under its own name.",
+        "description": "Fields that are not in the columns above, and values that do not fit them.",
     }
     return {"type": "object", "properties": properties, "required": list(keys)}
 

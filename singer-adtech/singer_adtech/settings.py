@@ -216,17 +216,20 @@ _NO_BATCHES = (
 )
 
 
-def find_problems(validator: Validator, config: Mapping[str, Any], properties: Mapping[str, Any]) -> list[str]:
+def find_problems(
+    validator: Validator, config: Mapping[str, Any], properties: Mapping[str, Any], prefix: str
+) -> list[str]:
     """Describe invalid settings in one line each; see `explain`.
 
     Args:
         validator: A JSON Schema validator for the settings.
         config: The settings.
         properties: Schemas of the settings, with secrets marked.
+        prefix: Prefix of the settings' environment variables.
     """
     problems = [_NO_BATCHES] if "batch_config" in config else []
     try:
-        return [*(explain(error, properties) for error in validator.iter_errors(config)), *problems]
+        return [*(explain(error, properties, prefix) for error in validator.iter_errors(config)), *problems]
     except AttributeError:
         # singer-sdk's declaration of `__else__` is not a valid schema; validation fails on invalid values.
         if "stream_maps" not in config:
@@ -234,19 +237,20 @@ def find_problems(validator: Validator, config: Mapping[str, Any], properties: M
         return ["setting `stream_maps`: it does not have the form that singer-sdk expects: correct it", *problems]
 
 
-def explain(error: ValidationError, properties: Mapping[str, Any]) -> str:
+def explain(error: ValidationError, properties: Mapping[str, Any], prefix: str) -> str:
     """Describe an invalid setting and its allowed values in one line.
 
     Args:
         error: The validation error.
         properties: Schemas of the settings, with secrets marked.
+        prefix: Prefix of the settings' environment variables.
 
     Returns:
         Text such as `setting page_size: 20000 is not allowed: an integer from 1 to 10000`, without secrets.
     """
     if error.validator == "required" and not error.path:
         name = error.message.split("'")[1]
-        return f"setting `{name}` is missing"
+        return f"setting `{name}` is missing: set it, with Meltano as `{prefix}{name.upper()}` in .env"
     if not error.path:
         # The message would quote the settings, including credentials.
         return f"the settings are not allowed: {allowed(cast('Mapping[str, Any]', error.schema))} was expected"
@@ -254,7 +258,7 @@ def explain(error: ValidationError, properties: Mapping[str, Any]) -> str:
     declared = properties.get(setting, {})
     where = setting + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in list(error.path)[1:])
     secret = declared.get("secret") or declared.get("writeOnly") or may_hold_credentials(error.instance)
-    shown = "the value" if secret else shorten(repr(error.instance), 80)
+    shown = "the value" if secret and error.instance != "" else shorten(repr(error.instance), 80)
     if setting in {"start_date", "end_date"}:
         return f"setting `{where}`: {shown} is not allowed: {DATES_ALLOWED}"
     return f"setting `{where}`: {shown} is not allowed: {allowed(cast('Mapping[str, Any]', error.schema))}"

@@ -17,7 +17,7 @@ from singer_adtech.connection import ConnectedTap
 from singer_adtech.dates import check_dates
 from singer_adtech.errors import SettingError
 from singer_adtech.http.addresses import check_api_url
-from singer_adtech.logs import hide_sources_of_settings
+from singer_adtech.logs import hide_sdk_notes
 from singer_adtech.metrics import hidden_points
 from singer_adtech.records.writer import MessageWriter
 from singer_adtech.redaction import REDACTOR
@@ -61,7 +61,7 @@ class AdTechTap(CommandLineTap, ConnectedTap):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         REDACTOR.install()
-        self.logger.addFilter(hide_sources_of_settings)
+        self.logger.addFilter(hide_sdk_notes)
         self._closing = False
         self.streams_run: StreamsRun | None = None
         self._given_state: dict[str, Any] = {}
@@ -162,7 +162,8 @@ class AdTechTap(CommandLineTap, ConnectedTap):
         properties = schema.get("properties", {})
         problems = read_file_texts(settings, schema)
         REDACTOR.add(*(_text(settings.get(name)) for name, declared in properties.items() if declared.get("secret")))
-        problems += find_problems(JSONSchemaValidator(schema), settings, properties)
+        prefix = variable_prefix(self.name)
+        problems += find_problems(JSONSchemaValidator(schema), settings, properties, prefix)
         if not problems:
             try:
                 check_api_url(settings)

@@ -160,7 +160,7 @@ def test_in_the_structured_log_the_summaries_are_readable_lines_and_other_metric
         logging.getLogger().removeHandler(handler)
     # then
     lines = [json.loads(line) for line in output.getvalue().splitlines()]
-    summaries = {line["message"]: line["extra"]["metric_info"] for line in lines if "metric_info" in line["extra"]}
+    summaries = {line["message"]: line["extra"]["summary"] for line in lines if "summary" in line["extra"]}
     airings, spots, run = summaries
     assert airings == (
         "stream airings: succeeded, 7 rows, window 2024-03-10..2024-03-10 reached (3 of 3), 5 requests, "

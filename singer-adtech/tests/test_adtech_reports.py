@@ -182,7 +182,7 @@ def test_the_schema_follows_from_the_columns() -> None:
             "clicks": {"type": ["integer", "null"], "description": "Clicks."},
             "_extra": {
                 "type": ["object", "null"],
-                "description": "Whatever the columns above cannot hold, under its own name.",
+                "description": "Fields that are not in the columns above, and values that do not fit them.",
             },
         },
         "required": ["day"],

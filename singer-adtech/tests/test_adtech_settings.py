@@ -42,7 +42,7 @@ def problems(**config: Any) -> list[str]:
     whole = {"client_secret": "long enough", "start_date": "2024-03-01"} | config
     whole = {name: value for name, value in whole.items() if value is not ...}
     errors = JSONSchemaValidator(SCHEMA).iter_errors(whole)
-    return [settings.explain(error, SCHEMA["properties"]) for error in errors]
+    return [settings.explain(error, SCHEMA["properties"], "TAP_X_") for error in errors]
 
 
 def test_defaults_are_those_of_every_tap() -> None:
@@ -69,7 +69,7 @@ def test_defaults_are_those_of_every_tap() -> None:
 @pytest.mark.parametrize(
     ("config", "line"),
     [
-        ({"start_date": ...}, "setting `start_date` is missing"),
+        ({"start_date": ...}, "setting `start_date` is missing: set it, with Meltano as `TAP_X_START_DATE` in .env"),
         ({"page_size": 20000}, "setting `page_size`: 20000 is not allowed: an integer from 1 to 1000"),
         ({"page_size": "10"}, "setting `page_size`: '10' is not allowed: an integer from 1 to 1000"),
         ({"lookback_days": -1}, "setting `lookback_days`: -1 is not allowed: an integer from 0 to 30"),
@@ -106,6 +106,7 @@ def test_a_list_that_is_too_long_is_told_how_long_it_may_be() -> None:
 
 
 def test_a_secret_is_not_shown() -> None:
+    assert problems(client_secret="") == ["setting `client_secret`: '' is not allowed: a string like ^.{8,}$"]
     assert problems(client_secret="s3cret") == [
         "setting `client_secret`: the value is not allowed: a string like ^.{8,}$"
     ]

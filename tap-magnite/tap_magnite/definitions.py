@@ -230,12 +230,12 @@ def report_columns(report: Report, types: Mapping[str, str]) -> dict[str, Column
             columns[name] = Column("string", f"Dimension `{name}`: mostly the readable name.")
         if name not in WITHOUT_ID and id_column(name) not in report.dimensions:
             kind: Any = "integer" if name in INTEGER_IDS else "string"
-            columns[id_column(name)] = Column(kind, f"Identifier of `{name}`; null where the vendor sends none.")
+            columns[id_column(name)] = Column(kind, f"Identifier of `{name}`; null if the vendor sends none.")
     for name in report.metrics:
         kind = _KINDS.get(types.get(name, "").lower(), "integer" if name in _INTEGER_METRICS else "number")
         columns[name] = Column(kind, f"Metric `{name}`; rates are fractions.")
     columns["row_key"] = Column(
-        "string", "SHA-256 (hex) of the row's dimensions, each by its identifier where there is one."
+        "string", "SHA-256 (hex) of the row's dimensions, each by its identifier if it has one."
     )
     return columns
 

@@ -190,7 +190,8 @@ class QueryReport(MagniteStream[DayWindow], ReportStream):
         job = QueryJob(
             self.api,
             self.definition(window),
-            bad_request=f"report {self.name} of source {source}: check dimensions, metrics, filters",
+            bad_request=f"report {self.name} of source {source}: check its dimensions, metrics and filters against "
+            "the streams query_dimensions and query_metrics",
             label=f"stream {self.name}{self.request_label(window)}",
             logger=self.log_lines,
             counts=self.counts,

@@ -37,7 +37,10 @@ def settings(magnite: MagniteSimulator, **more: Any) -> dict[str, Any]:
             "adstats_daily",
             QUERIES,
             400,
-            "report adstats_daily of source adstats-publisher: check dimensions, metrics, filters",
+            (
+                "report adstats_daily of source adstats-publisher: check its dimensions, metrics and filters against "
+                "the streams query_dimensions and query_metrics"
+            ),
         ),
         (
             "adstats_daily",

@@ -247,7 +247,7 @@ def test_discovery_with_fields_needs_good_settings(cli: Cli, magnite: MagniteSim
     del config["secret_key"]
     finished = cli("--discover", config=config)
     assert finished.returncode == 1
-    assert finished.stderr.rstrip().rsplit("\n", 1)[-1].endswith("setting `secret_key` is missing")
+    assert "setting `secret_key` is missing: set it" in finished.stderr.rstrip().rsplit("\n", 1)[-1]
     assert len(magnite.journal) == 0
 
 

@@ -149,7 +149,7 @@ def test_every_operator_is_taken(run_tap: TapRunner, magnite: MagniteSimulator, 
 def test_ids_that_the_tap_does_not_know_are_asked_for(run_tap: TapRunner, magnite: MagniteSimulator) -> None:
     run = run_tap({**magnite.settings(), "reports": [{**OWN, "metrics": ["brandNew"]}]}, "own", fails=True)
     assert "adstats-publisher has no field brandNew" in run.error
-    assert run.error.endswith("report own of source adstats-publisher: check dimensions, metrics, filters")
+    assert run.error.endswith("against the streams query_dimensions and query_metrics")
 
 
 def test_no_reports_at_all(run_tap: TapRunner, magnite: MagniteSimulator) -> None:

@@ -169,7 +169,7 @@ def report_columns(report: Report) -> dict[str, Column]:
     for name in report.dimensions:
         if name.endswith("_id"):
             name_column = f"{name.removesuffix('_id')}_name"
-            columns.setdefault(name_column, Column("string", f"Name beside {name}."))
+            columns.setdefault(name_column, Column("string", f"Name of {name}."))
     for name in report.metrics:
         columns[name] = Column("number", f"Metric {name}, as the vendor counts it.")
     return columns

@@ -174,8 +174,8 @@ def state_lines(state: Mapping[str, Any], streams: Collection[str]) -> Iterable[
     unknown = [name for name in state.get("bookmarks", {}) if name not in streams]
     if unknown:
         yield (
-            f"the state has bookmarks of unknown streams: {listed(unknown)}: they are ignored; is it the "
-            "state of another tap?"
+            f"the state has bookmarks of unknown streams: {listed(unknown)}: they are ignored; they belong to "
+            "removed reports, or to another tap"
         )
 
 

@@ -94,7 +94,9 @@ class SettingTests(SuiteBase):
         vendor = simulate(self.vendor())
         for name in self.tap_class.config_jsonschema["required"]:
             config = {key: value for key, value in vendor.settings().items() if key != name}
-            assert run_tap(config, fails=True).error == f"setting `{name}` is missing"
+            variable = f"{self.tap_class.name}_{name}".replace("-", "_").upper()
+            remedy = f"set it, with Meltano as `{variable}` in .env"
+            assert run_tap(config, fails=True).error == f"setting `{name}` is missing: {remedy}"
         assert len(vendor.journal) == 0
 
     def test_several_bad_values_are_all_named(self, run_tap: TapRunner, simulate: Callable[[Any], Any]) -> None:
