@@ -72,7 +72,7 @@ UNSEARCHED = "---\nsearch:\n  exclude: true\n---\n\n"
 HEADING = re.compile(r"^(#{1,6}) (.+)$")
 COPIED = re.compile(r"<!-- (\w+) of every tap: begin -->\n.*?<!-- \w+ of every tap: end -->\n", re.DOTALL)
 LINK = re.compile(r"(\]\()([^)\s]+)(\))")
-REFERENCE = re.compile(r"\[([^\]\[]+)\]\[([^\]\[]+)\]")
+REFERENCE = re.compile(r"\]\[([^\]\[]+)\]")
 
 
 class LinkError(ValueError):
@@ -271,7 +271,7 @@ class Links:
             if re.match(r"^\[[^\]]+\]: \S+$", line) or line.startswith("<!-- "):
                 continue
             text = REFERENCE.sub(
-                lambda match: f"[{match[1]}]({definitions[match[2]]})" if match[2] in definitions else match[0], line
+                lambda match: f"]({definitions[match[1]]})" if match[1] in definitions else match[0], line
             )
             lines.append(LINK.sub(lambda match: f"{match[1]}{self.target(match[2], page)}{match[3]}", text))
         return "\n".join(lines) + "\n"
