@@ -131,19 +131,22 @@ def _extends(stream: Stream, other: Stream) -> bool:
 
 
 def diagram(joined: Mapping[str, Mapping[str, str]], tables: Collection[str]) -> str:
-    """Return an entity diagram of tables and the columns that join them.
+    """Return an entity diagram: a line per pair of tables, with the shortest of the columns that join them.
 
     Args:
         joined: Columns with `table.column`, by table.
         tables: Tables of the diagram.
     """
+    pairs: dict[tuple[str, str], list[str]] = {}
+    for table, columns in joined.items():
+        for column, target in columns.items():
+            pairs.setdefault((table, target.partition(".")[0]), []).append(column)
     lines = [
-        f"    {table} }}o--o| {target.partition('.')[0]} : {_label(column)}"
-        for table, columns in joined.items()
-        for column, target in columns.items()
-        if target.partition(".")[0] in tables
+        f'    {table} }}o--o| {other} : "{min(columns, key=len)}"'
+        for (table, other), columns in pairs.items()
+        if other in tables and other != table
     ]
-    heading = "Tables that are on by default, and the columns that join them:"
+    heading = "Tables that are on by default, and the columns that join them; the pages of the tables have all joins:"
     return "\n".join([heading, "", "```mermaid", "erDiagram", *lines, "```", ""])
 
 
@@ -219,10 +222,6 @@ def _kinds(definition: Mapping[str, Any]) -> list[str]:
     if found == ["array"] and isinstance(items := definition.get("items"), dict) and "type" in items:
         return [f"list of {TYPES.get(kind, kind)}s" for kind in _kinds(items)]
     return found
-
-
-def _label(columns: str) -> str:
-    return f'"{columns}"' if "," in columns else columns
 
 
 def _kind(definition: Mapping[str, Any]) -> str:
