@@ -269,7 +269,10 @@ def report_schema(columns: Mapping[str, Column], *, keys: Collection[str]) -> di
     properties = {name: column.schema(nullable=name not in keys) for name, column in columns.items()}
     properties[EXTRA] = {
         "type": ["object", "null"],
-        "description": "Fields that are not in the columns above, and values that do not fit them.",
+        "description": (
+            "Fields that this schema does not contain, and values that do not fit their column, as received; "
+            "null if there are none."
+        ),
     }
     return {"type": "object", "properties": properties, "required": list(keys)}
 

@@ -182,7 +182,10 @@ def test_the_schema_follows_from_the_columns() -> None:
             "clicks": {"type": ["integer", "null"], "description": "Clicks."},
             "_extra": {
                 "type": ["object", "null"],
-                "description": "Fields that are not in the columns above, and values that do not fit them.",
+                "description": (
+                    "Fields that this schema does not contain, and values that do not fit their column, as received; "
+                    "null if there are none."
+                ),
             },
         },
         "required": ["day"],

@@ -33,45 +33,47 @@ if TYPE_CHECKING:
     from singer_sdk.streams.rest import HTTPRequest, PageContext
 
 DIMENSIONS: Mapping[str, Column] = {
-    "date": Column("string", "Day, `YYYY-MM-DD`, in the zone of the column time_zone.", "date"),
-    "month": Column("string", "Month, `YYYY-MM`, in the zone of the column time_zone."),
-    "stream_id": Column("string", "Id of the stream; its name is in the stream streams."),
-    "asn": Column("integer", "Number of the visitor's autonomous system; -1 where there is none."),
-    "country_code": Column("string", "Country, two letters."),
+    "date": Column("string", "Day, `YYYY-MM-DD`, in the zone in time_zone.", "date"),
+    "month": Column("string", "Month, `YYYY-MM`, in the zone in time_zone."),
+    "stream_id": Column("string", "Id of the stream. See streams for its name."),
+    "asn": Column("integer", "Autonomous system number (ASN) of the visitor; -1 if there is none."),
+    "country_code": Column("string", "Two-letter country code."),
     "os": Column("string", "Operating system."),
     "browser": Column("string", "Browser."),
     "engine": Column("string", "Browser engine."),
-    "language": Column("string", "Browser language; a visitor may be counted in several."),
-    "sub_id": Column("string", "Sub id, as passed with the click."),
-    "mode": Column("string", "Mode of the stream at the moment of the click."),
-    "target": Column("integer", "Page that was shown: 0 safe page, 1 to 255 number of the money page; -1 unknown."),
-    "tag": Column("string", "One reason of a block; a visitor may be counted in several."),
+    "language": Column("string", "Browser language. A visitor may be counted under several."),
+    "sub_id": Column("string", "Sub id passed with the click."),
+    "mode": Column("string", "Mode of the stream at the time of the click."),
+    "target": Column(
+        "integer", "Page shown: 0 for the safe page, 1 to 255 for the number of the money page, -1 if unknown."
+    ),
+    "tag": Column("string", "Reason for blocking. A visitor may be counted under several."),
 }
 """REST API, "Sales Funnel Breakdown Columns"."""
 
 METRICS: Mapping[str, Column] = {
-    "clicks": Column("integer", "All clicks."),
-    "uniques": Column("integer", "Distinct addresses, approximate; not to be summed over rows."),
-    "fingerprints": Column("integer", "Visitors that delivered a JavaScript fingerprint."),
-    "money_hits": Column("integer", "Visitors that were shown the money page."),
-    "money_uniques": Column("integer", "Distinct visitors that were shown the money page; not to be summed over rows."),
-    "safe_hits": Column("integer", "Visitors that were shown the safe page."),
-    "givt": Column("integer", "General invalid traffic: visitors that superficial filters blocked."),
-    "sivt": Column("integer", "Sophisticated invalid traffic: fingerprints that were filtered out."),
-    "mia": Column("integer", "Clicks whose fingerprint never came."),
-    "quality": Column("number", "money_hits / clicks, from 0 to 1."),
-    "expenses": Column("number", "Sum of click costs, in the unit in which they were passed."),
-    "conversions": Column("integer", "Conversions."),
-    "cr": Column("number", "conversions / clicks."),
-    "revenue": Column("number", "Sum of payouts, in the unit in which they were passed."),
-    "profit": Column("number", "revenue - expenses."),
-    "roi": Column("number", "profit / expenses."),
-    "cpc": Column("number", "Cost of a click: expenses / clicks."),
-    "cpm": Column("number", "Cost of 1000 clicks."),
-    "cpa": Column("number", "Cost of a conversion: expenses / conversions."),
-    "epl": Column("number", "Revenue of a conversion: revenue / conversions."),
-    "ecpc": Column("number", "Revenue of a click: revenue / clicks."),
-    "ecpm": Column("number", "Revenue of 1000 clicks."),
+    "clicks": Column("integer", "Number of clicks."),
+    "uniques": Column("integer", "Approximate number of distinct IP addresses. Not additive across rows."),
+    "fingerprints": Column("integer", "Visitors with a JavaScript fingerprint."),
+    "money_hits": Column("integer", "Visitors who were shown the money page."),
+    "money_uniques": Column("integer", "Distinct visitors who were shown the money page. Not additive across rows."),
+    "safe_hits": Column("integer", "Visitors who were shown the safe page."),
+    "givt": Column("integer", "General invalid traffic: visitors blocked by superficial filters."),
+    "sivt": Column("integer", "Sophisticated invalid traffic: fingerprints filtered out."),
+    "mia": Column("integer", "Clicks for which no fingerprint was received."),
+    "quality": Column("number", "Traffic quality: money_hits / clicks, from 0 to 1."),
+    "expenses": Column("number", "Sum of click costs, in the unit passed to the vendor."),
+    "conversions": Column("integer", "Number of conversions."),
+    "cr": Column("number", "Conversion rate: conversions / clicks."),
+    "revenue": Column("number", "Sum of payouts, in the unit passed to the vendor."),
+    "profit": Column("number", "Profit: revenue - expenses."),
+    "roi": Column("number", "Return on investment: profit / expenses."),
+    "cpc": Column("number", "Cost per click: expenses / clicks."),
+    "cpm": Column("number", "Cost per 1,000 clicks."),
+    "cpa": Column("number", "Cost per conversion: expenses / conversions."),
+    "epl": Column("number", "Revenue per conversion: revenue / conversions."),
+    "ecpc": Column("number", "Revenue per click: revenue / clicks."),
+    "ecpm": Column("number", "Revenue per 1,000 clicks."),
 }
 """REST API, "Sales Funnel Metrics"."""
 
@@ -170,7 +172,7 @@ class FunnelReport(RowsStream[DayWindow], ReportStream):
         columns = {
             **{name: DIMENSIONS[name] for name in report.dimensions},
             **{name: METRICS[name] for name in report.metrics},
-            "time_zone": Column("string", "Zone in which days and months are cut, an IANA name."),
+            "time_zone": Column("string", "Time zone of days and months (IANA name)."),
         }
         keys = report.primary_keys or report.dimensions
         super().__init__(tap, report, columns=columns, primary_keys=keys, replication_key=self.day)

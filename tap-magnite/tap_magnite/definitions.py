@@ -225,17 +225,19 @@ def report_columns(report: Report, types: Mapping[str, str]) -> dict[str, Column
         if name == "day":
             columns[name] = Column("string", f"Day in the zone {report.time_zone.key}, `YYYY-MM-DD`.", "date")
         elif name in INTEGER_DIMENSIONS:
-            columns[name] = Column("integer", f"Dimension `{name}`, as the vendor sends it.")
+            columns[name] = Column("integer", f"Dimension `{name}`, as received.")
         else:
-            columns[name] = Column("string", f"Dimension `{name}`: mostly the readable name.")
+            columns[name] = Column("string", f"Dimension `{name}`, usually as a display name.")
         if name not in WITHOUT_ID and id_column(name) not in report.dimensions:
             kind: Any = "integer" if name in INTEGER_IDS else "string"
-            columns[id_column(name)] = Column(kind, f"Identifier of `{name}`; null if the vendor sends none.")
+            columns[id_column(name)] = Column(kind, f"Identifier of `{name}`; null if not sent.")
     for name in report.metrics:
-        kind = _KINDS.get(types.get(name, "").lower(), "integer" if name in _INTEGER_METRICS else "number")
-        columns[name] = Column(kind, f"Metric `{name}`; rates are fractions.")
+        sent_type = types.get(name, "").lower()
+        kind = _KINDS.get(sent_type, "integer" if name in _INTEGER_METRICS else "number")
+        is_rate = sent_type == "percent" or name.lower().endswith(("rate", "ctr"))
+        columns[name] = Column(kind, f"Metric `{name}`, as a fraction." if is_rate else f"Metric `{name}`.")
     columns["row_key"] = Column(
-        "string", "SHA-256 (hex) of the row's dimensions, each by its identifier if it has one."
+        "string", "SHA-256 (hex) of the row's dimensions, each represented by its identifier if it has one."
     )
     return columns
 

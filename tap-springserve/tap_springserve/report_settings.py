@@ -165,11 +165,11 @@ def report_columns(report: Report) -> dict[str, Column]:
             "end_date": Column("string", f"Last day of the window, {zone_name}.", "date"),
         }
     for name in report.dimensions:
-        columns[name] = Column("integer" if name.endswith("_id") else "string", f"Dimension {name}.")
+        columns[name] = Column("integer" if name.endswith("_id") else "string", f"Dimension `{name}`.")
     for name in report.dimensions:
         if name.endswith("_id"):
             name_column = f"{name.removesuffix('_id')}_name"
-            columns.setdefault(name_column, Column("string", f"Name of {name}."))
+            columns.setdefault(name_column, Column("string", f"Name for `{name}`."))
     for name in report.metrics:
-        columns[name] = Column("number", f"Metric {name}, as the vendor counts it.")
+        columns[name] = Column("number", f"Metric `{name}`, as reported by the vendor.")
     return columns
