@@ -233,7 +233,9 @@ def test_a_misspelt_required_setting_is_named_before_the_error(
     with pytest.raises(ConfigValidationError) as raised:
         acme_module.TapAcme(config={**acme_config, "start_dat": "2024-01-01"})
     # then
-    assert raised.value.errors == ["setting `start_date` is missing"]
+    assert raised.value.errors == [
+        "setting `start_date` is missing: set it, with Meltano as `TAP_ACME_START_DATE` in .env"
+    ]
     assert [one.getMessage() for one in caplog.records if one.levelname == "WARNING"] == [
         "setting `start_dat` is unknown and ignored: did you mean `start_date`?"
     ]
