@@ -19,7 +19,7 @@ from typing_extensions import override
 
 from singer_adtech.errors import DataError, SettingError, shorten
 from singer_adtech.progress.windows import DAY, day_windows
-from singer_adtech.records.shapes import EXTRA
+from singer_adtech.records.shapes import EXTRA, EXTRA_DESCRIPTION
 from singer_adtech.settings import zone
 from singer_adtech.streams.windowed import DayWindowStream
 
@@ -267,13 +267,7 @@ def report_schema(columns: Mapping[str, Column], *, keys: Collection[str]) -> di
         keys: Columns that are never null.
     """
     properties = {name: column.schema(nullable=name not in keys) for name, column in columns.items()}
-    properties[EXTRA] = {
-        "type": ["object", "null"],
-        "description": (
-            "Fields that this schema does not contain, and values that do not fit their column, as received; "
-            "null if there are none."
-        ),
-    }
+    properties[EXTRA] = {"type": ["object", "null"], "description": EXTRA_DESCRIPTION}
     return {"type": "object", "properties": properties, "required": list(keys)}
 
 

@@ -25,6 +25,12 @@ ExtraFields = Literal["keep", "drop", "fail"]
 EXTRA = "_extra"
 """The column of undeclared fields: an object, or null."""
 
+EXTRA_DESCRIPTION = (
+    "Fields that this schema does not contain, and values that do not fit their column, as received; null if there are "
+    "none."
+)
+"""Description of the column `EXTRA` in schemas made by code."""
+
 WRAPPER_NAMES = frozenset({"data", "meta", "links"})
 
 MOST_NAMED = 20
