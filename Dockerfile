@@ -1,7 +1,7 @@
 # The Meltano project:  docker build --tag adtech-taps .
 #     docker run --env-file .env --volume adtech-output:/app/output adtech-taps run tap-ispot target-duckdb
 # One tap:  docker build --target tap --build-arg TAP=tap-ispot --tag tap-ispot .
-#     docker run --volume "$PWD/config.json:/config.json:ro" tap-ispot --config /config.json --discover
+#     docker run --user "$(id -u)" --volume "$PWD/config.json:/config.json:ro" tap-ispot --config /config.json --discover
 # Dagster's service and workers (docs/orchestration-machines.md):
 #     docker build --target orchestration --tag adtech-orchestration .
 # Built from a clean checkout: .dockerignore leaves out settings, tables and environments.
