@@ -50,7 +50,10 @@ def warehouse_path(*, demo: bool) -> Path:
 
 
 def _loaded_file() -> str:
-    """Return the file of target-duckdb: `env` of Meltano's environment, a variable, .env, or the default."""
+    """Return the file of target-duckdb: `env` of Meltano's environment, a variable, .env, or the default.
+
+    Read here, because each query would wait more than a second for Meltano.
+    """
     variables = {**dotenv_values(ROOT / ".env"), **os.environ}
     environment = variables.get("MELTANO_ENVIRONMENT") or variables.get("MELTANO_DEFAULT_ENVIRONMENT")
     for path in (ROOT / "own.meltano.yml", ROOT / "meltano.yml"):
@@ -208,7 +211,8 @@ def main() -> int:
         show(headings, rows[:MOST_ROWS])
     more = f"the first {MOST_ROWS:,} of " if len(rows) > MOST_ROWS else ""
     shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
-    print(f"\n{more}{len(rows):,} rows of {shown}; date-times in {chosen.zone} (ZONE=...)")
+    counted = "1 row" if len(rows) == 1 else f"{len(rows):,} rows"
+    print(f"\n{more}{counted} of {shown}; date-times in {chosen.zone} (ZONE=...)")
     return 0
 
 

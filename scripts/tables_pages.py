@@ -92,21 +92,10 @@ def joins(stream: Stream, tap: Tap) -> Iterator[tuple[str, str]]:
         Columns with `table.column`: the stream's declared references, its parent, and columns named like a table.
     """
     declared: Mapping[str, str] = getattr(stream, "references", {})
-    names = {snake_case(name): name for name in tap.streams}
     for column, definition in stream.schema["properties"].items():
         if stream.primary_keys == (column,):
             continue
-        stem = re.sub(r"(_id_link|_ids|_id)$", "", snake_case(column))
-        found = declared.get(column)
-        if stem == "parent":
-            # The parent of a row of new_spots is in spots.
-            found = min((name for name in tap.streams if stream.name.endswith(name)), key=len)
-        elif stem != snake_case(column):
-            # The brand in parent_brand_id and brand_parent_id is one of the table brands.
-            words = stem.removesuffix("_parent").split("_")
-            stems = ["_".join(words[start:]) for start in range(len(words))]
-            forms = [form for one in stems for form in (one, f"{one}s", re.sub("y$", "ies", one))]
-            found = found or next((names[form] for form in forms if form in names), None)
+        found = declared.get(column) or _table_in_name(column, stream, tap)
         if found is None:
             continue
         other = tap.streams[found]
@@ -121,6 +110,22 @@ def joins(stream: Stream, tap: Tap) -> Iterator[tuple[str, str]]:
         is_list = other.replication_key is None and other.parent_stream_type is None
         if is_list and not {"id", "name", *declared} & {*keys} and _extends(stream, other):
             yield ", ".join(keys), f"{other.name}.{', '.join(keys)}"
+
+
+def _table_in_name(column: str, stream: Stream, tap: Tap) -> str | None:
+    """Return the table to which the name of an id column refers."""
+    stem = re.sub(r"(_id_link|_ids|_id)$", "", snake_case(column))
+    if stem == "parent":
+        # The parent of a row of new_spots is in spots.
+        return min((name for name in tap.streams if stream.name.endswith(name)), key=len)
+    if stem == snake_case(column):
+        return None
+    # The brand in parent_brand_id and brand_parent_id is one of the table brands.
+    words = stem.removesuffix("_parent").split("_")
+    stems = ["_".join(words[start:]) for start in range(len(words))]
+    names = {snake_case(name): name for name in tap.streams}
+    forms = (form for one in stems for form in (one, f"{one}s", re.sub("y$", "ies", one)))
+    return next((names[form] for form in forms if form in names), None)
 
 
 def _extends(stream: Stream, other: Stream) -> bool:
