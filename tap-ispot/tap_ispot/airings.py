@@ -164,16 +164,11 @@ class AiringStream(DatedStream):
 
     @override
     def digest(self, record: Record) -> object:
-        identity_of = self._identity
-        if identity_of is None:
-            super().digest(record)
-            self._names, identity_of = identity_getter(record, IDENTITY)
-            self._identity = identity_of
-        if self._missing:
-            self._look_for_entities(record)
+        if self._identity is None:
+            self._names, self._identity = identity_getter(record, IDENTITY)
         if self._filtered:
             self._check_filters(record)
-        identity = identity_of(record)
+        identity = self._identity(record)
         if self._identities is not None:
             self._identities.setdefault(self._key(record), identity)
         # Not the values: a window may have a million rows.

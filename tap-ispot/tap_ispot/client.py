@@ -32,10 +32,11 @@ from tap_ispot.rows import (
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     import requests
-    from singer_adtech.records.page import Row
+    from singer_adtech.records.page import Page, Row
+    from singer_adtech.records.row_times import RowCheck
     from singer_adtech.tap import AdTechTap
     from singer_sdk.helpers.types import Context, Record
 
@@ -87,7 +88,6 @@ class ISpotStream(AdTechStream[DayWindow]):
     def __init__(self, tap: AdTechTap, **kwargs: Any) -> None:
         super().__init__(tap, **kwargs)
         self._missing: dict[str, list[str]] | None = None
-        self._entity_values: Callable[[Any], Any] | None = None
 
     @property
     def sort(self) -> str | None:
@@ -175,22 +175,11 @@ class ISpotStream(AdTechStream[DayWindow]):
     """The end of the error message: a stream to select without access to this one."""
 
     @override
-    def digest(self, record: Record) -> object:
-        if self._missing is None:
-            self._missing = self._columns_of_entities()
-        if self._missing:
-            self._look_for_entities(record)
-        return None
-
-    def _look_for_entities(self, record: Record) -> None:
-        missing = self._missing or {}
-        if self._entity_values is None:
-            columns = [name for own in missing.values() for name in own]
-            _, self._entity_values = identity_getter(record, [*columns, columns[0]])
-        # All columns in one call, because an entity that never comes is looked for in each record.
-        if any(self._entity_values(record)):
-            self._missing = {name: columns for name, columns in missing.items() if not any(map(record.get, columns))}
-            self._entity_values = None
+    def page_records(self, page: Page, part: DayWindow | None, check: RowCheck | None = None) -> Sequence[Record]:
+        records = [*super().page_records(page, part, check)]
+        missing = self._columns_of_entities() if self._missing is None else self._missing
+        self._missing = {name: columns for name, columns in missing.items() if not _have_value(records, columns)}
+        return records
 
     def _columns_of_entities(self) -> dict[str, list[str]]:
         columns = [name for name in self.shape.columns if self.is_written(name)]
@@ -291,6 +280,15 @@ class DatedStream(ISpotStream, DayWindowStream):
     @override
     def row_fields(self, row: dict[str, Any]) -> Iterable[tuple[str, Any]]:
         return with_own_prefix(row, self.shape.columns, self.own_name)
+
+
+def _have_value(records: Sequence[Record], columns: Sequence[str]) -> bool:
+    """Return whether any record has a value in one of the columns."""
+    if not records:
+        return False
+    # With one name, an itemgetter returns no tuple.
+    _, values_of = identity_getter(records[0], [*columns, columns[0]])
+    return any(map(any, map(values_of, records)))
 
 
 def date_filters(window: DayWindow | None) -> dict[str, str]:

@@ -350,7 +350,7 @@ class _RowType:
             values = [*self._get(decoded)]
         except AttributeError:
             # An object is missing for the first time.
-            self._absent = self._fill(decoded, self._objects)
+            self._absent = [one for one in self._objects if self._fill(decoded, [one]) or one in self._absent]
             values = [*self._get(decoded)]
         for place, convert in self._conversions:
             value = values[place]
@@ -365,21 +365,19 @@ class _RowType:
             del values[1:]
         return values
 
-    def _fill(self, row: Any, objects: Sequence[_Placed]) -> list[_Placed]:
-        """Replace missing objects by objects of null values; return those missing in this or an earlier row."""
-        missing = []
-        for one in objects:
-            find, attribute, null = one
+    @staticmethod
+    def _fill(row: Any, objects: Iterable[_Placed]) -> bool:
+        """Replace missing objects by objects of null values; return whether one was missing."""
+        filled = False
+        for find, attribute, null in objects:
             holder = row if find is None else find(row)
             value = getattr(holder, attribute)
-            if value is None or value == []:
+            if not value:
                 setattr(holder, attribute, null)
-                missing.append(one)
+                filled = True
             elif type(value) is list:
                 raise _MisfitError
-            elif one in self._absent:
-                missing.append(one)
-        return missing
+        return filled
 
 
 def _extra_list(value: list[Any]) -> list[Any] | None:
