@@ -239,10 +239,9 @@ class _RowType:
         self._extra = [name for name, _ in extra]
         self._width = width
         sources = [*map(fields.get, compiler.columns), *(path for _, path in extra)]
-        paths = ["none" if path is None else self._attributes[path] for path in sources]
-        # With one name, attrgetter returns no tuple.
-        self._get = attrgetter(*paths, "none") if len(paths) == 1 else attrgetter(*paths)
-        self._surplus = len(paths) == 1
+        values = ", ".join("None" if path is None else f"row.{self._attributes[path]}" for path in sources)
+        # Compiled code reads nested attributes in less than half the time of an attrgetter.
+        self._get: Callable[[Any], list[Any]] = eval(f"lambda row: [{values}]")  # noqa: S307 - has no text of the vendor
         self._conversions = [
             (place, convert)
             for place, path in enumerate(sources)
@@ -290,7 +289,6 @@ class _RowType:
         made = msgspec.defstruct(
             "Row",
             types,
-            namespace={"none": None},
             rename=attributes,
             forbid_unknown_fields=True,
             array_like=as_array,
@@ -347,11 +345,11 @@ class _RowType:
         try:
             if self._absent:
                 self._fill(decoded, self._absent)
-            values = [*self._get(decoded)]
+            values = self._get(decoded)
         except AttributeError:
             # An object is missing for the first time.
             self._absent = [one for one in self._objects if self._fill(decoded, [one]) or one in self._absent]
-            values = [*self._get(decoded)]
+            values = self._get(decoded)
         for place, convert in self._conversions:
             value = values[place]
             if value is not None:
@@ -361,8 +359,6 @@ class _RowType:
             extra = {name: value for name, value in zip(self._extra, values[width:], strict=True) if value is not None}
             values[width - 1] = extra or None
             del values[width:]
-        elif self._surplus:
-            del values[1:]
         return values
 
     @staticmethod
