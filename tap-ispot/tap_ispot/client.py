@@ -286,7 +286,7 @@ def _have_value(records: Sequence[Record], columns: Sequence[str]) -> bool:
     """Return whether any record has a value in one of the columns."""
     if not records:
         return False
-    # With one name, an itemgetter returns no tuple.
+    # Two names at least, or the getter returns a value instead of a tuple.
     _, values_of = identity_getter(records[0], [*columns, columns[0]])
     return any(map(any, map(values_of, records)))
 
